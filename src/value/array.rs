@@ -1,0 +1,247 @@
+//! Arrays whose axes have names and coordinates, so that everything downstream selects by name, never by position.
+
+use std::collections::BTreeMap;
+
+use ndarray::{ArrayD, ArrayViewD, Axis as Dim, IxDyn, Slice};
+
+use crate::error::{Error, Result};
+
+/// How numbers are stored; in memory all are `f64`, which holds the others exactly (integers up to 2^53).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dtype {
+    F32,
+    F64,
+    I64,
+}
+
+/// The values an axis takes.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Coords {
+    /// Plain positions `0..n`.
+    Index(usize),
+    Numbers(Vec<f64>),
+    Labels(Vec<String>),
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Axis {
+    pub name: String,
+    pub coords: Coords,
+}
+
+/// A labelled array: one axis per dimension, data in row-major order.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Array {
+    pub axes: Vec<Axis>,
+    pub dtype: Dtype,
+    pub data: ArrayD<f64>,
+}
+
+/// Named arrays that belong together, such as the weights of one model or the results of one metric.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Dataset {
+    pub arrays: BTreeMap<String, Array>,
+}
+
+impl Coords {
+    pub fn len(&self) -> usize {
+        match self {
+            Coords::Index(n) => *n,
+            Coords::Numbers(values) => values.len(),
+            Coords::Labels(values) => values.len(),
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The coordinate as a number: its value, or its position where it is a label.
+    pub fn number(&self, position: usize) -> f64 {
+        match self {
+            Coords::Numbers(values) => values.get(position).copied().unwrap_or(f64::NAN),
+            _ => position as f64,
+        }
+    }
+
+    /// The coordinate as text, the shortest that reads back to the same number.
+    pub fn label(&self, position: usize) -> String {
+        match self {
+            Coords::Index(_) => position.to_string(),
+            Coords::Numbers(values) => values.get(position).map(|v| v.to_string()).unwrap_or_default(),
+            Coords::Labels(values) => values.get(position).cloned().unwrap_or_default(),
+        }
+    }
+
+    /// The position of a coordinate given as text (`0.1` and `1e-1` are the same number).
+    pub fn position(&self, wanted: &str) -> Option<usize> {
+        match self {
+            Coords::Index(n) => wanted.parse::<usize>().ok().filter(|i| i < n),
+            Coords::Numbers(values) => {
+                let number: f64 = wanted.parse().ok()?;
+                values.iter().position(|v| (v - number).abs() <= 1e-12 * number.abs())
+            }
+            Coords::Labels(values) => values.iter().position(|v| v == wanted),
+        }
+    }
+}
+
+impl Axis {
+    pub fn index(name: &str, n: usize) -> Self {
+        Axis { name: name.into(), coords: Coords::Index(n) }
+    }
+
+    pub fn numbers(name: &str, values: Vec<f64>) -> Self {
+        Axis { name: name.into(), coords: Coords::Numbers(values) }
+    }
+
+    pub fn labels(name: &str, values: Vec<String>) -> Self {
+        Axis { name: name.into(), coords: Coords::Labels(values) }
+    }
+
+    pub fn len(&self) -> usize {
+        self.coords.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.coords.is_empty()
+    }
+}
+
+impl Array {
+    /// An array from its axes and row-major data; an internal error where the lengths disagree.
+    pub fn new(axes: Vec<Axis>, dtype: Dtype, data: Vec<f64>) -> Result<Self> {
+        let shape: Vec<usize> = axes.iter().map(Axis::len).collect();
+        let data = ArrayD::from_shape_vec(IxDyn(&shape), data)
+            .map_err(|e| Error::internal(format!("array of shape {shape:?}: {e}")))?;
+        Ok(Array { axes, dtype, data })
+    }
+
+    pub fn f32(axes: Vec<Axis>, data: &[f32]) -> Result<Self> {
+        Array::new(axes, Dtype::F32, data.iter().map(|&v| f64::from(v)).collect())
+    }
+
+    pub fn f64(axes: Vec<Axis>, data: Vec<f64>) -> Result<Self> {
+        Array::new(axes, Dtype::F64, data)
+    }
+
+    pub fn scalar(value: f64) -> Self {
+        Array { axes: Vec::new(), dtype: Dtype::F64, data: ArrayD::from_elem(IxDyn(&[]), value) }
+    }
+
+    pub fn shape(&self) -> &[usize] {
+        self.data.shape()
+    }
+
+    pub fn axis(&self, name: &str) -> Option<&Axis> {
+        self.axes.iter().find(|axis| axis.name == name)
+    }
+
+    /// The dimension that carries this axis.
+    pub fn dim(&self, name: &str) -> Option<usize> {
+        self.axes.iter().position(|axis| axis.name == name)
+    }
+
+    /// All values in row-major order.
+    pub fn values(&self) -> Vec<f64> {
+        self.data.iter().copied().collect()
+    }
+
+    /// The single value of an array without axes (or with axes of length one).
+    pub fn single(&self) -> Option<f64> {
+        if self.data.len() == 1 { self.data.iter().next().copied() } else { None }
+    }
+
+    /// The array at one position of an axis; that axis is gone from the result. `None` if there is no such axis or position.
+    pub fn at(&self, axis: &str, position: usize) -> Option<Array> {
+        let dim = self.dim(axis)?;
+        if position >= self.axes[dim].len() {
+            return None;
+        }
+        let mut axes = self.axes.clone();
+        axes.remove(dim);
+        let view: ArrayViewD<f64> = self.data.index_axis(Dim(dim), position);
+        Some(Array { axes, dtype: self.dtype, data: view.to_owned() })
+    }
+
+    /// The part of the array between two positions of an axis.
+    pub fn range(&self, axis: &str, from: usize, to: usize) -> Option<Array> {
+        let dim = self.dim(axis)?;
+        let n = self.axes[dim].len();
+        let (from, to) = (from.min(n), to.min(n).max(from.min(n)));
+        let mut axes = self.axes.clone();
+        axes[dim].coords = match &axes[dim].coords {
+            Coords::Index(_) => Coords::Index(to - from),
+            Coords::Numbers(values) => Coords::Numbers(values[from..to].to_vec()),
+            Coords::Labels(values) => Coords::Labels(values[from..to].to_vec()),
+        };
+        let data = self.data.slice_axis(Dim(dim), Slice::from(from..to)).to_owned();
+        Some(Array { axes, dtype: self.dtype, data })
+    }
+
+    /// Equal arrays joined along new leading axes, in row-major order of those axes: the points of a sweep become one array.
+    /// `None` where the parts differ in shape.
+    pub fn stack(outer: &[Axis], parts: &[&Array]) -> Option<Array> {
+        let first = parts.first()?;
+        if parts.len() != outer.iter().map(Axis::len).product::<usize>() {
+            return None;
+        }
+        if parts.iter().any(|part| part.axes != first.axes) {
+            return None;
+        }
+        let axes: Vec<Axis> = outer.iter().chain(&first.axes).cloned().collect();
+        let data = parts.iter().flat_map(|part| part.data.iter().copied()).collect();
+        Array::new(axes, first.dtype, data).ok()
+    }
+}
+
+impl Dataset {
+    pub fn get(&self, name: &str) -> Option<&Array> {
+        self.arrays.get(name)
+    }
+
+    pub fn insert(&mut self, name: &str, array: Array) {
+        self.arrays.insert(name.to_string(), array);
+    }
+
+    pub fn with(mut self, name: &str, array: Array) -> Self {
+        self.insert(name, array);
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn grid() -> Array {
+        Array::f64(
+            vec![Axis::index("expert", 2), Axis::numbers("p", vec![0.1, 0.5, 1.0])],
+            (0..6).map(f64::from).collect(),
+        )
+        .unwrap()
+    }
+
+    #[test]
+    fn selecting_a_coordinate_drops_its_axis() {
+        let column = grid().at("p", 1).unwrap();
+        assert_eq!(column.values(), [1.0, 4.0]);
+        assert_eq!(column.axes.len(), 1);
+        assert!(grid().at("q", 0).is_none() && grid().at("p", 3).is_none());
+    }
+
+    #[test]
+    fn coordinates_are_found_by_value_whatever_their_spelling() {
+        assert_eq!(grid().axes[1].coords.position("1e-1"), Some(0));
+        assert_eq!(grid().axes[1].coords.position("0.3"), None);
+    }
+
+    #[test]
+    fn equal_parts_stack_and_unequal_parts_do_not() {
+        let (a, b) = (grid(), grid());
+        let stacked = Array::stack(&[Axis::labels("model", vec!["x".into(), "y".into()])], &[&a, &b]).unwrap();
+        assert_eq!(stacked.shape(), [2, 2, 3]);
+        let other = Array::scalar(1.0);
+        assert!(Array::stack(&[Axis::index("model", 2)], &[&a, &other]).is_none());
+    }
+}
