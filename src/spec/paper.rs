@@ -1,0 +1,137 @@
+//! The frame of a paper file: version, title and named stages of one kind each.
+
+use super::{Key, Node, Problems, suggest};
+use crate::error::{Error, Span};
+
+/// The version of the paper file's language that this program reads.
+const LANGUAGE: f64 = 1.0;
+
+/// A paper file cut into stages, in the order of the file.
+#[derive(Clone, Debug, Default)]
+pub struct Paper {
+    pub title: String,
+    pub entries: Vec<Entry>,
+}
+
+/// A stage as written: its name, its kind and the kind's settings.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    pub name: String,
+    pub name_span: Span,
+    pub kind: String,
+    pub kind_span: Span,
+    pub body: Node,
+}
+
+const KEYS: [&str; 3] = ["repro", "title", "stages"];
+
+impl Paper {
+    /// Cut a tree into stages; everything wrong with the frame is reported, and what is right is kept.
+    pub fn of(root: &Node, problems: &mut Problems) -> Paper {
+        let mut paper = Paper::default();
+        let Some(entries) = root.as_map() else {
+            problems.push(
+                Error::user(format!(
+                    "a paper file is a mapping with `repro`, `title` and `stages`, found {}",
+                    root.describe()
+                ))
+                .at(root.span)
+                .hint("`repro init` writes one to start from"),
+            );
+            return paper;
+        };
+        for (key, _) in entries {
+            // Keys that begin with `x-` hold anchors for reuse.
+            if !KEYS.contains(&key.name.as_str()) && !key.name.starts_with("x-") {
+                problems.push(
+                    Error::user(format!("unknown key `{}`", key.name))
+                        .at(key.span)
+                        .hint(suggest(&key.name, &KEYS))
+                        .hint("keys that begin with `x-` are free, for anchors"),
+                );
+            }
+        }
+        match root.get("repro") {
+            None => problems.push(
+                Error::user("`repro` is missing: the version of the paper file's language")
+                    .at(root.span)
+                    .hint("add `repro: 1` at the top"),
+            ),
+            Some(node) if node.as_number() != Some(LANGUAGE) => problems.push(
+                Error::user(format!("this program reads paper files of version 1, this one is {}", node.describe()))
+                    .at(node.span)
+                    .hint("write `repro: 1`, or use a newer repro"),
+            ),
+            Some(_) => {}
+        }
+        if let Some(title) = root.get("title") {
+            match title.as_text() {
+                Some(text) => paper.title = text.to_string(),
+                None => problems.push(Error::user(format!("expected text, found {}", title.describe())).at(title.span)),
+            }
+        }
+        match root.get("stages") {
+            None => problems.push(
+                Error::user("`stages` is missing: the named stages of the paper")
+                    .at(root.span)
+                    .hint("`repro init` shows some"),
+            ),
+            Some(stages) => match stages.as_map() {
+                None => problems.push(
+                    Error::user(format!("expected a mapping from names to stages, found {}", stages.describe()))
+                        .at(stages.span),
+                ),
+                Some(stages) => {
+                    paper.entries.extend(stages.iter().filter_map(|(key, node)| entry(key, node, problems)))
+                }
+            },
+        }
+        paper
+    }
+}
+
+fn entry(key: &Key, node: &Node, problems: &mut Problems) -> Option<Entry> {
+    let name = &key.name;
+    let fine = name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
+        && name.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && name.len() <= 100;
+    if !fine {
+        problems.push(Error::user(format!("`{name}` cannot be a stage's name")).at(key.span).hint(
+            "names begin with a letter or digit and hold letters, digits, `-`, `_` and `.`: files are named after them",
+        ));
+    }
+    match node.as_map() {
+        Some([(kind, body)]) if fine => Some(Entry {
+            name: name.clone(),
+            name_span: key.span,
+            kind: kind.name.clone(),
+            kind_span: kind.span,
+            body: body.clone(),
+        }),
+        Some([_]) => None,
+        Some(entries) => {
+            let kinds: Vec<&str> = entries.iter().map(|(kind, _)| kind.name.as_str()).collect();
+            problems.push(
+                Error::user(match kinds.as_slice() {
+                    [] => format!("stage `{name}` is empty"),
+                    kinds => format!(
+                        "stage `{name}` has {} keys ({}); it needs exactly one, its kind",
+                        kinds.len(),
+                        kinds.join(", ")
+                    ),
+                })
+                .at(key.span)
+                .hint(format!("write it as `{name}: {{train: ...}}`, or `sweep`, `metric`, `figure`, `table`")),
+            );
+            None
+        }
+        None => {
+            problems.push(
+                Error::user(format!("stage `{name}` needs a kind and its settings, found {}", node.describe()))
+                    .at(if node.span.line > 0 { node.span } else { key.span })
+                    .hint(format!("write it as `{name}: {{train: ...}}`, or `sweep`, `metric`, `figure`, `table`")),
+            );
+            None
+        }
+    }
+}

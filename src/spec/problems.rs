@@ -1,0 +1,31 @@
+//! The list of everything that is wrong with a paper file: decoders add to it and go on.
+
+use crate::error::Error;
+
+#[derive(Debug, Default)]
+pub struct Problems {
+    errors: Vec<Error>,
+}
+
+impl Problems {
+    pub fn push(&mut self, error: Error) {
+        // A merged or aliased node is decoded once for each use; its problem is told once.
+        if !self.errors.contains(&error) {
+            self.errors.push(error);
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.errors.is_empty()
+    }
+
+    pub fn len(&self) -> usize {
+        self.errors.len()
+    }
+
+    /// All problems in the order of the file.
+    pub fn into_errors(mut self) -> Vec<Error> {
+        self.errors.sort_by_key(|error| error.span.unwrap_or_default());
+        self.errors
+    }
+}

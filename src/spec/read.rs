@@ -1,0 +1,194 @@
+//! Text to tree.
+//!
+//! The YAML crate is serde-saphyr: it is maintained, `Spanned` gives the place of every value (the anchor's place for aliases and
+//! merge keys), it refuses duplicate keys, and its budgets stop YAML bombs. serde_yaml is archived and forgets places while parsing;
+//! saphyr and yaml-rust2 alone have no merge keys and no budgets.
+
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_saphyr::{Location, Spanned};
+
+use super::{Key, Node, Problems, Yaml};
+use crate::error::{Error, Span};
+
+/// A paper file larger than this is refused unread: it is a mistake or an attack.
+const MAX_BYTES: usize = 4 << 20;
+
+/// The tree of one YAML document; `None` (and a problem) if the text is not YAML, is too large, or unfolds to too much.
+pub fn read(text: &str, problems: &mut Problems) -> Option<Node> {
+    if text.len() > MAX_BYTES {
+        problems.push(
+            Error::user(format!("the paper file is {} MB large; at most 4 MB are read", text.len() >> 20))
+                .hint("keep data in files of its own and name them in the paper file"),
+        );
+        return None;
+    }
+    let options = serde_saphyr::options! {
+        with_snippet: false,
+        // YAML 1.1 reads `y` and `no` as booleans; here they are text.
+        strict_booleans: true,
+        budget: serde_saphyr::budget! {
+            max_events: 1_000_000,
+            max_depth: 64,
+            max_nodes: 400_000,
+        },
+    };
+    match serde_saphyr::from_str_with_options::<Tree>(text, options) {
+        Ok(Tree(node)) => Some(node),
+        Err(error) => {
+            let place = error.location().map(|location| span(&location));
+            let mut problem = Error::user(message(&error));
+            if let Some(place) = place.filter(|place| place.line > 0) {
+                problem = problem.at(place);
+            }
+            problems.push(problem);
+            None
+        }
+    }
+}
+
+/// The parser's words, without the place, which is shown with the source line.
+fn message(error: &serde_saphyr::Error) -> String {
+    let text = error.without_snippet().to_string();
+    let text = text.split(" at line ").next().unwrap_or(&text).trim_end_matches(':').to_string();
+    format!("this is not valid YAML: {}", text.trim_start_matches("error: "))
+}
+
+fn span(location: &Location) -> Span {
+    let small = |n: u64| u32::try_from(n).unwrap_or(u32::MAX);
+    Span {
+        line: small(location.line()),
+        column: small(location.column()),
+        length: small(location.span().len() as u64).max(1),
+    }
+}
+
+struct Tree(Node);
+
+impl<'de> Deserialize<'de> for Tree {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let spanned = Spanned::<Raw>::deserialize(deserializer)?;
+        Ok(Tree(Node::new(spanned.value.0, span(&spanned.defined))))
+    }
+}
+
+struct Raw(Yaml);
+
+impl<'de> Deserialize<'de> for Raw {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(RawVisitor).map(Raw)
+    }
+}
+
+struct RawVisitor;
+
+impl<'de> Visitor<'de> for RawVisitor {
+    type Value = Yaml;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        f.write_str("a YAML value")
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Yaml, E> {
+        Ok(Yaml::Bool(value))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Yaml, E> {
+        Ok(Yaml::Int(value))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Yaml, E> {
+        Ok(i64::try_from(value).map_or(Yaml::Float(value as f64), Yaml::Int))
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Yaml, E> {
+        Ok(Yaml::Float(value))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Yaml, E> {
+        Ok(Yaml::Text(value.to_string()))
+    }
+
+    fn visit_unit<E>(self) -> Result<Yaml, E> {
+        Ok(Yaml::Null)
+    }
+
+    fn visit_none<E>(self) -> Result<Yaml, E> {
+        Ok(Yaml::Null)
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Yaml, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Yaml, A::Error> {
+        let mut list = Vec::new();
+        while let Some(Tree(node)) = items.next_element()? {
+            list.push(node);
+        }
+        Ok(Yaml::List(list))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Yaml, A::Error> {
+        let mut map = Vec::new();
+        // Keys are text as written: an axis value `0.10` used as a label stays `0.10`.
+        while let Some(key) = entries.next_key::<Spanned<String>>()? {
+            let Tree(node) = entries.next_value()?;
+            map.push((Key { name: key.value, span: span(&key.defined) }, node));
+        }
+        Ok(Yaml::Map(map))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ok(text: &str) -> Node {
+        let mut problems = Problems::default();
+        let node = read(text, &mut problems);
+        assert!(problems.is_empty(), "{:?}", problems.into_errors());
+        node.unwrap()
+    }
+
+    #[test]
+    fn every_value_knows_its_place() {
+        let node = ok("a: 1\nb:\n  - x\n  - 2.5\n");
+        let item = node.deepest(&["b", "1"]);
+        assert_eq!(item.value, Yaml::Float(2.5));
+        assert_eq!(item.span, Span { line: 4, column: 5, length: 3 });
+    }
+
+    #[test]
+    fn merged_values_point_at_where_they_are_written() {
+        let node = ok("a: &base {x: 1, y: 2}\nb:\n  <<: *base\n  y: 3\n");
+        assert_eq!(node.deepest(&["b", "x"]).span.line, 1);
+        assert_eq!(node.deepest(&["b", "y"]).value, Yaml::Int(3));
+        assert_eq!(node.get("b").unwrap().as_map().unwrap().len(), 2);
+    }
+
+    #[test]
+    fn scientific_notation_is_a_number() {
+        assert_eq!(ok("1e-3").value, Yaml::Float(0.001));
+        assert_eq!(ok("'1e-3'").value, Yaml::Text("1e-3".into()));
+    }
+
+    #[test]
+    fn a_yaml_bomb_is_refused_quickly() {
+        let mut text = String::from("a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n");
+        for i in 1..12 {
+            let refs = vec![format!("*a{}", i - 1); 10].join(",");
+            text += &format!("a{i}: &a{i} [{refs}]\n");
+        }
+        let mut problems = Problems::default();
+        assert!(read(&text, &mut problems).is_none());
+        assert_eq!(problems.len(), 1);
+    }
+
+    #[test]
+    fn deep_nesting_and_huge_input_are_refused() {
+        for text in ["[".repeat(100_000), "a: ".repeat(50_000), "x".repeat(5 << 20)] {
+            let mut problems = Problems::default();
+            assert!(read(&text, &mut problems).is_none());
+        }
+    }
+}

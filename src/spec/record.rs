@@ -1,0 +1,184 @@
+//! `record!`: settings with named fields.
+
+use serde_json::{Map, Value as Json, json};
+
+use super::{Decode, Key, Node, Problems, Schemas, suggest};
+use crate::error::Error;
+
+/// `feature_norm` in Rust is `feature-norm` in the paper file.
+pub fn kebab(name: &str) -> String {
+    name.trim_start_matches("r#").replace('_', "-")
+}
+
+/// Takes the fields of a mapping one by one; what is left over is unknown.
+pub struct Fields<'a> {
+    node: &'a Node,
+    entries: &'a [(Key, Node)],
+    known: Vec<String>,
+}
+
+impl<'a> Fields<'a> {
+    /// `None` (and a problem) if the node is not a mapping. An absent body (`zero:`) is an empty mapping.
+    pub fn of<T: Decode>(node: &'a Node, problems: &mut Problems) -> Option<Self> {
+        let entries = match &node.value {
+            super::Yaml::Map(entries) => entries.as_slice(),
+            super::Yaml::Null => &[],
+            _ => return super::wrong_type::<T>(node, problems).and(None),
+        };
+        Some(Fields { node, entries, known: Vec::new() })
+    }
+
+    fn find(&mut self, name: &str) -> Option<&'a Node> {
+        self.known.push(name.to_string());
+        self.entries.iter().find(|(key, _)| key.name == name).map(|(_, node)| node)
+    }
+
+    /// A field that must be there.
+    pub fn required<T: Decode>(&mut self, name: &str, problems: &mut Problems) -> Option<T> {
+        match self.find(name) {
+            Some(node) => T::decode(node, problems),
+            None => {
+                problems.push(Error::user(format!("`{name}` is missing here: {}", T::expected())).at(self.node.span));
+                None
+            }
+        }
+    }
+
+    /// A field with a default.
+    pub fn optional<T: Decode>(
+        &mut self,
+        name: &str,
+        default: impl FnOnce() -> T,
+        problems: &mut Problems,
+    ) -> Option<T> {
+        match self.find(name) {
+            Some(node) => T::decode(node, problems),
+            None => Some(default()),
+        }
+    }
+
+    /// Report every key that no field has taken.
+    pub fn finish(self, problems: &mut Problems) {
+        let known: Vec<&str> = self.known.iter().map(String::as_str).collect();
+        for (key, _) in self.entries.iter().filter(|(key, _)| !known.contains(&key.name.as_str())) {
+            problems
+                .push(Error::user(format!("unknown key `{}`", key.name)).at(key.span).hint(suggest(&key.name, &known)));
+        }
+    }
+}
+
+/// The JSON Schema of a mapping from `(name, description, schema, required)` of its fields.
+pub fn object_schema(doc: &str, fields: Vec<(String, &str, Json, bool)>) -> Json {
+    let mut properties = Map::new();
+    let mut required = Vec::new();
+    for (name, description, mut schema, needed) in fields {
+        if needed {
+            required.push(name.clone());
+        }
+        if !description.trim().is_empty() {
+            if schema.get("$ref").is_some() {
+                schema = json!({"allOf": [schema]});
+            }
+            schema["description"] = json!(description.trim());
+        }
+        properties.insert(name, schema);
+    }
+    let mut schema =
+        json!({"type": "object", "additionalProperties": false, "properties": properties, "required": required});
+    if !doc.trim().is_empty() {
+        schema["description"] = json!(doc.trim());
+    }
+    schema
+}
+
+/// Report an axis field that a record does not have.
+pub fn no_field(first: &str, known: &[String], node: &Node, problems: &mut Problems) {
+    let known: Vec<&str> = known.iter().map(String::as_str).collect();
+    problems.push(Error::user(format!("there is no field `{first}` here")).at(node.span).hint(suggest(first, &known)));
+}
+
+/// The definition under this name, made once.
+pub fn define(name: &str, schemas: &mut Schemas, make: impl FnOnce(&mut Schemas) -> Json) -> Json {
+    if !schemas.contains_key(name) {
+        schemas.insert(name.to_string(), Json::Null);
+        let schema = make(schemas);
+        schemas.insert(name.to_string(), schema);
+    }
+    json!({"$ref": format!("#/$defs/{name}")})
+}
+
+/// Declare settings with named fields; `= default` makes a field optional. See the example in [`crate::spec`].
+#[macro_export]
+macro_rules! record {
+    ($(#[doc = $doc:expr])* pub struct $name:ident {
+        $($(#[doc = $field_doc:expr])* pub $field:ident : $type:ty $(= $default:expr)?),* $(,)?
+    }) => {
+        $(#[doc = $doc])*
+        #[derive(Clone, Debug, PartialEq)]
+        pub struct $name {
+            $($(#[doc = $field_doc])* pub $field: $type,)*
+        }
+
+        impl $crate::spec::Decode for $name {
+            fn decode(node: &$crate::spec::Node, problems: &mut $crate::spec::Problems) -> Option<Self> {
+                #[allow(unused_mut)]
+                let mut fields = $crate::spec::Fields::of::<Self>(node, problems)?;
+                $(let $field: Option<$type> =
+                    $crate::record!(@take fields, $crate::spec::kebab(stringify!($field)), problems $(, $default)?);)*
+                fields.finish(problems);
+                Some($name { $($field: $field?,)* })
+            }
+
+            fn assign(
+                &mut self,
+                path: &[&str],
+                node: &$crate::spec::Node,
+                problems: &mut $crate::spec::Problems,
+            ) -> Option<()> {
+                let Some((first, rest)) = path.split_first() else {
+                    *self = Self::decode(node, problems)?;
+                    return Some(());
+                };
+                $(if *first == $crate::spec::kebab(stringify!($field)) {
+                    return self.$field.assign(rest, node, problems);
+                })*
+                let _ = rest;
+                let known = [$($crate::spec::kebab(stringify!($field))),*];
+                $crate::spec::no_field(first, &known, node, problems);
+                None
+            }
+
+            fn manifest(&self) -> serde_json::Value {
+                #[allow(unused_mut)]
+                let mut map = serde_json::Map::new();
+                $(map.insert($crate::spec::kebab(stringify!($field)), $crate::spec::Decode::manifest(&self.$field));)*
+                serde_json::Value::Object(map)
+            }
+
+            fn schema(schemas: &mut $crate::spec::Schemas) -> serde_json::Value {
+                $crate::spec::define(stringify!($name), schemas, |schemas| {
+                    let _ = &schemas;
+                    $crate::spec::object_schema(
+                        concat!($($doc, "\n"),*),
+                        vec![$((
+                            $crate::spec::kebab(stringify!($field)),
+                            concat!("", $($field_doc, "\n"),*),
+                            <$type as $crate::spec::Decode>::schema(schemas),
+                            $crate::record!(@needed $($default)?),
+                        )),*],
+                    )
+                })
+            }
+
+            fn expected() -> String {
+                let known = [$($crate::spec::kebab(stringify!($field))),*];
+                let known: Vec<&str> = known.iter().map(String::as_str).collect();
+                format!("a mapping with {}", $crate::spec::choices(&known).replace(" or ", " and "))
+            }
+        }
+    };
+    (@take $fields:ident, $key:expr, $problems:ident) => { $fields.required(&$key, $problems) };
+    (@take $fields:ident, $key:expr, $problems:ident, $default:expr) => { $fields.optional(&$key, || $default, $problems) };
+    (@needed) => { true };
+    (@needed $default:expr) => { false };
+}
