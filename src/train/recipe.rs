@@ -1,0 +1,334 @@
+//! The recipe of one training run: every setting that decides the trained bytes.
+
+use serde_json::{Value as Json, json};
+
+use crate::error::Error;
+use crate::spec::{Decode, Node, Problems, Schemas, Yaml};
+
+crate::record! {
+    /// The recipe of one training run.
+    pub struct Recipe {
+        /// What is trained.
+        pub model: Model,
+        /// What it is trained on; a fresh batch every step.
+        pub data: Data,
+        /// How parameters begin.
+        pub init: Init = Init::default(),
+        /// How gradients move parameters.
+        pub optimizer: Optimizer = Optimizer::default(),
+        /// How the learning rate changes over the steps.
+        pub schedule: Schedule = Schedule::Constant,
+        /// Sum or mean of the squared errors over the features; the batch is always averaged.
+        pub reduction: Reduction = Reduction::Mean,
+        /// Samples a step.
+        pub batch: u32 = 1024,
+        /// Optimizer steps.
+        pub steps: u32 = 10_000,
+        /// Cut the learning rate and stop early once the loss is small.
+        pub stop: Option<DropAndStop> = None,
+        /// Decides initial parameters and all batches.
+        pub seed: u64 = 0,
+    }
+}
+
+crate::union! {
+    /// What is trained.
+    pub enum Model {
+        /// Mixture-of-experts autoencoder with tied weights and one bias an expert (arXiv 2510.23671); one expert is the dense model.
+        "moe-autoencoder" => MoeAutoencoder(MoeAutoencoder),
+    }
+}
+
+crate::record! {
+    /// Mixture of experts autoencoder: `y = sum_e a_e ReLU((x W_e) W_e^T + b_e)`, with the weights `a_e` of the `active` experts of
+    /// highest score `G_e . x` renormalised to sum to 1.
+    pub struct MoeAutoencoder {
+        /// Inputs and outputs, n.
+        pub features: u32,
+        /// Hidden dimensions of each expert, m.
+        pub hidden: u32,
+        /// Number of experts, E; 1 is the dense model.
+        pub experts: u32 = 1,
+        /// Experts used for each input, k.
+        pub active: u32 = 1,
+        /// Weight of the load-balancing loss `E sum_e f_e P_e`; 0 is off.
+        pub load_balancing: f64 = 0.0,
+    }
+}
+
+crate::union! {
+    /// What a model is trained on.
+    pub enum Data {
+        /// Features present with one probability, their values uniform on [0, 1).
+        "sparse-uniform" => SparseUniform(SparseUniform),
+    }
+}
+
+crate::record! {
+    /// Sparse uniform features: either `probability` or `sparsity`.
+    pub struct SparseUniformSettings {
+        /// Chance that a feature is present, in (0, 1].
+        pub probability: Option<f64> = None,
+        /// Chance that a feature is absent: 1 - probability.
+        pub sparsity: Option<f64> = None,
+        /// Weight of each feature's error in the loss: a number for all, a list, or a mapping.
+        pub importance: Importance = Importance::default(),
+    }
+}
+
+/// Features present with one probability, their values uniform on [0, 1).
+#[derive(Clone, Debug, PartialEq)]
+pub struct SparseUniform {
+    /// Chance that a feature is present, in (0, 1].
+    pub probability: f64,
+    /// Weight of each feature's error in the loss.
+    pub importance: Importance,
+}
+
+impl Decode for SparseUniform {
+    fn decode(node: &Node, problems: &mut Problems) -> Option<Self> {
+        let settings = SparseUniformSettings::decode(node, problems)?;
+        let probability = match (settings.probability, settings.sparsity) {
+            (Some(probability), None) => probability,
+            (None, Some(sparsity)) => complement(sparsity),
+            (Some(_), Some(_)) => {
+                let error = Error::user("`probability` and `sparsity` say the same thing (probability = 1 - sparsity)");
+                problems.push(error.at(node.deepest(&["sparsity"]).span).hint("keep one of them"));
+                return None;
+            }
+            (None, None) => {
+                let error = Error::user("`probability` is missing here: the chance that a feature is present");
+                problems.push(error.at(node.span).hint("or give `sparsity`, which is 1 - probability"));
+                return None;
+            }
+        };
+        Some(SparseUniform { probability, importance: settings.importance })
+    }
+
+    fn assign(&mut self, path: &[&str], node: &Node, problems: &mut Problems) -> Option<()> {
+        match path {
+            [] => *self = Self::decode(node, problems)?,
+            ["probability"] => self.probability = f64::decode(node, problems)?,
+            ["sparsity"] => self.probability = complement(f64::decode(node, problems)?),
+            ["importance", rest @ ..] => self.importance.assign(rest, node, problems)?,
+            [first, ..] => {
+                let known = ["probability", "sparsity", "importance"].map(str::to_string);
+                crate::spec::no_field(first, &known, node, problems);
+                return None;
+            }
+        }
+        Some(())
+    }
+
+    fn manifest(&self) -> Json {
+        json!({"probability": self.probability, "importance": self.importance.manifest()})
+    }
+
+    fn schema(schemas: &mut Schemas) -> Json {
+        SparseUniformSettings::schema(schemas)
+    }
+
+    fn expected() -> String {
+        SparseUniformSettings::expected()
+    }
+}
+
+/// 1 - x to 15 decimals, so that a sparsity of 0.9 is a probability of 0.1 and not of 0.09999999999999998.
+fn complement(x: f64) -> f64 {
+    ((1.0 - x) * 1e15).round() / 1e15
+}
+
+crate::record! {
+    /// Weight of each feature's error: one of `constant`, `powers` and `values`, and maybe another weight for the last feature.
+    pub struct ImportanceSettings {
+        /// The same weight for every feature.
+        pub constant: Option<f64> = None,
+        /// Powers of this base: `base^(first + i)` for feature i = 0, 1, ...
+        pub powers: Option<f64> = None,
+        /// With `powers`: the exponent of feature 0.
+        pub first: f64 = 0.0,
+        /// With `powers`: deal the powers to the features in a random order decided by this seed.
+        pub shuffle: Option<u64> = None,
+        /// The weights one by one.
+        pub values: Option<Vec<f64>> = None,
+        /// Another weight for the last feature.
+        pub last: Option<f64> = None,
+    }
+}
+
+/// Weight of each feature's error in the loss. A number or a list in the paper file is short for `constant` or `values`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Importance(pub ImportanceSettings);
+
+impl Default for Importance {
+    fn default() -> Self {
+        Importance(ImportanceSettings {
+            constant: Some(1.0),
+            powers: None,
+            first: 0.0,
+            shuffle: None,
+            values: None,
+            last: None,
+        })
+    }
+}
+
+impl Decode for Importance {
+    fn decode(node: &Node, problems: &mut Problems) -> Option<Self> {
+        let empty = ImportanceSettings { constant: None, ..Importance::default().0 };
+        let settings = match &node.value {
+            Yaml::List(_) => ImportanceSettings { values: Some(Vec::decode(node, problems)?), ..empty },
+            Yaml::Map(_) => ImportanceSettings::decode(node, problems)?,
+            _ => ImportanceSettings { constant: Some(f64::decode(node, problems)?), ..empty },
+        };
+        let given = [settings.constant.is_some(), settings.powers.is_some(), settings.values.is_some()];
+        match given.iter().filter(|&&is| is).count() {
+            1 => Some(Importance(settings)),
+            0 => Some(Importance(ImportanceSettings { constant: Some(1.0), ..settings })),
+            _ => {
+                let error = Error::user("`constant`, `powers` and `values` exclude each other").at(node.span);
+                problems.push(error.hint("keep one of them; `last` may be added to any"));
+                None
+            }
+        }
+    }
+
+    fn assign(&mut self, path: &[&str], node: &Node, problems: &mut Problems) -> Option<()> {
+        if path.is_empty() {
+            *self = Self::decode(node, problems)?;
+            return Some(());
+        }
+        self.0.assign(path, node, problems)
+    }
+
+    fn manifest(&self) -> Json {
+        // Only what is set: the forms exclude each other.
+        let mut json = self.0.manifest();
+        if let Some(map) = json.as_object_mut() {
+            map.retain(|key, value| !value.is_null() && !(key == "first" && self.0.powers.is_none()));
+        }
+        json
+    }
+
+    fn schema(schemas: &mut Schemas) -> Json {
+        let mapping = ImportanceSettings::schema(schemas);
+        json!({"anyOf": [{"type": "number"}, {"type": "array", "items": {"type": "number"}}, mapping]})
+    }
+
+    fn expected() -> String {
+        "a number for all features, a list of numbers, or a mapping such as `{powers: 0.7}`".into()
+    }
+}
+
+crate::record! {
+    /// How parameters begin.
+    pub struct Init {
+        /// W of every expert.
+        pub weights: Initialiser = Initialiser::XavierNormal,
+        /// b of every expert; random by default, as in the published code.
+        pub bias: Initialiser = Initialiser::XavierNormal,
+        /// The gate G.
+        pub gate: Initialiser = Initialiser::XavierNormal,
+    }
+}
+
+impl Default for Init {
+    fn default() -> Self {
+        let xavier = Initialiser::XavierNormal;
+        Init { weights: xavier.clone(), bias: xavier.clone(), gate: xavier }
+    }
+}
+
+crate::union! {
+    /// How a parameter begins.
+    pub enum Initialiser {
+        /// Normal with variance 2 / (fan_in + fan_out), fans by torch's rule for the tensor of all experts.
+        "xavier-normal" => XavierNormal,
+        /// All zero.
+        "zero" => Zero,
+        /// One at (e, e), zero elsewhere.
+        "diagonal" => Diagonal,
+        /// Features cut into as many equal groups as experts, in order; one where the feature is of the expert's group.
+        "ordered-k-hot" => OrderedKHot,
+        /// The same with a random permutation of the features.
+        "random-k-hot" => RandomKHot,
+    }
+}
+
+crate::union! {
+    /// How gradients move parameters.
+    pub enum Optimizer {
+        /// Adam; weight decay, if any, is added to the gradient (L2).
+        "adam" => Adam(AdamSettings),
+        /// Adam with decoupled weight decay on all parameters.
+        "adamw" => AdamW(AdamWSettings),
+    }
+}
+
+crate::record! {
+    /// Adam with torch's defaults.
+    pub struct AdamSettings {
+        /// Learning rate.
+        pub lr: f64 = 1e-3,
+        /// Decay of the first moment.
+        pub beta1: f64 = 0.9,
+        /// Decay of the second moment.
+        pub beta2: f64 = 0.999,
+        /// Added to the denominator.
+        pub eps: f64 = 1e-8,
+    }
+}
+
+crate::record! {
+    /// AdamW with torch's defaults.
+    pub struct AdamWSettings {
+        /// Learning rate.
+        pub lr: f64 = 1e-3,
+        /// Decay of the first moment.
+        pub beta1: f64 = 0.9,
+        /// Decay of the second moment.
+        pub beta2: f64 = 0.999,
+        /// Added to the denominator.
+        pub eps: f64 = 1e-8,
+        /// Decoupled weight decay.
+        pub weight_decay: f64 = 0.01,
+    }
+}
+
+impl Default for Optimizer {
+    fn default() -> Self {
+        Optimizer::AdamW(AdamWSettings { lr: 1e-3, beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 0.01 })
+    }
+}
+
+crate::union! {
+    /// How the learning rate changes over the steps.
+    pub enum Schedule {
+        /// It does not.
+        "constant" => Constant,
+        /// lr (1 - step/steps).
+        "linear" => Linear,
+        /// lr cos(pi/2 step/(steps - 1)).
+        "cosine" => Cosine,
+    }
+}
+
+crate::union! {
+    /// How squared errors of the features are put together.
+    pub enum Reduction {
+        /// Their sum.
+        "sum" => Sum,
+        /// Their mean.
+        "mean" => Mean,
+    }
+}
+
+crate::record! {
+    /// After a step whose loss is below `drop-below` the learning rate is multiplied by `factor` (every such step); below
+    /// `stop-below` training ends.
+    pub struct DropAndStop {
+        pub drop_below: f64 = 0.015,
+        pub factor: f64 = 0.1,
+        pub stop_below: f64 = 0.01,
+    }
+}
