@@ -1,1 +1,70 @@
-//! (being written)
+//! Manifest to key, and the difference of two manifests.
+//!
+//! A *manifest* is the canonical description of everything that decides a unit's bytes; its BLAKE3 hash is the unit's *key*. This
+//! module knows neither stages nor files.
+//!
+//! | in the key | not in the key |
+//! |---|---|
+//! | kind and its version | the stage's name, its place in the file |
+//! | every setting, with defaults filled in | comments, key order, anchors, spelling of numbers (`1e-3`, `0.001`) |
+//! | the value that each axis gives a point | the axis' name, the order of axes, the other points |
+//! | version of the model, metric or mark | the version of the program |
+//! | version of the numerics contract | threads, vector width, device, batching |
+//! | digests of the content of inputs | when and where inputs were made |
+//! | the engine's name, if it is `reference` | time, host, user, paths |
+//!
+//! `tests/invalidation.rs` holds one test for each row.
+
+mod canonical;
+mod diff;
+
+pub use canonical::canonical;
+pub use diff::{Change, diff};
+
+use serde_json::Value as Json;
+
+use crate::error::Result;
+
+/// The key of a manifest and of the digests of the unit's inputs, in order.
+pub fn key(manifest: &Json, inputs: &[[u8; 32]]) -> Result<[u8; 32]> {
+    let mut hasher = blake3::Hasher::new();
+    // The domain keeps keys and digests of content apart.
+    hasher.update(b"repro key 1\n");
+    let mut text = String::with_capacity(1024);
+    canonical(manifest, &mut text)?;
+    hasher.update(&(text.len() as u64).to_le_bytes());
+    hasher.update(text.as_bytes());
+    for digest in inputs {
+        hasher.update(digest);
+    }
+    Ok(*hasher.finalize().as_bytes())
+}
+
+/// One digest for a list of them: what a stage hands on when it has many units.
+pub fn combine(digests: &[[u8; 32]]) -> [u8; 32] {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(b"repro list 1\n");
+    digests.iter().for_each(|digest| {
+        hasher.update(digest);
+    });
+    *hasher.finalize().as_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn the_order_of_keys_is_not_content_and_everything_else_is() {
+        let text = |s: &str| serde_json::from_str::<Json>(s).unwrap();
+        let base = key(&text(r#"{"a": 1, "b": [1, 2]}"#), &[]).unwrap();
+        assert_eq!(base, key(&text(r#"{"b": [1, 2], "a": 1}"#), &[]).unwrap());
+        for other in
+            [r#"{"a": 2, "b": [1, 2]}"#, r#"{"a": 1, "b": [2, 1]}"#, r#"{"a": 1}"#, r#"{"a": 1, "b": ["1", 2]}"#]
+        {
+            assert_ne!(base, key(&text(other), &[]).unwrap());
+        }
+        assert_ne!(base, key(&json!({"a": 1, "b": [1, 2]}), &[[0; 32]]).unwrap());
+    }
+}

@@ -1,1 +1,187 @@
-//! (being written)
+//! Results on disk: immutable files, written aside and renamed into place, so that any number of processes may build at once and a
+//! kill at any moment leaves nothing to repair. It knows keys, digests and bytes; no stages, no YAML.
+//!
+//! ```text
+//! cache/
+//!   FORMAT             the version of this layout
+//!   shards/<digest>    packs of records: key -> digest, with small payloads inside
+//!   objects/ab/<rest>  payloads of 64 KiB and more, named by their BLAKE3 digest
+//!   partial/<key>      checkpoints of long training runs
+//!   last/<name>        what was built last under a stage's name: for explanations only
+//!   stat               which file had which digest at which size, time and inode
+//!   tmp/               files being written
+//! ```
+//!
+//! Whatever is corrupt, truncated or foreign is a miss with a warning: never used, never an error.
+
+mod checkpoint;
+mod files;
+mod format;
+mod ids;
+mod last;
+mod shard;
+mod stat;
+mod writer;
+
+pub use files::write_file;
+pub use ids::{Digest, Key};
+pub use writer::Writer;
+
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+use crate::error::Result;
+use shard::Shard;
+
+/// What the store knows of a result without reading it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Trace {
+    pub digest: Digest,
+    /// Bytes of the payload.
+    pub size: u64,
+    /// When it was finished, in milliseconds since 1970.
+    pub finished_ms: u64,
+    /// How long it took, in microseconds.
+    pub micros: u64,
+}
+
+/// A cache folder, opened.
+#[derive(Debug)]
+pub struct Store {
+    dir: PathBuf,
+    shards: RwLock<Vec<Arc<Shard>>>,
+    /// Results of this process that are not in a shard yet.
+    fresh: Mutex<HashMap<Key, (Trace, Arc<Vec<u8>>)>>,
+    /// Results that turned out to be damaged: misses from now on.
+    damaged: Mutex<HashSet<(Key, Digest)>>,
+    warnings: Mutex<Vec<String>>,
+    stat: Mutex<Option<stat::StatCache>>,
+}
+
+/// The lock's content even after a panic elsewhere: every change under these locks is a single step.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Store {
+    /// Open a cache folder, which need not exist: nothing is created before something is written. A folder of a newer version is
+    /// refused.
+    pub fn open(dir: &Path) -> Result<Store> {
+        format::check(dir)?;
+        let store = Store {
+            dir: dir.to_path_buf(),
+            shards: RwLock::new(Vec::new()),
+            fresh: Mutex::default(),
+            damaged: Mutex::default(),
+            warnings: Mutex::default(),
+            stat: Mutex::default(),
+        };
+        store.rescan();
+        Ok(store)
+    }
+
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Read the list of shards again: other processes write and merge them.
+    pub(crate) fn rescan(&self) {
+        let mut found = Vec::new();
+        let known: HashMap<PathBuf, Arc<Shard>> = {
+            let shards = self.shards.read().unwrap_or_else(PoisonError::into_inner);
+            shards.iter().map(|shard| (shard.path.clone(), shard.clone())).collect()
+        };
+        let Ok(entries) = std::fs::read_dir(self.dir.join("shards")) else { return };
+        for path in entries.flatten().map(|entry| entry.path()) {
+            if let Some(shard) = known.get(&path) {
+                found.push(shard.clone());
+                continue;
+            }
+            match Shard::open(&path) {
+                Ok(shard) => found.push(Arc::new(shard)),
+                // Merged away by another process between listing and opening.
+                Err(shard::Fault::Gone) => {}
+                Err(shard::Fault::Damaged(why)) => {
+                    self.warn(format!("{}: {why}; its results are made again", path.display()))
+                }
+            }
+        }
+        // The newest record of a key is the first found, so that what replaced a damaged one wins.
+        found.sort_by_key(|shard| std::cmp::Reverse(shard.newest_ms()));
+        *self.shards.write().unwrap_or_else(PoisonError::into_inner) = found;
+    }
+
+    fn shards(&self) -> Vec<Arc<Shard>> {
+        self.shards.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What is stored under a key; `None` is a miss.
+    pub fn trace(&self, key: &Key) -> Option<Trace> {
+        if let Some((trace, _)) = lock(&self.fresh).get(key) {
+            return Some(*trace);
+        }
+        let damaged = lock(&self.damaged);
+        let shards = self.shards.read().unwrap_or_else(PoisonError::into_inner);
+        shards
+            .iter()
+            .filter_map(|shard| shard.find(key))
+            .map(|record| record.trace())
+            .find(|trace| damaged.is_empty() || !damaged.contains(&(*key, trace.digest)))
+    }
+
+    /// The payload of a key with this digest, checked; `None` (and a warning, and a miss from now on) if it is damaged or gone.
+    pub fn load(&self, key: &Key, digest: &Digest) -> Option<Vec<u8>> {
+        if let Some((trace, payload)) = lock(&self.fresh).get(key)
+            && trace.digest == *digest
+        {
+            return Some(payload.to_vec());
+        }
+        if let Some(bytes) = self.read_payload(key, digest) {
+            return Some(bytes);
+        }
+        // Another process may have merged the shard away meanwhile.
+        self.rescan();
+        let bytes = self.read_payload(key, digest);
+        if bytes.is_none() {
+            lock(&self.damaged).insert((*key, *digest));
+            self.warn(format!("the stored result {} is damaged or gone; it is made again", digest.short()));
+        }
+        bytes
+    }
+
+    fn read_payload(&self, key: &Key, digest: &Digest) -> Option<Vec<u8>> {
+        for shard in self.shards() {
+            let Some(record) = shard.find(key).filter(|record| record.digest == *digest) else { continue };
+            let bytes = if record.external {
+                std::fs::read(files::object_path(&self.dir, digest)).ok()
+            } else {
+                shard.payload(&record)
+            };
+            if let Some(bytes) = bytes.filter(|bytes| Digest::of(bytes) == *digest) {
+                return Some(bytes);
+            }
+        }
+        None
+    }
+
+    pub(crate) fn warn(&self, text: String) {
+        let mut warnings = lock(&self.warnings);
+        if !warnings.contains(&text) && warnings.len() < 20 {
+            warnings.push(text);
+        }
+    }
+
+    /// Warnings since the last call.
+    pub fn take_warnings(&self) -> Vec<String> {
+        std::mem::take(&mut lock(&self.warnings))
+    }
+
+    /// A writer of results; `provenance` (who, when, which version) is kept beside them and decides nothing.
+    pub fn writer(&self, provenance: serde_json::Value) -> Writer<'_> {
+        Writer::new(self, provenance)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,125 @@
+//! What changed between two manifests: the "why" of `repro explain`.
+
+use serde_json::Value as Json;
+
+/// One changed setting: where it stands in the manifest, its old and its new value (`None`: not there).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Change {
+    pub path: Vec<String>,
+    pub old: Option<Json>,
+    pub new: Option<Json>,
+}
+
+impl Change {
+    /// The path as users write it, without the kinds of tagged values where they only repeat.
+    pub fn name(&self) -> String {
+        self.path.join(".")
+    }
+
+    /// "0.7 -> 0.8", "added 0.05", "removed 0.1": lists of plain values by what came and went.
+    pub fn words(&self) -> String {
+        match (&self.old, &self.new) {
+            (Some(Json::Array(old)), Some(Json::Array(new))) => {
+                let came: Vec<String> = new.iter().filter(|v| !old.contains(v)).map(show).collect();
+                let went: Vec<String> = old.iter().filter(|v| !new.contains(v)).map(show).collect();
+                let mut words = Vec::new();
+                if !came.is_empty() {
+                    words.push(format!("added {}", came.join(", ")));
+                }
+                if !went.is_empty() {
+                    words.push(format!("removed {}", went.join(", ")));
+                }
+                if words.is_empty() { "another order".into() } else { words.join("; ") }
+            }
+            (Some(old), Some(new)) => format!("{} -> {}", show(old), show(new)),
+            (None, Some(new)) => format!("added {}", show(new)),
+            (Some(old), None) => format!("removed {}", show(old)),
+            (None, None) => String::new(),
+        }
+    }
+}
+
+/// A value in few words.
+fn show(value: &Json) -> String {
+    let text = match value {
+        Json::String(text) => text.clone(),
+        Json::Null => "nothing".into(),
+        other => other.to_string(),
+    };
+    if text.chars().count() > 60 { text.chars().take(57).chain("...".chars()).collect() } else { text }
+}
+
+/// Every setting that differs, deepest first cause: mappings are entered, lists of mappings of equal length too.
+pub fn diff(old: &Json, new: &Json) -> Vec<Change> {
+    let mut changes = Vec::new();
+    walk(old, new, &mut Vec::new(), &mut changes);
+    changes
+}
+
+fn walk(old: &Json, new: &Json, path: &mut Vec<String>, changes: &mut Vec<Change>) {
+    if old == new {
+        return;
+    }
+    let mut enter = |name: String, old: Option<&Json>, new: Option<&Json>, changes: &mut Vec<Change>| {
+        path.push(name);
+        match (old, new) {
+            (Some(old), Some(new)) => walk(old, new, path, changes),
+            _ => changes.push(Change { path: path.clone(), old: old.cloned(), new: new.cloned() }),
+        }
+        path.pop();
+    };
+    match (old, new) {
+        (Json::Object(a), Json::Object(b)) => {
+            for (name, value) in a {
+                enter(name.clone(), Some(value), b.get(name), changes);
+            }
+            for (name, value) in b.iter().filter(|(name, _)| !a.contains_key(*name)) {
+                enter(name.clone(), None, Some(value), changes);
+            }
+        }
+        (Json::Array(a), Json::Array(b))
+            if a.len() == b.len() && a.iter().chain(b).any(|v| v.is_object() || v.is_array()) =>
+        {
+            for (i, (x, y)) in a.iter().zip(b).enumerate() {
+                enter(i.to_string(), Some(x), Some(y), changes);
+            }
+        }
+        _ => changes.push(Change { path: path.clone(), old: Some(old.clone()), new: Some(new.clone()) }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn words(old: Json, new: Json) -> Vec<String> {
+        diff(&old, &new).iter().map(|c| format!("{}: {}", c.name(), c.words())).collect()
+    }
+
+    #[test]
+    fn a_change_is_named_with_its_old_and_new_value() {
+        assert_eq!(
+            words(
+                json!({"data": {"importance": {"powers": 0.7}}, "seed": 1}),
+                json!({"data": {"importance": {"powers": 0.8}}, "seed": 1})
+            ),
+            ["data.importance.powers: 0.7 -> 0.8"]
+        );
+    }
+
+    #[test]
+    fn values_that_came_and_went_are_listed() {
+        assert_eq!(
+            words(json!({"values": [1, 2, 3]}), json!({"values": [1, 3, 4, 5]})),
+            ["values: added 4, 5; removed 2"]
+        );
+        assert_eq!(words(json!({"a": 1}), json!({"b": "x"})), ["a: removed 1", "b: added x"]);
+        assert_eq!(words(json!([1, 2]), json!([2, 1])), [": another order"]);
+    }
+
+    #[test]
+    fn lists_of_settings_are_compared_item_by_item() {
+        assert_eq!(words(json!([{"x": 1}, {"x": 2}]), json!([{"x": 1}, {"x": 3}])), ["1.x: 2 -> 3"]);
+    }
+}

@@ -1,0 +1,30 @@
+//! Checkpoints of long training runs: digest, then bytes. A damaged one is none.
+
+use std::path::PathBuf;
+
+use super::{Digest, Key, Store, files, writer};
+use crate::error::Result;
+
+impl Store {
+    fn partial(&self, key: &Key) -> PathBuf {
+        self.dir.join("partial").join(key.to_string())
+    }
+
+    /// The last checkpoint of a unit.
+    pub fn checkpoint(&self, key: &Key) -> Option<Vec<u8>> {
+        let bytes = std::fs::read(self.partial(key)).ok()?;
+        let (digest, payload) = bytes.split_at_checked(32)?;
+        (Digest::of(payload).0 == digest).then(|| payload.to_vec())
+    }
+
+    pub fn save_checkpoint(&self, key: &Key, payload: &[u8]) -> Result<()> {
+        writer::prepare(&self.dir)?;
+        let mut bytes = Digest::of(payload).0.to_vec();
+        bytes.extend_from_slice(payload);
+        files::write_via(&self.dir.join("tmp"), &self.partial(key), &bytes)
+    }
+
+    pub fn drop_checkpoint(&self, key: &Key) {
+        let _ = std::fs::remove_file(self.partial(key));
+    }
+}

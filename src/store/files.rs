@@ -1,0 +1,36 @@
+//! Whole files or none: write aside, flush to disk, rename.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use super::Digest;
+use crate::error::{Error, Result};
+
+/// Write a file so that its name shows either the old bytes or all of the new ones, whatever happens. Folders are made.
+pub fn write_file(target: &Path, bytes: &[u8]) -> Result<()> {
+    let folder = target.parent().unwrap_or_else(|| Path::new("."));
+    std::fs::create_dir_all(folder).map_err(|e| Error::io("make the folder", folder, &e))?;
+    write_via(folder, target, bytes)
+}
+
+/// The same with the temporary file in another folder of the same file system.
+pub fn write_via(tmp: &Path, target: &Path, bytes: &[u8]) -> Result<()> {
+    let fail = |e: &std::io::Error| Error::io("write", target, e);
+    let mut file = tempfile::Builder::new().prefix(".repro-").tempfile_in(tmp).map_err(|e| fail(&e))?;
+    file.write_all(bytes).map_err(|e| fail(&e))?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        // tempfile makes private files; results are as readable as any file of the user.
+        let _ = file.as_file().set_permissions(std::fs::Permissions::from_mode(0o644));
+    }
+    file.as_file().sync_all().map_err(|e| fail(&e))?;
+    file.persist(target).map_err(|e| fail(&e.error))?;
+    Ok(())
+}
+
+/// Where a large payload lives.
+pub fn object_path(dir: &Path, digest: &Digest) -> PathBuf {
+    let name = digest.to_string();
+    dir.join("objects").join(&name[..2]).join(&name[2..])
+}

@@ -1,0 +1,178 @@
+//! A pack of records in one immutable file.
+//!
+//! ```text
+//! magic | payloads | records, by ascending key | provenance | records' offset, count, provenance's length | BLAKE3 | magic
+//! ```
+//! The hash covers records, provenance and the three numbers; each payload is covered by its own digest.
+
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+
+use super::{Digest, Key, Trace};
+
+const MAGIC: &[u8; 8] = b"reproSH1";
+const RECORD: usize = 32 + 32 + 8 * 4;
+const FOOTER: usize = 24 + 32 + 8;
+/// In the length field: the payload is an object of its own.
+const EXTERNAL: u64 = 1 << 63;
+
+/// One result.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Record {
+    pub key: Key,
+    pub digest: Digest,
+    pub offset: u64,
+    pub size: u64,
+    pub external: bool,
+    pub finished_ms: u64,
+    pub micros: u64,
+}
+
+/// An open shard: its index in memory, its payloads on disk.
+#[derive(Debug)]
+pub struct Shard {
+    pub path: PathBuf,
+    index: Vec<u8>,
+    newest_ms: u64,
+}
+
+/// Why a shard cannot be used.
+#[derive(Debug)]
+pub enum Fault {
+    Gone,
+    Damaged(String),
+}
+
+impl Record {
+    pub fn trace(&self) -> Trace {
+        Trace { digest: self.digest, size: self.size, finished_ms: self.finished_ms, micros: self.micros }
+    }
+
+    fn write(&self, out: &mut Vec<u8>) {
+        out.extend(self.key.0);
+        out.extend(self.digest.0);
+        let size = self.size | if self.external { EXTERNAL } else { 0 };
+        [self.offset, size, self.finished_ms, self.micros].iter().for_each(|n| out.extend(n.to_le_bytes()));
+    }
+
+    fn read(bytes: &[u8]) -> Option<Record> {
+        let number =
+            |i: usize| -> Option<u64> { Some(u64::from_le_bytes(bytes.get(64 + 8 * i..72 + 8 * i)?.try_into().ok()?)) };
+        let size = number(1)?;
+        Some(Record {
+            key: Key(bytes.get(..32)?.try_into().ok()?),
+            digest: Digest(bytes.get(32..64)?.try_into().ok()?),
+            offset: number(0)?,
+            size: size & !EXTERNAL,
+            external: size & EXTERNAL != 0,
+            finished_ms: number(2)?,
+            micros: number(3)?,
+        })
+    }
+}
+
+/// The bytes of a shard from records and their payloads (empty for external ones); offsets are filled in.
+pub fn assemble(
+    mut entries: Vec<(Record, std::sync::Arc<Vec<u8>>)>,
+    provenance: &serde_json::Value,
+) -> (Vec<u8>, Digest) {
+    entries.sort_by_key(|(record, _)| record.key);
+    entries.dedup_by_key(|(record, _)| record.key);
+    let mut bytes = MAGIC.to_vec();
+    let mut index = Vec::with_capacity(entries.len() * RECORD);
+    for (record, payload) in &mut entries {
+        record.offset = bytes.len() as u64;
+        if !record.external {
+            bytes.extend_from_slice(payload);
+        }
+        record.write(&mut index);
+    }
+    let provenance = provenance.to_string().into_bytes();
+    let mut tail = index;
+    let (offset, count) = (bytes.len() as u64, entries.len() as u64);
+    tail.extend_from_slice(&provenance);
+    [offset, count, provenance.len() as u64].iter().for_each(|n| tail.extend(n.to_le_bytes()));
+    let digest = Digest::of(&tail);
+    bytes.extend_from_slice(&tail);
+    bytes.extend(digest.0);
+    bytes.extend(MAGIC);
+    (bytes, digest)
+}
+
+impl Shard {
+    pub fn open(path: &Path) -> Result<Shard, Fault> {
+        let damaged = |why: &str| Fault::Damaged(why.to_string());
+        let io = |e: std::io::Error| match e.kind() {
+            std::io::ErrorKind::NotFound => Fault::Gone,
+            _ => Fault::Damaged(format!("cannot be read ({e})")),
+        };
+        let mut file = File::open(path).map_err(io)?;
+        let length = file.metadata().map_err(io)?.len();
+        if length < (MAGIC.len() + FOOTER) as u64 {
+            return Err(damaged("truncated, or not a shard"));
+        }
+        let mut footer = [0u8; FOOTER];
+        file.seek(SeekFrom::Start(length - FOOTER as u64)).map_err(io)?;
+        file.read_exact(&mut footer).map_err(io)?;
+        let number = |i: usize| {
+            let mut bytes = [0; 8];
+            bytes.copy_from_slice(&footer[8 * i..8 * i + 8]);
+            u64::from_le_bytes(bytes)
+        };
+        let (offset, count, provenance) = (number(0), number(1), number(2));
+        let end = length - FOOTER as u64;
+        let fits = count
+            .checked_mul(RECORD as u64)
+            .and_then(|n| n.checked_add(offset))
+            .and_then(|n| n.checked_add(provenance));
+        if &footer[FOOTER - 8..] != MAGIC || fits != Some(end) {
+            return Err(damaged("truncated, or not a shard"));
+        }
+        let mut tail = vec![0; (end - offset) as usize];
+        file.seek(SeekFrom::Start(offset)).map_err(io)?;
+        file.read_exact(&mut tail).map_err(io)?;
+        tail.extend_from_slice(&footer[..24]);
+        if Digest::of(&tail).0 != footer[24..56] {
+            return Err(damaged("damaged"));
+        }
+        tail.truncate(count as usize * RECORD);
+        let newest_ms = tail.chunks_exact(RECORD).filter_map(Record::read).map(|r| r.finished_ms).max().unwrap_or(0);
+        Ok(Shard { path: path.to_path_buf(), index: tail, newest_ms })
+    }
+
+    pub fn newest_ms(&self) -> u64 {
+        self.newest_ms
+    }
+
+    pub fn records(&self) -> impl Iterator<Item = Record> + '_ {
+        self.index.chunks_exact(RECORD).filter_map(Record::read)
+    }
+
+    pub fn find(&self, key: &Key) -> Option<Record> {
+        let count = self.index.len() / RECORD;
+        let at = |i: usize| &self.index[i * RECORD..(i + 1) * RECORD];
+        let (mut low, mut high) = (0, count);
+        while low < high {
+            let middle = (low + high) / 2;
+            match at(middle)[..32].cmp(&key.0) {
+                std::cmp::Ordering::Less => low = middle + 1,
+                std::cmp::Ordering::Greater => high = middle,
+                std::cmp::Ordering::Equal => return Record::read(at(middle)),
+            }
+        }
+        None
+    }
+
+    /// The bytes of a payload inside the shard, unchecked.
+    pub fn payload(&self, record: &Record) -> Option<Vec<u8>> {
+        let mut file = File::open(&self.path).ok()?;
+        if record.offset.checked_add(record.size)? > file.metadata().ok()?.len() {
+            return None;
+        }
+        file.seek(SeekFrom::Start(record.offset)).ok()?;
+        let mut bytes = vec![0; usize::try_from(record.size).ok()?];
+        file.read_exact(&mut bytes).ok()?;
+        Some(bytes)
+    }
+}

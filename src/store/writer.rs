@@ -1,0 +1,180 @@
+//! Puts finished results on disk: at least every two seconds while there are any, and once more, merged, at the end.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant, SystemTime};
+
+use super::shard::{Record, assemble};
+use super::{Digest, Key, Store, Trace, files, format, lock};
+use crate::error::{Error, Result};
+
+/// Payloads from this size on are files of their own.
+const LARGE: usize = 64 << 10;
+/// A crash loses at most what was finished in this time.
+const FLUSH: Duration = Duration::from_secs(2);
+/// When there are more shards than this, the small ones are merged.
+const MANY: usize = 64;
+/// Shards below this size are small.
+const SMALL: u64 = 8 << 20;
+/// Temporary files older than this belong to nobody.
+const STALE: Duration = Duration::from_secs(24 * 3600);
+
+/// Takes results from many threads.
+#[derive(Debug)]
+pub struct Writer<'a> {
+    store: &'a Store,
+    provenance: serde_json::Value,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    flushed: Instant,
+    /// Shards written by this writer, to be merged at the end.
+    mine: Vec<PathBuf>,
+    prepared: bool,
+}
+
+impl<'a> Writer<'a> {
+    pub(super) fn new(store: &'a Store, provenance: serde_json::Value) -> Writer<'a> {
+        let state = State { flushed: Instant::now(), mine: Vec::new(), prepared: false };
+        Writer { store, provenance, state: Mutex::new(state) }
+    }
+
+    /// Take a finished result. It is found under its key at once, and on disk within two seconds if [`Writer::tick`] is called.
+    pub fn put(&self, key: Key, payload: &[u8], micros: u64) -> Result<Digest> {
+        let digest = Digest::of(payload);
+        if payload.len() >= LARGE {
+            self.prepare()?;
+            let path = files::object_path(&self.store.dir, &digest);
+            let right = std::fs::read(&path).is_ok_and(|bytes| Digest::of(&bytes) == digest);
+            if !right {
+                files::write_file(&path, payload)?;
+            }
+        }
+        let finished_ms = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |d| d.as_millis() as u64);
+        let trace = Trace { digest, size: payload.len() as u64, finished_ms, micros };
+        lock(&self.store.damaged).remove(&(key, digest));
+        lock(&self.store.fresh).insert(key, (trace, Arc::new(payload.to_vec())));
+        Ok(digest)
+    }
+
+    /// Write what is due.
+    pub fn tick(&self) -> Result<()> {
+        let due = lock(&self.state).flushed.elapsed() >= FLUSH;
+        if due { self.flush() } else { Ok(()) }
+    }
+
+    /// Write all finished results now.
+    pub fn flush(&self) -> Result<()> {
+        let mut state = lock(&self.state);
+        state.flushed = Instant::now();
+        let entries: Vec<_> = lock(&self.store.fresh)
+            .iter()
+            .map(|(key, (trace, payload))| (record(*key, trace), payload.clone()))
+            .collect();
+        if entries.is_empty() {
+            return Ok(());
+        }
+        drop(state);
+        self.prepare()?;
+        let keys: Vec<(Key, Digest)> = entries.iter().map(|(record, _)| (record.key, record.digest)).collect();
+        let path = self.write_shard(entries)?;
+        self.store.rescan();
+        let mut fresh = lock(&self.store.fresh);
+        for (key, digest) in keys {
+            if fresh.get(&key).is_some_and(|(trace, _)| trace.digest == digest) {
+                fresh.remove(&key);
+            }
+        }
+        state = lock(&self.state);
+        state.mine.push(path);
+        Ok(())
+    }
+
+    /// Write all and merge the shards of this run into one, so that the next start opens few files.
+    pub fn finish(&self) -> Result<()> {
+        self.flush()?;
+        let mine = std::mem::take(&mut lock(&self.state).mine);
+        let shards = self.store.shards();
+        let small = |path: &PathBuf| std::fs::metadata(path).is_ok_and(|meta| meta.len() < SMALL);
+        let merge: Vec<_> = shards
+            .iter()
+            .filter(|shard| mine.len() > 1 && mine.contains(&shard.path) || shards.len() > MANY && small(&shard.path))
+            .collect();
+        if merge.len() < 2 {
+            return Ok(());
+        }
+        let mut entries = Vec::new();
+        let mut kept = Vec::new();
+        for shard in merge {
+            let mut whole = true;
+            for record in shard.records() {
+                // Nothing damaged is carried on.
+                let payload = if record.external { Some(Vec::new()) } else { shard.payload(&record) };
+                match payload.filter(|bytes| record.external || Digest::of(bytes) == record.digest) {
+                    Some(payload) => entries.push((record, Arc::new(payload))),
+                    None => whole &= shard.path.exists(),
+                }
+            }
+            if whole {
+                kept.push(shard.path.clone());
+            }
+        }
+        // Newest first, so that it is the one kept of several with one key.
+        entries.sort_by_key(|(record, _)| std::cmp::Reverse(record.finished_ms));
+        let merged = self.write_shard(entries)?;
+        for path in kept.iter().filter(|path| **path != merged) {
+            // Another process may have merged it too.
+            let _ = std::fs::remove_file(path);
+        }
+        self.store.rescan();
+        Ok(())
+    }
+
+    fn write_shard(&self, entries: Vec<(Record, Arc<Vec<u8>>)>) -> Result<PathBuf> {
+        let (bytes, digest) = assemble(entries, &self.provenance);
+        let path = self.store.dir.join("shards").join(digest.to_string());
+        files::write_via(&self.store.dir.join("tmp"), &path, &bytes)?;
+        Ok(path)
+    }
+
+    /// Make the folders and sweep away what dead processes left, once.
+    fn prepare(&self) -> Result<()> {
+        let mut state = lock(&self.state);
+        if state.prepared {
+            return Ok(());
+        }
+        prepare(&self.store.dir)?;
+        state.prepared = true;
+        Ok(())
+    }
+}
+
+fn record(key: Key, trace: &Trace) -> Record {
+    Record {
+        key,
+        digest: trace.digest,
+        offset: 0,
+        size: trace.size,
+        external: trace.size >= LARGE as u64,
+        finished_ms: trace.finished_ms,
+        micros: trace.micros,
+    }
+}
+
+/// Make the folders of a cache.
+pub(super) fn prepare(dir: &std::path::Path) -> Result<()> {
+    for name in ["shards", "objects", "tmp", "partial", "last"] {
+        let path = dir.join(name);
+        std::fs::create_dir_all(&path).map_err(|e| Error::io("make the folder", &path, &e))?;
+    }
+    format::mark(dir)?;
+    for entry in std::fs::read_dir(dir.join("tmp")).into_iter().flatten().flatten() {
+        let age = entry.metadata().and_then(|meta| meta.modified()).ok().and_then(|time| time.elapsed().ok());
+        if age.is_some_and(|age| age > STALE) {
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
+    Ok(())
+}
