@@ -1,3 +1,48 @@
-//! (being written)
+//! Trains small models, bit for bit the same on every machine.
+//!
+//! A [`Recipe`] decides the trained bytes; [`train`] runs it on one thread with analytic gradients. Callers run many at once. It
+//! knows no paper file and no cache: settings are plain data, and a [`Control`] stands for whoever waits.
+//!
+//! The numerics contract is written in `contract.rs`.
+
+mod batch;
+mod check;
+mod contract;
+mod control;
+pub mod engines;
+mod init;
+mod math;
 mod recipe;
+mod rng;
+mod routing;
+
+pub use batch::{Batch, Stream};
+pub use check::Fault;
+pub use contract::CONTRACT_VERSION;
+pub use control::{Control, Unattended};
 pub use recipe::*;
+pub use routing::Router;
+
+use crate::error::Result;
+
+/// What training leaves.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outcome {
+    /// W, row-major \[experts, features, hidden\].
+    pub weights: Vec<f32>,
+    /// b, row-major \[experts, features\].
+    pub bias: Vec<f32>,
+    /// G, row-major \[experts, features\].
+    pub gate: Vec<f32>,
+    /// Loss of the last batch before the last update, load-balancing term included.
+    pub loss: f32,
+    /// (step, loss) at about fifty steps of the run and at the last one.
+    pub history: Vec<(u32, f32)>,
+    /// Steps taken; fewer than asked for if the run stopped early.
+    pub steps_run: u32,
+}
+
+/// Train one model; `None` when `control` stopped it.
+pub fn train(recipe: &Recipe, control: &dyn Control) -> Result<Option<Outcome>> {
+    engines::cpu::train(recipe, control)
+}

@@ -332,3 +332,99 @@ crate::record! {
         pub stop_below: f64 = 0.01,
     }
 }
+
+/// Sizes of a model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shape {
+    pub experts: usize,
+    pub features: usize,
+    pub hidden: usize,
+    /// Experts used for each input.
+    pub active: usize,
+}
+
+impl Recipe {
+    pub fn shape(&self) -> Shape {
+        let Model::MoeAutoencoder(model) = &self.model;
+        Shape {
+            experts: model.experts as usize,
+            features: model.features as usize,
+            hidden: model.hidden as usize,
+            active: model.active as usize,
+        }
+    }
+
+    /// Weight of the load-balancing loss, 0 if off.
+    pub fn load_balancing(&self) -> f64 {
+        let Model::MoeAutoencoder(model) = &self.model;
+        model.load_balancing
+    }
+
+    /// Chance that a feature is present.
+    pub fn probability(&self) -> f64 {
+        let Data::SparseUniform(data) = &self.data;
+        data.probability
+    }
+
+    /// Weight of each feature's error.
+    pub fn importance(&self) -> Vec<f32> {
+        let Data::SparseUniform(data) = &self.data;
+        let settings = &data.importance.0;
+        let n = self.shape().features;
+        let mut values = match (&settings.values, settings.powers) {
+            (Some(values), _) => values.iter().map(|&value| value as f32).collect(),
+            (None, Some(base)) => powers(base, settings.first, settings.shuffle, n),
+            (None, None) => vec![settings.constant.unwrap_or(1.0) as f32; n],
+        };
+        if let (Some(last), Some(slot)) = (settings.last, values.last_mut()) {
+            *slot = last as f32;
+        }
+        values
+    }
+
+    /// A rough estimate of the run's time in seconds on one core, for schedules and time left; measured rates refine it.
+    pub fn seconds(&self) -> f64 {
+        let Shape { experts, features, hidden, active } = self.shape();
+        let (n, m) = (features as f64, hidden as f64);
+        let present = n * self.probability();
+        let sample =
+            n * 0.7 + active as f64 * (m * (n * 0.35 + present * 0.5) + 30.0) + present * experts as f64 * 0.3 + 40.0;
+        f64::from(self.steps) * f64::from(self.batch) * sample * 3.5e-10
+    }
+
+    /// A small recipe, for tests and benchmarks.
+    pub fn example(features: u32, hidden: u32, experts: u32, active: u32) -> Recipe {
+        Recipe {
+            model: Model::MoeAutoencoder(MoeAutoencoder { features, hidden, experts, active, load_balancing: 0.0 }),
+            data: Data::SparseUniform(SparseUniform { probability: 0.1, importance: Importance::default() }),
+            init: Init::default(),
+            optimizer: Optimizer::default(),
+            schedule: Schedule::Constant,
+            reduction: Reduction::Mean,
+            batch: 64,
+            steps: 20,
+            stop: None,
+            seed: 1,
+        }
+    }
+}
+
+/// `base^(first + i)` by repeated multiplication where the exponent is whole, so that it is the same everywhere.
+fn powers(base: f64, first: f64, shuffle: Option<u64>, n: usize) -> Vec<f32> {
+    let start = if first.fract() == 0.0 && first.abs() < 1e6 { whole_power(base, first as i64) } else { f64::NAN };
+    let mut value = start;
+    let mut values = Vec::with_capacity(n);
+    for _ in 0..n {
+        values.push(value as f32);
+        value *= base;
+    }
+    match shuffle {
+        Some(seed) => super::rng::Words::new(seed, 9).permutation(n).into_iter().map(|i| values[i]).collect(),
+        None => values,
+    }
+}
+
+fn whole_power(base: f64, exponent: i64) -> f64 {
+    let power = (0..exponent.unsigned_abs()).fold(1.0, |product, _| product * base);
+    if exponent < 0 { 1.0 / power } else { power }
+}

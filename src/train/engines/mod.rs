@@ -1,0 +1,3 @@
+//! What trains: one module an engine.
+
+pub mod cpu;
