@@ -17,7 +17,7 @@ pub struct Batch {
     pub features: usize,
     /// Sample s has the entries `starts[s]..starts[s + 1]`.
     pub starts: Vec<u32>,
-    pub index: Vec<u16>,
+    pub index: Vec<u32>,
     pub value: Vec<f32>,
     /// Random words of a block of samples, one plane for each of the four words of a counter.
     words: [Vec<u32>; 4],
@@ -53,7 +53,7 @@ impl Batch {
 
     /// Present features and values of a sample.
     #[inline(always)]
-    pub fn sample(&self, s: usize) -> (&[u16], &[f32]) {
+    pub fn sample(&self, s: usize) -> (&[u32], &[f32]) {
         let range = self.starts[s] as usize..self.starts[s + 1] as usize;
         (&self.index[range.clone()], &self.value[range])
     }
@@ -83,7 +83,7 @@ impl super::engines::cpu::simd::Kernel for Fill<'_> {
         batch.starts.clear();
         batch.starts.reserve(samples + 1);
         batch.starts.push(0);
-        let most = samples * features;
+        let most = samples * features + V::N;
         batch.index.resize(most, 0);
         batch.value.resize(most, 0.0);
         let mut count = 0usize;
@@ -106,21 +106,13 @@ impl super::engines::cpu::simd::Kernel for Fill<'_> {
                     let width = quarter.min(features.saturating_sub(w * quarter));
                     for c in (0..width).step_by(V::N) {
                         let at = row * quarter + c;
-                        let mut mask = unsafe { V::not_above(plane.as_ptr().add(at), last) };
-                        if width - c < V::N {
-                            mask &= (1 << (width - c)) - 1;
-                        }
-                        while mask != 0 {
-                            let lane = mask.trailing_zeros() as usize;
-                            mask &= mask - 1;
-                            // `count` stays below samples * features: at most one entry a feature and sample.
-                            unsafe {
-                                *batch.index.get_unchecked_mut(count) = (w * quarter + c + lane) as u16;
-                                *batch.value.get_unchecked_mut(count) =
-                                    (plane.get_unchecked(at + lane) >> 8) as f32 * scale;
-                            }
-                            count += 1;
-                        }
+                        // At most one entry a feature and sample, and a vector to spare.
+                        count += unsafe {
+                            let (index, value) =
+                                (batch.index.as_mut_ptr().add(count), batch.value.as_mut_ptr().add(count));
+                            let first = (w * quarter + c) as u32;
+                            V::present(plane.as_ptr().add(at), V::N.min(width - c), last, first, scale, index, value)
+                        };
                     }
                 }
                 batch.starts.push(count as u32);
@@ -150,7 +142,7 @@ mod tests {
                     let t = (s * quarter + i % quarter) as u32;
                     let word = philox(99, [t, 5, 1, 0])[i / quarter];
                     if f64::from(word) <= p * 4_294_967_296.0 - 1.0 {
-                        expected.push((i as u16, (word >> 8) as f32 * (1.0 / (p * 16_777_216.0)) as f32));
+                        expected.push((i as u32, (word >> 8) as f32 * (1.0 / (p * 16_777_216.0)) as f32));
                     }
                 }
                 let found: Vec<_> = index.iter().copied().zip(value.iter().copied()).collect();

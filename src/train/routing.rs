@@ -64,31 +64,31 @@ impl Router {
         Router { experts, features, active, gate, scores: Vec::new(), chosen: Vec::new(), weights: Vec::new() }
     }
 
-    fn score(&mut self, index: &[u16], value: &[f32]) {
+    fn score(&mut self, index: &[u32], value: &[f32]) {
         self.scores.clear();
         for e in 0..self.experts {
             let row = &self.gate[e * self.features..(e + 1) * self.features];
-            let chain = |sum: f32, (&i, &x): (&u16, &f32)| x.mul_add(row.get(i as usize).copied().unwrap_or(0.0), sum);
+            let chain = |sum: f32, (&i, &x): (&u32, &f32)| x.mul_add(row.get(i as usize).copied().unwrap_or(0.0), sum);
             self.scores.push(index.iter().zip(value).fold(0.0, chain));
         }
     }
 
     /// The active experts of an input (present features, values) and their weights a_e.
-    pub fn route(&mut self, index: &[u16], value: &[f32]) -> (&[usize], &[f32]) {
+    pub fn route(&mut self, index: &[u32], value: &[f32]) -> (&[usize], &[f32]) {
         self.score(index, value);
         select(&self.scores, self.active, &mut self.chosen, &mut self.weights);
         (&self.chosen, &self.weights)
     }
 
     /// The expert with the highest score.
-    pub fn top(&mut self, index: &[u16], value: &[f32]) -> usize {
+    pub fn top(&mut self, index: &[u32], value: &[f32]) -> usize {
         self.score(index, value);
         select(&self.scores, 1, &mut self.chosen, &mut self.weights);
         self.chosen.first().copied().unwrap_or(0)
     }
 
     /// Softmax probabilities of all experts.
-    pub fn probabilities(&mut self, index: &[u16], value: &[f32]) -> &[f32] {
+    pub fn probabilities(&mut self, index: &[u32], value: &[f32]) -> &[f32] {
         self.score(index, value);
         softmax(self.scores.iter().copied(), &mut self.weights);
         &self.weights

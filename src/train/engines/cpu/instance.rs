@@ -168,6 +168,20 @@ impl Kernel for Gradients<'_> {
     }
 }
 
+/// One optimizer step for a whole buffer. Not a closure: those do not inherit the instructions of the function around them.
+///
+/// # Safety
+/// The machine must have the instructions of `V`; all buffers are as long as `p`, whole vectors.
+#[inline(always)]
+unsafe fn update_all<V: Simd>(p: &mut [f32], m: &mut [f32], v: &mut [f32], d: &[f32], rates: &Rates) {
+    for i in (0..p.len()).step_by(V::N) {
+        unsafe {
+            let g = V::load(d.as_ptr().add(i));
+            update::<V>(p.as_mut_ptr().add(i), m.as_mut_ptr().add(i), v.as_mut_ptr().add(i), g, rates);
+        }
+    }
+}
+
 struct Update<'a> {
     state: &'a mut State,
     moments: &'a mut [Vec<f32>; 6],
@@ -193,15 +207,9 @@ impl Kernel for Update<'_> {
             }
         }
         unsafe {
-            let all = |p: &mut [f32], m: &mut [f32], v: &mut [f32], d: &[f32]| {
-                for i in (0..p.len()).step_by(V::N) {
-                    let g = V::load(d.as_ptr().add(i));
-                    update::<V>(p.as_mut_ptr().add(i), m.as_mut_ptr().add(i), v.as_mut_ptr().add(i), g, &rates);
-                }
-            };
-            all(&mut state.columns, w1, w2, &state.d_columns);
-            all(&mut state.bias, b1, b2, &state.d_bias);
-            all(&mut state.gate, g1, g2, &state.d_gate);
+            update_all::<V>(&mut state.columns, w1, w2, &state.d_columns, &rates);
+            update_all::<V>(&mut state.bias, b1, b2, &state.d_bias, &rates);
+            update_all::<V>(&mut state.gate, g1, g2, &state.d_gate, &rates);
         }
         for e in 0..experts {
             let columns = &state.columns[e * hidden * np..(e + 1) * hidden * np];

@@ -204,7 +204,7 @@ impl State {
 
     /// Scores of a sample: item 2 of the contract.
     #[inline(always)]
-    unsafe fn score<V: Simd>(&self, index: &[u16], value: &[f32], scores: &mut [f32]) {
+    unsafe fn score<V: Simd>(&self, index: &[u32], value: &[f32], scores: &mut [f32]) {
         for v in (0..self.ep).step_by(V::N) {
             unsafe {
                 let mut sum = V::splat(0.0);
@@ -218,7 +218,7 @@ impl State {
 
     /// h of a sample in one expert.
     #[inline(always)]
-    unsafe fn hidden<V: Simd>(&self, expert: usize, index: &[u16], value: &[f32], hidden: *mut f32) {
+    unsafe fn hidden<V: Simd>(&self, expert: usize, index: &[u32], value: &[f32], hidden: *mut f32) {
         let rows = unsafe { self.rows.as_ptr().add(expert * self.shape.features * self.mp) };
         for v in (0..self.mp).step_by(V::N) {
             unsafe {
@@ -237,7 +237,10 @@ impl State {
         unsafe {
             let bias = self.bias.as_ptr().add(expert * self.np + j);
             let columns = self.columns.as_ptr().add(expert * self.shape.hidden * self.np + j);
-            let mut z: [V::F; R] = std::array::from_fn(|r| V::load(bias.add(r * V::N)));
+            let mut z = [V::splat(0.0); R];
+            for (r, z) in z.iter_mut().enumerate() {
+                *z = V::load(bias.add(r * V::N));
+            }
             for k in 0..self.shape.hidden {
                 let h = V::splat(*hidden.add(k));
                 let column = columns.add(k * self.np);
@@ -251,7 +254,7 @@ impl State {
 
     /// Forward and backward of a sample in its only expert; returns its loss.
     #[inline(always)]
-    unsafe fn sample<V: Simd>(&mut self, expert: usize, index: &[u16], value: &[f32], s: &mut Scratch) -> f32 {
+    unsafe fn sample<V: Simd>(&mut self, expert: usize, index: &[u32], value: &[f32], s: &mut Scratch) -> f32 {
         unsafe {
             self.hidden::<V>(expert, index, value, s.hidden.as_mut_ptr());
             scatter(&mut s.dense, index, value);
@@ -299,7 +302,7 @@ impl State {
     unsafe fn backward<V: Simd>(
         &mut self,
         expert: usize,
-        index: &[u16],
+        index: &[u32],
         value: &[f32],
         hidden: *const f32,
         g: *const f32,
@@ -398,7 +401,7 @@ impl State {
     #[inline(always)]
     fn gate_gradient(
         &mut self,
-        index: &[u16],
+        index: &[u32],
         value: &[f32],
         q: &[f32],
         shares: &[f32],
@@ -416,7 +419,7 @@ impl State {
     }
 
     #[inline(always)]
-    fn add_gate(&mut self, index: &[u16], value: &[f32], d_scores: &[f32]) {
+    fn add_gate(&mut self, index: &[u32], value: &[f32], d_scores: &[f32]) {
         for (&i, &x) in index.iter().zip(value) {
             let row = &mut self.d_gate[i as usize * self.ep..][..self.shape.experts];
             for (d, &ds) in row.iter_mut().zip(d_scores) {
@@ -540,14 +543,14 @@ fn lanes_of(losses: &[f32]) -> f32 {
 }
 
 #[inline(always)]
-fn scatter(dense: &mut [f32], index: &[u16], value: &[f32]) {
+fn scatter(dense: &mut [f32], index: &[u32], value: &[f32]) {
     for (&i, &x) in index.iter().zip(value) {
         dense[i as usize] = x;
     }
 }
 
 #[inline(always)]
-fn unscatter(dense: &mut [f32], index: &[u16]) {
+fn unscatter(dense: &mut [f32], index: &[u32]) {
     for &i in index {
         dense[i as usize] = 0.0;
     }

@@ -104,8 +104,17 @@ pub trait Simd: Copy {
     /// Words of the counters (t + lane, step, stream, 0).
     unsafe fn philox(seed: u64, t: u32, step: u32, stream: u32) -> [Self::U; 4];
     unsafe fn store_words(p: *mut u32, v: Self::U);
-    /// Bit l is set where word l <= last.
-    unsafe fn not_above(p: *const u32, last: u32) -> u32;
+    /// Of `width <= N` words at `p`, those not above `last` in order: their features (`first` + lane) to `index` and their values
+    /// ((word >> 8) * scale) to `value`; returns how many. Writes whole vectors: both need room for `N` more.
+    unsafe fn present(
+        p: *const u32,
+        width: usize,
+        last: u32,
+        first: u32,
+        scale: f32,
+        index: *mut u32,
+        value: *mut f32,
+    ) -> usize;
 }
 
 /// How many virtual lanes a sum over features or samples has.
@@ -197,9 +206,25 @@ impl Simd for Portable {
         unsafe { p.cast::<[u32; 8]>().write_unaligned(v) }
     }
     #[inline(always)]
-    unsafe fn not_above(p: *const u32, last: u32) -> u32 {
-        let words = unsafe { p.cast::<[u32; 8]>().read_unaligned() };
-        words.iter().enumerate().fold(0, |mask, (l, &word)| mask | u32::from(word <= last) << l)
+    unsafe fn present(
+        p: *const u32,
+        width: usize,
+        last: u32,
+        first: u32,
+        scale: f32,
+        index: *mut u32,
+        value: *mut f32,
+    ) -> usize {
+        let mut count = 0;
+        for lane in 0..width {
+            unsafe {
+                let word = *p.add(lane);
+                *index.add(count) = first + lane as u32;
+                *value.add(count) = (word >> 8) as f32 * scale;
+                count += usize::from(word <= last);
+            }
+        }
+        count
     }
 }
 
@@ -211,6 +236,50 @@ mod x86 {
     use std::arch::x86_64::*;
 
     use super::{MULTIPLIERS, ROUNDS, Simd, WEYL};
+
+    /// High and low words of x times a factor, lane by lane.
+    #[inline(always)]
+    unsafe fn split256(x: __m256i, factor: u32) -> (__m256i, __m256i) {
+        unsafe {
+            let factor = _mm256_set1_epi32(factor as i32);
+            let even = _mm256_mul_epu32(x, factor);
+            let odd = _mm256_mul_epu32(_mm256_srli_epi64::<32>(x), factor);
+            let low = _mm256_blend_epi32::<0xAA>(even, _mm256_slli_epi64::<32>(odd));
+            let high = _mm256_blend_epi32::<0xAA>(_mm256_srli_epi64::<32>(even), odd);
+            (high, low)
+        }
+    }
+
+    /// High and low words of x times a factor, lane by lane.
+    #[inline(always)]
+    unsafe fn split512(x: __m512i, factor: u32) -> (__m512i, __m512i) {
+        unsafe {
+            let factor = _mm512_set1_epi32(factor as i32);
+            let even = _mm512_mul_epu32(x, factor);
+            let odd = _mm512_mul_epu32(_mm512_srli_epi64::<32>(x), factor);
+            let low = _mm512_mask_mov_epi32(even, 0xAAAA, _mm512_slli_epi64::<32>(odd));
+            let high = _mm512_mask_mov_epi32(_mm512_srli_epi64::<32>(even), 0xAAAA, odd);
+            (high, low)
+        }
+    }
+
+    /// For each mask of eight lanes the positions of its set bits, in order.
+    static COMPRESS: [[u8; 8]; 256] = {
+        let mut table = [[0u8; 8]; 256];
+        let mut mask = 0;
+        while mask < 256 {
+            let (mut lane, mut at) = (0, 0);
+            while lane < 8 {
+                if mask >> lane & 1 == 1 {
+                    table[mask][at] = lane as u8;
+                    at += 1;
+                }
+                lane += 1;
+            }
+            mask += 1;
+        }
+        table
+    };
 
     /// Eight lanes with FMA.
     #[derive(Clone, Copy)]
@@ -273,14 +342,6 @@ mod x86 {
         #[inline(always)]
         unsafe fn philox(seed: u64, t: u32, step: u32, stream: u32) -> [__m256i; 4] {
             unsafe {
-                let split = |x: __m256i, factor: u32| {
-                    let factor = _mm256_set1_epi32(factor as i32);
-                    let even = _mm256_mul_epu32(x, factor);
-                    let odd = _mm256_mul_epu32(_mm256_srli_epi64::<32>(x), factor);
-                    let low = _mm256_blend_epi32::<0xAA>(even, _mm256_slli_epi64::<32>(odd));
-                    let high = _mm256_blend_epi32::<0xAA>(_mm256_srli_epi64::<32>(even), odd);
-                    (high, low)
-                };
                 let ramp = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
                 let mut c = [
                     _mm256_add_epi32(_mm256_set1_epi32(t as i32), ramp),
@@ -290,8 +351,8 @@ mod x86 {
                 ];
                 let mut key = [seed as u32, (seed >> 32) as u32];
                 for _ in 0..ROUNDS {
-                    let (a_high, a_low) = split(c[0], MULTIPLIERS[0]);
-                    let (b_high, b_low) = split(c[2], MULTIPLIERS[1]);
+                    let (a_high, a_low) = split256(c[0], MULTIPLIERS[0]);
+                    let (b_high, b_low) = split256(c[2], MULTIPLIERS[1]);
                     c = [
                         _mm256_xor_si256(_mm256_xor_si256(b_high, c[1]), _mm256_set1_epi32(key[0] as i32)),
                         b_low,
@@ -308,11 +369,24 @@ mod x86 {
             unsafe { _mm256_storeu_si256(p.cast(), v) }
         }
         #[inline(always)]
-        unsafe fn not_above(p: *const u32, last: u32) -> u32 {
+        unsafe fn present(
+            p: *const u32,
+            width: usize,
+            last: u32,
+            first: u32,
+            scale: f32,
+            index: *mut u32,
+            value: *mut f32,
+        ) -> usize {
             unsafe {
                 let words = _mm256_loadu_si256(p.cast());
                 let fine = _mm256_cmpeq_epi32(_mm256_min_epu32(words, _mm256_set1_epi32(last as i32)), words);
-                _mm256_movemask_ps(_mm256_castsi256_ps(fine)) as u32
+                let mask = _mm256_movemask_ps(_mm256_castsi256_ps(fine)) as usize & ((1 << width) - 1);
+                let order = _mm256_cvtepu8_epi32(_mm_loadl_epi64(COMPRESS.get_unchecked(mask).as_ptr().cast()));
+                let values = _mm256_mul_ps(_mm256_cvtepi32_ps(_mm256_srli_epi32::<8>(words)), _mm256_set1_ps(scale));
+                _mm256_storeu_si256(index.cast(), _mm256_add_epi32(order, _mm256_set1_epi32(first as i32)));
+                _mm256_storeu_ps(value, _mm256_permutevar8x32_ps(values, order));
+                mask.count_ones() as usize
             }
         }
     }
@@ -380,14 +454,6 @@ mod x86 {
         #[inline(always)]
         unsafe fn philox(seed: u64, t: u32, step: u32, stream: u32) -> [__m512i; 4] {
             unsafe {
-                let split = |x: __m512i, factor: u32| {
-                    let factor = _mm512_set1_epi32(factor as i32);
-                    let even = _mm512_mul_epu32(x, factor);
-                    let odd = _mm512_mul_epu32(_mm512_srli_epi64::<32>(x), factor);
-                    let low = _mm512_mask_mov_epi32(even, 0xAAAA, _mm512_slli_epi64::<32>(odd));
-                    let high = _mm512_mask_mov_epi32(_mm512_srli_epi64::<32>(even), 0xAAAA, odd);
-                    (high, low)
-                };
                 let ramp = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
                 let mut c = [
                     _mm512_add_epi32(_mm512_set1_epi32(t as i32), ramp),
@@ -397,8 +463,8 @@ mod x86 {
                 ];
                 let mut key = [seed as u32, (seed >> 32) as u32];
                 for _ in 0..ROUNDS {
-                    let (a_high, a_low) = split(c[0], MULTIPLIERS[0]);
-                    let (b_high, b_low) = split(c[2], MULTIPLIERS[1]);
+                    let (a_high, a_low) = split512(c[0], MULTIPLIERS[0]);
+                    let (b_high, b_low) = split512(c[2], MULTIPLIERS[1]);
                     c = [
                         _mm512_xor_si512(_mm512_xor_si512(b_high, c[1]), _mm512_set1_epi32(key[0] as i32)),
                         b_low,
@@ -415,10 +481,25 @@ mod x86 {
             unsafe { _mm512_storeu_si512(p.cast(), v) }
         }
         #[inline(always)]
-        unsafe fn not_above(p: *const u32, last: u32) -> u32 {
+        unsafe fn present(
+            p: *const u32,
+            width: usize,
+            last: u32,
+            first: u32,
+            scale: f32,
+            index: *mut u32,
+            value: *mut f32,
+        ) -> usize {
             unsafe {
                 let words = _mm512_loadu_si512(p.cast());
-                u32::from(_mm512_cmple_epu32_mask(words, _mm512_set1_epi32(last as i32)))
+                let within = ((1u32 << width) - 1) as u16;
+                let mask = _mm512_cmple_epu32_mask(words, _mm512_set1_epi32(last as i32)) & within;
+                let ramp = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+                let features = _mm512_add_epi32(ramp, _mm512_set1_epi32(first as i32));
+                let values = _mm512_mul_ps(_mm512_cvtepi32_ps(_mm512_srli_epi32::<8>(words)), _mm512_set1_ps(scale));
+                _mm512_storeu_si512(index.cast(), _mm512_maskz_compress_epi32(mask, features));
+                _mm512_storeu_ps(value, _mm512_maskz_compress_ps(mask, values));
+                mask.count_ones() as usize
             }
         }
     }
