@@ -18,14 +18,18 @@ pub fn select(scores: &[f32], k: usize, active: &mut Vec<usize>, weights: &mut V
         weights.push(1.0);
         return;
     }
+    // Experts already chosen are marked in 64-bit words, so that a pass over the scores has no other branch than the comparison.
+    let mut taken = [0u64; 4096 / 64];
     for _ in 0..k.min(scores.len()) {
-        let mut best: Option<usize> = None;
+        let (mut best, mut highest) = (usize::MAX, f32::NEG_INFINITY);
         for (e, &score) in scores.iter().enumerate() {
-            if !active.contains(&e) && best.is_none_or(|b| score > scores[b]) {
-                best = Some(e);
-            }
+            let free = taken[e / 64] >> (e % 64) & 1 == 0;
+            let better = free & ((score > highest) | (best == usize::MAX));
+            highest = if better { score } else { highest };
+            best = if better { e } else { best };
         }
-        active.extend(best);
+        taken[best / 64] |= 1 << (best % 64);
+        active.push(best);
     }
     active.sort_unstable();
     softmax(active.iter().map(|&e| scores[e]), weights);

@@ -197,7 +197,7 @@ impl State {
         }
         let mut loss = total * self.scale;
         if balanced {
-            loss += self.balance_single(batch, s, &counts, zeros, &means);
+            loss += unsafe { self.balance_single::<V>(batch, s, &counts, zeros, &means) };
         }
         loss
     }
@@ -374,7 +374,15 @@ impl State {
     }
 
     /// Load balancing for k = 1: returns its loss and adds its gradient to the gate's.
-    fn balance_single(&mut self, batch: &Batch, s: &mut Scratch, counts: &[u32], zeros: u32, means: &[f32]) -> f32 {
+    #[inline(always)]
+    unsafe fn balance_single<V: Simd>(
+        &mut self,
+        batch: &Batch,
+        s: &mut Scratch,
+        counts: &[u32],
+        zeros: u32,
+        means: &[f32],
+    ) -> f32 {
         let experts = self.shape.experts;
         let samples = batch.samples() as f32;
         let mut shares: Vec<f32> = counts.iter().map(|&count| count as f32 / samples).collect();
@@ -385,21 +393,22 @@ impl State {
             sum = share.mul_add((mean + even) / samples, sum);
         }
         let strength = self.balance * experts as f32;
-        s.d_scores.resize(experts, 0.0);
+        s.d_scores.clear();
+        s.d_scores.resize(self.ep, 0.0);
         for sample in 0..batch.samples() {
             let (index, value) = batch.sample(sample);
             if index.is_empty() {
                 continue;
             }
             let q = &s.probabilities[sample * experts..(sample + 1) * experts];
-            self.gate_gradient(index, value, q, &shares, strength / samples, &mut s.d_scores);
+            unsafe { self.gate_gradient::<V>(index, value, q, &shares, strength / samples, &mut s.d_scores) };
         }
         strength * sum
     }
 
     /// dG += x_i factor q_e (f_e - sum f q).
     #[inline(always)]
-    fn gate_gradient(
+    unsafe fn gate_gradient<V: Simd>(
         &mut self,
         index: &[u32],
         value: &[f32],
@@ -415,15 +424,19 @@ impl State {
         for ((d, q), share) in d_scores.iter_mut().zip(q).zip(shares) {
             *d = factor * q * (share - inner);
         }
-        self.add_gate(index, value, d_scores);
+        unsafe { self.add_gate::<V>(index, value, d_scores) };
     }
 
+    /// dG += x_i ds; `d_scores` is padded with zeros.
     #[inline(always)]
-    fn add_gate(&mut self, index: &[u32], value: &[f32], d_scores: &[f32]) {
-        for (&i, &x) in index.iter().zip(value) {
-            let row = &mut self.d_gate[i as usize * self.ep..][..self.shape.experts];
-            for (d, &ds) in row.iter_mut().zip(d_scores) {
-                *d = x.mul_add(ds, *d);
+    unsafe fn add_gate<V: Simd>(&mut self, index: &[u32], value: &[f32], d_scores: &[f32]) {
+        for v in (0..self.ep).step_by(V::N) {
+            unsafe {
+                let d = V::load(d_scores.as_ptr().add(v));
+                for (&i, &x) in index.iter().zip(value) {
+                    let row = self.d_gate.as_mut_ptr().add(i as usize * self.ep + v);
+                    V::store(row, V::fma(V::splat(x), d, V::load(row)));
+                }
             }
         }
     }
@@ -436,7 +449,8 @@ impl State {
         let balanced = self.balance > 0.0;
         let mut counts = vec![0u32; experts];
         let mut means = vec![0.0f32; experts];
-        s.d_scores.resize(experts, 0.0);
+        s.d_scores.clear();
+        s.d_scores.resize(self.ep, 0.0);
         if balanced {
             s.probabilities.resize(samples * experts, 0.0);
         }
@@ -459,12 +473,25 @@ impl State {
                     let hidden = s.hidden.as_mut_ptr().add(slot * self.mp);
                     self.hidden::<V>(expert, index, value, hidden);
                     let a = V::splat(a);
-                    for j in (0..self.np).step_by(V::N) {
-                        let [z] = self.outputs::<V, 1>(expert, j, hidden);
-                        let y = V::where_positive(z, z);
-                        V::store(s.outputs.as_mut_ptr().add(slot * self.np + j), y);
-                        let mixed = s.mixed.as_mut_ptr().add(j);
-                        V::store(mixed, V::fma(a, y, V::load(mixed)));
+                    let (vectors, mut v) = (self.np / V::N, 0);
+                    macro_rules! group {
+                        ($count:literal) => {{
+                            let z = self.outputs::<V, $count>(expert, v * V::N, hidden);
+                            for (r, z) in z.into_iter().enumerate() {
+                                let j = (v + r) * V::N;
+                                let y = V::where_positive(z, z);
+                                V::store(s.outputs.as_mut_ptr().add(slot * self.np + j), y);
+                                let mixed = s.mixed.as_mut_ptr().add(j);
+                                V::store(mixed, V::fma(a, y, V::load(mixed)));
+                            }
+                            v += $count;
+                        }};
+                    }
+                    while vectors - v >= 4 {
+                        group!(4)
+                    }
+                    while v < vectors {
+                        group!(1)
                     }
                 }
                 let mut lanes = [V::splat(0.0); 4];
@@ -495,7 +522,7 @@ impl State {
                     let expert = s.active[slot];
                     s.d_scores[expert] = s.weights[slot] * (s.d_scores[expert] - inner);
                 }
-                self.add_gate(index, value, &s.d_scores);
+                self.add_gate::<V>(index, value, &s.d_scores);
                 for slot in 0..s.active.len() {
                     let (expert, a) = (s.active[slot], V::splat(s.weights[slot]));
                     for j in (0..self.np).step_by(V::N) {
@@ -524,7 +551,7 @@ impl State {
             for sample in 0..samples {
                 let (index, value) = batch.sample(sample);
                 let q = &s.probabilities[sample * experts..(sample + 1) * experts];
-                self.gate_gradient(index, value, q, &shares, strength / count, &mut d_scores);
+                unsafe { self.gate_gradient::<V>(index, value, q, &shares, strength / count, &mut d_scores) };
             }
             s.d_scores = d_scores;
             loss = strength.mul_add(sum, loss);
