@@ -1,1 +1,51 @@
-//! wip
+//! Runs what a plan calls for: schedule, events, and the local executor. It knows neither terminals nor file formats.
+
+mod event;
+mod inputs;
+mod local;
+mod schedule;
+
+pub use event::{Event, Observer};
+pub use local::build;
+
+use std::sync::atomic::AtomicBool;
+
+use crate::error::Error;
+
+/// How to build.
+#[derive(Debug)]
+pub struct Options {
+    /// Units that run at once.
+    pub jobs: usize,
+    /// After a failure, go on with what does not need the failed stage.
+    pub keep_going: bool,
+    /// Fail instead of training.
+    pub no_train: bool,
+    /// Set from outside (Ctrl-C): stop as soon as possible; finished units are kept.
+    pub interrupted: &'static AtomicBool,
+}
+
+/// How a build ended.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// Units that ran.
+    pub ran: usize,
+    /// Models trained among them.
+    pub trained: usize,
+    /// Files written to `figures/`.
+    pub written: Vec<String>,
+    /// Stages that were current.
+    pub current: usize,
+    pub failures: Vec<Failure>,
+    /// Stages not tried because something they need failed.
+    pub skipped: Vec<String>,
+    pub interrupted: bool,
+}
+
+/// A stage that failed, with the unit if one is to blame.
+#[derive(Debug)]
+pub struct Failure {
+    pub stage: String,
+    pub unit: String,
+    pub error: Error,
+}

@@ -1,1 +1,166 @@
-//! wip
+//! Stages to a graph: names resolved, cycles found, layouts worked out, targets chosen. It knows no cache and runs nothing.
+
+mod targets;
+
+use std::collections::HashMap;
+
+use petgraph::algo::{tarjan_scc, toposort};
+use petgraph::graph::{DiGraph, NodeIndex};
+
+use crate::error::Error;
+use crate::spec::{Decode, Paper, Problems, suggest};
+use crate::stages::{Definition, Kind, Layout, Outline};
+
+/// A paper whose every name, setting and shape has been checked.
+#[derive(Debug)]
+pub struct Graph {
+    pub title: String,
+    /// In the order of the file.
+    pub stages: Vec<Definition>,
+    pub layouts: Vec<Layout>,
+    /// For each stage the stages it reads, in the order of its inputs.
+    pub inputs: Vec<Vec<usize>>,
+    /// All stages, inputs before what reads them.
+    pub order: Vec<usize>,
+}
+
+impl Graph {
+    /// Check a paper; `None` when at least one problem was reported.
+    pub fn of(paper: &Paper, problems: &mut Problems) -> Option<Graph> {
+        let before = problems.len();
+        let stages = decode(paper, problems);
+        let names: HashMap<&str, usize> = stages.iter().enumerate().map(|(i, stage)| (stage.name.as_str(), i)).collect();
+        let inputs = resolve(paper, &stages, &names, problems);
+        let order = order(&stages, &inputs, problems)?;
+        if problems.len() > before {
+            // Layouts build on inputs that are right; with other problems at hand they would only add echoes.
+            return None;
+        }
+        let mut layouts = vec![Layout::default(); stages.len()];
+        for &stage in &order {
+            let outlines: Vec<Outline> = inputs[stage].iter().map(|&i| outline(&stages[i], &layouts[i])).collect();
+            layouts[stage] = stages[stage].kind.entry().layout(&outlines, problems);
+        }
+        (problems.len() == before).then(|| Graph { title: paper.title.clone(), stages, layouts, inputs, order })
+    }
+
+    /// What a stage knows of its inputs.
+    pub fn outlines(&self, stage: usize) -> Vec<Outline<'_>> {
+        self.inputs[stage].iter().map(|&i| outline(&self.stages[i], &self.layouts[i])).collect()
+    }
+
+    /// The stages that read this one.
+    pub fn readers(&self, stage: usize) -> impl Iterator<Item = usize> + '_ {
+        (0..self.stages.len()).filter(move |&other| self.inputs[other].contains(&stage))
+    }
+
+    pub fn position(&self, name: &str) -> Option<usize> {
+        self.stages.iter().position(|stage| stage.name == name)
+    }
+}
+
+fn outline<'a>(stage: &'a Definition, layout: &'a Layout) -> Outline<'a> {
+    Outline { name: &stage.name, kind: &stage.kind, layout }
+}
+
+fn decode(paper: &Paper, problems: &mut Problems) -> Vec<Definition> {
+    let mut stages = Vec::new();
+    for entry in &paper.entries {
+        if !Kind::NAMES.contains(&entry.kind.as_str()) {
+            problems.push(
+                Error::user(format!("unknown kind of stage `{}`", entry.kind))
+                    .at(entry.kind_span)
+                    .hint(suggest(&entry.kind, Kind::NAMES)),
+            );
+            continue;
+        }
+        let key = crate::spec::Key { name: entry.kind.clone(), span: entry.kind_span };
+        let node = crate::spec::Node::new(crate::spec::Yaml::Map(vec![(key, entry.body.clone())]), entry.body.span);
+        if let Some(kind) = Kind::decode(&node, problems) {
+            kind.entry().check(&entry.body, problems);
+            stages.push(Definition { name: entry.name.clone(), span: entry.name_span, kind, body: entry.body.clone() });
+        }
+    }
+    stages
+}
+
+fn resolve(paper: &Paper, stages: &[Definition], names: &HashMap<&str, usize>, problems: &mut Problems) -> Vec<Vec<usize>> {
+    let known: Vec<&str> = paper.entries.iter().map(|entry| entry.name.as_str()).collect();
+    let mut resolved = Vec::new();
+    for stage in stages {
+        let mut inputs = Vec::new();
+        for name in stage.kind.entry().inputs() {
+            match names.get(name.value.as_str()) {
+                Some(&input) => inputs.push(input),
+                // A stage that is there but wrong has been reported.
+                None if known.contains(&name.value.as_str()) => {}
+                None => problems.push(
+                    Error::user(format!("there is no stage `{}`", name.value)).at(name.span).hint(suggest(&name.value, &known)),
+                ),
+            }
+        }
+        resolved.push(inputs);
+    }
+    resolved
+}
+
+fn order(stages: &[Definition], inputs: &[Vec<usize>], problems: &mut Problems) -> Option<Vec<usize>> {
+    let mut graph = DiGraph::<usize, ()>::new();
+    let nodes: Vec<NodeIndex> = (0..stages.len()).map(|stage| graph.add_node(stage)).collect();
+    for (stage, inputs) in inputs.iter().enumerate() {
+        for &input in inputs {
+            graph.add_edge(nodes[input], nodes[stage], ());
+        }
+    }
+    if let Ok(order) = toposort(&graph, None) {
+        return Some(order.into_iter().map(|node| graph[node]).collect());
+    }
+    for component in tarjan_scc(&graph) {
+        let members: Vec<usize> = component.iter().map(|&node| graph[node]).collect();
+        let cyclic = members.len() > 1 || members.iter().any(|&m| inputs[m].contains(&m));
+        if cyclic {
+            let path = cycle(&members, inputs);
+            let names: Vec<&str> = path.iter().map(|&stage| stages[stage].name.as_str()).collect();
+            let mut error = Error::user(format!("stages depend on each other in a circle: {}", names.join(" -> ")));
+            if let Some(&first) = path.first() {
+                error = error.at(stages[first].span);
+            }
+            problems.push(error.hint("a -> b means that a reads b; take one of these names out"));
+        }
+    }
+    None
+}
+
+/// A shortest circle through the first stage of a strongly connected component: `a -> b -> c -> a`, each reading the next.
+fn cycle(members: &[usize], inputs: &[Vec<usize>]) -> Vec<usize> {
+    let Some(&start) = members.iter().min() else { return Vec::new() };
+    let mut came_from: HashMap<usize, usize> = HashMap::new();
+    let mut queue = std::collections::VecDeque::from([start]);
+    while let Some(stage) = queue.pop_front() {
+        for &next in inputs[stage].iter().filter(|next| members.contains(next)) {
+            if next == start {
+                let mut path = vec![start, stage];
+                let mut at = stage;
+                while at != start {
+                    at = came_from[&at];
+                    path.push(at);
+                }
+                path.reverse();
+                if stage == start {
+                    path = vec![start];
+                }
+                path.push(start);
+                path.dedup();
+                if path.len() == 1 {
+                    path.push(start);
+                }
+                return path;
+            }
+            if let std::collections::hash_map::Entry::Vacant(slot) = came_from.entry(next) {
+                slot.insert(stage);
+                queue.push_back(next);
+            }
+        }
+    }
+    members.to_vec()
+}

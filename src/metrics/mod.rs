@@ -1,1 +1,63 @@
-//! (being written)
+//! Metrics: arrays of a trained model to arrays, one file each.
+//!
+//! A metric sees one model: `weights` \[expert, feature, hidden\], `bias` and `gate` \[expert, feature\], `importance` \[feature\], and the
+//! numbers `probability`, `active` and `loss`. It knows no recipe, no sweep and no cache. Definitions follow "Sparsity and Superposition
+//! in Mixture of Experts" (arXiv 2510.23671) and its published code; sums run in the order of the arrays, so that results are the same
+//! everywhere.
+
+mod dimensionality;
+mod expert_usage;
+mod feature_geometry;
+mod features_per_dimension;
+mod global_dimensionality;
+mod loss;
+mod model;
+mod monosemantic_features;
+mod partition;
+mod represented_features;
+mod specialization;
+mod superposition_score;
+
+use crate::error::Result;
+use crate::value::Dataset;
+
+pub use model::Model;
+
+/// What every metric can do.
+pub trait Compute {
+    /// Raised when results change; part of the key.
+    fn version(&self) -> u32 {
+        1
+    }
+    /// Names of the arrays it makes.
+    fn outputs(&self) -> &'static [&'static str];
+    fn compute(&self, model: &Dataset) -> Result<Dataset>;
+}
+
+crate::union! {
+    /// What is computed of a model.
+    pub enum Metric as dyn Compute {
+        /// Norms of features, their interference, and the Gram matrix.
+        "feature-geometry" => FeatureGeometry(feature_geometry::FeatureGeometry),
+        /// Dimensionality of each feature in each expert.
+        "dimensionality" => Dimensionality(dimensionality::Dimensionality),
+        /// How much of a feature each expert holds.
+        "specialization" => Specialization(specialization::Specialization),
+        /// Dimensionality of each feature over all experts.
+        "global-dimensionality" => GlobalDimensionality(global_dimensionality::GlobalDimensionality),
+        /// Features per hidden dimension, by expert and over all.
+        "features-per-dimension" => FeaturesPerDimension(features_per_dimension::FeaturesPerDimension),
+        /// Superposition score of each feature, as in phase diagrams.
+        "superposition-score" => SuperpositionScore(superposition_score::SuperpositionScore),
+        /// Which features are represented, and how many.
+        "represented-features" => RepresentedFeatures(represented_features::RepresentedFeatures),
+        /// Features that share their direction with no other.
+        "monosemantic-features" => MonosemanticFeatures(monosemantic_features::MonosemanticFeatures),
+        /// How often each expert is used, ordinarily and when its monosemantic features are present.
+        "expert-usage" => ExpertUsage(expert_usage::ExpertUsage),
+        /// Which expert takes which part of the space of two features.
+        "partition" => Partition(partition::Partition),
+        /// The losses of training.
+        "loss" => Loss(loss::Loss),
+    }
+}

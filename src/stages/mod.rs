@@ -1,1 +1,185 @@
-//! wip
+//! The kinds of stages, one file each: parse the body, name the inputs, lay out the units, describe them, run them.
+//!
+//! A *unit* is what is cached on its own: a point of a sweep, a metric of one point, a cell of a table, the scene of a figure. Stages
+//! know neither where results are kept nor on which machine or thread a unit runs.
+
+mod axis;
+mod best;
+mod figure;
+mod metric;
+mod point;
+mod publish;
+mod sweep;
+mod table;
+mod train;
+
+pub use publish::{FileSpec, Publish};
+pub use sweep::Sweep;
+
+use std::sync::Arc;
+
+use serde_json::Value as Json;
+
+use crate::error::{Error, Result};
+use crate::spec::{Located, Node, Problems};
+use crate::train::Control;
+use crate::value::{Axis, Dataset};
+
+crate::union! {
+    /// What a stage does.
+    pub enum Kind as dyn Stage {
+        /// Train one model.
+        "train" => Train(train::Train),
+        /// Train one model at every point of a grid; points are cached one by one.
+        "sweep" => Sweep(sweep::Sweep),
+        /// Compute named arrays from trained models.
+        "metric" => Metric(metric::MetricStage),
+        /// Draw a figure.
+        "figure" => Figure(figure::FigureStage),
+        /// Set a table; cells are cached one by one.
+        "table" => Table(table::TableStage),
+    }
+}
+
+/// The outer shape of a stage's result: one unit for each position on the product of its axes, the last axis running fastest.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Layout {
+    pub axes: Vec<Axis>,
+    pub units: usize,
+}
+
+impl Layout {
+    pub fn of(axes: Vec<Axis>) -> Layout {
+        let units = axes.iter().map(Axis::len).product();
+        Layout { axes, units }
+    }
+
+    /// The position of a unit on each axis.
+    pub fn positions(&self, mut unit: usize) -> Vec<usize> {
+        let mut positions = vec![0; self.axes.len()];
+        for (slot, axis) in positions.iter_mut().zip(&self.axes).rev() {
+            *slot = unit % axis.len().max(1);
+            unit /= axis.len().max(1);
+        }
+        positions
+    }
+
+    /// The unit at these positions.
+    pub fn unit(&self, positions: &[usize]) -> usize {
+        positions.iter().zip(&self.axes).fold(0, |unit, (position, axis)| unit * axis.len() + position)
+    }
+
+    /// `model=Dense density=0.1`: how messages name a unit.
+    pub fn label(&self, unit: usize) -> String {
+        let positions = self.positions(unit);
+        let parts = self.axes.iter().zip(positions).map(|(axis, i)| format!("{}={}", axis.name, axis.coords.label(i)));
+        parts.collect::<Vec<_>>().join(" ")
+    }
+}
+
+/// What a stage can know of one of its inputs before anything runs.
+#[derive(Clone, Copy, Debug)]
+pub struct Outline<'a> {
+    pub name: &'a str,
+    pub kind: &'a Kind,
+    pub layout: &'a Layout,
+}
+
+/// The units of one input that a unit reads; `input` counts in the order of [`Stage::inputs`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct Read {
+    pub input: usize,
+    pub units: Vec<usize>,
+}
+
+/// One unit, described.
+#[derive(Clone, Debug)]
+pub struct Unit {
+    /// Everything that decides the unit's bytes besides its inputs.
+    pub manifest: Json,
+    pub reads: Vec<Read>,
+    /// An estimate of the work, in seconds on one core of a common machine.
+    pub seconds: f64,
+}
+
+/// Where a running unit finds its inputs.
+pub trait Inputs: Sync {
+    /// The dataset of one unit of an input.
+    fn unit(&self, input: usize, unit: usize) -> Result<Arc<Dataset>>;
+    /// All units of an input stacked along its axes.
+    fn whole(&self, input: usize) -> Result<Arc<Dataset>>;
+}
+
+/// What every kind of stage can do.
+pub trait Stage: Sync {
+    /// The stages it reads, as named in the paper file; no name twice.
+    fn inputs(&self) -> Vec<Located<String>>;
+
+    /// Report what is wrong with the settings beyond their types.
+    fn check(&self, _body: &Node, _problems: &mut Problems) {}
+
+    /// The layout of the result, from the layouts of the inputs; reports inputs that cannot serve.
+    fn layout(&self, inputs: &[Outline], problems: &mut Problems) -> Layout;
+
+    /// All settings that decide the result: what `explain` compares.
+    fn manifest(&self) -> Json;
+
+    /// Describe one unit.
+    fn unit(&self, unit: usize, layout: &Layout, inputs: &[Outline]) -> Result<Unit>;
+
+    /// Run one unit; `None` when `control` stopped it.
+    fn run(&self, unit: usize, layout: &Layout, outlines: &[Outline], inputs: &dyn Inputs, control: &dyn Control)
+    -> Result<Option<Vec<u8>>>;
+
+    /// Optimizer steps that a unit takes, for progress inside a unit; 0 where it does not train.
+    fn steps(&self, _unit: usize, _layout: &Layout) -> u32 {
+        0
+    }
+
+    /// Whether running it trains a model, which `--no-train` forbids.
+    fn trains(&self) -> bool {
+        false
+    }
+}
+
+/// A stage of the paper, decoded.
+#[derive(Clone, Debug)]
+pub struct Definition {
+    pub name: String,
+    pub span: crate::error::Span,
+    pub kind: Kind,
+    pub body: Node,
+}
+
+/// All inputs named once, the first place of each kept.
+fn once(names: impl IntoIterator<Item = Located<String>>) -> Vec<Located<String>> {
+    let mut unique: Vec<Located<String>> = Vec::new();
+    for name in names {
+        if !unique.contains(&name) {
+            unique.push(name);
+        }
+    }
+    unique
+}
+
+/// The dataset in these bytes.
+pub fn dataset(bytes: &[u8]) -> Result<Dataset> {
+    crate::value::decode(bytes).ok_or_else(|| Error::internal("a stored result is not a dataset"))
+}
+
+/// The results of all units stacked along the layout's axes. Arrays that differ in shape from unit to unit cannot be stacked and are
+/// left out.
+pub fn stack(layout: &Layout, units: &[Arc<Dataset>]) -> Dataset {
+    let mut stacked = Dataset::default();
+    if layout.axes.is_empty() {
+        return units.first().map(|unit| (**unit).clone()).unwrap_or_default();
+    }
+    let Some(first) = units.first() else { return stacked };
+    for name in first.arrays.keys() {
+        let parts: Option<Vec<_>> = units.iter().map(|unit| unit.get(name)).collect();
+        if let Some(array) = parts.and_then(|parts| crate::value::Array::stack(&layout.axes, &parts)) {
+            stacked.insert(name, array);
+        }
+    }
+    stacked
+}

@@ -20,6 +20,7 @@ pub use batch::{Batch, Stream};
 pub use check::Fault;
 pub use contract::CONTRACT_VERSION;
 pub use control::{Control, Unattended};
+pub use math::ln;
 pub use recipe::*;
 pub use routing::Router;
 

@@ -1,0 +1,23 @@
+//! What a build tells while it runs, for progress bars, log lines and machines.
+
+/// One thing that happened.
+#[derive(Debug)]
+pub enum Event<'a> {
+    /// A stage has units to run: how many, of how many, estimated seconds of work on one core.
+    StageStarted { stage: &'a str, kind: &'static str, units: usize, total: usize, seconds: f64 },
+    /// A unit ended well.
+    UnitFinished { stage: &'a str, unit: &'a str, seconds: f64, done: usize, units: usize },
+    /// Work done inside running units of this stage, in units (2.25: two points and a quarter).
+    Progress { stage: &'a str, done: f64, units: usize },
+    /// All units and files of a stage are there.
+    StageFinished { stage: &'a str, kind: &'static str, ran: usize, seconds: f64, written: &'a [String] },
+    /// A stage failed.
+    StageFailed { stage: &'a str, unit: &'a str, message: &'a str },
+}
+
+/// Who is told.
+pub trait Observer {
+    fn event(&mut self, event: &Event);
+    /// A word that belongs to nobody in particular, such as a damaged file in the cache.
+    fn warning(&mut self, text: &str);
+}

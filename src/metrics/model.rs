@@ -1,0 +1,126 @@
+//! A trained model's arrays, unpacked and checked once for all metrics.
+
+use crate::error::{Error, Result};
+use crate::train::{Batch, Router, Stream};
+use crate::value::{Array, Axis, Dataset};
+
+/// A trained model.
+pub struct Model<'a> {
+    dataset: &'a Dataset,
+    pub experts: usize,
+    pub features: usize,
+    pub hidden: usize,
+    /// Experts used for each input, k.
+    pub active: usize,
+    /// Chance that a feature is present.
+    pub probability: f64,
+    /// W, row-major \[experts, features, hidden\].
+    weights: Vec<f64>,
+}
+
+impl<'a> Model<'a> {
+    pub fn of(dataset: &'a Dataset) -> Result<Model<'a>> {
+        let weights = array(dataset, "weights")?;
+        let &[experts, features, hidden] = weights.shape() else {
+            return Err(Error::stage("`weights` needs the axes expert, feature and hidden"));
+        };
+        Ok(Model {
+            dataset,
+            experts,
+            features,
+            hidden,
+            active: number(dataset, "active")? as usize,
+            probability: number(dataset, "probability")?,
+            weights: weights.values(),
+        })
+    }
+
+    /// W_i of one expert.
+    pub fn row(&self, expert: usize, feature: usize) -> &[f64] {
+        &self.weights[(expert * self.features + feature) * self.hidden..][..self.hidden]
+    }
+
+    pub fn norm(&self, expert: usize, feature: usize) -> f64 {
+        let row = self.row(expert, feature);
+        dot(row, row).sqrt()
+    }
+
+    /// One array value.
+    pub fn number(&self, name: &str) -> Result<f64> {
+        number(self.dataset, name)
+    }
+
+    /// The model's router with `active` experts.
+    pub fn router(&self) -> Result<Router> {
+        let gate: Vec<f32> = array(self.dataset, "gate")?.data.iter().map(|&g| g as f32).collect();
+        Ok(Router::new(gate, self.experts, self.active))
+    }
+
+    /// Inputs that no training run has seen.
+    pub fn batch(&self, seed: u64, samples: usize, probability: f64) -> Batch {
+        let mut batch = Batch::default();
+        batch.fill(seed, Stream::Evaluation, 0, samples, self.features, probability);
+        batch
+    }
+
+    pub fn expert_axis(&self) -> Axis {
+        Axis::index("expert", self.experts)
+    }
+
+    pub fn feature_axis(&self) -> Axis {
+        Axis::index("feature", self.features)
+    }
+
+    /// An array \[expert, feature\] of a value for each.
+    pub fn each(&self, value: impl Fn(usize, usize) -> f64) -> Result<Array> {
+        let pairs = (0..self.experts).flat_map(|e| (0..self.features).map(move |i| (e, i)));
+        Array::f64(vec![self.expert_axis(), self.feature_axis()], pairs.map(|(e, i)| value(e, i)).collect())
+    }
+
+    /// Polysemanticity: `sqrt(sum_{j != i} (Wn_i . W_j)^2)` with `Wn_i = W_i / (1e-5 + |W_i|)` (published code; C2).
+    pub fn polysemanticity(&self, expert: usize, feature: usize) -> f64 {
+        self.interference(expert, feature, 1e-5, |_| 1.0).sqrt()
+    }
+
+    /// `sum_{j != i} weight(j) (W_i/(eps + |W_i|) . W_j)^2`.
+    pub fn interference(&self, expert: usize, feature: usize, eps: f64, weight: impl Fn(usize) -> f64) -> f64 {
+        let row = self.row(expert, feature);
+        let norm = eps + dot(row, row).sqrt();
+        let others = (0..self.features).filter(|&j| j != feature);
+        others.map(|j| weight(j) * (dot(row, self.row(expert, j)) / norm).powi(2)).sum()
+    }
+}
+
+pub fn dot(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(x, y)| x * y).sum()
+}
+
+fn array<'a>(dataset: &'a Dataset, name: &str) -> Result<&'a Array> {
+    dataset.get(name).ok_or_else(|| {
+        let names: Vec<&str> = dataset.arrays.keys().map(String::as_str).collect();
+        Error::stage(format!(
+            "this metric needs the array `{name}` of a trained model; there is {}",
+            crate::spec::choices(&names)
+        ))
+        .hint("`of` must name a `train` or `sweep` stage")
+    })
+}
+
+fn number(dataset: &Dataset, name: &str) -> Result<f64> {
+    array(dataset, name)?.single().ok_or_else(|| Error::stage(format!("`{name}` should be a single number")))
+}
+
+/// A model with these rows of W, for tests of formulas.
+#[cfg(test)]
+pub fn sample(experts: &[&[&[f64]]]) -> Dataset {
+    let (e, n, m) = (experts.len(), experts[0].len(), experts[0][0].len());
+    let axes = vec![Axis::index("expert", e), Axis::index("feature", n), Axis::index("hidden", m)];
+    let values = experts.iter().flat_map(|rows| rows.iter().flat_map(|row| row.iter().copied())).collect();
+    let gate: Vec<f64> = (0..e * n).map(|at| if at % n % e == at / n { 1.0 } else { 0.0 }).collect();
+    Dataset::default()
+        .with("weights", Array::f64(axes, values).unwrap())
+        .with("gate", Array::f64(vec![Axis::index("expert", e), Axis::index("feature", n)], gate).unwrap())
+        .with("probability", Array::scalar(0.5))
+        .with("active", Array::scalar(1.0))
+        .with("loss", Array::scalar(0.25))
+}

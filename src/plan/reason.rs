@@ -1,0 +1,150 @@
+//! Why a stage is out of date: one variant for each cause, with old and new values, in the order of how much they explain.
+
+use serde_json::{Value as Json, json};
+
+use super::{Context, FileState, Resolved, stage_digest};
+use crate::key::{Change, diff};
+use crate::store::Store;
+
+/// Why a stage is not current.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Reason {
+    /// No stage of this name was built before.
+    NeverBuilt,
+    /// A setting was changed; the place in the paper file, if it is still there.
+    Changed { change: Change, line: Option<u32> },
+    /// An input has other content than when the stage was built.
+    InputChanged(String),
+    /// An input is itself out of date.
+    InputStale(String),
+    /// Results are missing from the cache.
+    NotCached(usize),
+    /// A file in `figures/` is missing.
+    FileMissing(String),
+    /// A file in `figures/` is not the one that was built.
+    FileEdited(String),
+    /// Which inputs it has changed.
+    Inputs { added: Vec<String>, removed: Vec<String> },
+}
+
+impl Reason {
+    /// One line for people.
+    pub fn words(&self, file: &str) -> String {
+        match self {
+            Reason::NeverBuilt => "not built yet".into(),
+            Reason::Changed { change, line } => {
+                let place = line.map(|line| format!(" ({file}:{line})")).unwrap_or_default();
+                format!("{}: {}{place}", change.name(), change.words())
+            }
+            Reason::InputChanged(name) => format!("`{name}` has new content"),
+            Reason::InputStale(name) => format!("`{name}` is out of date"),
+            Reason::NotCached(1) => "1 result is not in the cache".into(),
+            Reason::NotCached(n) => format!("{n} results are not in the cache"),
+            Reason::FileMissing(name) => format!("{name} is missing"),
+            Reason::FileEdited(name) => format!("{name} is not the file that was built"),
+            Reason::Inputs { added, removed } => {
+                let list = |word: &str, names: &[String]| {
+                    if names.is_empty() { String::new() } else { format!("{word} {}", names.join(", ")) }
+                };
+                let both = [list("now reads", added), list("no longer reads", removed)];
+                both.iter().filter(|text| !text.is_empty()).cloned().collect::<Vec<_>>().join("; ")
+            }
+        }
+    }
+
+    /// A word for machines.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Reason::NeverBuilt => "never-built",
+            Reason::Changed { .. } => "changed",
+            Reason::InputChanged(_) => "input-changed",
+            Reason::InputStale(_) => "input-stale",
+            Reason::NotCached(_) => "not-cached",
+            Reason::FileMissing(_) => "file-missing",
+            Reason::FileEdited(_) => "file-edited",
+            Reason::Inputs { .. } => "inputs",
+        }
+    }
+}
+
+/// What is remembered of the last build of a stage: only for explanations and estimates, never to decide anything.
+#[derive(Clone, Debug)]
+pub struct Last {
+    pub manifest: Json,
+    /// Names and digests of the inputs.
+    pub inputs: Vec<(String, String)>,
+    pub seconds_a_unit: Option<f64>,
+}
+
+impl Last {
+    pub fn read(store: &Store, name: &str) -> Option<Last> {
+        let json = store.last(name)?;
+        let inputs = json.get("inputs")?.as_array()?.iter().filter_map(|pair| {
+            Some((pair.get(0)?.as_str()?.to_string(), pair.get(1)?.as_str()?.to_string()))
+        });
+        Some(Last {
+            manifest: json.get("manifest")?.clone(),
+            inputs: inputs.collect(),
+            seconds_a_unit: json.get("seconds-a-unit").and_then(Json::as_f64).filter(|s| s.is_finite() && *s >= 0.0),
+        })
+    }
+
+    /// Remember a build, unless nothing changed since the one before.
+    pub fn write(&self, store: &Store, name: &str) {
+        let json = json!({"manifest": self.manifest, "inputs": self.inputs, "seconds-a-unit": self.seconds_a_unit});
+        if store.last(name).as_ref() != Some(&json) {
+            // Losing this costs an explanation, not a result.
+            if let Err(error) = store.set_last(name, &json) {
+                tracing::debug!("not remembered: {error}");
+            }
+        }
+    }
+}
+
+/// Why a stage may be out of date, from what was built last under its name and how its inputs stand.
+pub fn reasons(context: Context, stage: usize, last: Option<&Last>, inputs: &[&Resolved]) -> Vec<Reason> {
+    let graph = context.graph;
+    let definition = &graph.stages[stage];
+    let Some(last) = last else { return vec![Reason::NeverBuilt] };
+    let mut found = Vec::new();
+    for change in diff(&last.manifest, &definition.kind.entry().manifest()) {
+        let path: Vec<&str> = change.path.iter().map(String::as_str).skip_while(|step| *step == definition.kind.name()).collect();
+        let node = definition.body.deepest(&path);
+        let line = Some(node.span.line).filter(|line| *line > 0);
+        found.push(Reason::Changed { change, line });
+    }
+    let names: Vec<String> = graph.inputs[stage].iter().map(|&i| graph.stages[i].name.clone()).collect();
+    let before: Vec<String> = last.inputs.iter().map(|(name, _)| name.clone()).collect();
+    let added: Vec<String> = names.iter().filter(|name| !before.contains(name)).cloned().collect();
+    let removed: Vec<String> = before.iter().filter(|name| !names.contains(name)).cloned().collect();
+    if !added.is_empty() || !removed.is_empty() {
+        found.push(Reason::Inputs { added, removed });
+    }
+    for (name, input) in names.iter().zip(inputs) {
+        let known = last.inputs.iter().find(|(old, _)| old == name).map(|(_, digest)| digest);
+        match (input.digests(), known) {
+            (None, _) => found.push(Reason::InputStale(name.clone())),
+            (Some(digests), Some(known)) if stage_digest(&digests).to_string() != *known => {
+                found.push(Reason::InputChanged(name.clone()));
+            }
+            _ => {}
+        }
+    }
+    found
+}
+
+/// Why a stage with unchanged settings and inputs is out of date all the same.
+pub fn missing(state: &Resolved, units: usize) -> Vec<Reason> {
+    let mut found = Vec::new();
+    if units > 0 {
+        found.push(Reason::NotCached(units));
+    }
+    for (spec, file) in state.specs.iter().zip(&state.files) {
+        match file {
+            FileState::Stored(_) => found.push(Reason::FileEdited(spec.name.clone())),
+            FileState::Missing(_) => found.push(Reason::FileMissing(spec.name.clone())),
+            _ => {}
+        }
+    }
+    found
+}

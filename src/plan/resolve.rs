@@ -1,0 +1,136 @@
+//! Keys of a stage's units and files, and what the store holds for them.
+
+use rayon::prelude::*;
+
+use super::Context;
+use crate::error::Result;
+use crate::key;
+use crate::stages::{FileSpec, Unit};
+use crate::store::{Digest, Key};
+
+/// Stages with more units than this compute their keys on all cores.
+const PARALLEL: usize = 512;
+
+/// How one unit stands.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum UnitState {
+    /// The store has its result.
+    Current { key: Key, digest: Digest },
+    /// It must run.
+    Missing { key: Key, seconds: f64 },
+    /// Its key depends on inputs that are not there yet.
+    Unknown { seconds: f64 },
+}
+
+/// How one file in `figures/` stands.
+#[derive(Clone, Debug, PartialEq)]
+pub enum FileState {
+    /// On disk with the right bytes.
+    Current,
+    /// Its bytes are in the store, but not in the folder: it was deleted or edited.
+    Stored(Key),
+    /// It must be made.
+    Missing(Key),
+    /// Its key depends on units that are not there yet.
+    Unknown,
+}
+
+/// A stage with its keys worked out as far as its inputs allow.
+#[derive(Debug)]
+pub struct Resolved {
+    pub units: Vec<UnitState>,
+    pub specs: Vec<FileSpec>,
+    pub files: Vec<FileState>,
+    /// Estimated seconds of the units that are not current.
+    pub seconds: f64,
+}
+
+impl Resolved {
+    /// Every unit has a result.
+    pub fn complete(&self) -> bool {
+        self.units.iter().all(|unit| matches!(unit, UnitState::Current { .. }))
+    }
+
+    /// The digests of all units, if every unit has one.
+    pub fn digests(&self) -> Option<Vec<Digest>> {
+        self.units.iter().map(UnitState::digest).collect()
+    }
+}
+
+impl UnitState {
+    pub fn digest(&self) -> Option<Digest> {
+        match self {
+            UnitState::Current { digest, .. } => Some(*digest),
+            _ => None,
+        }
+    }
+}
+
+/// One digest for a whole stage: what its readers' reasons compare.
+pub fn stage_digest(digests: &[Digest]) -> Digest {
+    let raw: Vec<[u8; 32]> = digests.iter().map(|digest| digest.0).collect();
+    Digest(key::combine(&raw))
+}
+
+/// Work out a stage from its inputs, in the order of [`crate::graph::Graph::inputs`].
+pub fn resolve(context: Context, stage: usize, inputs: &[&Resolved]) -> Result<Resolved> {
+    let graph = context.graph;
+    let kind = graph.stages[stage].kind.entry();
+    let layout = &graph.layouts[stage];
+    let outlines = graph.outlines(stage);
+    let one = |unit: usize| -> Result<UnitState> {
+        let described = kind.unit(unit, layout, &outlines)?;
+        let Some(digests) = input_digests(&described, inputs) else {
+            return Ok(UnitState::Unknown { seconds: described.seconds });
+        };
+        let key = Key(key::key(&described.manifest, &digests)?);
+        Ok(match context.store.trace(&key) {
+            Some(trace) => UnitState::Current { key, digest: trace.digest },
+            None => UnitState::Missing { key, seconds: described.seconds },
+        })
+    };
+    let units: Vec<UnitState> = if layout.units > PARALLEL {
+        (0..layout.units).into_par_iter().map(one).collect::<Result<_>>()?
+    } else {
+        (0..layout.units).map(one).collect::<Result<_>>()?
+    };
+    let seconds = units
+        .iter()
+        .map(|unit| match unit {
+            UnitState::Current { .. } => 0.0,
+            UnitState::Missing { seconds, .. } | UnitState::Unknown { seconds } => *seconds,
+        })
+        .sum();
+    let specs = context.publish.files(&graph.stages[stage]);
+    let mut resolved = Resolved { units, specs, files: Vec::new(), seconds };
+    resolved.files = files(context, &resolved)?;
+    Ok(resolved)
+}
+
+/// The digests that a unit reads, in order; `None` while one is missing.
+fn input_digests(unit: &Unit, inputs: &[&Resolved]) -> Option<Vec<[u8; 32]>> {
+    let mut digests = Vec::new();
+    for read in &unit.reads {
+        let input = inputs.get(read.input)?;
+        for &source in &read.units {
+            digests.push(input.units.get(source)?.digest()?.0);
+        }
+    }
+    Some(digests)
+}
+
+/// How the files of a stage stand, from the digests of its units.
+pub fn files(context: Context, resolved: &Resolved) -> Result<Vec<FileState>> {
+    let Some(digests) = resolved.digests() else {
+        return Ok(vec![FileState::Unknown; resolved.specs.len()]);
+    };
+    let raw: Vec<[u8; 32]> = digests.iter().map(|digest| digest.0).collect();
+    let state = |spec: &FileSpec| -> Result<FileState> {
+        let key = Key(key::key(&spec.manifest, &raw)?);
+        let Some(trace) = context.store.trace(&key) else { return Ok(FileState::Missing(key)) };
+        let path = context.figures.join(&spec.name);
+        let on_disk = if path.is_file() { context.store.file_digest(&path).ok() } else { None };
+        Ok(if on_disk == Some(trace.digest) { FileState::Current } else { FileState::Stored(key) })
+    };
+    resolved.specs.iter().map(state).collect()
+}

@@ -1,0 +1,86 @@
+//! `figure`: a scene drawn from the datasets of other stages. File formats are no part of it: they are made from the scene.
+
+use serde_json::{Value as Json, json};
+
+use super::{Inputs, Kind, Layout, Outline, Read, Stage, Unit, once};
+use crate::error::{Error, Result};
+use crate::figures::{self, Figure};
+use crate::spec::{Decode, Located, Node, Problems, Schemas};
+use crate::train::Control;
+use crate::value::encode_scene;
+
+/// A figure.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FigureStage(pub Figure);
+
+impl Decode for FigureStage {
+    fn decode(node: &Node, problems: &mut Problems) -> Option<Self> {
+        Figure::decode(node, problems).map(FigureStage)
+    }
+    fn manifest(&self) -> Json {
+        self.0.manifest()
+    }
+    fn schema(schemas: &mut Schemas) -> Json {
+        Figure::schema(schemas)
+    }
+    fn expected() -> String {
+        Figure::expected()
+    }
+}
+
+/// The units of all inputs: what a figure, or an assembled table, reads.
+pub(super) fn read_all(inputs: &[Outline]) -> Vec<Read> {
+    let all = |(input, outline): (usize, &Outline)| Read { input, units: (0..outline.layout.units).collect() };
+    inputs.iter().enumerate().map(all).collect()
+}
+
+/// Figures and tables hold no numbers that others could use.
+pub(super) fn check_inputs(names: &[Located<String>], inputs: &[Outline], problems: &mut Problems) {
+    for (name, input) in names.iter().zip(inputs) {
+        if matches!(input.kind, Kind::Figure(_) | Kind::Table(_)) {
+            let error = Error::user(format!("`{}` is a {}; it holds no arrays", input.name, input.kind.name()));
+            problems.push(error.at(name.span).hint("name the `train`, `sweep` or `metric` stage that it shows"));
+        }
+    }
+}
+
+impl Stage for FigureStage {
+    fn inputs(&self) -> Vec<Located<String>> {
+        once(self.0.stages())
+    }
+
+    fn layout(&self, inputs: &[Outline], problems: &mut Problems) -> Layout {
+        check_inputs(&self.inputs(), inputs, problems);
+        Layout::of(Vec::new())
+    }
+
+    fn manifest(&self) -> Json {
+        let mut settings = Decode::manifest(self);
+        if let Some(map) = settings.as_object_mut() {
+            // The scene does not depend on what it will be saved as.
+            map.remove("formats");
+            map.remove("dpi");
+        }
+        json!({"kind": "figure", "version": figures::VERSION, "figure": settings})
+    }
+
+    fn unit(&self, _unit: usize, _layout: &Layout, inputs: &[Outline]) -> Result<Unit> {
+        Ok(Unit { manifest: Stage::manifest(self), reads: read_all(inputs), seconds: 0.05 })
+    }
+
+    fn run(
+        &self,
+        _unit: usize,
+        _layout: &Layout,
+        outlines: &[Outline],
+        inputs: &dyn Inputs,
+        _control: &dyn Control,
+    ) -> Result<Option<Vec<u8>>> {
+        let mut datasets = std::collections::HashMap::new();
+        for (i, outline) in outlines.iter().enumerate() {
+            datasets.insert(outline.name.to_string(), inputs.whole(i)?);
+        }
+        let scene = self.0.draw(&|name: &str| datasets.get(name).cloned())?;
+        Ok(Some(encode_scene(&scene)))
+    }
+}

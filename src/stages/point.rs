@@ -1,0 +1,57 @@
+//! One training run: the unit that `train` and `sweep` share, so that equal recipes have equal keys wherever they stand.
+
+use serde_json::json;
+
+use super::Unit;
+use crate::error::{Error, Result};
+use crate::spec::{Decode, Node, Problems};
+use crate::train::{self, Control, Recipe};
+use crate::value::{Array, Axis, Dataset, encode};
+
+/// Describe a training run.
+pub fn unit(recipe: &Recipe) -> Unit {
+    let manifest = json!({
+        "kind": "train",
+        "contract": train::CONTRACT_VERSION,
+        "recipe": recipe.manifest(),
+    });
+    Unit { manifest, reads: Vec::new(), seconds: recipe.seconds() }
+}
+
+/// Train it; the result is the weights, the losses, and what metrics need to know of the recipe.
+pub fn run(recipe: &Recipe, control: &dyn Control) -> Result<Option<Vec<u8>>> {
+    match train::train(recipe, control)? {
+        Some(outcome) => Ok(Some(encode(&dataset(recipe, &outcome)?))),
+        None => Ok(None),
+    }
+}
+
+fn dataset(recipe: &Recipe, outcome: &train::Outcome) -> Result<Dataset> {
+    let shape = recipe.shape();
+    let expert = || Axis::index("expert", shape.experts);
+    let feature = || Axis::index("feature", shape.features);
+    let (steps, losses): (Vec<f64>, Vec<f64>) =
+        outcome.history.iter().map(|&(step, loss)| (f64::from(step), f64::from(loss))).unzip();
+    Ok(Dataset::default()
+        .with("weights", Array::f32(vec![expert(), feature(), Axis::index("hidden", shape.hidden)], &outcome.weights)?)
+        .with("bias", Array::f32(vec![expert(), feature()], &outcome.bias)?)
+        .with("gate", Array::f32(vec![expert(), feature()], &outcome.gate)?)
+        .with("loss", Array::scalar(f64::from(outcome.loss)))
+        .with("loss-history", Array::f64(vec![Axis::numbers("step", steps)], losses)?)
+        .with("steps-run", Array::scalar(f64::from(outcome.steps_run)))
+        .with("importance", Array::f32(vec![feature()], &recipe.importance())?)
+        .with("probability", Array::scalar(recipe.probability()))
+        .with("active", Array::scalar(f64::from(shape.active))))
+}
+
+/// Report what is wrong with a recipe, at the place of the field in the file.
+pub fn check(recipe: &Recipe, body: &Node, problems: &mut Problems) {
+    for fault in recipe.check() {
+        let path: Vec<&str> = fault.field.split('.').collect();
+        let mut error = Error::user(fault.message).at(body.deepest(&path).span);
+        if let Some(hint) = fault.hint {
+            error = error.hint(hint);
+        }
+        problems.push(error);
+    }
+}

@@ -1,0 +1,147 @@
+//! `sweep`: the same recipe at every point of a grid of settings. Every point is cached as if it stood alone.
+
+use std::collections::BTreeMap;
+use std::sync::OnceLock;
+
+use serde_json::Value as Json;
+
+use super::axis::{AxisSpec, Resolved};
+use super::{Inputs, Layout, Outline, Stage, Unit, point};
+use crate::error::{Error, Result};
+use crate::spec::{Decode, Located, Node, Problems, Schemas};
+use crate::train::{Control, Recipe};
+
+/// Grids above this many points are checked axis by axis, not point by point.
+const CHECKED_POINTS: usize = 20_000;
+
+crate::record! {
+    /// A grid of training runs.
+    pub struct SweepSettings {
+        /// What all points share.
+        pub recipe: Recipe,
+        /// The axes by name; their order is not content.
+        pub axes: BTreeMap<String, AxisSpec>,
+    }
+}
+
+/// A grid of training runs, with its axes worked out once.
+#[derive(Clone, Debug)]
+pub struct Sweep {
+    settings: SweepSettings,
+    resolved: OnceLock<Vec<Resolved>>,
+}
+
+impl PartialEq for Sweep {
+    fn eq(&self, other: &Self) -> bool {
+        self.settings == other.settings
+    }
+}
+
+impl Decode for Sweep {
+    fn decode(node: &Node, problems: &mut Problems) -> Option<Self> {
+        SweepSettings::decode(node, problems).map(|settings| Sweep { settings, resolved: OnceLock::new() })
+    }
+    fn manifest(&self) -> Json {
+        self.settings.manifest()
+    }
+    fn schema(schemas: &mut Schemas) -> Json {
+        SweepSettings::schema(schemas)
+    }
+    fn expected() -> String {
+        SweepSettings::expected()
+    }
+}
+
+impl Sweep {
+    fn resolved(&self) -> &[Resolved] {
+        self.resolved.get_or_init(|| self.resolve(&mut Problems::default()).unwrap_or_default())
+    }
+
+    fn resolve(&self, problems: &mut Problems) -> Option<Vec<Resolved>> {
+        let SweepSettings { recipe, axes } = &self.settings;
+        let resolved: Vec<_> = axes.iter().map(|(name, axis)| axis.resolve(name, recipe, problems)).collect();
+        resolved.into_iter().collect()
+    }
+
+    /// The recipe of one point.
+    pub fn recipe(&self, unit: usize, layout: &Layout) -> Result<Recipe> {
+        let mut recipe = self.settings.recipe.clone();
+        let mut problems = Problems::default();
+        for (axis, position) in self.resolved().iter().zip(layout.positions(unit)) {
+            for (path, node) in axis.settings.get(position).into_iter().flatten() {
+                let path: Vec<&str> = path.iter().map(String::as_str).collect();
+                recipe.assign(&path, node, &mut problems);
+            }
+        }
+        match problems.into_errors().pop() {
+            Some(error) => Err(error),
+            None => Ok(recipe),
+        }
+    }
+}
+
+impl Stage for Sweep {
+    fn inputs(&self) -> Vec<Located<String>> {
+        Vec::new()
+    }
+
+    fn check(&self, body: &Node, problems: &mut Problems) {
+        let before = problems.len();
+        let Some(resolved) = self.resolve(problems) else { return };
+        if resolved.is_empty() {
+            let error = Error::user("a sweep needs at least one axis").at(body.deepest(&["axes"]).span);
+            problems.push(error.hint("for a single model, use the kind `train`"));
+        }
+        if problems.len() > before {
+            return;
+        }
+        let layout = Layout::of(resolved.into_iter().map(|axis| axis.axis).collect());
+        let recipe_node = body.deepest(&["recipe"]);
+        for unit in 0..layout.units.min(CHECKED_POINTS) {
+            if let Ok(recipe) = self.recipe(unit, &layout)
+                && !recipe.check().is_empty()
+            {
+                point::check(&self.settings.recipe, recipe_node, problems);
+                if problems.len() == before {
+                    // Right by itself, wrong at this point of the grid.
+                    for fault in recipe.check() {
+                        let message = format!("at {}: {}: {}", layout.label(unit), fault.field, fault.message);
+                        problems.push(Error::user(message).at(body.deepest(&["axes"]).span));
+                    }
+                }
+                return;
+            }
+        }
+    }
+
+    fn layout(&self, _inputs: &[Outline], _problems: &mut Problems) -> Layout {
+        Layout::of(self.resolved().iter().map(|axis| axis.axis.clone()).collect())
+    }
+
+    fn manifest(&self) -> Json {
+        Decode::manifest(self)
+    }
+
+    fn unit(&self, unit: usize, layout: &Layout, _inputs: &[Outline]) -> Result<Unit> {
+        Ok(point::unit(&self.recipe(unit, layout)?))
+    }
+
+    fn run(
+        &self,
+        unit: usize,
+        layout: &Layout,
+        _outlines: &[Outline],
+        _inputs: &dyn Inputs,
+        control: &dyn Control,
+    ) -> Result<Option<Vec<u8>>> {
+        point::run(&self.recipe(unit, layout)?, control)
+    }
+
+    fn steps(&self, unit: usize, layout: &Layout) -> u32 {
+        self.recipe(unit, layout).map_or(0, |recipe| recipe.steps)
+    }
+
+    fn trains(&self) -> bool {
+        true
+    }
+}

@@ -1,0 +1,68 @@
+//! `train`: one model.
+
+use serde_json::Value as Json;
+
+use super::{Inputs, Layout, Outline, Stage, Unit, point};
+use crate::error::Result;
+use crate::spec::{Decode, Located, Node, Problems, Schemas};
+use crate::train::{Control, Recipe};
+
+/// The recipe of one model.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Train(pub Recipe);
+
+impl Decode for Train {
+    fn decode(node: &Node, problems: &mut Problems) -> Option<Self> {
+        Recipe::decode(node, problems).map(Train)
+    }
+    fn manifest(&self) -> Json {
+        self.0.manifest()
+    }
+    fn schema(schemas: &mut Schemas) -> Json {
+        Recipe::schema(schemas)
+    }
+    fn expected() -> String {
+        Recipe::expected()
+    }
+}
+
+impl Stage for Train {
+    fn inputs(&self) -> Vec<Located<String>> {
+        Vec::new()
+    }
+
+    fn check(&self, body: &Node, problems: &mut Problems) {
+        point::check(&self.0, body, problems);
+    }
+
+    fn layout(&self, _inputs: &[Outline], _problems: &mut Problems) -> Layout {
+        Layout::of(Vec::new())
+    }
+
+    fn manifest(&self) -> Json {
+        Decode::manifest(self)
+    }
+
+    fn unit(&self, _unit: usize, _layout: &Layout, _inputs: &[Outline]) -> Result<Unit> {
+        Ok(point::unit(&self.0))
+    }
+
+    fn run(
+        &self,
+        _unit: usize,
+        _layout: &Layout,
+        _outlines: &[Outline],
+        _inputs: &dyn Inputs,
+        control: &dyn Control,
+    ) -> Result<Option<Vec<u8>>> {
+        point::run(&self.0, control)
+    }
+
+    fn steps(&self, _unit: usize, _layout: &Layout) -> u32 {
+        self.0.steps
+    }
+
+    fn trains(&self) -> bool {
+        true
+    }
+}
