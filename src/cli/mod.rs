@@ -1,1 +1,1 @@
-//! (being written)
+//! The commands of `repro`: the only code that prints.

@@ -45,9 +45,10 @@ impl StageInputs<'_> {
             .get(input)
             .and_then(|units| units.get(unit))
             .ok_or_else(|| Error::internal("a unit reads an input that it does not have"))?;
-        let bytes = self.store.load(key, digest).ok_or_else(|| {
-            Error::stage(LOST).hint("run the same command again: what is missing is made again")
-        })?;
+        let bytes = self
+            .store
+            .load(key, digest)
+            .ok_or_else(|| Error::stage(LOST).hint("run the same command again: what is missing is made again"))?;
         stages::dataset(&bytes)
     }
 }
@@ -58,7 +59,8 @@ impl Inputs for StageInputs<'_> {
     }
 
     fn whole(&self, input: usize) -> Result<Arc<Dataset>> {
-        let units = self.results.get(input).ok_or_else(|| Error::internal("a stage reads an input that it does not have"))?;
+        let units =
+            self.results.get(input).ok_or_else(|| Error::internal("a stage reads an input that it does not have"))?;
         let digests: Vec<Digest> = units.iter().map(|(_, digest)| *digest).collect();
         let digest = stage_digest(&digests);
         let poisoned = |_| Error::internal("a thread that shared a dataset panicked");
@@ -68,7 +70,11 @@ impl Inputs for StageInputs<'_> {
         let layout = &self.graph.layouts[self.graph.inputs[self.stage][input]];
         let parts: Vec<Arc<Dataset>> = (0..units.len()).map(|unit| self.unit(input, unit)).collect::<Result<_>>()?;
         let whole = Arc::new(stages::stack(layout, &parts));
-        self.shared.whole.lock().map_err(|_| Error::internal("a thread that shared a dataset panicked"))?.insert(digest, whole.clone());
+        self.shared
+            .whole
+            .lock()
+            .map_err(|_| Error::internal("a thread that shared a dataset panicked"))?
+            .insert(digest, whole.clone());
         Ok(whole)
     }
 }

@@ -22,9 +22,18 @@ const CHECKPOINT: Duration = Duration::from_secs(2);
 
 /// What a worker is asked to do.
 enum Job {
-    Unit { stage: usize, unit: usize, key: Key, results: Vec<Arc<Vec<(Key, Digest)>>> },
+    Unit {
+        stage: usize,
+        unit: usize,
+        key: Key,
+        results: Vec<Arc<Vec<(Key, Digest)>>>,
+    },
     /// Make the files of a stage from its units.
-    Files { stage: usize, units: Arc<Vec<(Key, Digest)>>, files: Vec<(crate::stages::FileSpec, FileState)> },
+    Files {
+        stage: usize,
+        units: Arc<Vec<(Key, Digest)>>,
+        files: Vec<(crate::stages::FileSpec, FileState)>,
+    },
 }
 
 /// What a worker answers.
@@ -332,11 +341,16 @@ impl Boss<'_, '_> {
     fn fail(&mut self, stage: usize, unit: String, error: Error) {
         let graph = self.shop.context.graph;
         // One failure a stage is told; the other units of it are not awaited.
-        let first = self.running.remove(&stage).is_some() || self.outcome.failures.iter().all(|f| f.stage != self.name(stage));
+        let first =
+            self.running.remove(&stage).is_some() || self.outcome.failures.iter().all(|f| f.stage != self.name(stage));
         if !first {
             return;
         }
-        self.observer.event(&Event::StageFailed { stage: &graph.stages[stage].name, unit: &unit, message: &error.message });
+        self.observer.event(&Event::StageFailed {
+            stage: &graph.stages[stage].name,
+            unit: &unit,
+            message: &error.message,
+        });
         self.outcome.failures.push(Failure { stage: self.name(stage).to_string(), unit, error });
         let skipped = self.schedule.failed(graph, stage);
         self.outcome.skipped.extend(skipped.into_iter().map(|stage| graph.stages[stage].name.clone()));

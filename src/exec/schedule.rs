@@ -31,7 +31,8 @@ impl Schedule {
     /// A stage whose inputs are all done; it counts as started from now on.
     pub fn next(&mut self, graph: &Graph) -> Option<usize> {
         let ready = |&stage: &usize| {
-            self.states[stage] == State::Waiting && graph.inputs[stage].iter().all(|&input| self.states[input] == State::Done)
+            self.states[stage] == State::Waiting
+                && graph.inputs[stage].iter().all(|&input| self.states[input] == State::Done)
         };
         let stage = self.order.iter().copied().find(ready)?;
         self.states[stage] = State::Started;

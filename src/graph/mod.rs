@@ -29,7 +29,8 @@ impl Graph {
     pub fn of(paper: &Paper, problems: &mut Problems) -> Option<Graph> {
         let before = problems.len();
         let stages = decode(paper, problems);
-        let names: HashMap<&str, usize> = stages.iter().enumerate().map(|(i, stage)| (stage.name.as_str(), i)).collect();
+        let names: HashMap<&str, usize> =
+            stages.iter().enumerate().map(|(i, stage)| (stage.name.as_str(), i)).collect();
         let inputs = resolve(paper, &stages, &names, problems);
         let order = order(&stages, &inputs, problems)?;
         if problems.len() > before {
@@ -84,7 +85,12 @@ fn decode(paper: &Paper, problems: &mut Problems) -> Vec<Definition> {
     stages
 }
 
-fn resolve(paper: &Paper, stages: &[Definition], names: &HashMap<&str, usize>, problems: &mut Problems) -> Vec<Vec<usize>> {
+fn resolve(
+    paper: &Paper,
+    stages: &[Definition],
+    names: &HashMap<&str, usize>,
+    problems: &mut Problems,
+) -> Vec<Vec<usize>> {
     let known: Vec<&str> = paper.entries.iter().map(|entry| entry.name.as_str()).collect();
     let mut resolved = Vec::new();
     for stage in stages {
@@ -95,7 +101,9 @@ fn resolve(paper: &Paper, stages: &[Definition], names: &HashMap<&str, usize>, p
                 // A stage that is there but wrong has been reported.
                 None if known.contains(&name.value.as_str()) => {}
                 None => problems.push(
-                    Error::user(format!("there is no stage `{}`", name.value)).at(name.span).hint(suggest(&name.value, &known)),
+                    Error::user(format!("there is no stage `{}`", name.value))
+                        .at(name.span)
+                        .hint(suggest(&name.value, &known)),
                 ),
             }
         }

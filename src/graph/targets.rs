@@ -41,7 +41,8 @@ impl Graph {
             return all.filter(|&i| self.stages[i].kind.name() == word).collect();
         }
         if word.contains(['*', '?']) {
-            let (pattern, text): (Vec<char>, _) = (word.chars().collect(), |i: usize| self.stages[i].name.chars().collect::<Vec<_>>());
+            let (pattern, text): (Vec<char>, _) =
+                (word.chars().collect(), |i: usize| self.stages[i].name.chars().collect::<Vec<_>>());
             return all.filter(|&i| glob(&pattern, &text(i))).collect();
         }
         Vec::new()

@@ -4,7 +4,7 @@ mod reason;
 mod resolve;
 
 pub use reason::{Last, Reason, reasons};
-pub use resolve::{FileState, Resolved, UnitState, resolve, stage_digest};
+pub use resolve::{FileState, Resolved, UnitState, files, resolve, stage_digest};
 
 use crate::error::Result;
 use crate::graph::Graph;

@@ -79,9 +79,11 @@ pub struct Last {
 impl Last {
     pub fn read(store: &Store, name: &str) -> Option<Last> {
         let json = store.last(name)?;
-        let inputs = json.get("inputs")?.as_array()?.iter().filter_map(|pair| {
-            Some((pair.get(0)?.as_str()?.to_string(), pair.get(1)?.as_str()?.to_string()))
-        });
+        let inputs = json
+            .get("inputs")?
+            .as_array()?
+            .iter()
+            .filter_map(|pair| Some((pair.get(0)?.as_str()?.to_string(), pair.get(1)?.as_str()?.to_string())));
         Some(Last {
             manifest: json.get("manifest")?.clone(),
             inputs: inputs.collect(),
@@ -108,7 +110,8 @@ pub fn reasons(context: Context, stage: usize, last: Option<&Last>, inputs: &[&R
     let Some(last) = last else { return vec![Reason::NeverBuilt] };
     let mut found = Vec::new();
     for change in diff(&last.manifest, &definition.kind.entry().manifest()) {
-        let path: Vec<&str> = change.path.iter().map(String::as_str).skip_while(|step| *step == definition.kind.name()).collect();
+        let path: Vec<&str> =
+            change.path.iter().map(String::as_str).skip_while(|step| *step == definition.kind.name()).collect();
         let node = definition.body.deepest(&path);
         let line = Some(node.span.line).filter(|line| *line > 0);
         found.push(Reason::Changed { change, line });

@@ -125,7 +125,13 @@ impl AxisSpec {
         Some(Resolved { axis: Axis::labels(name, labels), settings: settings.collect() })
     }
 
-    fn values(&self, name: &str, field: &Located<String>, recipe: &Recipe, problems: &mut Problems) -> Option<Resolved> {
+    fn values(
+        &self,
+        name: &str,
+        field: &Located<String>,
+        recipe: &Recipe,
+        problems: &mut Problems,
+    ) -> Option<Resolved> {
         let nodes = match &self.settings.values {
             Some(values) => {
                 let s = &self.settings;

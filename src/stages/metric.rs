@@ -44,7 +44,8 @@ impl Stage for MetricStage {
 
     fn check(&self, body: &Node, problems: &mut Problems) {
         if self.compute.is_empty() {
-            problems.push(Error::user("`compute` is empty: name at least one metric").at(body.deepest(&["compute"]).span));
+            problems
+                .push(Error::user("`compute` is empty: name at least one metric").at(body.deepest(&["compute"]).span));
         }
         let mut made: Vec<&str> = Vec::new();
         for metric in &self.compute {
@@ -61,7 +62,8 @@ impl Stage for MetricStage {
     fn layout(&self, inputs: &[Outline], problems: &mut Problems) -> Layout {
         let Some(input) = inputs.first() else { return Layout::of(Vec::new()) };
         if matches!(input.kind, super::Kind::Figure(_) | super::Kind::Table(_)) {
-            let error = Error::user(format!("`{}` is a {}; a metric is computed from models", input.name, input.kind.name()));
+            let error =
+                Error::user(format!("`{}` is a {}; a metric is computed from models", input.name, input.kind.name()));
             problems.push(error.at(self.of.span));
         }
         let mut axes = input.layout.axes.clone();

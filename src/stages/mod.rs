@@ -128,8 +128,14 @@ pub trait Stage: Sync {
     fn unit(&self, unit: usize, layout: &Layout, inputs: &[Outline]) -> Result<Unit>;
 
     /// Run one unit; `None` when `control` stopped it.
-    fn run(&self, unit: usize, layout: &Layout, outlines: &[Outline], inputs: &dyn Inputs, control: &dyn Control)
-    -> Result<Option<Vec<u8>>>;
+    fn run(
+        &self,
+        unit: usize,
+        layout: &Layout,
+        outlines: &[Outline],
+        inputs: &dyn Inputs,
+        control: &dyn Control,
+    ) -> Result<Option<Vec<u8>>>;
 
     /// Optimizer steps that a unit takes, for progress inside a unit; 0 where it does not train.
     fn steps(&self, _unit: usize, _layout: &Layout) -> u32 {

@@ -41,7 +41,7 @@ fn dataset(recipe: &Recipe, outcome: &train::Outcome) -> Result<Dataset> {
         .with("steps-run", Array::scalar(f64::from(outcome.steps_run)))
         .with("importance", Array::f32(vec![feature()], &recipe.importance())?)
         .with("probability", Array::scalar(recipe.probability()))
-        .with("active", Array::scalar(f64::from(shape.active))))
+        .with("active", Array::scalar(shape.active as f64)))
 }
 
 /// Report what is wrong with a recipe, at the place of the field in the file.

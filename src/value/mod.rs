@@ -4,6 +4,10 @@
 
 mod array;
 mod encode;
+mod scene;
+mod table;
 
 pub use array::{Array, Axis, Coords, Dataset, Dtype};
 pub use encode::{decode, encode};
+pub use scene::*;
+pub use table::{Cell, Header, Row, Table};

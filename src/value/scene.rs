@@ -1,0 +1,183 @@
+//! A scene: what a figure shows, as shapes and labels at places on a page. Lengths are points (1/72 inch), y grows downwards.
+//!
+//! Scenes know neither data nor file formats: `figures` makes them, `render` turns them into files.
+
+use serde::{Deserialize, Serialize};
+
+/// A page and what is drawn on it, first item at the back.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Scene {
+    /// What the figure is called in the metadata of files.
+    pub title: String,
+    pub width: f64,
+    pub height: f64,
+    pub items: Vec<Item>,
+}
+
+/// One thing on the page.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Item {
+    /// Straight lines through points; `close` joins the last to the first.
+    Path { points: Vec<[f64; 2]>, close: bool, fill: Option<Color>, stroke: Option<Stroke> },
+    /// A circle.
+    Circle { center: [f64; 2], radius: f64, fill: Option<Color>, stroke: Option<Stroke> },
+    /// A line of text with mathematical markup (see [`crate::figures::text`]).
+    Label(Label),
+    /// A grid of coloured cells with sharp edges, rows from the top; without colour a cell is transparent.
+    Image { area: Rect, columns: usize, cells: Vec<Option<Color>> },
+    /// Items seen only inside a rectangle.
+    Clip { area: Rect, items: Vec<Item> },
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Rect {
+    pub x: f64,
+    pub y: f64,
+    pub width: f64,
+    pub height: f64,
+}
+
+/// A line's colour, width in points, and lengths of dashes and gaps (empty: solid).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Stroke {
+    pub color: Color,
+    pub width: f64,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dashes: Vec<f64>,
+}
+
+/// sRGB and opacity, each 0 to 255.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Color(pub u8, pub u8, pub u8, pub u8);
+
+/// Which part of a label stands at its place, across and along the line of text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Horizontal {
+    Left,
+    Middle,
+    Right,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Vertical {
+    Top,
+    Middle,
+    Baseline,
+    Bottom,
+}
+
+/// A line of text.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Label {
+    /// Text with mathematics between `$`.
+    pub markup: String,
+    pub at: [f64; 2],
+    /// Font size in points.
+    pub size: f64,
+    pub color: Color,
+    pub bold: bool,
+    /// Degrees, counter-clockwise, around `at`.
+    pub rotation: f64,
+    pub horizontal: Horizontal,
+    pub vertical: Vertical,
+}
+
+impl Rect {
+    pub fn new(x: f64, y: f64, width: f64, height: f64) -> Self {
+        Rect { x, y, width, height }
+    }
+
+    pub fn right(&self) -> f64 {
+        self.x + self.width
+    }
+
+    pub fn bottom(&self) -> f64 {
+        self.y + self.height
+    }
+
+    pub fn middle(&self) -> [f64; 2] {
+        [self.x + 0.5 * self.width, self.y + 0.5 * self.height]
+    }
+}
+
+impl Color {
+    pub const BLACK: Color = Color(0, 0, 0, 255);
+    pub const WHITE: Color = Color(255, 255, 255, 255);
+
+    /// The same colour with another opacity, 0 to 1.
+    pub fn opacity(self, opacity: f64) -> Color {
+        Color(self.0, self.1, self.2, (255.0 * opacity.clamp(0.0, 1.0)).round() as u8)
+    }
+
+    /// From red, green and blue between 0 and 1.
+    pub fn unit(rgb: [f64; 3]) -> Color {
+        let byte = |x: f64| (255.0 * x.clamp(0.0, 1.0)).round() as u8;
+        Color(byte(rgb[0]), byte(rgb[1]), byte(rgb[2]), 255)
+    }
+
+    /// `#rrggbb`, without the opacity.
+    pub fn hex(self) -> String {
+        format!("#{:02x}{:02x}{:02x}", self.0, self.1, self.2)
+    }
+}
+
+impl Stroke {
+    pub fn solid(color: Color, width: f64) -> Stroke {
+        Stroke { color, width, dashes: Vec::new() }
+    }
+}
+
+/// Places are kept to a thousandth of a point, so that the last bits of the machine's arithmetic never reach a file.
+fn round(items: &mut [Item]) {
+    let fix = |x: &mut f64| *x = (*x * 1000.0).round() / 1000.0 + 0.0;
+    let rect = |r: &mut Rect| [&mut r.x, &mut r.y, &mut r.width, &mut r.height].into_iter().for_each(fix);
+    for item in items {
+        match item {
+            Item::Path { points, .. } => points.iter_mut().flatten().for_each(fix),
+            Item::Circle { center, radius, .. } => {
+                center.iter_mut().for_each(fix);
+                fix(radius);
+            }
+            Item::Label(label) => label.at.iter_mut().for_each(fix),
+            Item::Image { area, .. } => rect(area),
+            Item::Clip { area, items } => {
+                rect(area);
+                round(items);
+            }
+        }
+    }
+}
+
+/// Canonical bytes of a scene: JSON, places rounded.
+pub fn encode_scene(scene: &Scene) -> Vec<u8> {
+    let mut scene = scene.clone();
+    round(&mut scene.items);
+    // Plain structs and numbers: there is nothing in them that JSON cannot hold.
+    serde_json::to_vec(&scene).unwrap_or_default()
+}
+
+/// The scene of these bytes; `None` if they are not one.
+pub fn decode_scene(bytes: &[u8]) -> Option<Scene> {
+    serde_json::from_slice(bytes).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scene_survives_the_round_trip_and_forgets_the_last_bits() {
+        let path = |x: f64| Item::Path {
+            points: vec![[x, 2.0]],
+            close: false,
+            fill: None,
+            stroke: Some(Stroke::solid(Color::BLACK, 0.8)),
+        };
+        let clip = |x| Item::Clip { area: Rect::new(0.0, 0.0, 9.0, 9.0), items: vec![path(x)] };
+        let scene = |x| Scene { title: "t".into(), width: 10.0, height: 10.0, items: vec![clip(x)] };
+        let bytes = encode_scene(&scene(0.1 + 0.2));
+        assert_eq!(decode_scene(&bytes), Some(scene(0.3)));
+        assert_eq!(bytes, encode_scene(&scene(0.3)));
+        assert_eq!(decode_scene(b"{}"), None);
+    }
+}
