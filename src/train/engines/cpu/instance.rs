@@ -104,7 +104,7 @@ impl Instance {
         let parameters = &mut self.parameters;
         dispatch(self.level, Update { parameters, first, second, gradients: &self.gradients, rates });
         let every = (self.recipe.steps / 50).max(1);
-        if self.step % every == 0 || self.step + 1 == self.recipe.steps {
+        if self.step.is_multiple_of(every) || self.step + 1 == self.recipe.steps {
             self.history.push((self.step, self.loss));
         }
         self.step += 1;
