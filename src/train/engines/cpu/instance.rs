@@ -13,11 +13,37 @@ use crate::train::{Optimizer, Outcome, Recipe, Schedule, Stream};
 
 /// A model in training.
 pub struct Instance {
-    pub(super) recipe: Recipe,
     level: Level,
-    problem: Problem,
-    pub(super) layout: Layout,
     engine: Engine,
+    pub(super) state: State,
+}
+
+/// What computes gradients.
+enum Engine {
+    Small(Box<Small>),
+    Large(Box<Large>),
+}
+
+/// What a kind of model computes, compiled once for each level.
+pub trait Gradients {
+    /// Loss of the step's batch; its gradients go to `gradients`.
+    ///
+    /// # Safety
+    /// The machine must have the instructions of `V`; the buffers have the layout of the model.
+    unsafe fn gradients<V: Simd>(
+        &mut self,
+        problem: &Problem,
+        source: Source,
+        parameters: &[f32],
+        gradients: &mut [f32],
+    ) -> f32;
+}
+
+/// Everything of a model that is not scratch space.
+pub struct State {
+    pub(super) recipe: Recipe,
+    pub(super) problem: Problem,
+    pub(super) layout: Layout,
     pub(super) parameters: Floats,
     pub(super) gradients: Floats,
     /// First and second moments.
@@ -30,12 +56,6 @@ pub struct Instance {
     pub(super) stopped: bool,
     pub(super) loss: f32,
     pub(super) history: Vec<(u32, f32)>,
-}
-
-/// What computes gradients.
-enum Engine {
-    Small(Box<Small>),
-    Large(Box<Large>),
 }
 
 impl Instance {
@@ -52,12 +72,10 @@ impl Instance {
         let all = initial.weights.into_iter().chain(initial.bias).chain(initial.gate);
         layout.all().zip(all).for_each(|(at, value)| values[at] = value);
         let zeros = Floats::zeros(layout.len());
-        Instance {
+        let state = State {
             recipe: recipe.clone(),
-            level,
             problem,
             layout,
-            engine,
             parameters: values,
             gradients: zeros.clone(),
             moments: [zeros.clone(), zeros],
@@ -67,32 +85,88 @@ impl Instance {
             stopped: false,
             loss: f32::NAN,
             history: Vec::new(),
-        }
+        };
+        Instance { level, engine, state }
     }
 
     /// Steps taken so far.
     pub fn step_number(&self) -> u32 {
-        self.step
+        self.state.step
     }
 
     pub fn finished(&self) -> bool {
-        self.stopped || self.step >= self.recipe.steps
+        self.state.finished()
+    }
+
+    /// Up to `count` steps of training; fewer if training ends before.
+    pub fn steps(&mut self, count: u32) {
+        self.run(count);
     }
 
     /// Draw the batch of the current step and compute loss and gradients, without an update.
     pub fn gradients(&mut self) -> f32 {
-        let source = Source { seed: self.recipe.seed, stream: Stream::Training, step: self.step };
-        let (level, problem) = (self.level, &self.problem);
+        self.run(0)
+    }
+
+    fn run(&mut self, count: u32) -> f32 {
+        let (state, level) = (&mut self.state, self.level);
         match &mut self.engine {
-            Engine::Small(small) => small.gradients(level, problem, source, &self.parameters, &mut self.gradients),
-            Engine::Large(large) => large.gradients(level, problem, source, &self.parameters, &mut self.gradients),
+            Engine::Small(small) => small.run(level, state, count),
+            Engine::Large(large) => dispatch(level, Training { engine: &mut **large, state, count }),
         }
     }
 
-    /// One step of training.
-    pub fn step(&mut self) {
-        self.loss = self.gradients();
-        if !self.loss.is_finite() {
+    /// W \[E, n, m\], b \[E, n\], G \[E, n\] and the losses so far.
+    pub fn outcome(&self) -> Outcome {
+        let state = &self.state;
+        let shape = state.problem.shape;
+        let (biases, weights) = (shape.experts * shape.features, shape.experts * shape.features * shape.hidden);
+        let mut all: Vec<f32> = state.layout.all().map(|at| state.parameters[at]).collect();
+        let gate = all.split_off(weights + biases);
+        let bias = all.split_off(weights);
+        Outcome { weights: all, bias, gate, loss: state.loss, history: state.history.clone(), steps_run: state.step }
+    }
+}
+
+/// Steps of training, or with `count` 0 only the gradients of the current step; returns the last loss.
+pub struct Training<'a, G> {
+    pub engine: G,
+    pub state: &'a mut State,
+    pub count: u32,
+}
+
+impl<G: Gradients> Kernel for Training<'_, G> {
+    type Output = f32;
+    #[inline(always)]
+    unsafe fn run<V: Simd>(self) -> f32 {
+        let Training { mut engine, state, count } = self;
+        let mut loss = f32::NAN;
+        for _ in 0..count.max(1) {
+            if count > 0 && state.finished() {
+                break;
+            }
+            let source = Source { seed: state.recipe.seed, stream: Stream::Training, step: state.step };
+            // Safety: `dispatch` runs this at a level of the machine; the engine was made for the state's layout.
+            loss = unsafe { engine.gradients::<V>(&state.problem, source, &state.parameters, &mut state.gradients) };
+            if count > 0 {
+                // Safety: the same.
+                unsafe { state.advance::<V>(loss) };
+            }
+        }
+        loss
+    }
+}
+
+impl State {
+    fn finished(&self) -> bool {
+        self.stopped || self.step >= self.recipe.steps
+    }
+
+    /// The optimizer's step and everything that follows from the loss.
+    #[inline(always)]
+    unsafe fn advance<V: Simd>(&mut self, loss: f32) {
+        self.loss = loss;
+        if !loss.is_finite() {
             // Diverged: nothing that follows would mean anything, nor be the same everywhere.
             self.loss = f32::NAN;
             self.history.push((self.step, self.loss));
@@ -100,9 +174,8 @@ impl Instance {
             return;
         }
         let rates = self.rates();
-        let [first, second] = &mut self.moments;
-        let parameters = &mut self.parameters;
-        dispatch(self.level, Update { parameters, first, second, gradients: &self.gradients, rates });
+        // Safety: all buffers have one length and a spare line behind them.
+        unsafe { self.update::<V>(&rates) };
         let every = (self.recipe.steps / 50).max(1);
         if self.step.is_multiple_of(every) || self.step + 1 == self.recipe.steps {
             self.history.push((self.step, self.loss));
@@ -122,7 +195,18 @@ impl Instance {
         }
     }
 
+    #[inline(always)]
+    unsafe fn update<V: Simd>(&mut self, rates: &Rates) {
+        let [first, second] = &mut self.moments;
+        let (p, m) = (self.parameters.as_mut_ptr(), first.as_mut_ptr());
+        let (v, d) = (second.as_mut_ptr(), self.gradients.as_ptr());
+        for i in (0..self.parameters.len()).step_by(V::N) {
+            unsafe { update::<V>(p.add(i), m.add(i), v.add(i), V::load(d.add(i)), rates) };
+        }
+    }
+
     /// The optimizer's numbers of this step.
+    #[inline(always)]
     fn rates(&mut self) -> Rates {
         let (lr, beta1, beta2, eps, decay) = match &self.recipe.optimizer {
             Optimizer::Adam(s) => (s.lr, s.beta1, s.beta2, s.eps, 0.0),
@@ -147,38 +231,6 @@ impl Instance {
             step: (-lr / (1.0 - self.powers[0])) as f32,
             correction: (1.0 / (1.0 - self.powers[1]).sqrt()) as f32,
             keep: (1.0 - lr * decay) as f32,
-        }
-    }
-
-    /// W \[E, n, m\], b \[E, n\], G \[E, n\] and the losses so far.
-    pub fn outcome(&self) -> Outcome {
-        let shape = self.problem.shape;
-        let (biases, weights) = (shape.experts * shape.features, shape.experts * shape.features * shape.hidden);
-        let mut all: Vec<f32> = self.layout.all().map(|at| self.parameters[at]).collect();
-        let gate = all.split_off(weights + biases);
-        let bias = all.split_off(weights);
-        Outcome { weights: all, bias, gate, loss: self.loss, history: self.history.clone(), steps_run: self.step }
-    }
-}
-
-struct Update<'a> {
-    parameters: &'a mut Floats,
-    first: &'a mut Floats,
-    second: &'a mut Floats,
-    gradients: &'a Floats,
-    rates: Rates,
-}
-
-impl Kernel for Update<'_> {
-    type Output = ();
-    #[inline(always)]
-    unsafe fn run<V: Simd>(self) {
-        let Update { parameters, first, second, gradients, rates } = self;
-        let (p, m) = (parameters.as_mut_ptr(), first.as_mut_ptr());
-        let (v, d) = (second.as_mut_ptr(), gradients.as_ptr());
-        for i in (0..parameters.len()).step_by(V::N) {
-            // Safety: all four are equally long and have a spare line behind them.
-            unsafe { update::<V>(p.add(i), m.add(i), v.add(i), V::load(d.add(i)), &rates) };
         }
     }
 }

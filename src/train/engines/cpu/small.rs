@@ -5,8 +5,9 @@
 
 use super::buffer::Floats;
 use super::draws::{BLOCK, Chance, Source, fill_words};
+use super::instance::{Gradients, State, Training};
 use super::problem::Problem;
-use super::simd::{Kernel, Level, Simd, dispatch, exp, halves, vectors};
+use super::simd::{Level, Simd, dispatch, exp, halves, vectors};
 use crate::train::Shape;
 
 /// The most features, hidden dimensions and experts of a small model.
@@ -44,22 +45,15 @@ impl Small {
         small
     }
 
-    /// Loss of the step's batch; its gradients go to `gradients`.
-    pub fn gradients(
-        &mut self,
-        level: Level,
-        problem: &Problem,
-        source: Source,
-        parameters: &[f32],
-        gradients: &mut [f32],
-    ) -> f32 {
-        let chance = Chance::new(problem.probability, source.step);
-        let call = Call { small: self, problem, source, chance, parameters, gradients };
-        let Shape { features, hidden, experts, .. } = problem.shape;
+    /// Steps of training, or with `count` 0 the gradients of the current step; returns the last loss.
+    pub fn run(&mut self, level: Level, state: &mut State, count: u32) -> f32 {
+        let Shape { features, hidden, experts, .. } = state.problem.shape;
         macro_rules! shapes {
             ($($n:literal $m:literal $e:literal),*) => {
                 match (features, hidden, experts) {
-                    $(($n, $m, $e) => dispatch(level, Sized::<$n, $m, $e>(call)),)*
+                    $(($n, $m, $e) => {
+                        dispatch(level, Training { engine: Sized::<$n, $m, $e>(self), state, count })
+                    })*
                     _ => unreachable!("`is_small` decides who comes here"),
                 }
             };
@@ -71,16 +65,8 @@ impl Small {
     }
 }
 
-struct Call<'a> {
-    small: &'a mut Small,
-    problem: &'a Problem,
-    source: Source,
-    chance: Chance,
-    parameters: &'a [f32],
-    gradients: &'a mut [f32],
-}
-
-struct Sized<'a, const N: usize, const M: usize, const E: usize>(Call<'a>);
+/// The same with its sizes as constants.
+struct Sized<'a, const N: usize, const M: usize, const E: usize>(&'a mut Small);
 
 /// Parameters in all lanes.
 struct Parameters<V: Simd, const N: usize, const M: usize, const E: usize> {
@@ -106,21 +92,25 @@ struct Shares<V: Simd, const N: usize, const E: usize> {
     count: [u32; E],
 }
 
-impl<const N: usize, const M: usize, const E: usize> Kernel for Sized<'_, N, M, E> {
-    type Output = f32;
-
+impl<const N: usize, const M: usize, const E: usize> Gradients for Sized<'_, N, M, E> {
     #[inline(always)]
-    unsafe fn run<V: Simd>(self) -> f32 {
-        let call = self.0;
+    unsafe fn gradients<V: Simd>(
+        &mut self,
+        problem: &Problem,
+        source: Source,
+        parameters: &[f32],
+        gradients: &mut [f32],
+    ) -> f32 {
+        let chance = Chance::new(problem.probability, source.step);
         unsafe {
-            let count = match call.chance.wide {
-                true => inputs::<V, N, true>(call.small, call.source, call.chance, call.problem.samples),
-                false => inputs::<V, N, false>(call.small, call.source, call.chance, call.problem.samples),
+            let count = match chance.wide {
+                true => inputs::<V, N, true>(self.0, source, chance, problem.samples),
+                false => inputs::<V, N, false>(self.0, source, chance, problem.samples),
             };
-            if E > 1 && call.problem.balance > 0.0 {
-                step::<V, N, M, E, true>(call, count)
+            if E > 1 && problem.balance > 0.0 {
+                step::<V, N, M, E, true>(self.0, problem, parameters, gradients, count)
             } else {
-                step::<V, N, M, E, false>(call, count)
+                step::<V, N, M, E, false>(self.0, problem, parameters, gradients, count)
             }
         }
     }
@@ -334,11 +324,13 @@ unsafe fn samples<V: Simd, const N: usize, const M: usize, const E: usize, const
 /// All samples, the tree, and the gradients.
 #[inline(always)]
 unsafe fn step<V: Simd, const N: usize, const M: usize, const E: usize, const BALANCED: bool>(
-    call: Call,
+    small: &mut Small,
+    problem: &Problem,
+    parameters: &[f32],
+    gradients: &mut [f32],
     count: usize,
 ) -> f32 {
     unsafe {
-        let Call { small, problem, parameters, gradients, .. } = call;
         let zero = V::splat(0.0);
         let (bias, gate) = (E * N * M, E * N * (M + 1));
         let mut g = [[zero; N]; E];

@@ -73,9 +73,7 @@ fn inputs(recipe: &Recipe, step: u32) -> Vec<Vec<f64>> {
 fn check_gradients(recipe: &Recipe) {
     let Shape { experts, features: n, active: k, .. } = recipe.shape();
     let mut instance = Instance::new(recipe, Level::best());
-    for _ in 0..3 {
-        instance.step();
-    }
+    instance.steps(3);
     let fused = instance.gradients();
     let start = instance.outcome();
     let theta: Vec<f64> = start.weights.iter().chain(&start.bias).chain(&start.gate).map(|&v| f64::from(v)).collect();
@@ -91,7 +89,7 @@ fn check_gradients(recipe: &Recipe) {
         .collect();
     let expected = loss(recipe, &theta, &inputs, &active);
     assert!((f64::from(fused) / expected - 1.0).abs() < 1e-5, "loss {fused} against {expected}");
-    let found: Vec<f32> = instance.layout.all().map(|at| instance.gradients[at]).collect();
+    let found: Vec<f32> = instance.state.layout.all().map(|at| instance.state.gradients[at]).collect();
     let largest = found.iter().fold(0.0f32, |a, b| a.max(b.abs()));
     assert!(largest > 0.0);
     for (at, &gradient) in found.iter().enumerate() {
@@ -226,14 +224,10 @@ fn a_run_continued_from_a_checkpoint_gives_the_same_bytes() {
         let whole = train(&recipe, &Unattended).unwrap().unwrap();
         for at in [1, 7, 19] {
             let mut first = Instance::new(&recipe, Level::Portable);
-            while first.step_number() < at && !first.finished() {
-                first.step();
-            }
+            first.steps(at);
             let mut second = Instance::new(&recipe, Level::best());
             assert!(second.restore(&first.save()));
-            while !second.finished() {
-                second.step();
-            }
+            second.steps(u32::MAX);
             assert_eq!(digest(&second.outcome()), digest(&whole), "{name} at {at}");
         }
     }
