@@ -21,6 +21,7 @@ mod tests;
 
 pub use instance::Instance;
 pub use peak::peak;
+pub use small::is_small;
 
 use super::super::{Control, Outcome, Recipe};
 use crate::error::Result;
