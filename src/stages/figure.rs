@@ -49,6 +49,10 @@ impl Stage for FigureStage {
         once(self.0.stages())
     }
 
+    fn check(&self, body: &Node, problems: &mut Problems) {
+        self.0.check(body, problems);
+    }
+
     fn layout(&self, inputs: &[Outline], problems: &mut Problems) -> Layout {
         check_inputs(&self.inputs(), inputs, problems);
         Layout::of(Vec::new())
