@@ -21,9 +21,18 @@ pub type Results = Arc<Vec<(Key, Digest)>>;
 
 /// What a worker is asked to do.
 pub enum Job {
-    Unit { stage: usize, unit: usize, key: Key, results: Vec<Results> },
+    Unit {
+        stage: usize,
+        unit: usize,
+        key: Key,
+        results: Vec<Results>,
+    },
     /// Make the files of a stage from its units.
-    Files { stage: usize, units: Results, files: Vec<(FileSpec, FileState)> },
+    Files {
+        stage: usize,
+        units: Results,
+        files: Vec<(FileSpec, FileState)>,
+    },
 }
 
 /// What a worker answers.
