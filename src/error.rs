@@ -63,8 +63,11 @@ impl Error {
     pub fn io(attempt: &str, path: &std::path::Path, cause: &std::io::Error) -> Self {
         let error = Error::stage(format!("cannot {attempt} `{}`: {}", path.display(), plain(cause)));
         match cause.kind() {
-            std::io::ErrorKind::StorageFull => {
-                error.hint("the disk is full; free some space and run the same command again: finished work is kept")
+            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded | std::io::ErrorKind::FileTooLarge => {
+                error.hint("free some space, then run the same command again: finished work is kept")
+            }
+            std::io::ErrorKind::NotADirectory | std::io::ErrorKind::AlreadyExists => {
+                error.hint("a file stands where a folder should be; move it, then run the same command again")
             }
             std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem => {
                 error.hint("make it writable for this user, then run the same command again: finished work is kept")

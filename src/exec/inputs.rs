@@ -10,8 +10,16 @@ use crate::stages::{self, Inputs};
 use crate::store::{Digest, Key, Store};
 use crate::value::Dataset;
 
+const LOST: &str = "a result was lost from the cache while building";
+
 /// A result that should be in the store and is not, after all: the unit must run again.
-pub const LOST: &str = "a result was lost from the cache while building";
+pub fn lost() -> Error {
+    Error::stage(LOST).hint("run the same command again: what is missing is made again")
+}
+
+pub fn is_lost(error: &Error) -> bool {
+    error.message == LOST
+}
 
 /// Stacked datasets of whole stages, by digest, so that the cells of a table do not stack them again and again.
 #[derive(Default)]
@@ -45,10 +53,7 @@ impl StageInputs<'_> {
             .get(input)
             .and_then(|units| units.get(unit))
             .ok_or_else(|| Error::internal("a unit reads an input that it does not have"))?;
-        let bytes = self
-            .store
-            .load(key, digest)
-            .ok_or_else(|| Error::stage(LOST).hint("run the same command again: what is missing is made again"))?;
+        let bytes = self.store.load(key, digest).ok_or_else(lost)?;
         stages::dataset(&bytes)
     }
 }

@@ -2,9 +2,10 @@
 
 mod targets;
 
-use std::collections::HashMap;
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
 
-use petgraph::algo::{tarjan_scc, toposort};
+use petgraph::algo::tarjan_scc;
 use petgraph::graph::{DiGraph, NodeIndex};
 
 use crate::error::Error;
@@ -112,6 +113,7 @@ fn resolve(
     resolved
 }
 
+/// Inputs before what reads them, otherwise in the order of the file; `None` (and problems) if stages depend on each other.
 fn order(stages: &[Definition], inputs: &[Vec<usize>], problems: &mut Problems) -> Option<Vec<usize>> {
     let mut graph = DiGraph::<usize, ()>::new();
     let nodes: Vec<NodeIndex> = (0..stages.len()).map(|stage| graph.add_node(stage)).collect();
@@ -120,8 +122,22 @@ fn order(stages: &[Definition], inputs: &[Vec<usize>], problems: &mut Problems) 
             graph.add_edge(nodes[input], nodes[stage], ());
         }
     }
-    if let Ok(order) = toposort(&graph, None) {
-        return Some(order.into_iter().map(|node| graph[node]).collect());
+    let mut awaited: Vec<usize> = inputs.iter().map(Vec::len).collect();
+    let mut ready: BinaryHeap<Reverse<usize>> =
+        (0..stages.len()).filter(|&stage| awaited[stage] == 0).map(Reverse).collect();
+    let mut order = Vec::with_capacity(stages.len());
+    while let Some(Reverse(stage)) = ready.pop() {
+        order.push(stage);
+        for reader in graph.neighbors(nodes[stage]) {
+            let reader = graph[reader];
+            awaited[reader] -= 1;
+            if awaited[reader] == 0 {
+                ready.push(Reverse(reader));
+            }
+        }
+    }
+    if order.len() == stages.len() {
+        return Some(order);
     }
     for component in tarjan_scc(&graph) {
         let members: Vec<usize> = component.iter().map(|&node| graph[node]).collect();

@@ -1,31 +1,43 @@
 //! What the user asked for: stages by name, by glob, by kind, or every figure and table.
 
 use super::Graph;
-use crate::error::{Error, Result};
-use crate::spec::suggest;
+use crate::error::Error;
+use crate::spec::nearest;
 use crate::stages::Kind;
 
 impl Graph {
     /// The stages that the words name, in the order of the file; without words every figure and table. A word is a stage's name, a
-    /// file of it (`fig5.svg`, `figures/fig5.pdf`), a glob (`fig*`) or a kind (`figure`, `sweep`).
-    pub fn targets(&self, words: &[String]) -> Result<Vec<usize>> {
+    /// file of it (`fig5.svg`, `figures/fig5.pdf`), a glob (`fig*`) or a kind (`figure`, `sweep`). Errors: one for each word that
+    /// names nothing.
+    pub fn targets(&self, words: &[String]) -> Result<Vec<usize>, Vec<Error>> {
         if words.is_empty() {
             let artifact = |&i: &usize| matches!(self.stages[i].kind, Kind::Figure(_) | Kind::Table(_));
             let artifacts: Vec<usize> = (0..self.stages.len()).filter(artifact).collect();
             return Ok(if artifacts.is_empty() { (0..self.stages.len()).collect() } else { artifacts });
         }
         let mut chosen = vec![false; self.stages.len()];
+        let mut unknown = Vec::new();
         for word in words {
             let found = self.matching(word);
             if found.is_empty() {
-                let names: Vec<&str> = self.stages.iter().map(|stage| stage.name.as_str()).collect();
-                return Err(Error::user(format!("no stage is called `{word}`"))
-                    .hint(suggest(word, &names))
-                    .hint("`repro status` lists all stages"));
+                unknown.push(self.unknown(word));
             }
             found.into_iter().for_each(|stage| chosen[stage] = true);
         }
-        Ok((0..self.stages.len()).filter(|&stage| chosen[stage]).collect())
+        let chosen = (0..self.stages.len()).filter(|&stage| chosen[stage]).collect();
+        if unknown.is_empty() { Ok(chosen) } else { Err(unknown) }
+    }
+
+    fn unknown(&self, word: &str) -> Error {
+        if Kind::NAMES.contains(&word) {
+            return Error::user(format!("this paper has no stage of the kind `{word}`"));
+        }
+        let names: Vec<&str> = self.stages.iter().map(|stage| stage.name.as_str()).collect();
+        let error = Error::user(format!("no stage is called `{word}`"));
+        match nearest(word, names.iter().copied().chain(Kind::NAMES.iter().copied())) {
+            Some(name) => error.hint(format!("did you mean `{name}`?")),
+            None => error.hint("`repro status` lists all stages"),
+        }
     }
 
     fn matching(&self, word: &str) -> Vec<usize> {

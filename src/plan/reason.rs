@@ -73,7 +73,8 @@ pub struct Last {
     pub manifest: Json,
     /// Names and digests of the inputs.
     pub inputs: Vec<(String, String)>,
-    pub seconds_a_unit: Option<f64>,
+    /// Measured time over estimated time of its units.
+    pub pace: Option<f64>,
 }
 
 impl Last {
@@ -87,13 +88,13 @@ impl Last {
         Some(Last {
             manifest: json.get("manifest")?.clone(),
             inputs: inputs.collect(),
-            seconds_a_unit: json.get("seconds-a-unit").and_then(Json::as_f64).filter(|s| s.is_finite() && *s >= 0.0),
+            pace: json.get("pace").and_then(Json::as_f64).filter(|pace| pace.is_finite() && *pace > 0.0),
         })
     }
 
     /// Remember a build, unless nothing changed since the one before.
     pub fn write(&self, store: &Store, name: &str) {
-        let json = json!({"manifest": self.manifest, "inputs": self.inputs, "seconds-a-unit": self.seconds_a_unit});
+        let json = json!({"manifest": self.manifest, "inputs": self.inputs, "pace": self.pace});
         if store.last(name).as_ref() != Some(&json) {
             // Losing this costs an explanation, not a result.
             if let Err(error) = store.set_last(name, &json) {

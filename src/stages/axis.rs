@@ -3,7 +3,7 @@
 use serde_json::{Value as Json, json};
 
 use crate::error::{Error, Span};
-use crate::spec::{Decode, Located, Node, Problems, Schemas, Yaml, suggest};
+use crate::spec::{Decode, Located, Node, Problems, Schemas, Yaml};
 use crate::train::Recipe;
 use crate::value::{Axis, Coords};
 
@@ -216,18 +216,19 @@ impl AxisSpec {
             let mut recipe = recipe.clone();
             for (path, node) in settings {
                 let names: Vec<&str> = path.iter().map(String::as_str).collect();
-                if let Some(known) = missing_field(&recipe.manifest(), &names) {
-                    let span = self.settings.field.as_ref().map_or(node.span, |field| field.span);
-                    let known: Vec<&str> = known.iter().map(String::as_str).collect();
-                    let unknown = path.join(".");
-                    problems.push(
-                        Error::user(format!("the recipe has no field `{unknown}` to vary"))
-                            .at(span)
-                            .hint(suggest(path.last().map_or("", String::as_str), &known)),
-                    );
-                    return None;
+                let mut found = Problems::default();
+                fine &= recipe.assign(&names, node, &mut found).is_some();
+                for mut error in found.into_errors() {
+                    let unknown = error.message.starts_with("there is no field");
+                    if unknown {
+                        error.message = format!("the recipe has no field `{}` to vary", path.join("."));
+                        error.span = Some(self.settings.field.as_ref().map_or(node.span, |field| field.span));
+                    }
+                    problems.push(error);
+                    if unknown {
+                        return None;
+                    }
                 }
-                fine &= recipe.assign(&names, node, problems).is_some();
             }
         }
         fine.then_some(())
@@ -242,19 +243,6 @@ fn label(node: &Node) -> String {
     match &node.value {
         Yaml::Text(text) => text.clone(),
         _ => node.manifest().to_string(),
-    }
-}
-
-/// Follows a path through a manifest, stepping over the kinds of tagged values; at the first unknown name, the names known there.
-fn missing_field(manifest: &Json, path: &[&str]) -> Option<Vec<String>> {
-    let Some((first, rest)) = path.split_first() else { return None };
-    let Json::Object(map) = manifest else { return None };
-    if let Some(inner) = map.get(*first) {
-        return missing_field(inner, rest);
-    }
-    match map.values().next() {
-        Some(inner @ Json::Object(_)) if map.len() == 1 => missing_field(inner, path),
-        _ => Some(map.keys().cloned().collect()),
     }
 }
 
