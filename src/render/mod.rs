@@ -1,6 +1,16 @@
 //! Scenes and tables to files: svg, pdf and png; latex, markdown, csv and html. Bytes are a function of scene or table, format and
 //! key alone: no dates, no random names. It knows neither stages' data nor where files go.
 
+mod cells;
+mod label;
+mod pdf;
+mod png;
+mod svg;
+
+pub use pdf::pdf;
+pub use png::png;
+pub use svg::svg;
+
 use serde_json::json;
 
 use crate::error::{Error, Result};
@@ -29,9 +39,26 @@ impl Publish for Publisher {
         }
     }
 
-    fn render(&self, _stage: &Definition, file: &FileSpec, payloads: &[Vec<u8>], _key: &str) -> Result<Vec<u8>> {
-        let payload = payloads.first().ok_or_else(|| Error::internal("a figure without a scene"))?;
-        let _scene = decode_scene(payload).ok_or_else(|| Error::internal("a stored result is not a scene"))?;
-        Err(Error::internal(format!("no renderer for {}", file.name)))
+    fn render(&self, stage: &Definition, file: &FileSpec, payloads: &[Vec<u8>], key: &str) -> Result<Vec<u8>> {
+        match &stage.kind {
+            Kind::Figure(figure) => {
+                let payload = payloads.first().ok_or_else(|| Error::internal("a figure without a scene"))?;
+                let mut scene =
+                    decode_scene(payload).ok_or_else(|| Error::internal("a stored result is not a scene"))?;
+                if scene.title.is_empty() {
+                    scene.title.clone_from(&stage.name);
+                }
+                match file.name.rsplit('.').next() {
+                    Some("svg") => Ok(svg(&scene, key).into_bytes()),
+                    Some("pdf") => pdf(&scene, key),
+                    Some("png") => png(&scene, figure.0.dpi, key),
+                    _ => Err(Error::internal(format!("no renderer for {}", file.name))),
+                }
+            }
+            _ => Err(Error::internal(format!("no renderer for {}", file.name))),
+        }
     }
 }
+
+#[cfg(test)]
+mod tests;
