@@ -91,6 +91,18 @@ pub fn check_array(name: &Located<String>, input: &Outline, problems: &mut Probl
     }
 }
 
+/// Report a count along an axis of arrays that no array has: nothing says which array's entries are counted.
+pub fn check_count(column: &Located<String>, names: &[&Located<String>], input: &Outline, problems: &mut Problems) {
+    let Some(known) = arrays(input.kind) else { return };
+    let mut inside = names.iter().filter(|name| Place::of(name, input) == Place::Inside);
+    if let Some(axis) = inside.clone().next().filter(|_| inside.all(|name| metrics::AXES.contains(&name.as_str())))
+        && !known.contains(&axis.value)
+    {
+        let message = format!("`{}` counts along the axis `{}`, but entries of which array?", column.value, axis.value);
+        problems.push(Error::user(message).at(column.span).hint("name it: `{count: true, value: ARRAY}`"));
+    }
+}
+
 /// Report a name or coordinates that select nothing in a stage. `coordinates` are `None` where every coordinate is asked for, which only
 /// an axis of stages can answer before anything runs; `together` are the stages that the input is taken together with.
 pub fn check(
