@@ -313,3 +313,35 @@ k-hot   0                   3  1.000 ± 0.000          1
 "
     );
 }
+
+#[test]
+fn the_page_about_tables_shows_what_its_example_makes() {
+    let page = include_str!("../docs/tables.md");
+    let example = page.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let stages = &PAPER[..PAPER.find("  table1:").unwrap()];
+    let dense = "  usage-p1: {metric: {of: models, compute: [expert-usage: {samples: 16, probability: 1}]}}\n";
+    let graph = graph(&format!("{stages}{dense}{example}")).unwrap();
+    let stage = &graph.stages[graph.position("table1").unwrap()];
+    // For each row: number of experts; mean and standard deviation of `unchanged`; both means of `clamped`.
+    let numbers = [
+        [43.0, 0.107, 0.050, 0.255, 0.145],
+        [32.0, 0.098, 0.041, 0.448, 0.111],
+        [9.0, 0.072, 0.030, 0.621, 0.034],
+        [42.0, 0.100, 0.009, 0.414, 0.182],
+        [31.0, 0.099, 0.011, 0.824, 0.334],
+        [16.0, 0.101, 0.009, 0.986, 0.549],
+    ];
+    let cells = numbers.iter().enumerate().flat_map(|(row, &[n, mean, std, clamped, dense])| {
+        let at = [("scheme", ["xavier", "k-hot"][row / 3]), ("monosemantic", ["1", "2", "3"][row % 3])];
+        let at = at.map(|(key, value)| (key.to_string(), value.to_string()));
+        // Two entries have a standard deviation of half their distance times the root of two.
+        let half = std / 2f64.sqrt();
+        let entries = [vec![1.0; n as usize], vec![mean - half, mean + half], vec![clamped], vec![dense]];
+        entries.map(|entries| repro::value::encode(&repro::tables::Summary::of(&entries).dataset(&at)))
+    });
+    let file = Publisher.files(stage).into_iter().find(|file| file.name == "table1.md").unwrap();
+    let made = Publisher.render(stage, &file, &cells.collect::<Vec<_>>(), "abc").unwrap();
+    let made = String::from_utf8(made).unwrap();
+    let made = made.strip_prefix("<!-- repro: key abc -->\n\n").unwrap();
+    assert!(page.contains(made), "{made}");
+}

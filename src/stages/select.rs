@@ -51,13 +51,16 @@ pub fn canonical(coordinate: &Coordinate, name: &str, input: &Outline) -> String
     }
 }
 
+/// For a name the coordinates or values that are let through.
+pub type Condition<N> = (N, Vec<String>);
+
 /// The units of an input that conditions on its axes let through, and the conditions that are left; `None` if the stage itself is not
 /// chosen.
 pub fn units(
     position: usize,
     input: &Outline,
-    conditions: &[(&str, Vec<String>)],
-) -> Option<(Read, Vec<(String, Vec<String>)>)> {
+    conditions: &[Condition<&str>],
+) -> Option<(Read, Vec<Condition<String>>)> {
     let axes = &input.layout.axes;
     let mut chosen: Vec<Vec<usize>> = axes.iter().map(|axis| (0..axis.len()).collect()).collect();
     let mut left = Vec::new();

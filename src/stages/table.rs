@@ -113,7 +113,7 @@ impl TableStage {
         let row: Vec<(String, String)> = layout.axes.iter().zip(positions).map(label).collect();
         let mut sources = Vec::new();
         for (position, input) in self.sources(column, inputs) {
-            let mut conditions: Vec<(&str, Vec<String>)> =
+            let mut conditions: Vec<select::Condition<&str>> =
                 row.iter().map(|(name, value)| (name.as_str(), vec![value.clone()])).collect();
             for (name, values) in self.conditions(column) {
                 let mut values: Vec<String> =
