@@ -246,3 +246,6 @@ fn share(panels: &mut [Prepared], axis: impl Fn(&mut Prepared) -> &mut panel::Pa
         (scale.from, scale.to) = if scale.from > scale.to { (high, low) } else { (low, high) };
     }
 }
+
+#[cfg(test)]
+mod tests;
