@@ -3,6 +3,7 @@
 
 mod cells;
 mod label;
+mod looks;
 mod pdf;
 mod png;
 mod svg;
@@ -16,7 +17,7 @@ use serde_json::json;
 use crate::error::{Error, Result};
 use crate::figures::FigureFormat;
 use crate::stages::{Definition, FileSpec, Kind, Publish};
-use crate::value::decode_scene;
+use crate::value::{Scene, decode_scene};
 
 /// Raised when a renderer's bytes change though its scene or table did not.
 const VERSION: u32 = 1;
@@ -29,9 +30,13 @@ impl Publish for Publisher {
     fn files(&self, stage: &Definition) -> Vec<FileSpec> {
         match &stage.kind {
             Kind::Figure(figure) => {
-                let spec = |format: &FigureFormat| FileSpec {
-                    name: format!("{}.{}", stage.name, format.name()),
-                    manifest: json!({"kind": "file", "version": VERSION, "format": format.name(), "dpi": figure.0.dpi}),
+                let spec = |format: &FigureFormat| {
+                    // Resolution is nothing to vector graphics.
+                    let dpi = matches!(format, FigureFormat::Png).then_some(figure.0.dpi);
+                    FileSpec {
+                        name: format!("{}.{}", stage.name, format.name()),
+                        manifest: json!({"kind": "file", "version": VERSION, "format": format.name(), "dpi": dpi}),
+                    }
                 };
                 figure.0.formats.iter().map(spec).collect()
             }
@@ -48,15 +53,21 @@ impl Publish for Publisher {
                 if scene.title.is_empty() {
                     scene.title.clone_from(&stage.name);
                 }
-                match file.name.rsplit('.').next() {
-                    Some("svg") => Ok(svg(&scene, key).into_bytes()),
-                    Some("pdf") => pdf(&scene, key),
-                    Some("png") => png(&scene, figure.0.dpi, key),
-                    _ => Err(Error::internal(format!("no renderer for {}", file.name))),
-                }
+                let format = file.name.rsplit('.').next().unwrap_or_default();
+                figure_file(&scene, format, figure.0.dpi, key)
             }
             _ => Err(Error::internal(format!("no renderer for {}", file.name))),
         }
+    }
+}
+
+/// A scene in one format.
+fn figure_file(scene: &Scene, format: &str, dpi: u32, key: &str) -> Result<Vec<u8>> {
+    match format {
+        "svg" => Ok(svg(scene, key).into_bytes()),
+        "pdf" => pdf(scene, key),
+        "png" => png(scene, dpi, key),
+        _ => Err(Error::internal(format!("no renderer for figures as `{format}`"))),
     }
 }
 
