@@ -14,7 +14,7 @@ pub fn thousands(n: usize) -> String {
     let digits = n.to_string();
     let mut text = String::new();
     for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i) % 3 == 0 {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);
@@ -38,7 +38,7 @@ pub fn duration(seconds: f64) -> String {
 pub fn about(seconds: f64) -> String {
     match seconds {
         s if s < 1.0 => "less than a second".into(),
-        s if s < 3600.0 && s >= 99.5 => format!("about {:.0} min", s / 60.0),
+        s if (99.5..3600.0).contains(&s) => format!("about {:.0} min", s / 60.0),
         s => format!("about {}", duration(s)),
     }
 }

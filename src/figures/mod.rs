@@ -20,6 +20,7 @@ use std::sync::Arc;
 
 use axes::{Decor, Fonts, Shown};
 use data::Scope;
+pub use data::{Coordinate, Where};
 use panel::{Panel, Prepared};
 
 use crate::error::{Error, Result};
@@ -107,6 +108,20 @@ impl Figure {
         found
     }
 
+    /// Coordinates that it fixes: stage, axis, coordinate.
+    pub fn coordinates(&self) -> Vec<(&Located<String>, &str, &Located<Coordinate>)> {
+        let mut found = Vec::new();
+        for panel in &self.panels {
+            let of = panel.of.as_ref().or(self.of.as_ref());
+            found.extend(panel.r#where.iter().filter_map(|(axis, at)| Some((of?, axis.as_str(), at))));
+            for mark in &panel.marks {
+                let of = mark.entry().of().as_ref().or(of);
+                found.extend(mark.entry().fixed().iter().filter_map(|(axis, at)| Some((of?, axis.as_str(), at))));
+            }
+        }
+        found
+    }
+
     /// Report what is wrong beyond the types of settings.
     pub fn check(&self, node: &Node, problems: &mut Problems) {
         for (name, value) in [("width", self.width), ("height", self.height), ("font-size", self.font_size)] {
@@ -142,7 +157,7 @@ impl Figure {
 
     /// Draw it from the datasets of its stages.
     pub fn draw(&self, data: &dyn Fn(&str) -> Option<Arc<Dataset>>) -> Result<Scene> {
-        let scope = Scope::new(data).within(&self.of, &data::Where::new());
+        let scope = Scope::new(data).within(&self.of, &Where::new());
         let mut panels: Vec<Prepared> = Vec::new();
         for panel in &self.panels {
             for scope in panel.scopes(&scope)? {

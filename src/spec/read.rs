@@ -55,11 +55,7 @@ fn message(error: &serde_saphyr::Error) -> String {
 
 fn span(location: &Location) -> Span {
     let small = |n: u64| u32::try_from(n).unwrap_or(u32::MAX);
-    Span {
-        line: small(location.line()),
-        column: small(location.column()),
-        length: small(location.span().len() as u64).max(1),
-    }
+    Span { line: small(location.line()), column: small(location.column()), length: small(location.span().len()).max(1) }
 }
 
 struct Tree(Node);

@@ -3,12 +3,14 @@
 //! A *unit* is what is cached on its own: a point of a sweep, a metric of one point, a cell of a table, the scene of a figure. Stages
 //! know neither where results are kept nor on which machine or thread a unit runs.
 
+mod arrays;
 mod axis;
 mod best;
 mod figure;
 mod metric;
 mod point;
 mod publish;
+mod select;
 mod sweep;
 mod table;
 mod train;

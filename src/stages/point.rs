@@ -8,6 +8,10 @@ use crate::spec::{Decode, Node, Problems};
 use crate::train::{self, Control, Recipe};
 use crate::value::{Array, Axis, Dataset, encode};
 
+/// The arrays of a training run.
+pub const ARRAYS: [&str; 9] =
+    ["active", "bias", "gate", "importance", "loss", "loss-history", "probability", "steps-run", "weights"];
+
 /// Describe a training run.
 pub fn unit(recipe: &Recipe) -> Unit {
     let manifest = json!({
@@ -53,5 +57,22 @@ pub fn check(recipe: &Recipe, body: &Node, problems: &mut Problems) {
             error = error.hint(hint);
         }
         problems.push(error);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spec::read;
+
+    #[test]
+    fn a_training_run_holds_the_arrays_that_it_promises() {
+        let text = "{model: {moe-autoencoder: {features: 2, hidden: 1}}, data: {sparse-uniform: {probability: 0.5}}, batch: 4, steps: 1}";
+        let mut problems = Problems::default();
+        let node = read(text, &mut problems).unwrap();
+        let recipe = Recipe::decode(&node, &mut problems).unwrap();
+        let bytes = run(&recipe, &train::Unattended).unwrap().unwrap();
+        let names: Vec<String> = super::super::dataset(&bytes).unwrap().arrays.into_keys().collect();
+        assert_eq!(names, ARRAYS);
     }
 }

@@ -46,13 +46,16 @@ pub struct Trace {
     pub micros: u64,
 }
 
+/// A result of this process and its payload.
+type Fresh = (Trace, Arc<Vec<u8>>);
+
 /// A cache folder, opened.
 #[derive(Debug)]
 pub struct Store {
     dir: PathBuf,
     shards: RwLock<Vec<Arc<Shard>>>,
     /// Results of this process that are not in a shard yet.
-    fresh: Mutex<HashMap<Key, (Trace, Arc<Vec<u8>>)>>,
+    fresh: Mutex<HashMap<Key, Fresh>>,
     /// Results that turned out to be damaged: misses from now on.
     damaged: Mutex<HashSet<(Key, Digest)>>,
     warnings: Mutex<Vec<String>>,

@@ -10,4 +10,4 @@ mod table;
 pub use array::{Array, Axis, Coords, Dataset, Dtype};
 pub use encode::{decode, encode};
 pub use scene::*;
-pub use table::{Cell, Header, Row, Table};
+pub use table::{Cell, Column, Header, Key, Row, Table};

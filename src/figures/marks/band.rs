@@ -1,7 +1,7 @@
 //! `band`: a coloured band across the panel.
 
 use super::super::color::Paint;
-use super::super::data::Scope;
+use super::super::data::{Scope, Where};
 use super::{Draw, Drawing, Entry, Extent, Shape, Swatch};
 use crate::error::Result;
 use crate::spec::Located;
@@ -24,6 +24,11 @@ crate::record! {
 impl Draw for Band {
     fn of(&self) -> &Option<Located<String>> {
         &None
+    }
+
+    fn fixed(&self) -> &Where {
+        static NOTHING: Where = Where::new();
+        &NOTHING
     }
 
     fn names(&self) -> Vec<&Located<String>> {

@@ -37,6 +37,10 @@ impl Draw for BoxPlot {
         &self.of
     }
 
+    fn fixed(&self) -> &Where {
+        &self.r#where
+    }
+
     fn names(&self) -> Vec<&Located<String>> {
         std::iter::once(&self.x).chain(self.y.name()).collect()
     }

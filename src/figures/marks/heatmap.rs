@@ -28,6 +28,10 @@ impl Draw for Heatmap {
         &self.of
     }
 
+    fn fixed(&self) -> &Where {
+        &self.r#where
+    }
+
     fn names(&self) -> Vec<&Located<String>> {
         vec![&self.x, &self.y, &self.color.value]
     }

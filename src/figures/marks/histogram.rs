@@ -36,6 +36,10 @@ impl Draw for Histogram {
         &self.of
     }
 
+    fn fixed(&self) -> &Where {
+        &self.r#where
+    }
+
     fn names(&self) -> Vec<&Located<String>> {
         self.x.name().into_iter().chain(self.weight.as_ref().and_then(Channel::name)).collect()
     }

@@ -12,7 +12,7 @@ mod series;
 mod text;
 
 use super::color::{ColorChannel, Colors};
-use super::data::Scope;
+use super::data::{Scope, Where};
 use crate::error::Result;
 use crate::spec::Located;
 use crate::value::{Color, Horizontal, Stroke, Vertical};
@@ -21,6 +21,8 @@ use crate::value::{Color, Horizontal, Stroke, Vertical};
 pub trait Draw {
     /// The stage it reads, if it is not the panel's.
     fn of(&self) -> &Option<Located<String>>;
+    /// Coordinates that it fixes.
+    fn fixed(&self) -> &Where;
     /// The arrays and axes it names.
     fn names(&self) -> Vec<&Located<String>>;
     /// Its shapes.

@@ -35,6 +35,10 @@ impl Draw for Points {
         &self.of
     }
 
+    fn fixed(&self) -> &Where {
+        &self.r#where
+    }
+
     fn names(&self) -> Vec<&Located<String>> {
         let channels = self.x.as_ref().and_then(Channel::name).into_iter().chain(self.y.name());
         channels.chain(color_names(&self.color)).collect()

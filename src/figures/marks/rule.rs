@@ -32,6 +32,10 @@ impl Draw for Rule {
         &self.of
     }
 
+    fn fixed(&self) -> &Where {
+        &self.r#where
+    }
+
     fn names(&self) -> Vec<&Located<String>> {
         [&self.x, &self.y].into_iter().flatten().filter_map(Channel::name).collect()
     }

@@ -43,6 +43,10 @@ impl Draw for Text {
         &self.of
     }
 
+    fn fixed(&self) -> &Where {
+        &self.r#where
+    }
+
     fn names(&self) -> Vec<&Located<String>> {
         [&self.x, &self.y].into_iter().filter_map(Channel::name).collect()
     }

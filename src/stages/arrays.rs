@@ -1,0 +1,17 @@
+//! Which arrays the units of a stage hold, as far as that is known before anything runs.
+
+use super::{Kind, point};
+
+/// Names of the arrays; `None` where only running it can tell.
+pub fn arrays(kind: &Kind) -> Option<Vec<String>> {
+    match kind {
+        Kind::Train(_) | Kind::Sweep(_) => Some(point::ARRAYS.iter().map(|name| name.to_string()).collect()),
+        Kind::Metric(metric) => {
+            let computed =
+                metric.compute.iter().flat_map(|metric| metric.entry().outputs()).map(|name| name.to_string());
+            let chosen = metric.best.iter().flat_map(|best| best.outputs());
+            Some(computed.chain(chosen).collect())
+        }
+        Kind::Figure(_) | Kind::Table(_) => None,
+    }
+}
