@@ -1,18 +1,27 @@
 //! Scenes and tables to files: svg, pdf and png; latex, markdown, csv and html. Bytes are a function of scene or table, format and
 //! key alone: no dates, no random names. It knows neither stages' data nor where files go.
 
+mod cells;
 mod csv;
 mod html;
+mod label;
 mod latex;
 mod markdown;
 mod markup;
+mod pdf;
+mod png;
+mod svg;
 pub mod text;
 mod typst;
+
+pub use pdf::pdf;
+pub use png::png;
+pub use svg::svg;
 
 use serde_json::json;
 
 use crate::error::{Error, Result};
-use crate::figures::FigureFormat;
+use crate::figures::{Figure, FigureFormat};
 use crate::stages::{Definition, FileSpec, Kind, Publish};
 use crate::tables::{TableFormat, TableSettings};
 use crate::value::{Table, decode, decode_scene};
@@ -28,11 +37,7 @@ impl Publish for Publisher {
     fn files(&self, stage: &Definition) -> Vec<FileSpec> {
         match &stage.kind {
             Kind::Figure(figure) => {
-                let spec = |format: &FigureFormat| FileSpec {
-                    name: format!("{}.{}", stage.name, format.name()),
-                    manifest: json!({"kind": "file", "version": VERSION, "format": format.name(), "dpi": figure.0.dpi}),
-                };
-                figure.0.formats.iter().map(spec).collect()
+                figure.0.formats.iter().map(|format| figure_file(stage, &figure.0, format)).collect()
             }
             Kind::Table(table) => table.0.formats.iter().map(|format| table_file(stage, &table.0, format)).collect(),
             _ => Vec::new(),
@@ -40,12 +45,44 @@ impl Publish for Publisher {
     }
 
     fn render(&self, stage: &Definition, file: &FileSpec, payloads: &[Vec<u8>], key: &str) -> Result<Vec<u8>> {
-        if let Kind::Table(settings) = &stage.kind {
-            return render_table(&table_of(stage, payloads)?, &settings.0.formats, file, key);
+        match &stage.kind {
+            Kind::Figure(figure) => render_figure(stage, &figure.0, file, payloads, key),
+            Kind::Table(settings) => render_table(&table_of(stage, payloads)?, &settings.0.formats, file, key),
+            _ => Err(Error::internal(format!("no renderer for {}", file.name))),
         }
-        let payload = payloads.first().ok_or_else(|| Error::internal("a figure without a scene"))?;
-        let _scene = decode_scene(payload).ok_or_else(|| Error::internal("a stored result is not a scene"))?;
-        Err(Error::internal(format!("no renderer for {}", file.name)))
+    }
+}
+
+/// What decides a figure's file besides its scene; the title goes into the file's metadata.
+fn figure_file(stage: &Definition, figure: &Figure, format: &FigureFormat) -> FileSpec {
+    let mut manifest = json!({"kind": "file", "version": VERSION, "format": format.name()});
+    if figure.title.is_none() {
+        manifest["title"] = json!(stage.name);
+    }
+    if *format == FigureFormat::Png {
+        manifest["dpi"] = json!(figure.dpi);
+    }
+    FileSpec { name: format!("{}.{}", stage.name, format.name()), manifest }
+}
+
+fn render_figure(
+    stage: &Definition,
+    figure: &Figure,
+    file: &FileSpec,
+    payloads: &[Vec<u8>],
+    key: &str,
+) -> Result<Vec<u8>> {
+    let payload = payloads.first().ok_or_else(|| Error::internal("a figure without a scene"))?;
+    let mut scene = decode_scene(payload).ok_or_else(|| Error::internal("a stored result is not a scene"))?;
+    if scene.title.is_empty() {
+        scene.title.clone_from(&stage.name);
+    }
+    let format = figure.formats.iter().find(|format| file.manifest.get("format").is_some_and(|n| *n == format.name()));
+    match format {
+        Some(FigureFormat::Svg) => Ok(svg(&scene, key).into_bytes()),
+        Some(FigureFormat::Pdf) => pdf(&scene, key),
+        Some(FigureFormat::Png) => png(&scene, figure.dpi, key),
+        None => Err(Error::internal(format!("no renderer for {}", file.name))),
     }
 }
 
@@ -126,3 +163,6 @@ fn sample() -> Table {
         footnotes: vec!["<8192 inputs.".into()],
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,7 +9,7 @@ pub fn table(table: &Table, key: &str) -> String {
     let align: Vec<&str> = (0..columns).map(|i| if i < table.keys.len() { "left" } else { "right" }).collect();
     let mut lines = vec![format!("// repro: key {key}"), "#figure(".into()];
     if !table.caption.is_empty() {
-        lines.push(format!("  caption: [{}],", typst(&table.caption)));
+        lines.push(format!("  caption: figure.caption(position: top)[{}],", typst(&table.caption)));
     }
     lines.push("  kind: table,".into());
     lines.push("  [".into());
@@ -37,6 +37,9 @@ pub fn table(table: &Table, key: &str) -> String {
     lines.push("      ),".into());
     lines.push("      table.hline(stroke: 0.5pt),".into());
     for (i, row) in table.rows.iter().enumerate() {
+        if table.begins_block(i) {
+            lines.push("      table.hline(stroke: 0.25pt),".into());
+        }
         let label = |(key, text): (usize, &String)| if table.repeats(i, key) { "[]".into() } else { content(text) };
         let labels = row.labels.iter().enumerate().map(label);
         let cells: Vec<String> = labels.chain(row.cells.iter().map(cell)).collect();
@@ -123,6 +126,7 @@ fn math(item: &Math) -> String {
         Math::Accent(name, body) => {
             let name = match *name {
                 "vec" => "arrow",
+                "bar" => "overline",
                 name => name,
             };
             format!("{name}({})", argument(body))
@@ -150,7 +154,7 @@ mod tests {
             table(&sample(), "abc"),
             r"// repro: key abc
 #figure(
-  caption: [Usage of experts & their $k$-hot gates: 50% of \$5],
+  caption: figure.caption(position: top)[Usage of experts & their $k$-hot gates: 50% of \$5],
   kind: table,
   [
     #table(
@@ -167,6 +171,7 @@ mod tests {
       table.hline(stroke: 0.5pt),
       [Xavier], [1], [42], [0.100 ± 0.010], [#strong[0.220]], [−0.5],
       [], [2], [20], [0.080 ± 0.020], [0.200], [#strong[$1.2 × 10^(-5)$]],
+      table.hline(stroke: 0.25pt),
       [$k$-hot], [1], [0], [–], [–], [–],
       table.hline(),
     )
@@ -186,6 +191,7 @@ mod tests {
             (r"$pq = \text{share}$", "$p q = \"share\"$"),
             (r"$\frac{x_i, 1}{\sqrt{n}}$", r"$frac(x_(i)\, 1, sqrt(n))$"),
             (r"$\log \hat{x}$", "$log hat(x)$"),
+            (r"$\bar{x}_i / \|W\|_F^{2}$", r"$overline(x)_(i) \/ ‖W‖_(F)^(2)$"),
         ] {
             assert_eq!(typst(tex), text);
         }

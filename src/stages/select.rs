@@ -51,13 +51,16 @@ pub fn canonical(coordinate: &Coordinate, name: &str, input: &Outline) -> String
     }
 }
 
+/// For a name the coordinates or values that are let through.
+pub type Condition<N> = (N, Vec<String>);
+
 /// The units of an input that conditions on its axes let through, and the conditions that are left; `None` if the stage itself is not
 /// chosen.
 pub fn units(
     position: usize,
     input: &Outline,
-    conditions: &[(&str, Vec<String>)],
-) -> Option<(Read, Vec<(String, Vec<String>)>)> {
+    conditions: &[Condition<&str>],
+) -> Option<(Read, Vec<Condition<String>>)> {
     let axes = &input.layout.axes;
     let mut chosen: Vec<Vec<usize>> = axes.iter().map(|axis| (0..axis.len()).collect()).collect();
     let mut left = Vec::new();
@@ -88,6 +91,18 @@ pub fn check_array(name: &Located<String>, input: &Outline, problems: &mut Probl
         let known: Vec<&str> = known.iter().map(String::as_str).collect();
         let error = Error::user(format!("`{}` has no array `{}`", input.name, name.value)).at(name.span);
         problems.push(error.hint(suggest(name, &known)));
+    }
+}
+
+/// Report a count along an axis of arrays that no array has: nothing says which array's entries are counted.
+pub fn check_count(column: &Located<String>, names: &[&Located<String>], input: &Outline, problems: &mut Problems) {
+    let Some(known) = arrays(input.kind) else { return };
+    let mut inside = names.iter().filter(|name| Place::of(name, input) == Place::Inside);
+    if let Some(axis) = inside.clone().next().filter(|_| inside.all(|name| metrics::AXES.contains(&name.as_str())))
+        && !known.contains(&axis.value)
+    {
+        let message = format!("`{}` counts along the axis `{}`, but entries of which array?", column.value, axis.value);
+        problems.push(Error::user(message).at(column.span).hint("name it: `{count: true, value: ARRAY}`"));
     }
 }
 

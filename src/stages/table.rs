@@ -73,8 +73,13 @@ impl TableStage {
     fn check_column(&self, column: &NamedColumn, inputs: &[Outline], problems: &mut Problems) {
         let together = self.0.stages_of(column);
         for (_, input) in self.sources(column, inputs) {
-            if let Some(value) = column.value() {
-                select::check_array(value, input, problems);
+            match column.value() {
+                Some(value) => select::check_array(value, input, problems),
+                None => {
+                    let keys = self.0.rows.0.iter().map(|key| &key.name);
+                    let names = keys.chain(self.conditions(column).map(|(name, _)| name));
+                    select::check_count(&column.name, &names.collect::<Vec<_>>(), input, problems);
+                }
             }
             for key in &self.0.rows.0 {
                 let values: Option<Vec<&Coordinate>> =
@@ -108,7 +113,7 @@ impl TableStage {
         let row: Vec<(String, String)> = layout.axes.iter().zip(positions).map(label).collect();
         let mut sources = Vec::new();
         for (position, input) in self.sources(column, inputs) {
-            let mut conditions: Vec<(&str, Vec<String>)> =
+            let mut conditions: Vec<select::Condition<&str>> =
                 row.iter().map(|(name, value)| (name.as_str(), vec![value.clone()])).collect();
             for (name, values) in self.conditions(column) {
                 let mut values: Vec<String> =

@@ -163,3 +163,42 @@ impl TableSettings {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spec::{Schemas, read};
+
+    #[test]
+    fn the_schema_accepts_what_the_decoder_accepts() {
+        let mut schemas = Schemas::new();
+        let mut schema = TableSettings::schema(&mut schemas);
+        schema["$defs"] = serde_json::to_value(&schemas).unwrap();
+        let validator = jsonschema::validator_for(&schema).unwrap();
+        for (text, valid) in [
+            (r#"{"of": "a", "rows": ["model"], "columns": ["loss"]}"#, true),
+            (
+                r#"{"of": ["a", "b"], "rows": {"stage": null}, "columns": {"loss": null}, "where": {"run": [0, 1]}}"#,
+                true,
+            ),
+            (r#"{"rows": {"c": {"1": "one"}}, "columns": {"n": {"count": true, "of": "a", "best": "highest"}}}"#, true),
+            (
+                r#"{"rows": {"c": [0.1, "x"]}, "columns": {"l": {"best": {"lowest": {"within": "c"}}, "group": ["a", "b"]}}}"#,
+                true,
+            ),
+            (r#"{"rows": [], "columns": ["loss"]}"#, false),
+            (r#"{"rows": {"c": []}, "columns": ["loss"]}"#, false),
+            (r#"{"rows": ["c"], "columns": {}}"#, false),
+            (r#"{"rows": ["c"], "columns": {"loss": {"formt": "{mean}"}}}"#, false),
+            (r#"{"rows": ["c"], "columns": ["loss"], "where": {"run": {}}}"#, false),
+            (r#"{"rows": ["c"], "columns": ["loss"], "of": []}"#, false),
+            (r#"{"rows": "c", "columns": ["loss"]}"#, false),
+        ] {
+            let json: Json = serde_json::from_str(text).unwrap();
+            assert_eq!(validator.is_valid(&json), valid, "{text}");
+            let mut problems = Problems::default();
+            let node = read(text, &mut problems).unwrap();
+            assert_eq!(TableSettings::decode(&node, &mut problems).is_some(), valid, "{text}");
+        }
+    }
+}
