@@ -133,7 +133,10 @@ macro_rules! union {
             }
 
             fn expected() -> String {
-                format!("one of {}", $crate::spec::choices(Self::NAMES))
+                match Self::NAMES {
+                    [only] => format!("`{only}`"),
+                    all => format!("one of {}", $crate::spec::choices(all)),
+                }
             }
         }
     };
