@@ -154,8 +154,7 @@ impl Writer {
         self.body += &format!("<g transform=\"translate({x} {y})scale({wide} {high})\">\n");
         for block in blocks {
             let fill = paint("fill", block.color, Color::BLACK);
-            let [x, y, right, bottom] =
-                [block.x, block.y, block.x + block.width, block.y + block.height].map(|v| number(v));
+            let [x, y, right, bottom] = [block.x, block.y, block.x + block.width, block.y + block.height].map(number);
             let _ = writeln!(self.body, "<path{fill} d=\"M{x} {y}H{right}V{bottom}H{x}z\"/>");
         }
         self.body += "</g>\n";

@@ -1,3 +1,5 @@
+//! Figures as files: what each format holds, that it is the same every time, and how cells meet.
+
 use super::*;
 use crate::value::{Color, Horizontal, Item, Label, Rect, Scene, Stroke, Vertical};
 
