@@ -1,6 +1,7 @@
 //! Text with values in it: `Loss: {loss:.3f}`. Braces inside `$...$` belong to the mathematics.
 
 use super::data::{Channel, Scope};
+use super::text;
 use crate::error::{Error, Result, Span};
 use crate::spec::{Located, Problems};
 
@@ -13,11 +14,18 @@ enum Piece<'a> {
 
 fn pieces(text: &str) -> Result<Vec<Piece<'_>>, String> {
     let mut pieces = Vec::new();
-    for (i, part) in text.split('$').enumerate() {
-        if i > 0 {
-            pieces.push(Piece::Text("$"));
+    let (mut from, mut inside, mut escaped) = (0, false, false);
+    let mut parts = Vec::new();
+    for (at, c) in text.char_indices() {
+        if c == '$' && !escaped {
+            parts.push((&text[from..at], inside));
+            (from, inside) = (at, !inside);
         }
-        if i % 2 == 1 {
+        escaped = c == '\\' && !escaped;
+    }
+    parts.push((&text[from..], inside));
+    for (part, mathematics) in parts {
+        if mathematics {
             pieces.push(Piece::Text(part));
             continue;
         }
@@ -43,9 +51,11 @@ fn pieces(text: &str) -> Result<Vec<Piece<'_>>, String> {
 }
 
 /// Report what is wrong with a template and its mathematics.
-pub fn check(text: &str, span: Span, problems: &mut Problems) {
-    if let Err(what) = pieces(text) {
+pub fn check(words: &str, span: Span, problems: &mut Problems) {
+    if let Err(what) = pieces(words) {
         problems.push(Error::user(what).at(span).hint("values stand in braces: `Loss: {loss:.3f}`"));
+    } else if let Err(what) = text::check(words) {
+        problems.push(Error::user(what).at(span));
     }
 }
 
@@ -90,6 +100,7 @@ mod tests {
         let fill = |text: &str| fill(text, &scope, Span::default());
         assert_eq!(fill("Expert {expert}, loss {loss:.3f}").unwrap(), "Expert 2, loss 0.123");
         assert_eq!(fill("$\\frac{1}{1-S}$ {loss:.1f}").unwrap(), "$\\frac{1}{1-S}$ 0.1");
+        assert_eq!(fill("\\$5 for {loss:.0f} $x$").unwrap(), "\\$5 for 0 $x$");
         assert_eq!(fill("{los}").unwrap_err().message, "there is no array or axis `los`");
         assert!(fill("{loss").is_err() && fill("{loss:3}").is_err());
     }

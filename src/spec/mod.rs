@@ -32,6 +32,7 @@
 //! assert!(matches!(mark, Mark::Rule(Rule { x: Some(5.5), width: 1.0 })));
 //! ```
 
+mod coordinate;
 mod decode;
 mod node;
 mod paper;
@@ -41,6 +42,7 @@ mod record;
 mod suggest;
 mod union;
 
+pub use coordinate::Coordinate;
 pub use decode::{Decode, Located, Schemas, decode_list, wrong_type};
 pub use node::{Key, Node, Yaml};
 pub use paper::{Entry, Paper};
