@@ -96,17 +96,22 @@ impl Drop for Open<'_, '_> {
     }
 }
 
-/// Jobs that wait for a worker.
+/// Jobs that wait for a worker, those of short stages first: a figure that takes seconds does not wait for a sweep that takes minutes.
 #[derive(Default)]
 pub struct Queue {
-    /// The jobs, and whether no more will come.
-    jobs: Mutex<(VecDeque<Job>, bool)>,
+    /// The jobs with the seconds that their stages take, and whether no more will come.
+    jobs: Mutex<(VecDeque<(f64, Job)>, bool)>,
     changed: Condvar,
 }
 
 impl Queue {
-    pub fn push(&self, jobs: impl IntoIterator<Item = Job>) {
-        self.jobs.lock().unwrap_or_else(PoisonError::into_inner).0.extend(jobs);
+    /// Add jobs of a stage that takes about so many seconds; their order is kept.
+    pub fn push(&self, seconds: f64, jobs: impl IntoIterator<Item = Job>) {
+        let mut waiting = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = waiting.0.partition_point(|(other, _)| *other <= seconds);
+        let longer = waiting.0.split_off(at);
+        waiting.0.extend(jobs.into_iter().map(|job| (seconds, job)));
+        waiting.0.extend(longer);
         self.changed.notify_all();
     }
 
@@ -128,7 +133,7 @@ impl Queue {
     fn pop(&self) -> Option<Job> {
         let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
-            if let Some(job) = jobs.0.pop_front() {
+            if let Some((_, job)) = jobs.0.pop_front() {
                 return Some(job);
             }
             if jobs.1 {
