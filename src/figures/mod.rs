@@ -186,7 +186,7 @@ impl Figure {
         let slots: Vec<(usize, usize)> = (0..panels.len()).map(slot).collect();
         let (width, height) = (self.width * INCH, self.height * INCH);
         let title = self.title.as_deref().unwrap_or_default();
-        let top = if title.is_empty() { 0.0 } else { axes::extent(title, 1.2 * self.font_size, false).1 + 6.0 };
+        let top = if title.is_empty() { 0.0 } else { axes::extent(title, 1.2 * self.font_size, false).1 + 10.0 };
         let grid = layout::Grid { width, height, columns, rows, widths: &self.widths, heights: &self.heights, top };
         let shown: Vec<Shown> = slots
             .iter()
