@@ -38,7 +38,7 @@ pub enum Job {
 /// What a worker answers.
 pub enum Answer {
     Unit { stage: usize, unit: usize, key: Key, result: Result<Option<Made>>, seconds: f64 },
-    Files { stage: usize, result: Result<Vec<String>> },
+    Files { stage: usize, result: Result<Vec<String>>, seconds: f64 },
 }
 
 /// A unit's result.
@@ -110,6 +110,13 @@ impl Queue {
         self.changed.notify_all();
     }
 
+    /// The same, before all jobs that wait already.
+    pub fn push_first(&self, jobs: impl IntoIterator<Item = Job, IntoIter: DoubleEndedIterator>) {
+        let mut queue = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
+        jobs.into_iter().rev().for_each(|job| queue.0.push_front(job));
+        self.changed.notify_all();
+    }
+
     fn close(&self) {
         let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
         jobs.0.clear();
@@ -149,7 +156,9 @@ pub fn work(shop: &Shop, answers: &Sender<Answer>) {
                 Answer::Unit { stage, unit, key, result, seconds: started.elapsed().as_secs_f64() }
             }
             Job::Files { stage, units, files } => {
-                Answer::Files { stage, result: guarded(|| make_files(shop, stage, &units, &files)) }
+                let started = Instant::now();
+                let result = guarded(|| make_files(shop, stage, &units, &files));
+                Answer::Files { stage, result, seconds: started.elapsed().as_secs_f64() }
             }
         };
         if answers.send(answer).is_err() {
