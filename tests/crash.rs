@@ -5,22 +5,35 @@ mod support;
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use support::{GRID, Paper, Run, finish, wait_for};
 
+const MODEL: &str = "model: {moe-autoencoder: {features: 20, hidden: 5, experts: 4}}, data: {sparse-uniform: {probability: 0.5}}, batch: 256";
+
+/// Steps of a model that this machine trains in about so many seconds.
+fn steps(seconds: f64) -> u64 {
+    static SPEED: OnceLock<f64> = OnceLock::new();
+    let speed = *SPEED.get_or_init(|| {
+        let yaml = format!("repro: 1\nstages:\n  one: {{train: {{{MODEL}, steps: 2000}}}}\n");
+        let run = Paper::new().yaml(&yaml).build("").ok();
+        2000.0 / run.events_of("unit-finished")[0]["seconds"].as_f64().expect("a number")
+    });
+    (speed * seconds).max(10.0) as u64
+}
+
 /// Points of about a tenth of a second each, more than any test waits for; they are trained in order.
 fn sweep() -> String {
-    GRID.replace("probability: 0.3", "probability: 1")
-        .replace("batch: 16", "batch: 512")
-        .replace("steps: 20", "steps: 800")
-        + "  many: {sweep: {recipe: *recipe, axes: {run: {field: seed, from: 1, count: 900}}}}\n"
+    let recipe = format!("{{{MODEL}, steps: {}}}", steps(0.1));
+    format!(
+        "repro: 1\nstages:\n  many: {{sweep: {{recipe: {recipe}, axes: {{run: {{field: seed, from: 1, count: 900}}}}}}}}\n"
+    )
 }
 
 /// One model of several seconds.
 fn long() -> String {
-    "repro: 1\nstages:\n  long: {train: {model: {moe-autoencoder: {features: 20, hidden: 5, experts: 4}}, data: {sparse-uniform: {probability: 0.5}}, batch: 1024, steps: STEPS, seed: 3}}\n"
-        .replace("STEPS", "12000")
+    format!("repro: 1\nstages:\n  long: {{train: {{{MODEL}, steps: {}}}}}\n", steps(4.5))
 }
 
 fn signal(child: &Child, name: &str) {

@@ -135,7 +135,7 @@ error: cut at probability=0.1 run=1: `partition` shows a model of 2 features, th
 #[test]
 fn after_a_failure_nothing_more_is_started_unless_asked_to_keep_going() {
     let yaml = "  bad: {metric: {of: one, compute: [partition]}}
-  slow: {train: {<<: *recipe, batch: 1024, steps: 20000}}
+  slow: {train: {<<: *recipe, batch: 1024, steps: 4000000}}
   late: {metric: {of: slow, compute: [loss]}}
 ";
     let paper = Paper::new().yaml(&(GRID.to_string() + yaml));
@@ -144,7 +144,7 @@ fn after_a_failure_nothing_more_is_started_unless_asked_to_keep_going() {
     assert_eq!(run.built(), [""; 0]);
     let end = &run.events_of("build-finished")[0];
     assert_eq!((&end["failed"], &end["skipped"]), (&serde_json::json!(["bad"]), &serde_json::json!(["late"])));
-    let run = paper.edit("20000", "20").build("bad late -j 1 --keep-going").code(1).trained(1);
+    let run = paper.edit("4000000", "20").build("bad late -j 1 --keep-going").code(1).trained(1);
     assert_eq!(run.built(), ["slow", "late"]);
     assert_eq!(run.events_of("stage-failed")[0]["message"], "`partition` shows a model of 2 features, this one has 4");
 }

@@ -39,7 +39,8 @@ pub fn display<'a>(console: &'a Console, names: &[&str], jobs: usize) -> Box<dyn
 struct Stage {
     kind: &'static str,
     units: usize,
-    started: Instant,
+    /// When the first of its work began; before, it waits for its turn.
+    began: Option<Instant>,
     /// The share that was told last, and when.
     told: f64,
     told_at: Instant,
@@ -49,7 +50,7 @@ impl Stage {
     /// `12/30 points, 3.4 points/s, 5 s left`.
     fn words(&self, done: f64) -> String {
         let noun = unit(self.kind);
-        let elapsed = self.started.elapsed().as_secs_f64();
+        let elapsed = self.began.map_or(0.0, |began| began.elapsed().as_secs_f64());
         let mut parts = Vec::new();
         if self.units == 1 {
             parts.push(format!("{:.0} %", 100.0 * done));
@@ -89,13 +90,26 @@ impl People<'_> {
         format!("{stage:width$}  {words}", width = self.width)
     }
 
+    /// Work of a stage that has waited so far begins.
+    fn begin(&mut self, event: &Event) {
+        let (stage, seconds) = match *event {
+            Event::UnitFinished { stage, seconds, .. } => (stage, seconds),
+            Event::Progress { stage, done, .. } if done > 0.0 => (stage, 0.0),
+            _ => return,
+        };
+        if let Some(running) = self.stages.get_mut(stage) {
+            let before = Duration::try_from_secs_f64(seconds).unwrap_or_default();
+            running.began.get_or_insert_with(|| Instant::now().checked_sub(before).unwrap_or_else(Instant::now));
+        }
+    }
+
     /// The lines that an event is worth, and the bookkeeping.
     fn lines(&mut self, event: &Event) -> Vec<Line> {
         let mut lines = Vec::new();
         match *event {
             Event::StageStarted { stage, kind, units, total, seconds } => {
                 let now = Instant::now();
-                self.stages.insert(stage.into(), Stage { kind, units, started: now, told: 0.0, told_at: now });
+                self.stages.insert(stage.into(), Stage { kind, units, began: None, told: 0.0, told_at: now });
                 let of = if units < total { format!(" of {total}") } else { String::new() };
                 let time = about(seconds / self.jobs.min(units).max(1) as f64);
                 let what = format!("{}{of} to {}, {time}", count(units, unit(kind)), verb(kind, false));
@@ -106,7 +120,7 @@ impl People<'_> {
                 lines.push(Line::Note(self.named(stage, &format!("{} ({})", harmless(unit), duration(seconds)))));
             }
             Event::Progress { stage, done, units } => {
-                if let Some(running) = self.stages.get_mut(stage) {
+                if let Some(running) = self.stages.get_mut(stage).filter(|_| done > 0.0) {
                     let share = done / units.max(1) as f64;
                     let pause = running.told_at.elapsed();
                     if pause >= LINE || pause >= PAUSE && share - running.told >= 0.1 {
@@ -165,6 +179,7 @@ fn verb(kind: &str, past: bool) -> &'static str {
 
 impl Observer for People<'_> {
     fn event(&mut self, event: &Event) {
+        self.begin(event);
         let lines = self.lines(event);
         self.say(lines);
     }
@@ -186,7 +201,7 @@ impl Bars<'_> {
         let Some(running) = self.people.stages.get(stage) else { return };
         let bar = match self.shown.get(stage) {
             Some(bar) => bar,
-            None if running.started.elapsed() >= QUICK && self.shown.len() < BARS && done > 0.0 => {
+            None if running.began.is_some_and(|began| began.elapsed() >= QUICK) && self.shown.len() < BARS => {
                 let bar = self.bars.add(ProgressBar::new(running.units as u64 * 1000));
                 if let Ok(style) = ProgressStyle::with_template("{prefix}  {bar:24.cyan/dim} {msg}") {
                     bar.set_style(style.progress_chars("━╸─"));
@@ -203,6 +218,7 @@ impl Bars<'_> {
 
 impl Observer for Bars<'_> {
     fn event(&mut self, event: &Event) {
+        self.people.begin(event);
         match event {
             Event::Progress { stage, done, .. } => self.bar(stage, *done),
             Event::StageFinished { stage, .. } | Event::StageFailed { stage, .. } => {

@@ -27,8 +27,17 @@ struct Running {
     /// Measured and estimated time of the units that ran from their beginning.
     measured: f64,
     estimated: f64,
-    /// When its first job began: a stage may wait for workers long after it was ready.
-    started: Option<Instant>,
+    /// When the first of its work began; before, it waits for a worker.
+    began: Option<Instant>,
+}
+
+impl Running {
+    /// Work of so many seconds has just ended.
+    fn worked(&mut self, seconds: f64) {
+        let now = Instant::now();
+        let start = now.checked_sub(Duration::try_from_secs_f64(seconds).unwrap_or_default()).unwrap_or(now);
+        self.began = Some(self.began.map_or(start, |began| began.min(start)));
+    }
 }
 
 pub struct Boss<'a, 'b> {
@@ -151,7 +160,7 @@ impl<'a, 'b> Boss<'a, 'b> {
                 ran: 0,
                 measured: 0.0,
                 estimated: 0.0,
-                started: None,
+                began: None,
             },
         );
         if count == 0 {
@@ -178,7 +187,12 @@ impl<'a, 'b> Boss<'a, 'b> {
             }
         }
         self.in_flight += jobs.len();
-        self.shop.queue.push(seconds, jobs);
+        if self.trains(stage) {
+            self.shop.queue.push(jobs);
+        } else {
+            // Metrics and figures are quick: what is ready to be seen does not wait for all training.
+            self.shop.queue.push_first(jobs);
+        }
         Ok(())
     }
 
@@ -209,8 +223,13 @@ impl<'a, 'b> Boss<'a, 'b> {
                     }
                 }
             }
-            Answer::Files { stage, result: Ok(written) } => self.stage_done(stage, written)?,
-            Answer::Files { stage, result: Err(error) } => self.fail(stage, String::new(), error, false),
+            Answer::Files { stage, result: Ok(written), seconds } => {
+                if let Some(running) = self.running.get_mut(&stage) {
+                    running.worked(seconds);
+                }
+                self.stage_done(stage, written)?;
+            }
+            Answer::Files { stage, result: Err(error), .. } => self.fail(stage, String::new(), error, false),
         }
         Ok(())
     }
@@ -218,8 +237,7 @@ impl<'a, 'b> Boss<'a, 'b> {
     fn unit_done(&mut self, stage: usize, unit: usize, key: Key, made: Made, seconds: f64) -> Result<()> {
         // A stage that has failed meanwhile is not told of any more.
         let Some(running) = self.running.get_mut(&stage) else { return Ok(()) };
-        let began = Instant::now().checked_sub(Duration::from_secs_f64(seconds));
-        running.started = running.started.min(began).or(began);
+        running.worked(seconds);
         running.results[unit] = Some((key, made.digest));
         running.left -= 1;
         if !made.found {
@@ -256,10 +274,8 @@ impl<'a, 'b> Boss<'a, 'b> {
         if files.is_empty() {
             return self.stage_done(stage, Vec::new());
         }
-        running.started.get_or_insert_with(Instant::now);
         self.in_flight += 1;
-        // Nothing is shorter than writing files.
-        self.shop.queue.push(0.0, [Job::Files { stage, units: Arc::new(units), files }]);
+        self.shop.queue.push_first([Job::Files { stage, units: Arc::new(units), files }]);
         Ok(())
     }
 
@@ -273,7 +289,7 @@ impl<'a, 'b> Boss<'a, 'b> {
                 stage: &definition.name,
                 kind: definition.kind.name(),
                 ran: running.ran,
-                seconds: running.started.map_or(0.0, |started| started.elapsed().as_secs_f64()),
+                seconds: running.began.map_or(0.0, |began| began.elapsed().as_secs_f64()),
                 written: &written,
             });
         }
@@ -286,10 +302,13 @@ impl<'a, 'b> Boss<'a, 'b> {
             let digests = self.finished.get(i)?.0.digests()?;
             Some((graph.stages[*i].name.clone(), plan::stage_digest(&digests).to_string()))
         });
-        let before = || Last::read(context.store, &definition.name).and_then(|last| last.pace);
-        let pace = if running.estimated > 0.0 { Some(running.measured / running.estimated) } else { before() };
+        let before = Last::read(context.store, &definition.name);
+        let pace = if running.estimated > 0.0 { Some(running.measured / running.estimated) } else { None };
+        let pace = pace.or(before.as_ref().and_then(|last| last.pace));
         let last = Last { manifest: definition.kind.entry().manifest(), inputs: inputs.collect(), pace };
-        last.write(context.store, &definition.name);
+        if before.as_ref() != Some(&last) {
+            last.write(context.store, &definition.name);
+        }
         self.outcome.written.extend(written);
         let units = running.results.iter().copied().flatten().collect();
         self.finished.insert(stage, (running.resolved, Arc::new(units)));

@@ -38,7 +38,7 @@ pub enum Job {
 /// What a worker answers.
 pub enum Answer {
     Unit { stage: usize, unit: usize, key: Key, result: Result<Option<Made>>, seconds: f64 },
-    Files { stage: usize, result: Result<Vec<String>> },
+    Files { stage: usize, result: Result<Vec<String>>, seconds: f64 },
 }
 
 /// A unit's result.
@@ -96,22 +96,24 @@ impl Drop for Open<'_, '_> {
     }
 }
 
-/// Jobs that wait for a worker, those of short stages first: a figure that takes seconds does not wait for a sweep that takes minutes.
+/// Jobs that wait for a worker.
 #[derive(Default)]
 pub struct Queue {
-    /// The jobs with the seconds that their stages take, and whether no more will come.
-    jobs: Mutex<(VecDeque<(f64, Job)>, bool)>,
+    /// The jobs, and whether no more will come.
+    jobs: Mutex<(VecDeque<Job>, bool)>,
     changed: Condvar,
 }
 
 impl Queue {
-    /// Add jobs of a stage that takes about so many seconds; their order is kept.
-    pub fn push(&self, seconds: f64, jobs: impl IntoIterator<Item = Job>) {
-        let mut waiting = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
-        let at = waiting.0.partition_point(|(other, _)| *other <= seconds);
-        let longer = waiting.0.split_off(at);
-        waiting.0.extend(jobs.into_iter().map(|job| (seconds, job)));
-        waiting.0.extend(longer);
+    pub fn push(&self, jobs: impl IntoIterator<Item = Job>) {
+        self.jobs.lock().unwrap_or_else(PoisonError::into_inner).0.extend(jobs);
+        self.changed.notify_all();
+    }
+
+    /// The same, before all jobs that wait already.
+    pub fn push_first(&self, jobs: impl IntoIterator<Item = Job, IntoIter: DoubleEndedIterator>) {
+        let mut queue = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
+        jobs.into_iter().rev().for_each(|job| queue.0.push_front(job));
         self.changed.notify_all();
     }
 
@@ -133,7 +135,7 @@ impl Queue {
     fn pop(&self) -> Option<Job> {
         let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
-            if let Some((_, job)) = jobs.0.pop_front() {
+            if let Some(job) = jobs.0.pop_front() {
                 return Some(job);
             }
             if jobs.1 {
@@ -154,7 +156,9 @@ pub fn work(shop: &Shop, answers: &Sender<Answer>) {
                 Answer::Unit { stage, unit, key, result, seconds: started.elapsed().as_secs_f64() }
             }
             Job::Files { stage, units, files } => {
-                Answer::Files { stage, result: guarded(|| make_files(shop, stage, &units, &files)) }
+                let started = Instant::now();
+                let result = guarded(|| make_files(shop, stage, &units, &files));
+                Answer::Files { stage, result, seconds: started.elapsed().as_secs_f64() }
             }
         };
         if answers.send(answer).is_err() {

@@ -68,7 +68,7 @@ impl Reason {
 }
 
 /// What is remembered of the last build of a stage: only for explanations and estimates, never to decide anything.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Last {
     pub manifest: Json,
     /// Names and digests of the inputs.
@@ -92,14 +92,12 @@ impl Last {
         })
     }
 
-    /// Remember a build, unless nothing changed since the one before.
+    /// Remember a build.
     pub fn write(&self, store: &Store, name: &str) {
         let json = json!({"manifest": self.manifest, "inputs": self.inputs, "pace": self.pace});
-        if store.last(name).as_ref() != Some(&json) {
-            // Losing this costs an explanation, not a result.
-            if let Err(error) = store.set_last(name, &json) {
-                tracing::debug!("not remembered: {error}");
-            }
+        // Losing this costs an explanation, not a result.
+        if let Err(error) = store.set_last(name, &json) {
+            tracing::debug!("not remembered: {error}");
         }
     }
 }
