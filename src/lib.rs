@@ -5,6 +5,7 @@
 pub mod error;
 pub mod spec;
 pub mod value;
+pub mod exchange;
 pub mod train;
 pub mod metrics;
 pub mod figures;
