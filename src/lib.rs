@@ -10,6 +10,7 @@ pub mod train;
 pub mod metrics;
 pub mod figures;
 pub mod tables;
+pub mod program;
 pub mod stages;
 pub mod graph;
 pub mod key;
