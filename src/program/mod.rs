@@ -99,7 +99,8 @@ struct Group {
 
 impl Group {
     fn start(program: &Program) -> Result<Group> {
-        let (name, arguments) = program.words.split_first().ok_or_else(|| Error::internal("a program without a name"))?;
+        let (name, arguments) =
+            program.words.split_first().ok_or_else(|| Error::internal("a program without a name"))?;
         let log = |log: &File| log.try_clone().map_err(|e| Error::io("write", Path::new("the log"), &e));
         let mut command = Command::new(name);
         command.args(arguments).current_dir(program.folder).env_clear();
@@ -117,7 +118,8 @@ impl Group {
     fn ended(&mut self) -> Result<Option<ExitStatus>> {
         if self.ended.is_none() && self.has_ended()? {
             self.kill();
-            let status = self.child.wait().map_err(|cause| Error::internal(format!("a program cannot be awaited: {cause}")))?;
+            let status =
+                self.child.wait().map_err(|cause| Error::internal(format!("a program cannot be awaited: {cause}")))?;
             #[cfg(unix)]
             watchdog::forget(self.child.id());
             self.ended = Some(status);
@@ -179,8 +181,9 @@ impl Drop for Group {
 
 fn cannot_start(name: &str, cause: &std::io::Error) -> Error {
     match cause.kind() {
-        std::io::ErrorKind::NotFound => Error::stage(format!("there is no program `{name}`"))
-            .hint("install it, or set PATH so that it is found; a program of the paper is an input and written `./name`"),
+        std::io::ErrorKind::NotFound => Error::stage(format!("there is no program `{name}`")).hint(
+            "install it, or set PATH so that it is found; a program of the paper is an input and written `./name`",
+        ),
         std::io::ErrorKind::PermissionDenied => {
             Error::stage(format!("`{name}` may not be run")).hint(format!("make it executable: `chmod +x {name}`"))
         }

@@ -37,8 +37,9 @@ pub fn version(tool: &str, folder: &Path) -> Result<String> {
     }
     let asked = words.join(" ");
     let Some(path) = find(&name, folder) else {
-        return Err(Error::stage(format!("the tool `{name}` is not there"))
-            .hint("install it, or set PATH so that it is found"));
+        return Err(
+            Error::stage(format!("the tool `{name}` is not there")).hint("install it, or set PATH so that it is found")
+        );
     };
     let mut command = Command::new(path);
     command.args(&words[1..]).current_dir(folder).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -77,7 +78,10 @@ mod tests {
     fn tools_tell_their_version_in_their_own_way() {
         let here = Path::new(".");
         assert_eq!(version("echo 1.2", here).unwrap(), "1.2");
-        assert_eq!(version("no-such-tool-here", here).unwrap_err().message, "the tool `no-such-tool-here` is not there");
+        assert_eq!(
+            version("no-such-tool-here", here).unwrap_err().message,
+            "the tool `no-such-tool-here` is not there"
+        );
         let error = version("sh -c false", here).unwrap_err();
         assert_eq!(error.message, "`sh -c false` does not tell a version: exit code 1");
         assert!(find("sh", here).is_some() && find("./sh", here).is_none());
