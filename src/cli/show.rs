@@ -10,6 +10,7 @@ use super::args::Show;
 use super::picture::Pixels;
 use super::{Console, Project, Trouble};
 use crate::error::{Error, Result};
+use crate::exec;
 use crate::plan::{self, StagePlan, State, UnitState};
 use crate::stages::{self, FileSpec, Kind, Publish};
 
@@ -43,11 +44,14 @@ fn show(plan: &StagePlan, args: &Show, project: &Project, console: &Console) -> 
         };
         return Err(Error::stage(format!("{} {what}", stage.name)).hint(format!("run `repro build {}`", stage.name)));
     }
+    let result = |unit: usize| match plan.resolved.units.get(unit) {
+        Some(&UnitState::Current { key, digest }) => Ok((key, digest)),
+        _ => Err(Error::internal("a unit that is there has no result")),
+    };
+    let dataset = |unit: usize| exec::dataset(project.context(), plan.stage, result(unit)?);
     let payload = |unit: usize| -> Result<Vec<u8>> {
-        let Some(UnitState::Current { key, digest }) = plan.resolved.units.get(unit) else {
-            return Err(Error::internal("a unit that is there has no result"));
-        };
-        project.store.load(key, digest).ok_or_else(|| {
+        let (key, digest) = result(unit)?;
+        project.store.load(&key, &digest).ok_or_else(|| {
             Error::stage(format!("a result of {} is damaged", stage.name))
                 .hint(format!("run `repro build {}`: it is made again", stage.name))
         })
@@ -62,11 +66,9 @@ fn show(plan: &StagePlan, args: &Show, project: &Project, console: &Console) -> 
             let units = plan.resolved.units.len();
             let layout = &project.graph.layouts[plan.stage];
             if units > STACKED && !console.json {
-                let first = stages::dataset(&payload(0)?)?;
-                return Ok(arrays::shapes(&stage.name, layout, &first));
+                return Ok(arrays::shapes(&stage.name, layout, &dataset(0)?));
             }
-            let parts: Vec<_> =
-                (0..units).map(|unit| Ok(Arc::new(stages::dataset(&payload(unit)?)?))).collect::<Result<_>>()?;
+            let parts: Vec<_> = (0..units).map(|unit| dataset(unit).map(Arc::new)).collect::<Result<_>>()?;
             let dataset = stages::stack(layout, &parts);
             if console.json {
                 Ok(arrays::to_json(&stage.name, &dataset))
@@ -82,7 +84,7 @@ fn rendered(project: &Project, stage: usize, format: &str, payloads: &[Vec<u8>])
     let definition = &project.graph.stages[stage];
     let mut manifest = project.publisher.files(definition).into_iter().next().map_or(json!({}), |spec| spec.manifest);
     manifest["format"] = json!(format);
-    let file = FileSpec { name: format!("{}.{format}", definition.name), manifest };
+    let file = FileSpec { name: format!("{}.{format}", definition.name), manifest, output: None };
     project.publisher.render(definition, &file, payloads, "")
 }
 

@@ -17,11 +17,14 @@ pub enum Axes {
 
 impl Default for Axes {
     fn default() -> Self {
-        Axes::All(Vec::new())
+        Axes::NONE
     }
 }
 
 impl Axes {
+    /// No names.
+    pub const NONE: Axes = Axes::All(Vec::new());
+
     /// The names for one array, and whether they are meant for it alone.
     pub fn of(&self, array: &str) -> (&[Located<String>], bool) {
         match self {

@@ -33,6 +33,8 @@
 //! ```
 
 mod decode;
+mod glob;
+mod list;
 mod node;
 mod paper;
 mod problems;
@@ -42,6 +44,8 @@ mod suggest;
 mod union;
 
 pub use decode::{Decode, Located, Schemas, decode_list, wrong_type};
+pub use glob::glob;
+pub use list::OneOrMany;
 pub use node::{Key, Node, Yaml};
 pub use paper::{Entry, Paper};
 pub use problems::Problems;

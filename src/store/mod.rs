@@ -24,6 +24,7 @@ mod ids;
 mod kept;
 mod last;
 mod lock;
+mod logs;
 mod scratch;
 mod shard;
 mod stat;

@@ -35,9 +35,14 @@ struct Entry {
     digest: String,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub struct StatCache {
+    #[serde(rename = "files")]
     entries: BTreeMap<PathBuf, Entry>,
+    /// What tools said of their version, by tool and by what tells its program from another.
+    #[serde(default)]
+    versions: BTreeMap<String, (String, String)>,
+    #[serde(skip)]
     changed: bool,
 }
 
@@ -77,12 +82,27 @@ impl Store {
         Ok(digest)
     }
 
-    fn with_stat<T>(&self, act: impl FnOnce(&mut StatCache) -> T) -> T {
-        let mut guard = lock(&self.stat);
-        act(guard.get_or_insert_with(|| StatCache { entries: self.read_stat(), changed: false }))
+    /// What a tool says of its version: asked once, as long as `identity` is the same.
+    pub fn version(&self, tool: &str, identity: &str, ask: impl FnOnce() -> Result<String>) -> Result<String> {
+        if let Some((known, version)) = self.with_stat(|cache| cache.versions.get(tool).cloned())
+            && known == identity
+        {
+            return Ok(version);
+        }
+        let version = ask()?;
+        self.with_stat(|cache| {
+            cache.versions.insert(tool.to_string(), (identity.to_string(), version.clone()));
+            cache.changed = true;
+        });
+        Ok(version)
     }
 
-    fn read_stat(&self) -> BTreeMap<PathBuf, Entry> {
+    fn with_stat<T>(&self, act: impl FnOnce(&mut StatCache) -> T) -> T {
+        let mut guard = lock(&self.stat);
+        act(guard.get_or_insert_with(|| self.read_stat()))
+    }
+
+    fn read_stat(&self) -> StatCache {
         let bytes = std::fs::read(self.dir.join("stat")).unwrap_or_default();
         serde_json::from_slice(&bytes).unwrap_or_default()
     }
@@ -92,7 +112,7 @@ impl Store {
         let guard = lock(&self.stat);
         if let Some(cache) = guard.as_ref().filter(|cache| cache.changed)
             && self.dir.join("tmp").is_dir()
-            && let Ok(bytes) = serde_json::to_vec(&cache.entries)
+            && let Ok(bytes) = serde_json::to_vec(cache)
             && let Err(error) = files::write_via(&self.dir.join("tmp"), &self.dir.join("stat"), &bytes)
         {
             tracing::debug!("{error}");
