@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::args::{Build, Plan};
 use super::console::Style;
-use super::words::{count, duration};
+use super::words::{count, duration, thousands};
 use super::{Console, Project, Trouble, diagnostics, interrupt, plan, progress};
 use crate::error::Error;
 use crate::exec::{self, Options, Outcome};
@@ -138,7 +138,12 @@ fn so_far(outcome: &Outcome) -> String {
         parts.push(format!("{} written", count(outcome.written.len(), "file")));
     }
     for unfinished in outcome.unfinished.iter().filter(|unfinished| unfinished.units > 1) {
-        parts.push(format!("{} has {} of {}", unfinished.stage, unfinished.done, unfinished.units));
+        parts.push(format!(
+            "{} has {} of {}",
+            unfinished.stage,
+            thousands(unfinished.done),
+            thousands(unfinished.units)
+        ));
     }
     parts.join(", ")
 }

@@ -58,7 +58,8 @@ fn words(plan: &StagePlan, project: &Project, console: &Console) -> String {
     };
     let mut text = format!("{name} ({kind}) {state}\n");
     text += &plan_command::reasons(plan, project);
-    let missing = missing(plan, project);
+    // Which units a waiting stage will lack is not known before its inputs are there.
+    let missing = if plan.state == State::Stale { missing(plan, project) } else { Vec::new() };
     let shown = if console.verbose { missing.len() } else { missing.len().min(NAMED) };
     for label in &missing[..shown] {
         text += &format!("    missing: {}\n", harmless(label));

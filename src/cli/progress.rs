@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::Console;
 use super::console::Style;
-use super::words::{about, count, duration, harmless, unit};
+use super::words::{about, count, duration, harmless, thousands, unit};
 use crate::exec::{Event, Observer};
 
 /// Stages quicker than this get no bar.
@@ -54,7 +54,7 @@ impl Stage {
         if self.units == 1 {
             parts.push(format!("{:.0} %", 100.0 * done));
         } else {
-            parts.push(format!("{:.0}/{}", done.floor(), count(self.units, noun)));
+            parts.push(format!("{}/{}", thousands(done as usize), count(self.units, noun)));
             if done > 0.0 && elapsed > 0.0 {
                 let rate = done / elapsed;
                 let digits = if rate < 10.0 { 1 } else { 0 };
@@ -86,8 +86,7 @@ enum Line {
 
 impl People<'_> {
     fn named(&self, stage: &str, words: &str) -> String {
-        let space = " ".repeat(self.width.saturating_sub(stage.chars().count()));
-        format!("{stage}{space}  {words}")
+        format!("{stage:width$}  {words}", width = self.width)
     }
 
     /// The lines that an event is worth, and the bookkeeping.
@@ -196,7 +195,7 @@ impl Bars<'_> {
                 if let Ok(style) = ProgressStyle::with_template("{prefix}  {bar:24.cyan/dim} {msg}") {
                     bar.set_style(style.progress_chars("━╸─"));
                 }
-                bar.set_prefix(self.people.named(stage, "").trim_end_matches("  ").to_string());
+                bar.set_prefix(format!("{stage:width$}", width = self.people.width));
                 self.shown.entry(stage.to_string()).or_insert(bar)
             }
             None => return,
@@ -235,6 +234,7 @@ impl Observer for Bars<'_> {
 
 impl Drop for Bars<'_> {
     fn drop(&mut self) {
+        self.shown.drain().for_each(|(_, bar)| bar.finish_and_clear());
         let _ = self.bars.clear();
     }
 }

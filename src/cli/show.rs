@@ -2,6 +2,7 @@
 
 mod arrays;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::json;
@@ -12,7 +13,9 @@ use super::{Console, Project, Trouble};
 use crate::error::{Error, Result};
 use crate::exec;
 use crate::plan::{self, StagePlan, State, UnitState};
-use crate::stages::{self, FileSpec, Kind, Publish};
+use crate::render;
+use crate::stages::{self, Kind};
+use crate::value::{Scene, Table, decode_scene};
 
 /// Points of a sweep that are stacked into whole arrays; of more, only names and shapes are shown.
 const STACKED: usize = 4096;
@@ -56,36 +59,57 @@ fn show(plan: &StagePlan, args: &Show, project: &Project, console: &Console) -> 
                 .hint(format!("run `repro build {}`: it is made again", stage.name))
         })
     };
+    let payloads = || (0..plan.resolved.units.len()).map(payload).collect::<Result<Vec<_>>>();
     match &stage.kind {
-        Kind::Figure(_) if !console.json => {
-            let png = rendered(project, plan.stage, "png", &[payload(0)?])?;
-            let pixels = Pixels::from_png(&png).ok_or_else(|| Error::internal("the renderer made no PNG"))?;
-            Ok(pixels.half_blocks(args.width.map_or_else(terminal_width, usize::from)))
+        Kind::Figure(_) => {
+            let scene = decode_scene(&payload(0)?).ok_or_else(|| Error::internal("a stored result is not a scene"))?;
+            if console.json {
+                return Ok(format!("{}\n", json!({"stage": stage.name, "scene": scene})));
+            }
+            picture(&scene, args.width.map_or_else(terminal_width, usize::from))
+        }
+        Kind::Table(_) => {
+            let table = render::table_of(stage, &payloads()?)?;
+            if console.json {
+                return Ok(table_json(&stage.name, &table));
+            }
+            Ok(render::text::table(&table))
         }
         _ => {
-            let units = plan.resolved.units.len();
             let layout = &project.graph.layouts[plan.stage];
-            if units > STACKED && !console.json {
+            if plan.resolved.units.len() > STACKED && !console.json {
                 return Ok(arrays::shapes(&stage.name, layout, &dataset(0)?));
             }
-            let parts: Vec<_> = (0..units).map(|unit| dataset(unit).map(Arc::new)).collect::<Result<_>>()?;
-            let dataset = stages::stack(layout, &parts);
-            if console.json {
-                Ok(arrays::to_json(&stage.name, &dataset))
-            } else {
-                Ok(arrays::text(&stage.name, &dataset))
-            }
+            let parts: Result<Vec<_>> =
+                (0..plan.resolved.units.len()).map(|unit| dataset(unit).map(Arc::new)).collect();
+            let dataset = stages::stack(layout, &parts?);
+            Ok(if console.json { arrays::to_json(&stage.name, &dataset) } else { arrays::text(&stage.name, &dataset) })
         }
     }
 }
 
-/// The bytes of a stage in a format, whether or not the paper saves it in that format.
-fn rendered(project: &Project, stage: usize, format: &str, payloads: &[Vec<u8>]) -> Result<Vec<u8>> {
-    let definition = &project.graph.stages[stage];
-    let mut manifest = project.publisher.files(definition).into_iter().next().map_or(json!({}), |spec| spec.manifest);
-    manifest["format"] = json!(format);
-    let file = FileSpec { name: format!("{}.{format}", definition.name), manifest, output: None };
-    project.publisher.render(definition, &file, payloads, "")
+/// A figure so many characters wide.
+fn picture(scene: &Scene, columns: usize) -> Result<String> {
+    // Two pixels for each that is shown, so that thin lines are shaded and not lost.
+    let dpi = (2.0 * columns as f64 * 72.0 / scene.width.max(1.0)).ceil().clamp(10.0, 600.0);
+    let png = render::png(scene, dpi as u32, "")?;
+    let pixels = Pixels::from_png(&png).ok_or_else(|| Error::internal("the renderer made no PNG"))?;
+    Ok(pixels.half_blocks(columns))
+}
+
+/// A line for each cell: its row, its column, its text and numbers.
+fn table_json(stage: &str, table: &Table) -> String {
+    let mut text = String::new();
+    for row in &table.rows {
+        let keys = table.keys.iter().map(|key| key.name.as_str());
+        let keys: BTreeMap<&str, &String> = keys.zip(&row.coordinates).collect();
+        for (column, cell) in table.columns.iter().zip(&row.cells) {
+            let values: BTreeMap<&String, &f64> = column.statistics.iter().zip(&cell.values).collect();
+            let cell = json!({"stage": stage, "row": keys, "column": column.name, "text": cell.text, "values": values});
+            text += &format!("{cell}\n");
+        }
+    }
+    text
 }
 
 fn terminal_width() -> usize {

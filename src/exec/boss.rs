@@ -27,7 +27,8 @@ struct Running {
     /// Measured and estimated time of the units that ran from their beginning.
     measured: f64,
     estimated: f64,
-    started: Instant,
+    /// When its first job began: a stage may wait for workers long after it was ready.
+    started: Option<Instant>,
 }
 
 pub struct Boss<'a, 'b> {
@@ -175,7 +176,7 @@ impl<'a, 'b> Boss<'a, 'b> {
                 ran: 0,
                 measured: 0.0,
                 estimated: 0.0,
-                started: Instant::now(),
+                started: None,
             },
         );
         if count == 0 {
@@ -204,7 +205,7 @@ impl<'a, 'b> Boss<'a, 'b> {
             }
         }
         self.in_flight += jobs.len();
-        self.shop.queue.push(jobs);
+        self.shop.queue.push(seconds, jobs);
         Ok(())
     }
 
@@ -244,6 +245,8 @@ impl<'a, 'b> Boss<'a, 'b> {
     fn unit_done(&mut self, stage: usize, unit: usize, key: Key, made: Made, seconds: f64) -> Result<()> {
         // A stage that has failed meanwhile is not told of any more.
         let Some(running) = self.running.get_mut(&stage) else { return Ok(()) };
+        let began = Instant::now().checked_sub(Duration::from_secs_f64(seconds));
+        running.started = running.started.min(began).or(began);
         running.results[unit] = Some((key, made.digest));
         running.left -= 1;
         if !made.found {
@@ -280,8 +283,10 @@ impl<'a, 'b> Boss<'a, 'b> {
         if files.is_empty() {
             return self.stage_done(stage, Vec::new());
         }
+        running.started.get_or_insert_with(Instant::now);
         self.in_flight += 1;
-        self.shop.queue.push([Job::Files { stage, units: Arc::new(units), files }]);
+        // Nothing is shorter than writing files.
+        self.shop.queue.push(0.0, [Job::Files { stage, units: Arc::new(units), files }]);
         Ok(())
     }
 
@@ -299,7 +304,7 @@ impl<'a, 'b> Boss<'a, 'b> {
                 stage: &definition.name,
                 kind: definition.kind.name(),
                 ran: running.ran,
-                seconds: running.started.elapsed().as_secs_f64(),
+                seconds: running.started.map_or(0.0, |started| started.elapsed().as_secs_f64()),
                 written: &written,
             });
         }

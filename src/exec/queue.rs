@@ -1,7 +1,8 @@
 //! Jobs that wait for a worker, and for the cores and the memory that they need.
 //!
-//! Jobs start in the order in which they came. One that does not fit beside what runs holds up those behind it: otherwise small jobs would
-//! pass a large one for ever. One that asks for more than the machine has runs alone.
+//! Those of short stages come first: a figure that takes seconds does not wait for a sweep that takes minutes. A job that does not fit beside
+//! what runs holds up those behind it: otherwise small jobs would pass a large one for ever. One that asks for more than the machine has
+//! runs alone.
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -19,7 +20,8 @@ pub struct Queue {
 
 #[derive(Default)]
 struct State {
-    jobs: VecDeque<Job>,
+    /// With the seconds that their stages take.
+    jobs: VecDeque<(f64, Job)>,
     /// No more will come.
     closed: bool,
     running: usize,
@@ -38,8 +40,13 @@ impl Queue {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub fn push(&self, jobs: impl IntoIterator<Item = Job>) {
-        self.state().jobs.extend(jobs);
+    /// Add jobs of a stage that takes about so many seconds; their order is kept.
+    pub fn push(&self, seconds: f64, jobs: impl IntoIterator<Item = Job>) {
+        let waiting = &mut self.state().jobs;
+        let at = waiting.partition_point(|(other, _)| *other <= seconds);
+        let longer = waiting.split_off(at);
+        waiting.extend(jobs.into_iter().map(|job| (seconds, job)));
+        waiting.extend(longer);
         self.changed.notify_all();
     }
 
@@ -62,11 +69,13 @@ impl Queue {
     pub fn pop(&self) -> Option<Job> {
         let mut state = self.state();
         loop {
-            if let Some(demand) = state.jobs.front().map(Job::demand).filter(|demand| self.fits(&state, *demand)) {
+            if let Some(demand) =
+                state.jobs.front().map(|(_, job)| job.demand()).filter(|demand| self.fits(&state, *demand))
+            {
                 state.running += 1;
                 state.cpus = state.cpus.saturating_add(demand.cpus);
                 state.memory = state.memory.saturating_add(demand.memory);
-                return state.jobs.pop_front();
+                return state.jobs.pop_front().map(|(_, job)| job);
             }
             if state.closed {
                 return None;

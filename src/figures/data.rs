@@ -6,35 +6,11 @@ use std::sync::Arc;
 use serde_json::{Value as Json, json};
 
 use crate::error::{Error, Result, Span};
-use crate::spec::{Decode, Located, Node, Problems, Schemas, Yaml, suggest, wrong_type};
+use crate::spec::{Coordinate, Decode, Located, Node, Problems, Schemas, Yaml, suggest, wrong_type};
 use crate::value::{Array, Axis, Coords, Dataset};
 
-/// A coordinate of an axis, as text: `0.1` and `1e-1` name the same one.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Coordinate(pub String);
-
-impl Decode for Coordinate {
-    fn decode(node: &Node, problems: &mut Problems) -> Option<Self> {
-        match &node.value {
-            Yaml::Text(text) => Some(Coordinate(text.clone())),
-            Yaml::Int(value) => Some(Coordinate(value.to_string())),
-            Yaml::Float(value) => Some(Coordinate(value.to_string())),
-            _ => wrong_type(node, problems),
-        }
-    }
-    fn manifest(&self) -> Json {
-        json!(self.0)
-    }
-    fn schema(_: &mut Schemas) -> Json {
-        json!({"type": ["string", "number"]})
-    }
-    fn expected() -> String {
-        "a coordinate of an axis (text or a number)".into()
-    }
-}
-
 /// Coordinates that are fixed: axis -> coordinate.
-pub type Where = BTreeMap<String, Located<Coordinate>>;
+pub type Where = BTreeMap<String, Coordinate>;
 
 crate::union! {
     /// One number for all along an axis.
@@ -145,7 +121,7 @@ impl<'a> Scope<'a> {
     pub fn within(&self, of: &Option<Located<String>>, fixed: &Where) -> Scope<'a> {
         let mut scope = self.clone();
         scope.of = of.clone().or(scope.of);
-        scope.fixed.extend(fixed.iter().map(|(axis, at)| (axis.clone(), at.value.0.clone(), at.span)));
+        scope.fixed.extend(fixed.iter().map(|(axis, at)| (axis.clone(), at.text().to_string(), at.span())));
         scope
     }
 

@@ -20,11 +20,11 @@ use std::sync::Arc;
 
 use axes::{Decor, Fonts, Shown};
 use data::Scope;
-pub use data::{Coordinate, Where};
+pub use data::Where;
 use panel::{Panel, Prepared};
 
 use crate::error::{Error, Result};
-use crate::spec::{Located, Node, Problems};
+use crate::spec::{Coordinate, Located, Node, Problems};
 use crate::value::{Dataset, Horizontal, Item, Scene, Vertical};
 
 /// Raised when a figure's scene changes though its settings and data did not.
@@ -109,7 +109,7 @@ impl Figure {
     }
 
     /// Coordinates that it fixes: stage, axis, coordinate.
-    pub fn coordinates(&self) -> Vec<(&Located<String>, &str, &Located<Coordinate>)> {
+    pub fn coordinates(&self) -> Vec<(&Located<String>, &str, &Coordinate)> {
         let mut found = Vec::new();
         for panel in &self.panels {
             let of = panel.of.as_ref().or(self.of.as_ref());

@@ -37,7 +37,8 @@ impl Graph {
         }
         let names: Vec<&str> = self.stages.iter().map(|stage| stage.name.as_str()).collect();
         let error = Error::user(format!("no stage is called `{word}`"));
-        match nearest(word, names.iter().copied().chain(Kind::NAMES.iter().copied())) {
+        let kinds = self.stages.iter().map(|stage| stage.kind.name());
+        match nearest(word, names.iter().copied().chain(kinds)) {
             Some(name) => error.hint(format!("did you mean `{name}`?")),
             None => error.hint("`repro status` lists all stages"),
         }

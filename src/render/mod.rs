@@ -6,6 +6,7 @@ mod csv;
 mod html;
 mod label;
 mod latex;
+mod looks;
 mod markdown;
 mod markup;
 mod pdf;
@@ -24,7 +25,7 @@ use crate::error::{Error, Result};
 use crate::figures::{Figure, FigureFormat};
 use crate::stages::{Definition, FIGURES, FileSpec, Kind, Publish};
 use crate::tables::{TableFormat, TableSettings};
-use crate::value::{Table, decode, decode_scene};
+use crate::value::{Scene, Table, decode, decode_scene};
 
 /// Raised when a renderer's bytes change though its scene or table did not.
 const VERSION: u32 = 1;
@@ -37,7 +38,7 @@ impl Publish for Publisher {
     fn files(&self, stage: &Definition) -> Vec<FileSpec> {
         match &stage.kind {
             Kind::Figure(figure) => {
-                figure.0.formats.iter().map(|format| figure_file(stage, &figure.0, format)).collect()
+                figure.0.formats.iter().map(|format| figure_spec(stage, &figure.0, format)).collect()
             }
             Kind::Table(table) => table.0.formats.iter().map(|format| table_file(stage, &table.0, format)).collect(),
             Kind::Exec(exec) => exec.published().map(|path| program_file(path)).collect(),
@@ -55,7 +56,7 @@ impl Publish for Publisher {
 }
 
 /// What decides a figure's file besides its scene; the title goes into the file's metadata.
-fn figure_file(stage: &Definition, figure: &Figure, format: &FigureFormat) -> FileSpec {
+fn figure_spec(stage: &Definition, figure: &Figure, format: &FigureFormat) -> FileSpec {
     let mut manifest = json!({"kind": "file", "version": VERSION, "format": format.name()});
     if figure.title.is_none() {
         manifest["title"] = json!(stage.name);
@@ -84,12 +85,16 @@ fn render_figure(
     if scene.title.is_empty() {
         scene.title.clone_from(&stage.name);
     }
-    let format = figure.formats.iter().find(|format| file.manifest.get("format").is_some_and(|n| *n == format.name()));
+    figure_file(&scene, file.name.rsplit('.').next().unwrap_or_default(), figure.dpi, key)
+}
+
+/// A scene in one format.
+fn figure_file(scene: &Scene, format: &str, dpi: u32, key: &str) -> Result<Vec<u8>> {
     match format {
-        Some(FigureFormat::Svg) => Ok(svg(&scene, key).into_bytes()),
-        Some(FigureFormat::Pdf) => pdf(&scene, key),
-        Some(FigureFormat::Png) => png(&scene, figure.dpi, key),
-        None => Err(Error::internal(format!("no renderer for {}", file.name))),
+        "svg" => Ok(svg(scene, key).into_bytes()),
+        "pdf" => pdf(scene, key),
+        "png" => png(scene, dpi, key),
+        _ => Err(Error::internal(format!("no renderer for figures as `{format}`"))),
     }
 }
 

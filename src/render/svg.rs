@@ -11,8 +11,9 @@ use ttf_parser::OutlineBuilder;
 
 use super::cells::{blocks, rows};
 use super::label::place;
+use super::looks::{dashes, is_circle, is_line, shown, visible};
 use crate::figures::text::{self, Face, UNITS};
-use crate::value::{Color, Item, Label, Rect, Scene, Stroke};
+use crate::value::{Color, Item, Label, Rect, Scene};
 
 /// The file's text. `key` is the name of what it was made from.
 pub fn svg(scene: &Scene, key: &str) -> String {
@@ -31,7 +32,7 @@ pub fn svg(scene: &Scene, key: &str) -> String {
     out += &format!("<metadata>repro key {}</metadata>\n", escape(key));
     if !glyphs.is_empty() || !clips.is_empty() {
         out += "<defs>\n";
-        for (id, path) in &glyphs {
+        for (id, path) in glyphs.iter().filter(|(_, path)| !path.is_empty()) {
             out += &format!("<path id=\"{id}\" d=\"{path}\"/>\n");
         }
         for (id, path) in &clips {
@@ -70,13 +71,10 @@ impl Writer {
     fn shape(&mut self, item: &Item, style: &str) {
         match item {
             Item::Path { points, close, .. } => {
-                let d = polyline(points, *close);
-                if !d.is_empty() {
-                    self.body += &format!("<path{style} d=\"{d}\"/>\n");
-                }
+                self.body += &format!("<path{style} d=\"{}\"/>\n", polyline(points, *close));
             }
-            Item::Circle { center: [x, y], radius, .. } if x.is_finite() && y.is_finite() => {
-                let (x, y, radius) = (number(*x), number(*y), number(*radius));
+            Item::Circle { center, radius, .. } => {
+                let [x, y, radius] = [center[0], center[1], *radius].map(number);
                 self.body += &format!("<circle{style} cx=\"{x}\" cy=\"{y}\" r=\"{radius}\"/>\n");
             }
             _ => {}
@@ -146,7 +144,7 @@ impl Writer {
     }
 
     fn image(&mut self, area: Rect, columns: usize, cells: &[Option<Color>]) {
-        let blocks = blocks(columns, cells);
+        let blocks = blocks(area, columns, cells);
         if blocks.is_empty() {
             return;
         }
@@ -156,29 +154,31 @@ impl Writer {
         self.body += &format!("<g transform=\"translate({x} {y})scale({wide} {high})\">\n");
         for block in blocks {
             let fill = paint("fill", block.color, Color::BLACK);
-            let (x, y, right, bottom) = (block.column, block.row, block.column + block.columns, block.row + block.rows);
+            let [x, y, right, bottom] = [block.x, block.y, block.x + block.width, block.y + block.height].map(number);
             let _ = writeln!(self.body, "<path{fill} d=\"M{x} {y}H{right}V{bottom}H{x}z\"/>");
         }
         self.body += "</g>\n";
     }
 }
 
-/// The attributes of a path's or circle's looks, which neighbours may share; `None` for other items.
+/// The attributes of a path's or circle's looks, which neighbours may share; `None` for other items, and if there is nothing to see.
 fn style(item: &Item) -> Option<String> {
     let (fill, stroke, mitre) = match item {
-        Item::Path { fill, stroke, close, .. } => (fill, stroke, *close),
-        Item::Circle { fill, stroke, .. } => (fill, stroke, false),
+        Item::Path { points, fill, stroke, close } if is_line(points) => (fill, stroke, *close),
+        Item::Circle { center, radius, fill, stroke } if is_circle(*center, *radius) => (fill, stroke, false),
         _ => return None,
     };
+    let (fill, stroke) = (shown(*fill), visible(stroke));
     let mut text = match fill {
-        Some(color) => paint("fill", *color, Color::BLACK),
+        Some(color) => paint("fill", color, Color::BLACK),
+        None if stroke.is_none() => return None,
         None => " fill=\"none\"".into(),
     };
-    if let Some(Stroke { color, width, dashes }) = stroke {
-        text += &paint("stroke", *color, Color(0, 0, 0, 0));
-        text += &format!(" stroke-width=\"{}\"", number(*width));
+    if let Some(stroke) = stroke {
+        text += &paint("stroke", stroke.color, Color(0, 0, 0, 0));
+        text += &format!(" stroke-width=\"{}\"", number(stroke.width));
+        let dashes: Vec<String> = dashes(stroke).iter().copied().map(number).collect();
         if !dashes.is_empty() {
-            let dashes: Vec<String> = dashes.iter().copied().map(number).collect();
             text += &format!(" stroke-dasharray=\"{}\"", dashes.join(" "));
         }
         // Corners of boxes are square, those of curves round.
@@ -210,7 +210,7 @@ fn paint(attribute: &str, color: Color, default: Color) -> String {
 fn polyline(points: &[[f64; 2]], close: bool) -> String {
     let mut d = String::new();
     let stretches = points.split(|point| !point.iter().all(|x| x.is_finite()));
-    for stretch in stretches.filter(|stretch| !stretch.is_empty()) {
+    for stretch in stretches.filter(|stretch| stretch.len() > 1) {
         let mut last: Option<[i64; 2]> = None;
         for point in stretch {
             let here = point.map(thousandths);

@@ -32,6 +32,7 @@
 //! assert!(matches!(mark, Mark::Rule(Rule { x: Some(5.5), width: 1.0 })));
 //! ```
 
+mod coordinate;
 mod decode;
 mod glob;
 mod list;
@@ -43,6 +44,7 @@ mod record;
 mod suggest;
 mod union;
 
+pub use coordinate::Coordinate;
 pub use decode::{Decode, Located, Schemas, decode_list, wrong_type};
 pub use glob::glob;
 pub use list::OneOrMany;

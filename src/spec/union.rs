@@ -117,7 +117,7 @@ macro_rules! union {
             }
 
             fn schema(schemas: &mut $crate::spec::Schemas) -> serde_json::Value {
-                $crate::spec::define(stringify!($name), schemas, |schemas| {
+                $crate::spec::define(module_path!(), stringify!($name), schemas, |schemas| {
                     let _ = &schemas;
                     let names: &[&str] = Self::NAMES;
                     let kinds = vec![
@@ -133,7 +133,10 @@ macro_rules! union {
             }
 
             fn expected() -> String {
-                format!("one of {}", $crate::spec::choices(Self::NAMES))
+                match Self::NAMES {
+                    [only] => format!("`{only}`"),
+                    all => format!("one of {}", $crate::spec::choices(all)),
+                }
             }
         }
     };

@@ -49,11 +49,12 @@ impl FigureStage {
             else {
                 continue;
             };
-            if axis.coords.position(&coordinate.0).is_none() {
+            if axis.coords.position(coordinate.text()).is_none() {
                 let known: Vec<String> = (0..axis.len().min(12)).map(|i| axis.coords.label(i)).collect();
                 let known: Vec<&str> = known.iter().map(String::as_str).collect();
-                let message = format!("axis `{}` of `{}` has no coordinate `{}`", axis.name, of.value, coordinate.0);
-                problems.push(Error::user(message).at(coordinate.span).hint(suggest(&coordinate.0, &known)));
+                let message =
+                    format!("axis `{}` of `{}` has no coordinate `{}`", axis.name, of.value, coordinate.text());
+                problems.push(Error::user(message).at(coordinate.span()).hint(suggest(coordinate.text(), &known)));
             }
         }
     }

@@ -53,6 +53,7 @@ impl Stage for MetricStage {
                 if made.contains(output) {
                     let error = Error::user(format!("the array `{output}` is computed twice here")).at(metric.span);
                     problems.push(error.hint("put one of the two metrics into a stage of its own"));
+                    break;
                 }
                 made.push(output);
             }

@@ -7,8 +7,8 @@ use super::arrays::arrays;
 use super::{Outline, Read};
 use crate::error::Error;
 use crate::metrics;
+use crate::spec::Coordinate;
 use crate::spec::{Located, Problems, nearest, suggest};
-use crate::tables::Coordinate;
 use crate::value::{Axis, Coords};
 
 /// The axis along which several stages lie that are taken together.

@@ -5,8 +5,8 @@ use serde_json::{Value as Json, json};
 
 use super::{Inputs, Layout, Outline, Read, Stage, Unit, once, select};
 use crate::error::{Error, Result};
-use crate::spec::{Decode, Located, Node, Problems, Schemas};
-use crate::tables::{self, Coordinate, NamedColumn, RowKey, Selection, Summary, TableSettings};
+use crate::spec::{Coordinate, Decode, Located, Node, Problems, Schemas};
+use crate::tables::{self, NamedColumn, RowKey, Selection, Summary, TableSettings};
 use crate::train::Control;
 use crate::value::{Axis, encode};
 

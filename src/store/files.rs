@@ -15,6 +15,15 @@ pub fn write_file(target: &Path, bytes: &[u8]) -> Result<()> {
 
 /// The same with the temporary file in another folder of the same file system.
 pub fn write_via(tmp: &Path, target: &Path, bytes: &[u8]) -> Result<()> {
+    write(tmp, target, bytes, true)
+}
+
+/// The same for what may be lost when the machine loses power: whole or, at worst, empty.
+pub fn write_lightly(tmp: &Path, target: &Path, bytes: &[u8]) -> Result<()> {
+    write(tmp, target, bytes, false)
+}
+
+fn write(tmp: &Path, target: &Path, bytes: &[u8], sync: bool) -> Result<()> {
     let fail = |e: &std::io::Error| Error::io("write", target, e);
     let mut file = tempfile::Builder::new().prefix(".repro-").tempfile_in(tmp).map_err(|e| fail(&e))?;
     file.write_all(bytes).map_err(|e| fail(&e))?;
@@ -24,7 +33,9 @@ pub fn write_via(tmp: &Path, target: &Path, bytes: &[u8]) -> Result<()> {
         // tempfile makes private files; results are as readable as any file of the user.
         let _ = file.as_file().set_permissions(std::fs::Permissions::from_mode(0o644));
     }
-    file.as_file().sync_all().map_err(|e| fail(&e))?;
+    if sync {
+        file.as_file().sync_all().map_err(|e| fail(&e))?;
+    }
     file.persist(target).map_err(|e| fail(&e.error))?;
     Ok(())
 }

@@ -68,7 +68,10 @@ pub struct Store {
     fresh: Mutex<HashMap<Key, Fresh>>,
     /// Results that turned out to be damaged: misses from now on.
     damaged: Mutex<HashSet<(Key, Digest)>>,
-    warnings: Mutex<Vec<String>>,
+    /// Warnings that wait to be told, and all that ever were: none is told twice.
+    warnings: Mutex<(Vec<String>, HashSet<String>)>,
+    /// Shards whose content is not what their hash says.
+    broken: Mutex<HashSet<PathBuf>>,
     stat: Mutex<Option<stat::StatCache>>,
 }
 
@@ -88,6 +91,7 @@ impl Store {
             fresh: Mutex::default(),
             damaged: Mutex::default(),
             warnings: Mutex::default(),
+            broken: Mutex::default(),
             stat: Mutex::default(),
         };
         store.rescan();
@@ -115,8 +119,10 @@ impl Store {
                 Ok(shard) => found.push(Arc::new(shard)),
                 // Merged away by another process between listing and opening.
                 Err(shard::Fault::Gone) => {}
+                Err(shard::Fault::Unreadable(why)) => self.warn(format!("{}: {why}", path.display())),
                 Err(shard::Fault::Damaged(why)) => {
-                    self.warn(format!("{}: {why}; its results are made again", path.display()))
+                    self.warn(format!("{}: {why}; its results are made again", path.display()));
+                    lock(&self.broken).insert(path);
                 }
             }
         }
@@ -191,14 +197,14 @@ impl Store {
 
     pub(crate) fn warn(&self, text: String) {
         let mut warnings = lock(&self.warnings);
-        if !warnings.contains(&text) && warnings.len() < 20 {
-            warnings.push(text);
+        if warnings.1.len() < 20 && warnings.1.insert(text.clone()) {
+            warnings.0.push(text);
         }
     }
 
     /// Warnings since the last call.
     pub fn take_warnings(&self) -> Vec<String> {
-        std::mem::take(&mut lock(&self.warnings))
+        std::mem::take(&mut lock(&self.warnings).0)
     }
 
     /// A writer of results; `provenance` (who, when, which version) is kept beside them and decides nothing.

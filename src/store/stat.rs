@@ -113,7 +113,7 @@ impl Store {
         if let Some(cache) = guard.as_ref().filter(|cache| cache.changed)
             && self.dir.join("tmp").is_dir()
             && let Ok(bytes) = serde_json::to_vec(cache)
-            && let Err(error) = files::write_via(&self.dir.join("tmp"), &self.dir.join("stat"), &bytes)
+            && let Err(error) = files::write_lightly(&self.dir.join("tmp"), &self.dir.join("stat"), &bytes)
         {
             tracing::debug!("{error}");
         }

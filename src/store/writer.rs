@@ -108,6 +108,7 @@ impl<'a> Writer<'a> {
     /// Write all and merge the shards of this run into one, so that the next start opens few files.
     pub fn finish(&self) -> Result<()> {
         self.flush()?;
+        self.sweep_broken();
         let mine = std::mem::take(&mut lock(&self.state).mine);
         let shards = self.store.shards();
         let small = |path: &PathBuf| std::fs::metadata(path).is_ok_and(|meta| meta.len() < SMALL);
@@ -143,6 +144,15 @@ impl<'a> Writer<'a> {
         }
         self.store.rescan();
         Ok(())
+    }
+
+    /// Remove shards that are damaged beyond use: what they held is made again where it is needed. Foreign files stay.
+    fn sweep_broken(&self) {
+        for path in std::mem::take(&mut *lock(&self.store.broken)) {
+            if path.file_name().and_then(|name| name.to_str()).is_some_and(|name| Digest::parse(name).is_some()) {
+                let _ = std::fs::remove_file(path);
+            }
+        }
     }
 
     fn write_shard(&self, entries: Vec<(Record, Arc<Vec<u8>>)>) -> Result<PathBuf> {

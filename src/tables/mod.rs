@@ -17,7 +17,7 @@ use serde_json::{Value as Json, json};
 
 pub use columns::{BestOf, ColumnSettings, Columns, Extreme, NamedColumn};
 pub use format::Format;
-pub use rows::{Conditions, Coordinate, RowKey, Rows};
+pub use rows::{Conditions, RowKey, Rows};
 pub use select::Selection;
 pub use summary::{Statistic, Summary};
 

@@ -2,12 +2,8 @@
 
 use serde_json::{Map, Value as Json, json};
 
-use crate::error::{Error, Span};
-use crate::spec::{Decode, Located, Node, Problems, Schemas, Yaml, decode_list, wrong_type};
-
-/// A coordinate of an axis or a value of an array, as written.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Coordinate(pub Located<String>);
+use crate::error::Error;
+use crate::spec::{Coordinate, Decode, Located, Node, Problems, Schemas, Yaml, decode_list, wrong_type};
 
 /// The rows: the product of the values of their keys, the first key outermost.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,46 +20,6 @@ pub struct RowKey {
 /// What entries must fulfil: for each axis or array the values that are let through.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Conditions(pub Vec<(Located<String>, Vec<Coordinate>)>);
-
-impl Coordinate {
-    /// Whether both name the same coordinate: `0.1` is `1e-1`.
-    pub fn is(&self, other: &str) -> bool {
-        let text: &str = &self.0.value;
-        text == other || matches!((text.parse::<f64>(), other.parse::<f64>()), (Ok(a), Ok(b)) if a == b)
-    }
-
-    pub fn text(&self) -> &str {
-        &self.0.value
-    }
-
-    pub fn span(&self) -> Span {
-        self.0.span
-    }
-}
-
-impl Decode for Coordinate {
-    fn decode(node: &Node, problems: &mut Problems) -> Option<Self> {
-        let value = match &node.value {
-            Yaml::Text(text) => text.clone(),
-            Yaml::Int(number) => number.to_string(),
-            Yaml::Float(number) => number.to_string(),
-            _ => return wrong_type(node, problems),
-        };
-        Some(Coordinate(Located { value, span: node.span }))
-    }
-    fn manifest(&self) -> Json {
-        match self.text().parse::<f64>() {
-            Ok(number) if number.is_finite() => json!(number),
-            _ => json!(self.text()),
-        }
-    }
-    fn schema(_: &mut Schemas) -> Json {
-        json!({"type": ["string", "number"]})
-    }
-    fn expected() -> String {
-        "a coordinate: text or a number".into()
-    }
-}
 
 /// Report coordinates that stand twice, and lists without any.
 fn distinct<'a>(

@@ -1,12 +1,12 @@
 //! Elementary functions from IEEE operations alone, so that they are the same on every machine.
 
-/// e^x in binary32 for x <= 0 (larger x up to 80 works too); below -87 it is 0. Error about 1 ulp: x = q ln 2 + r, Taylor in r.
+/// e^x in binary32 for x <= 0 (larger x up to 80 works too); from -87 down it is 0. Error about 1 ulp: x = q ln 2 + r, Taylor in r.
 #[inline(always)]
 pub fn exp(x: f32) -> f32 {
-    if x < -87.0 {
+    if x <= -87.0 || x.is_nan() {
         return 0.0;
     }
-    let q = (x * std::f32::consts::LOG2_E + 12_582_912.0) - 12_582_912.0;
+    let q = x.mul_add(std::f32::consts::LOG2_E, 12_582_912.0) - 12_582_912.0;
     let r = q.mul_add(-0.693_359_4, x);
     let r = q.mul_add(2.121_944_4e-4, r);
     let mut p = 1.987_569_1e-4_f32;

@@ -17,7 +17,9 @@ const SUBSCRIPT: f64 = 0.16;
 const SUBSCRIPT_BELOW_SUPERSCRIPT: f64 = 0.247;
 const SUBSCRIPT_DROP: f64 = 0.05;
 const SCRIPT_SPACE: f64 = 0.05;
-const RULE: f64 = 0.06;
+/// As thick as the bar at the top of the root's sign, which a rule goes on.
+const RULE: f64 = 96.0 / UNITS;
+const BOLD_RULE: f64 = 149.0 / UNITS;
 /// Between a rule and what it separates.
 const GAP: f64 = 0.1;
 /// Beside a fraction.
@@ -49,7 +51,7 @@ impl Setter {
     }
 
     fn rule(&self, level: usize) -> f64 {
-        self.em(level) * if self.bold { 1.6 * RULE } else { RULE }
+        self.em(level) * if self.bold { BOLD_RULE } else { RULE }
     }
 
     /// There is no bold italic: in a bold line letters are bold, as are signs.
@@ -180,12 +182,11 @@ impl Setter {
         let font = self.face(None).font();
         let sign = font.glyph('√').unwrap_or(0);
         let [_, bottom, right, top] = font.bounds(sign).unwrap_or([0, 0, 1305, 1661]).map(|x| f64::from(x) / UNITS);
-        let thickness = self.rule(level);
-        // The sign grows with what stands under it; its top is the top of the rule.
-        let height = body.line.ascent + GAP * em + thickness + body.line.descent;
+        // The sign grows with what stands under it, and its bar with the sign.
+        let height = body.line.ascent + GAP * em + self.rule(level) + body.line.descent;
         let size = em.max(height / (top - bottom));
-        let excess = size * (top - bottom) - height;
-        let baseline = body.line.descent.max(0.5 * excess.min(em * 0.1)) + size * bottom;
+        let thickness = size / em * self.rule(level);
+        let baseline = body.line.descent.max(-em * bottom) + size * bottom;
         let x = size * right;
         let width = body.line.width + body.lean + 0.05 * em;
         let mut line = Line { width: x + width, ..Line::default() };
@@ -193,8 +194,7 @@ impl Setter {
         line.runs.push(Run { x: 0.0, y: baseline, size, face, text: "√".into() });
         line.ascent = size * top - baseline;
         line.descent = baseline - size * bottom;
-        let overlap = 0.5 * thickness;
-        line.rules.push([x - overlap, -line.ascent + 0.5 * thickness, width + overlap, thickness]);
+        line.rules.push([x - thickness, -line.ascent + 0.5 * thickness, width + thickness, thickness]);
         line.put(&body.line, x, 0.0);
         Piece { line, lean: 0.0 }
     }

@@ -1,3 +1,5 @@
+//! Text with mathematics: structure, widths against fonttools, and wild input.
+
 use super::*;
 
 /// Width in units of the font, which fonttools gives too.

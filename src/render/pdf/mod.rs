@@ -13,6 +13,7 @@ use pdf_writer::{Content, Filter, Finish, Name, Pdf, Rect as Box, Ref, Settings,
 
 use super::cells::{blocks, rows};
 use super::label::place;
+use super::looks::{dashes, is_circle, is_line, shown, visible};
 use crate::error::Result;
 use crate::figures::text::{self, UNITS};
 use crate::value::{Color, Item, Label, Rect, Scene, Stroke};
@@ -144,24 +145,15 @@ impl Painter {
             self.state.width = stroke.width;
             self.content.set_line_width(real(stroke.width));
         }
-        if self.state.dashes != stroke.dashes {
-            self.state.dashes.clone_from(&stroke.dashes);
-            self.content.set_dash_pattern(stroke.dashes.iter().copied().map(real), 0.0);
+        let dashes = dashes(stroke);
+        if self.state.dashes != dashes {
+            self.state.dashes = dashes.to_vec();
+            self.content.set_dash_pattern(dashes.iter().copied().map(real), 0.0);
         }
         if self.state.join != join as i32 {
             self.state.join = join as i32;
             self.content.set_line_join(join);
         }
-    }
-
-    /// Paint the path that stands in the content.
-    fn finish(&mut self, fill: bool, stroke: bool) {
-        match (fill, stroke) {
-            (true, true) => self.content.fill_nonzero_and_stroke(),
-            (true, false) => self.content.fill_nonzero(),
-            (false, true) => self.content.stroke(),
-            (false, false) => self.content.end_path(),
-        };
     }
 
     /// Do something after which the state is what it was.
@@ -176,21 +168,17 @@ impl Painter {
     fn items(&mut self, items: &[Item]) {
         for item in items {
             match item {
-                Item::Path { points, close, fill, stroke } => {
+                Item::Path { points, close, fill, stroke } if is_line(points) => {
                     let join = if *close { LineJoinStyle::MiterJoin } else { LineJoinStyle::RoundJoin };
-                    if self.looks(*fill, stroke.as_ref(), join) {
-                        self.polyline(points, *close);
-                        self.finish(fill.is_some(), stroke.is_some());
-                    }
+                    self.paint(shown(*fill), visible(stroke), join, |painter| painter.polyline(points, *close));
                 }
                 Item::Circle { center, radius, fill, stroke } => {
-                    if center.iter().all(|x| x.is_finite())
-                        && self.looks(*fill, stroke.as_ref(), LineJoinStyle::RoundJoin)
-                    {
-                        self.circle(*center, *radius);
-                        self.finish(fill.is_some(), stroke.is_some());
+                    if is_circle(*center, *radius) {
+                        let circle = |painter: &mut Self| painter.circle(*center, *radius);
+                        self.paint(shown(*fill), visible(stroke), LineJoinStyle::RoundJoin, circle);
                     }
                 }
+                Item::Path { .. } => {}
                 Item::Label(label) => self.label(label),
                 Item::Image { area, columns, cells } => self.image(*area, *columns, cells),
                 Item::Clip { area, items } => self.within(|painter| {
@@ -202,26 +190,43 @@ impl Painter {
         }
     }
 
-    /// Set colours and line; false if there is nothing to see.
-    fn looks(&mut self, fill: Option<Color>, stroke: Option<&Stroke>, join: LineJoinStyle) -> bool {
+    /// Set colours and line, draw an outline, and paint it; nothing if there is nothing to see.
+    fn paint(
+        &mut self,
+        fill: Option<Color>,
+        stroke: Option<&Stroke>,
+        join: LineJoinStyle,
+        outline: impl FnOnce(&mut Self),
+    ) {
         if let Some(color) = fill {
             self.fill_color(color);
         }
         if let Some(stroke) = stroke {
             self.stroke(stroke, join);
         }
-        fill.is_some() || stroke.is_some()
+        if fill.is_none() && stroke.is_none() {
+            return;
+        }
+        outline(self);
+        match (fill.is_some(), stroke.is_some()) {
+            (true, true) => self.content.fill_nonzero_and_stroke(),
+            (true, false) => self.content.fill_nonzero(),
+            (false, _) => self.content.stroke(),
+        };
     }
 
     fn polyline(&mut self, points: &[[f64; 2]], close: bool) {
         for stretch in points.split(|point| !point.iter().all(|x| x.is_finite())) {
+            if stretch.len() < 2 {
+                continue;
+            }
             for (i, [x, y]) in stretch.iter().enumerate() {
                 match i {
                     0 => self.content.move_to(real(*x), real(*y)),
                     _ => self.content.line_to(real(*x), real(*y)),
                 };
             }
-            if close && !stretch.is_empty() {
+            if close {
                 self.content.close_path();
             }
         }
@@ -278,7 +283,7 @@ impl Painter {
     }
 
     fn image(&mut self, area: Rect, columns: usize, cells: &[Option<Color>]) {
-        let blocks = blocks(columns, cells);
+        let blocks = blocks(area, columns, cells);
         if blocks.is_empty() {
             return;
         }
@@ -288,7 +293,7 @@ impl Painter {
             painter.content.transform([wide, 0.0, 0.0, high, real(area.x), real(area.y)]);
             for block in blocks {
                 painter.fill_color(block.color);
-                let [x, y, width, height] = [block.column, block.row, block.columns, block.rows].map(|n| n as f32);
+                let [x, y, width, height] = [block.x, block.y, block.width, block.height].map(real);
                 painter.content.rect(x, y, width, height).fill_nonzero();
             }
         });

@@ -28,6 +28,8 @@ pub struct Rates {
 #[inline(always)]
 pub unsafe fn update<V: Simd>(p: *mut f32, m: *mut f32, v: *mut f32, g: V::F, rates: &Rates) {
     unsafe {
+        // A sum that is -0 becomes 0: which zero it is depends on how terms were skipped.
+        let g = V::add(g, V::splat(0.0));
         let first = V::fma(V::splat(rates.beta1), V::load(m), V::mul(V::splat(rates.one_minus_beta1), g));
         let second = V::fma(V::splat(rates.beta2), V::load(v), V::mul(V::splat(rates.one_minus_beta2), V::mul(g, g)));
         V::store(m, first);

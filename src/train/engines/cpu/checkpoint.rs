@@ -1,41 +1,11 @@
 //! A run half-way as bytes: continuing from them gives the same bytes as never having stopped.
-//!
-//! Parameters and moments are saved without the padding of vectors, so that a run may continue at another vector width.
 
 use super::Instance;
-use crate::train::{CONTRACT_VERSION, Shape};
+use crate::train::CONTRACT_VERSION;
 
-const MAGIC: &[u8; 8] = b"reproCP1";
+const MAGIC: &[u8; 8] = b"reproCP2";
 
 impl Instance {
-    /// The numbers of W-, b- or G-shaped buffers without padding, in a fixed order.
-    fn each(&self) -> Vec<(usize, usize)> {
-        // (buffer, position): buffers 0-2 are the parameters W, b, G; 3.. their moments.
-        let Shape { experts, features, hidden, .. } = self.state.shape;
-        let (np, ep) = (self.state.np, self.state.ep);
-        let mut places = Vec::new();
-        for buffer in 0..9 {
-            let kind = if buffer < 3 { buffer } else { (buffer - 3) / 2 };
-            match kind {
-                0 => {
-                    places.extend((0..experts * hidden).flat_map(|r| (0..features).map(move |i| (buffer, r * np + i))))
-                }
-                1 => places.extend((0..experts).flat_map(|e| (0..features).map(move |i| (buffer, e * np + i)))),
-                _ => places.extend((0..features).flat_map(|i| (0..experts).map(move |e| (buffer, i * ep + e)))),
-            }
-        }
-        places
-    }
-
-    fn buffer(&mut self, buffer: usize) -> &mut Vec<f32> {
-        match buffer {
-            0 => &mut self.state.columns,
-            1 => &mut self.state.bias,
-            2 => &mut self.state.gate,
-            other => &mut self.moments[other - 3],
-        }
-    }
-
     pub fn save(&self) -> Vec<u8> {
         let mut out = MAGIC.to_vec();
         let numbers =
@@ -46,52 +16,75 @@ impl Instance {
             out.extend(step.to_le_bytes());
             out.extend(loss.to_le_bytes());
         }
-        let buffers = [&self.state.columns, &self.state.bias, &self.state.gate];
-        for (buffer, at) in self.each() {
-            let value = if buffer < 3 { buffers[buffer][at] } else { self.moments[buffer - 3][at] };
-            out.extend(value.to_le_bytes());
+        for buffer in [&self.parameters, &self.moments[0], &self.moments[1]] {
+            self.layout.all().for_each(|at| out.extend(buffer[at].to_le_bytes()));
         }
         out
     }
 
     /// Continue from a checkpoint; one of another recipe's shape or another contract is ignored.
     pub fn restore(&mut self, bytes: &[u8]) -> bool {
-        let places = self.each();
-        let word = |i: usize| -> Option<[u8; 4]> { bytes.get(i..i + 4)?.try_into().ok() };
-        let long = |i: usize| -> Option<f64> { Some(f64::from_le_bytes(bytes.get(i..i + 8)?.try_into().ok()?)) };
-        let number = |i: usize| word(8 + 4 * i).map(u32::from_le_bytes);
-        let (Some(version), Some(step), Some(stopped), Some(loss), Some(count)) =
-            (number(0), number(1), number(2), number(3), number(4))
-        else {
-            return false;
-        };
-        let (Some(beta1), Some(beta2), Some(drop)) = (long(28), long(36), long(44)) else { return false };
-        let values = 52 + 8 * count as usize;
-        let fits =
-            bytes.get(..8) == Some(MAGIC) && version == CONTRACT_VERSION && bytes.len() == values + 4 * places.len();
-        if !fits || step > self.recipe.steps {
+        let mut from = Reader(bytes);
+        let Some(state) = self.read(&mut from) else { return false };
+        if !from.0.is_empty() {
             return false;
         }
-        let mut history = Vec::new();
-        for i in 0..count as usize {
-            let (Some(step), Some(loss)) = (word(52 + 8 * i), word(56 + 8 * i)) else { return false };
-            history.push((u32::from_le_bytes(step), f32::from_le_bytes(loss)));
+        let State { step, stopped, loss, powers, drop, history, buffers } = state;
+        let [first, second] = &mut self.moments;
+        for (to, from) in [&mut self.parameters, first, second].into_iter().zip(buffers) {
+            self.layout.all().zip(from).for_each(|(at, value)| to[at] = value);
         }
-        for (i, (buffer, at)) in places.into_iter().enumerate() {
-            let Some(value) = word(values + 4 * i) else { return false };
-            self.buffer(buffer)[at] = f32::from_le_bytes(value);
-        }
-        let Shape { experts, features, hidden, .. } = self.state.shape;
-        for e in 0..experts {
-            for i in 0..features {
-                for k in 0..hidden {
-                    self.state.rows[(e * features + i) * self.state.mp + k] =
-                        self.state.columns[(e * hidden + k) * self.state.np + i];
-                }
-            }
-        }
-        (self.step, self.stopped, self.loss) = (step, stopped != 0, f32::from_bits(loss));
-        (self.powers, self.drop, self.history) = ([beta1, beta2], drop, history);
+        (self.step, self.stopped, self.loss) = (step, stopped, loss);
+        (self.powers, self.drop, self.history) = (powers, drop, history);
         true
+    }
+
+    fn read(&self, from: &mut Reader) -> Option<State> {
+        if from.bytes::<8>()? != *MAGIC || from.word()? != CONTRACT_VERSION {
+            return None;
+        }
+        let (step, stopped, loss, count) = (from.word()?, from.word()?, from.number()?, from.word()?);
+        let (powers, drop) = ([from.long()?, from.long()?], from.long()?);
+        if step > self.recipe.steps || from.0.len() < 8 * count as usize {
+            return None;
+        }
+        let history = (0..count).map(|_| Some((from.word()?, from.number()?))).collect::<Option<Vec<_>>>()?;
+        let values = self.layout.all().count();
+        let mut buffer = || (0..values).map(|_| from.number()).collect::<Option<Vec<f32>>>();
+        let buffers = [buffer()?, buffer()?, buffer()?];
+        Some(State { step, stopped: stopped != 0, loss, powers, drop, history, buffers })
+    }
+}
+
+struct State {
+    step: u32,
+    stopped: bool,
+    loss: f32,
+    powers: [f64; 2],
+    drop: f64,
+    history: Vec<(u32, f32)>,
+    /// Parameters and both moments.
+    buffers: [Vec<f32>; 3],
+}
+
+struct Reader<'a>(&'a [u8]);
+
+impl Reader<'_> {
+    fn bytes<const N: usize>(&mut self) -> Option<[u8; N]> {
+        let (bytes, rest) = self.0.split_first_chunk::<N>()?;
+        self.0 = rest;
+        Some(*bytes)
+    }
+
+    fn word(&mut self) -> Option<u32> {
+        self.bytes().map(u32::from_le_bytes)
+    }
+
+    fn number(&mut self) -> Option<f32> {
+        self.bytes().map(f32::from_le_bytes)
+    }
+
+    fn long(&mut self) -> Option<f64> {
+        self.bytes().map(f64::from_le_bytes)
     }
 }

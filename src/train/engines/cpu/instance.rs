@@ -1,19 +1,27 @@
 //! One model in training: parameters, moments, schedule.
 
 use super::adam::{Rates, update};
-use super::kernel::State;
+use super::buffer::Floats;
+use super::draws::Source;
+use super::large::Large;
+use super::layout::Layout;
+use super::problem::Problem;
 use super::simd::{Kernel, Level, Simd, dispatch};
+use super::small::{Small, is_small};
 use crate::train::init::parameters;
-use crate::train::{Batch, Optimizer, Outcome, Recipe, Reduction, Schedule, Shape, Stream};
+use crate::train::{Optimizer, Outcome, Recipe, Schedule, Stream};
 
 /// A model in training.
 pub struct Instance {
     pub(super) recipe: Recipe,
     level: Level,
-    pub(super) state: State,
-    batch: Batch,
-    /// Moments of W \[E, m, np\], b \[E, np\], G \[n, ep\]: first and second.
-    pub(super) moments: [Vec<f32>; 6],
+    problem: Problem,
+    pub(super) layout: Layout,
+    engine: Engine,
+    pub(super) parameters: Floats,
+    pub(super) gradients: Floats,
+    /// First and second moments.
+    pub(super) moments: [Floats; 2],
     pub(super) step: u32,
     /// beta1^t and beta2^t.
     pub(super) powers: [f64; 2],
@@ -24,36 +32,35 @@ pub struct Instance {
     pub(super) history: Vec<(u32, f32)>,
 }
 
+/// What computes gradients.
+enum Engine {
+    Small(Box<Small>),
+    Large(Box<Large>),
+}
+
 impl Instance {
     pub fn new(recipe: &Recipe, level: Level) -> Instance {
-        let shape = recipe.shape();
-        let per = match recipe.reduction {
-            Reduction::Sum => f64::from(recipe.batch),
-            Reduction::Mean => f64::from(recipe.batch) * shape.features as f64,
+        let problem = Problem::new(recipe);
+        let small = is_small(problem.shape);
+        let layout = Layout::new(problem.shape, small);
+        let engine = match small {
+            true => Engine::Small(Box::new(Small::new(&problem))),
+            false => Engine::Large(Box::new(Large::new(&problem, layout))),
         };
-        let mut state = State::new(shape, &recipe.importance(), 1.0 / per, recipe.load_balancing(), level);
         let initial = parameters(recipe);
-        let Shape { experts, features, hidden, .. } = shape;
-        for e in 0..experts {
-            for i in 0..features {
-                state.bias[e * state.np + i] = initial.bias[e * features + i];
-                state.gate[i * state.ep + e] = initial.gate[e * features + i];
-                for k in 0..hidden {
-                    let w = initial.weights[(e * features + i) * hidden + k];
-                    state.rows[(e * features + i) * state.mp + k] = w;
-                    state.columns[(e * hidden + k) * state.np + i] = w;
-                }
-            }
-        }
-        let zeros = |like: &Vec<f32>| vec![0.0; like.len()];
-        let (w, b, g) = (&state.columns, &state.bias, &state.gate);
-        let moments = [zeros(w), zeros(w), zeros(b), zeros(b), zeros(g), zeros(g)];
+        let mut values = Floats::zeros(layout.len());
+        let all = initial.weights.into_iter().chain(initial.bias).chain(initial.gate);
+        layout.all().zip(all).for_each(|(at, value)| values[at] = value);
+        let zeros = Floats::zeros(layout.len());
         Instance {
             recipe: recipe.clone(),
             level,
-            state,
-            batch: Batch::default(),
-            moments,
+            problem,
+            layout,
+            engine,
+            parameters: values,
+            gradients: zeros.clone(),
+            moments: [zeros.clone(), zeros],
             step: 0,
             powers: [1.0, 1.0],
             drop: 1.0,
@@ -74,26 +81,28 @@ impl Instance {
 
     /// Draw the batch of the current step and compute loss and gradients, without an update.
     pub fn gradients(&mut self) -> f32 {
-        let shape = self.state.shape;
-        let (recipe, batch) = (&self.recipe, &mut self.batch);
-        let samples = recipe.batch as usize;
-        batch.fill_with(
-            self.level,
-            recipe.seed,
-            Stream::Training,
-            self.step,
-            samples,
-            shape.features,
-            recipe.probability(),
-        );
-        dispatch(self.level, Gradients { state: &mut self.state, batch: &self.batch })
+        let source = Source { seed: self.recipe.seed, stream: Stream::Training, step: self.step };
+        let (level, problem) = (self.level, &self.problem);
+        match &mut self.engine {
+            Engine::Small(small) => small.gradients(level, problem, source, &self.parameters, &mut self.gradients),
+            Engine::Large(large) => large.gradients(level, problem, source, &self.parameters, &mut self.gradients),
+        }
     }
 
     /// One step of training.
     pub fn step(&mut self) {
         self.loss = self.gradients();
+        if !self.loss.is_finite() {
+            // Diverged: nothing that follows would mean anything, nor be the same everywhere.
+            self.loss = f32::NAN;
+            self.history.push((self.step, self.loss));
+            self.stopped = true;
+            return;
+        }
         let rates = self.rates();
-        dispatch(self.level, Update { state: &mut self.state, moments: &mut self.moments, rates });
+        let [first, second] = &mut self.moments;
+        let parameters = &mut self.parameters;
+        dispatch(self.level, Update { parameters, first, second, gradients: &self.gradients, rates });
         let every = (self.recipe.steps / 50).max(1);
         if self.step % every == 0 || self.step + 1 == self.recipe.steps {
             self.history.push((self.step, self.loss));
@@ -141,50 +150,20 @@ impl Instance {
 
     /// W \[E, n, m\], b \[E, n\], G \[E, n\] and the losses so far.
     pub fn outcome(&self) -> Outcome {
-        let Shape { experts, features, hidden, .. } = self.state.shape;
-        let s = &self.state;
-        let each = || (0..experts).flat_map(move |e| (0..features).map(move |i| (e, i)));
-        Outcome {
-            weights: each().flat_map(|(e, i)| s.rows[(e * features + i) * s.mp..][..hidden].iter().copied()).collect(),
-            bias: each().map(|(e, i)| s.bias[e * s.np + i]).collect(),
-            gate: each().map(|(e, i)| s.gate[i * s.ep + e]).collect(),
-            loss: self.loss,
-            history: self.history.clone(),
-            steps_run: self.step,
-        }
-    }
-}
-
-struct Gradients<'a> {
-    state: &'a mut State,
-    batch: &'a Batch,
-}
-
-impl Kernel for Gradients<'_> {
-    type Output = f32;
-    #[inline(always)]
-    unsafe fn run<V: Simd>(self) -> f32 {
-        unsafe { self.state.step::<V>(self.batch) }
-    }
-}
-
-/// One optimizer step for a whole buffer. Not a closure: those do not inherit the instructions of the function around them.
-///
-/// # Safety
-/// The machine must have the instructions of `V`; all buffers are as long as `p`, whole vectors.
-#[inline(always)]
-unsafe fn update_all<V: Simd>(p: &mut [f32], m: &mut [f32], v: &mut [f32], d: &[f32], rates: &Rates) {
-    for i in (0..p.len()).step_by(V::N) {
-        unsafe {
-            let g = V::load(d.as_ptr().add(i));
-            update::<V>(p.as_mut_ptr().add(i), m.as_mut_ptr().add(i), v.as_mut_ptr().add(i), g, rates);
-        }
+        let shape = self.problem.shape;
+        let (biases, weights) = (shape.experts * shape.features, shape.experts * shape.features * shape.hidden);
+        let mut all: Vec<f32> = self.layout.all().map(|at| self.parameters[at]).collect();
+        let gate = all.split_off(weights + biases);
+        let bias = all.split_off(weights);
+        Outcome { weights: all, bias, gate, loss: self.loss, history: self.history.clone(), steps_run: self.step }
     }
 }
 
 struct Update<'a> {
-    state: &'a mut State,
-    moments: &'a mut [Vec<f32>; 6],
+    parameters: &'a mut Floats,
+    first: &'a mut Floats,
+    second: &'a mut Floats,
+    gradients: &'a Floats,
     rates: Rates,
 }
 
@@ -192,33 +171,12 @@ impl Kernel for Update<'_> {
     type Output = ();
     #[inline(always)]
     unsafe fn run<V: Simd>(self) {
-        let Update { state, moments, rates } = self;
-        let Shape { experts, features, hidden, .. } = state.shape;
-        let (mp, np) = (state.mp, state.np);
-        let [w1, w2, b1, b2, g1, g2] = moments;
-        // The two parts of W's gradient meet in the layout of the columns.
-        for e in 0..experts {
-            let d_rows = &state.d_rows[e * features * mp..(e + 1) * features * mp];
-            let d_columns = &mut state.d_columns[e * hidden * np..(e + 1) * hidden * np];
-            for (i, row) in d_rows.chunks_exact(mp).enumerate() {
-                for (k, d) in row[..hidden].iter().enumerate() {
-                    d_columns[k * np + i] += d;
-                }
-            }
-        }
-        unsafe {
-            update_all::<V>(&mut state.columns, w1, w2, &state.d_columns, &rates);
-            update_all::<V>(&mut state.bias, b1, b2, &state.d_bias, &rates);
-            update_all::<V>(&mut state.gate, g1, g2, &state.d_gate, &rates);
-        }
-        for e in 0..experts {
-            let columns = &state.columns[e * hidden * np..(e + 1) * hidden * np];
-            let rows = &mut state.rows[e * features * mp..(e + 1) * features * mp];
-            for (i, row) in rows.chunks_exact_mut(mp).enumerate() {
-                for (k, w) in row[..hidden].iter_mut().enumerate() {
-                    *w = columns[k * np + i];
-                }
-            }
+        let Update { parameters, first, second, gradients, rates } = self;
+        let (p, m) = (parameters.as_mut_ptr(), first.as_mut_ptr());
+        let (v, d) = (second.as_mut_ptr(), gradients.as_ptr());
+        for i in (0..parameters.len()).step_by(V::N) {
+            // Safety: all four are equally long and have a spare line behind them.
+            unsafe { update::<V>(p.add(i), m.add(i), v.add(i), V::load(d.add(i)), &rates) };
         }
     }
 }

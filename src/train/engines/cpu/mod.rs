@@ -1,10 +1,19 @@
 //! The CPU engine: one instance a thread, no tensor framework, analytic gradients.
+// Kernels index several small arrays with one counter.
+#![allow(clippy::needless_range_loop)]
 
-mod adam;
-mod checkpoint;
-mod instance;
-mod kernel;
 pub mod simd;
+mod buffer;
+mod layout;
+mod problem;
+pub(in crate::train) mod draws;
+mod tiles;
+mod small;
+mod large;
+mod several;
+mod adam;
+mod instance;
+mod checkpoint;
 
 #[cfg(test)]
 mod tests;

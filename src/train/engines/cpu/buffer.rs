@@ -1,0 +1,44 @@
+//! Numbers on cache-line boundaries, so that no vector straddles two lines.
+
+use std::ops::{Deref, DerefMut};
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[repr(C, align(64))]
+struct Line([f32; 16]);
+
+/// A slice of f32 that begins on a cache line and has at least one spare line behind it, so that vectors may be read and written past its end.
+#[derive(Clone, Debug, Default)]
+pub struct Floats {
+    lines: Vec<Line>,
+    len: usize,
+}
+
+impl Floats {
+    pub fn zeros(len: usize) -> Floats {
+        Floats { lines: vec![Line([0.0; 16]); len.div_ceil(16) + 1], len }
+    }
+
+    /// At least this many numbers; what was in them is lost or kept.
+    pub fn reserve(&mut self, len: usize) {
+        if self.len < len {
+            *self = Floats::zeros(len);
+        }
+    }
+}
+
+impl Deref for Floats {
+    type Target = [f32];
+    #[inline(always)]
+    fn deref(&self) -> &[f32] {
+        // Safety: a line is sixteen f32 without padding, and `len` numbers lie within the lines; an empty vector has length 0.
+        unsafe { std::slice::from_raw_parts(self.lines.as_ptr().cast(), self.len) }
+    }
+}
+
+impl DerefMut for Floats {
+    #[inline(always)]
+    fn deref_mut(&mut self) -> &mut [f32] {
+        // Safety: as above, and borrowed mutably.
+        unsafe { std::slice::from_raw_parts_mut(self.lines.as_mut_ptr().cast(), self.len) }
+    }
+}

@@ -1,0 +1,137 @@
+//! Random inputs: item 1 of the contract, vectorised.
+//!
+//! Words are made in blocks of 64 (sixteen counters), stored plane after plane, and turned into numbers by whoever lays out the inputs.
+
+use super::buffer::Floats;
+use super::simd::Simd;
+use crate::train::Stream;
+
+/// Where a batch's words come from.
+#[derive(Clone, Copy, Debug)]
+pub struct Source {
+    pub seed: u64,
+    pub stream: Stream,
+    pub step: u32,
+}
+
+/// When a draw makes a feature present, and its value: item 1 of the contract.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Chance {
+    /// 24 bits a draw instead of 16.
+    pub wide: bool,
+    /// Draws below are present.
+    pub below: f32,
+    pub scale: f32,
+    pub half: f32,
+}
+
+impl Chance {
+    pub fn new(probability: f64, step: u32) -> Chance {
+        let wide = probability < 1.0 / 64.0;
+        let levels = probability * if wide { 16_777_216.0 } else { 65_536.0 };
+        let below = (levels * (f64::from(step) + 1.0)).floor() - (levels * f64::from(step)).floor();
+        let scale = if below > 0.0 { (1.0 / below) as f32 } else { 0.0 };
+        Chance { wide, below: below as f32, scale, half: 0.5 * scale }
+    }
+}
+
+/// Words in a block.
+pub const BLOCK: usize = 64;
+
+/// The words of blocks `first..first + blocks`.
+///
+/// # Safety
+/// The machine must have the instructions of `V`; `words` has room for them.
+#[inline(always)]
+pub unsafe fn fill_words<V: Simd>(source: Source, first: usize, blocks: usize, words: *mut u32) {
+    for block in 0..blocks {
+        for lane in (0..16).step_by(V::N) {
+            let counter = ((first + block) as u32).wrapping_mul(16).wrapping_add(lane as u32);
+            unsafe {
+                let planes = V::philox(source.seed, counter, source.step, source.stream as u32);
+                for (w, plane) in planes.into_iter().enumerate() {
+                    V::store_words(words.add(block * BLOCK + 16 * w + lane), plane);
+                }
+            }
+        }
+    }
+}
+
+/// Inputs as rows: sample s, feature i at `s * stride + i`, 0 where absent; rows are padded with zeros to whole vectors of any level.
+#[derive(Clone, Debug, Default)]
+pub struct Rows {
+    pub x: Floats,
+    pub stride: usize,
+    /// Whether any feature of a sample is present.
+    pub any: Vec<bool>,
+    words: Vec<u32>,
+}
+
+impl Rows {
+    /// # Safety
+    /// The machine must have the instructions of `V`.
+    #[inline(always)]
+    pub unsafe fn fill<V: Simd>(&mut self, source: Source, chance: Chance, samples: usize, features: usize) {
+        self.stride = features.div_ceil(16) * 16;
+        self.x.reserve(samples * self.stride);
+        self.any.clear();
+        self.any.resize(samples, false);
+        let draws = if chance.wide { BLOCK } else { 2 * BLOCK };
+        // The fewest rows that are made of whole blocks.
+        let rows = draws >> features.trailing_zeros().min(draws.trailing_zeros());
+        let blocks = (rows * features).div_ceil(draws);
+        self.words.resize(blocks * BLOCK + BLOCK, 0);
+        for (group, top) in (0..samples).step_by(rows).enumerate() {
+            let here = rows.min(samples - top);
+            unsafe {
+                let needed = (here * features).div_ceil(draws);
+                fill_words::<V>(source, group * blocks, needed, self.words.as_mut_ptr());
+                let x = self.x.as_mut_ptr().add(top * self.stride);
+                let words = self.words.as_ptr();
+                for row in 0..here {
+                    let any = if chance.wide {
+                        fill_row::<V, true>(chance, words, row * features, features, x.add(row * self.stride))
+                    } else {
+                        fill_row::<V, false>(chance, words, row * features, features, x.add(row * self.stride))
+                    };
+                    *self.any.get_unchecked_mut(top + row) = any;
+                }
+            }
+        }
+    }
+}
+
+/// One row from the draws that begin at `from`; returns whether any feature is present. Reads up to a vector past the row's draws.
+#[inline(always)]
+unsafe fn fill_row<V: Simd, const WIDE: bool>(
+    chance: Chance,
+    words: *const u32,
+    from: usize,
+    features: usize,
+    x: *mut f32,
+) -> bool {
+    unsafe {
+        let (below, scale, half) = (V::splat(chance.below), V::splat(chance.scale), V::splat(chance.half));
+        let mut any = 0;
+        let mut c = 0;
+        while c < features {
+            let draw = if WIDE {
+                V::upper(V::load_words(words.add(from + c)))
+            } else {
+                V::load_halves(words.cast::<u16>().add(from + c))
+            };
+            let mut present = V::greater(below, draw);
+            if features - c < V::N {
+                present = V::and(present, V::first(features - c));
+            }
+            V::store(x.add(c), V::keep(present, V::fma(draw, scale, half)));
+            any |= V::bits(present);
+            c += V::N;
+        }
+        // Rows are padded to sixteen numbers.
+        if V::N == 8 && c % 16 != 0 {
+            V::store(x.add(c), V::splat(0.0));
+        }
+        any != 0
+    }
+}

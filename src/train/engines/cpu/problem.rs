@@ -1,0 +1,43 @@
+//! What a step computes with besides parameters and inputs.
+
+use super::buffer::Floats;
+use crate::train::{Recipe, Reduction, Shape};
+
+#[derive(Clone, Debug)]
+pub struct Problem {
+    pub shape: Shape,
+    pub samples: usize,
+    pub probability: f64,
+    /// I_j, padded with zeros.
+    pub importance: Floats,
+    /// c_j = 2 I_j / B or 2 I_j / (B n), padded with zeros.
+    pub slope: Floats,
+    /// 1/B or 1/(B n).
+    pub scale: f32,
+    /// Weight of the load-balancing loss, 0 if off.
+    pub balance: f32,
+}
+
+impl Problem {
+    pub fn new(recipe: &Recipe) -> Problem {
+        let shape = recipe.shape();
+        let per = match recipe.reduction {
+            Reduction::Sum => f64::from(recipe.batch),
+            Reduction::Mean => f64::from(recipe.batch) * shape.features as f64,
+        };
+        let (mut importance, mut slope) = (Floats::zeros(shape.features), Floats::zeros(shape.features));
+        for (i, value) in recipe.importance().into_iter().enumerate().take(shape.features) {
+            importance[i] = value;
+            slope[i] = (2.0 * f64::from(value) / per) as f32;
+        }
+        Problem {
+            shape,
+            samples: recipe.batch as usize,
+            probability: recipe.probability(),
+            importance,
+            slope,
+            scale: (1.0 / per) as f32,
+            balance: recipe.load_balancing() as f32,
+        }
+    }
+}

@@ -1,0 +1,462 @@
+//! Loss and gradients of small models: one sample a lane, everything in registers (items 2 to 6 of the contract for small models).
+//!
+//! Features, hidden dimensions and experts are constants of the code, so that every loop over them is unrolled; experts are chosen by masks,
+//! not branches. All-zero samples are dropped before and evaluated once.
+
+use super::buffer::Floats;
+use super::draws::{BLOCK, Chance, Source, fill_words};
+use super::problem::Problem;
+use super::simd::{Kernel, Level, Simd, dispatch, exp, halves, vectors};
+use crate::train::Shape;
+
+/// The most features, hidden dimensions and experts of a small model.
+const MOST: [usize; 3] = [4, 2, 3];
+
+/// The most sums over samples: W, b, L, mean probabilities, products of probabilities.
+const SUMS: usize = 24 + 12 + 4 + 2 + 12;
+
+/// Whether the contract treats models of this shape as small.
+pub fn is_small(shape: Shape) -> bool {
+    shape.active == 1 && shape.features <= MOST[0] && shape.hidden <= MOST[1] && shape.experts <= MOST[2]
+}
+
+/// Buffers of one small model.
+#[derive(Clone, Debug, Default)]
+pub struct Small {
+    words: Vec<u32>,
+    /// Values of each feature in the samples that are not all zero.
+    x: [Floats; MOST[0]],
+    /// Virtual lanes of the sums, pass by pass.
+    partial: Floats,
+}
+
+impl Small {
+    pub fn new(problem: &Problem) -> Small {
+        let mut small = Small { partial: Floats::zeros(4 * SUMS * 16), ..Small::default() };
+        let groups = problem.samples.div_ceil(16);
+        let blocks = (groups * problem.shape.features).div_ceil(4);
+        small.words = vec![0; blocks * BLOCK];
+        // Compressed vectors are written whole.
+        small.x = std::array::from_fn(|_| Floats::zeros(groups * 16 + 16));
+        small
+    }
+
+    /// Loss of the step's batch; its gradients go to `gradients`.
+    pub fn gradients(
+        &mut self,
+        level: Level,
+        problem: &Problem,
+        source: Source,
+        parameters: &[f32],
+        gradients: &mut [f32],
+    ) -> f32 {
+        let chance = Chance::new(problem.probability, source.step);
+        let call = Call { small: self, problem, source, chance, parameters, gradients };
+        let Shape { features, hidden, experts, .. } = problem.shape;
+        macro_rules! shapes {
+            ($($n:literal $m:literal $e:literal),*) => {
+                match (features, hidden, experts) {
+                    $(($n, $m, $e) => dispatch(level, Sized::<$n, $m, $e>(call)),)*
+                    _ => unreachable!("`is_small` decides who comes here"),
+                }
+            };
+        }
+        shapes!(
+            1 1 1, 1 1 2, 1 1 3, 1 2 1, 1 2 2, 1 2 3, 2 1 1, 2 1 2, 2 1 3, 2 2 1, 2 2 2, 2 2 3,
+            3 1 1, 3 1 2, 3 1 3, 3 2 1, 3 2 2, 3 2 3, 4 1 1, 4 1 2, 4 1 3, 4 2 1, 4 2 2, 4 2 3
+        )
+    }
+}
+
+struct Call<'a> {
+    small: &'a mut Small,
+    problem: &'a Problem,
+    source: Source,
+    chance: Chance,
+    parameters: &'a [f32],
+    gradients: &'a mut [f32],
+}
+
+struct Sized<'a, const N: usize, const M: usize, const E: usize>(Call<'a>);
+
+/// Parameters in all lanes.
+struct Parameters<V: Simd, const N: usize, const M: usize, const E: usize> {
+    w: [[[V::F; M]; N]; E],
+    b: [[V::F; N]; E],
+    g: [[V::F; N]; E],
+    slope: [V::F; N],
+}
+
+/// Sums over the samples of a lane.
+#[derive(Clone, Copy)]
+struct Sums<V: Simd, const N: usize, const M: usize, const E: usize> {
+    w: [[[V::F; M]; N]; E],
+    b: [[V::F; N]; E],
+    loss: [V::F; N],
+    /// Probabilities of experts 1 and 2.
+    mean: [V::F; 2],
+    /// x_i times the product of two experts' probabilities: 0 and 1, 0 and 2, 1 and 2.
+    pair: [[V::F; N]; 3],
+    /// Samples of each expert, over all lanes.
+    count: [u32; E],
+}
+
+impl<const N: usize, const M: usize, const E: usize> Kernel for Sized<'_, N, M, E> {
+    type Output = f32;
+
+    #[inline(always)]
+    unsafe fn run<V: Simd>(self) -> f32 {
+        let call = self.0;
+        unsafe {
+            let count = match call.chance.wide {
+                true => inputs::<V, N, true>(call.small, call.source, call.chance, call.problem.samples),
+                false => inputs::<V, N, false>(call.small, call.source, call.chance, call.problem.samples),
+            };
+            if E > 1 && call.problem.balance > 0.0 {
+                step::<V, N, M, E, true>(call, count)
+            } else {
+                step::<V, N, M, E, false>(call, count)
+            }
+        }
+    }
+}
+
+/// Draw the batch and keep the samples that are not all zero, in order; returns their number.
+#[inline(always)]
+unsafe fn inputs<V: Simd, const N: usize, const WIDE: bool>(
+    small: &mut Small,
+    source: Source,
+    chance: Chance,
+    samples: usize,
+) -> usize {
+    unsafe {
+        let per = if WIDE { 16 } else { 32 };
+        let groups = samples.div_ceil(per);
+        fill_words::<V>(source, 0, (groups * N).div_ceil(4), small.words.as_mut_ptr());
+        let (below, scale, half) = (V::splat(chance.below), V::splat(chance.scale), V::splat(chance.half));
+        let mut count = 0;
+        for group in 0..groups {
+            let words = small.words.as_ptr().add(group * N * 16);
+            for part in 0..per / 16 {
+                for lane in (0..16).step_by(V::N) {
+                    let base = group * per + part * 16 + lane;
+                    if base >= samples {
+                        continue;
+                    }
+                    let mut x = [V::splat(0.0); N];
+                    let mut any = V::first(0);
+                    for i in 0..N {
+                        let word = V::load_words(words.add(16 * i + lane));
+                        let draw = match (WIDE, part) {
+                            (true, _) => V::upper(word),
+                            (false, 0) => V::low_half(word),
+                            _ => V::high_half(word),
+                        };
+                        let present = V::greater(below, draw);
+                        any = V::or(any, present);
+                        x[i] = V::keep(present, V::fma(draw, scale, half));
+                    }
+                    if samples - base < V::N {
+                        any = V::and(any, V::first(samples - base));
+                    }
+                    for i in 0..N {
+                        V::compress(any, x[i], small.x[i].as_mut_ptr().add(count));
+                    }
+                    count += V::bits(any).count_ones() as usize;
+                }
+            }
+        }
+        count
+    }
+}
+
+/// One vector of samples forward and backward.
+#[inline(always)]
+unsafe fn samples<V: Simd, const N: usize, const M: usize, const E: usize, const BALANCED: bool, const TAIL: bool>(
+    p: &Parameters<V, N, M, E>,
+    sums: &mut Sums<V, N, M, E>,
+    x: &[Floats; MOST[0]],
+    at: usize,
+    left: usize,
+) {
+    unsafe {
+        let zero = V::splat(0.0);
+        let valid = V::first(if TAIL { left } else { V::N });
+        let mut input = [zero; N];
+        for i in 0..N {
+            input[i] = V::load(x[i].as_ptr().add(at));
+            if TAIL {
+                input[i] = V::keep(valid, input[i]);
+            }
+        }
+        // Routing: mine[e] are the lanes of expert e.
+        let mut mine = [valid; E];
+        let (mut w, mut b) = (p.w[0], p.b[0]);
+        if E > 1 {
+            let mut score = [zero; E];
+            for e in 0..E {
+                score[e] = V::mul(input[0], p.g[e][0]);
+                for i in 1..N {
+                    score[e] = V::fma(input[i], p.g[e][i], score[e]);
+                }
+            }
+            let mut best = score[0];
+            for e in 1..E {
+                let better = V::greater(score[e], best);
+                best = V::max(score[e], best);
+                for i in 0..N {
+                    for k in 0..M {
+                        w[i][k] = V::select(better, p.w[e][i][k], w[i][k]);
+                    }
+                    b[i] = V::select(better, p.b[e][i], b[i]);
+                }
+                mine[e] = V::and(valid, better);
+                for earlier in 0..e {
+                    mine[earlier] = V::without(mine[earlier], better);
+                }
+            }
+            for e in 1..E {
+                sums.count[e] += V::bits(mine[e]).count_ones();
+            }
+            if BALANCED {
+                balance::<V, N, M, E>(sums, &input, &score, best, &mine, valid);
+            }
+        }
+        // Forward.
+        let mut h = [zero; M];
+        for k in 0..M {
+            h[k] = V::mul(input[0], w[0][k]);
+            for i in 1..N {
+                h[k] = V::fma(input[i], w[i][k], h[k]);
+            }
+        }
+        // Errors and backward.
+        let mut g = [zero; N];
+        for i in 0..N {
+            let mut z = b[i];
+            for k in 0..M {
+                z = V::fma(h[k], w[i][k], z);
+            }
+            let mut d = V::sub(V::max(z, zero), input[i]);
+            if TAIL {
+                d = V::keep(valid, d);
+            }
+            sums.loss[i] = V::fma(d, d, sums.loss[i]);
+            g[i] = V::keep(V::greater(z, zero), V::mul(p.slope[i], d));
+        }
+        let mut dh = [zero; M];
+        for k in 0..M {
+            dh[k] = V::mul(g[0], w[0][k]);
+            for i in 1..N {
+                dh[k] = V::fma(g[i], w[i][k], dh[k]);
+            }
+        }
+        for i in 0..N {
+            for k in 0..M {
+                let d = V::fma(input[i], dh[k], V::mul(g[i], h[k]));
+                for e in 0..E {
+                    let sum = &mut sums.w[e][i][k];
+                    *sum = if E == 1 { V::add(*sum, d) } else { V::add_where(mine[e], *sum, d) };
+                }
+            }
+            for e in 0..E {
+                let sum = &mut sums.b[e][i];
+                *sum = if E == 1 { V::add(*sum, g[i]) } else { V::add_where(mine[e], *sum, g[i]) };
+            }
+        }
+    }
+}
+
+/// Sums of the load-balancing loss.
+#[inline(always)]
+unsafe fn balance<V: Simd, const N: usize, const M: usize, const E: usize>(
+    sums: &mut Sums<V, N, M, E>,
+    input: &[V::F; N],
+    score: &[V::F; E],
+    best: V::F,
+    mine: &[V::M; E],
+    valid: V::M,
+) {
+    unsafe {
+        let one = V::splat(1.0);
+        let mut product = [one; 3];
+        if E == 2 {
+            // The better expert's exponential is exactly 1.
+            let other = V::select(mine[1], score[0], score[1]);
+            let low = exp::<V>(V::sub(other, best));
+            let high = V::div(one, V::add(one, low));
+            let low = V::mul(low, high);
+            sums.mean[0] = V::add_where(valid, sums.mean[0], V::select(mine[1], high, low));
+            product[0] = V::mul(low, high);
+        } else {
+            let mut q = [one; E];
+            for e in 0..E {
+                q[e] = exp::<V>(V::sub(score[e], best));
+            }
+            let mut sum = V::add(q[0], q[1]);
+            for e in 2..E {
+                sum = V::add(sum, q[e]);
+            }
+            let share = V::div(one, sum);
+            for e in 0..E {
+                q[e] = V::mul(q[e], share);
+                if e > 0 {
+                    sums.mean[e - 1] = V::add_where(valid, sums.mean[e - 1], q[e]);
+                }
+            }
+            product = [V::mul(q[0], q[1]), V::mul(q[0], q[E - 1]), V::mul(q[1], q[E - 1])];
+        }
+        for pair in 0..E * (E - 1) / 2 {
+            for i in 0..N {
+                sums.pair[pair][i] = V::fma(input[i], product[pair], sums.pair[pair][i]);
+            }
+        }
+    }
+}
+
+/// All samples, the tree, and the gradients.
+#[inline(always)]
+unsafe fn step<V: Simd, const N: usize, const M: usize, const E: usize, const BALANCED: bool>(
+    call: Call,
+    count: usize,
+) -> f32 {
+    unsafe {
+        let Call { small, problem, parameters, gradients, .. } = call;
+        let zero = V::splat(0.0);
+        let (bias, gate) = (E * N * M, E * N * (M + 1));
+        let mut p =
+            Parameters::<V, N, M, E> { w: [[[zero; M]; N]; E], b: [[zero; N]; E], g: [[zero; N]; E], slope: [zero; N] };
+        for e in 0..E {
+            for i in 0..N {
+                for k in 0..M {
+                    p.w[e][i][k] = V::splat(*parameters.get_unchecked((e * N + i) * M + k));
+                }
+                p.b[e][i] = V::splat(*parameters.get_unchecked(bias + e * N + i));
+                p.g[e][i] = V::splat(*parameters.get_unchecked(gate + e * N + i));
+            }
+        }
+        for i in 0..N {
+            p.slope[i] = V::splat(problem.slope[i]);
+        }
+        let full = count / V::N;
+        let mut counts = [0u32; E];
+        // A pass takes the vectors of its virtual lanes.
+        for pass in 0..vectors::<V>() {
+            let mut sums = Sums::<V, N, M, E> {
+                w: [[[zero; M]; N]; E],
+                b: [[zero; N]; E],
+                loss: [zero; N],
+                mean: [zero; 2],
+                pair: [[zero; N]; 3],
+                count: [0; E],
+            };
+            let mut v = pass;
+            while v < full {
+                samples::<V, N, M, E, BALANCED, false>(&p, &mut sums, &small.x, v * V::N, V::N);
+                v += vectors::<V>();
+            }
+            if v == full && count > full * V::N {
+                samples::<V, N, M, E, BALANCED, true>(&p, &mut sums, &small.x, v * V::N, count - full * V::N);
+            }
+            let mut out = small.partial.as_mut_ptr().add(pass * SUMS * V::N);
+            macro_rules! keep {
+                ($sum:expr) => {{
+                    V::store(out, $sum);
+                    out = out.add(V::N);
+                }};
+            }
+            for e in 0..E {
+                for i in 0..N {
+                    for k in 0..M {
+                        keep!(sums.w[e][i][k]);
+                    }
+                }
+            }
+            for e in 0..E {
+                for i in 0..N {
+                    keep!(sums.b[e][i]);
+                }
+            }
+            for i in 0..N {
+                keep!(sums.loss[i]);
+            }
+            if BALANCED {
+                for e in 1..E {
+                    keep!(sums.mean[e - 1]);
+                }
+                for pair in 0..E * (E - 1) / 2 {
+                    for i in 0..N {
+                        keep!(sums.pair[pair][i]);
+                    }
+                }
+            }
+            let _ = out;
+            for e in 1..E {
+                counts[e] += sums.count[e];
+            }
+        }
+        let total = E * N * (M + 1) + N + if BALANCED { E - 1 + E * (E - 1) / 2 * N } else { 0 };
+        let mut sum = [0.0f32; SUMS + 16];
+        let mut first = 0;
+        while first < total {
+            let mut group = [zero; 16];
+            for l in 0..V::N {
+                if first + l < total {
+                    let mut lanes = [zero; 4];
+                    for pass in 0..vectors::<V>() {
+                        lanes[pass] = V::load(small.partial.as_ptr().add((pass * SUMS + first + l) * V::N));
+                    }
+                    group[l] = halves::<V>(&lanes);
+                }
+            }
+            V::store(sum.as_mut_ptr().add(first), V::fold(&group[..V::N]));
+            first += V::N;
+        }
+        // All-zero samples belong to expert 0.
+        let zeros = (problem.samples - count) as f32;
+        let mut loss = 0.0f32;
+        for i in 0..N {
+            let b = parameters[bias + i];
+            let y = if b > 0.0 { b } else { 0.0 };
+            let l = zeros.mul_add(y * y, sum[gate + i]);
+            loss = problem.importance[i].mul_add(l, loss);
+            sum[bias + i] = zeros.mul_add(problem.slope[i] * y, sum[bias + i]);
+        }
+        gradients[..gate].copy_from_slice(&sum[..gate]);
+        loss *= problem.scale;
+        if BALANCED {
+            counts[0] = problem.samples as u32 - counts.iter().sum::<u32>();
+            let samples = problem.samples as f32;
+            let strength = problem.balance * E as f32;
+            let factor = strength / samples;
+            let mut share = [0.0f32; E];
+            let mut mean = [1.0f32; E];
+            for e in 0..E {
+                share[e] = counts[e] as f32 / samples;
+                if e > 0 {
+                    mean[e] = zeros.mul_add(1.0 / E as f32, sum[gate + N + e - 1]) / samples;
+                    mean[0] -= mean[e];
+                }
+            }
+            let mut even = 0.0f32;
+            for e in 0..E {
+                even = share[e].mul_add(mean[e], even);
+            }
+            loss = strength.mul_add(even, loss);
+            let pairs = gate + N + E - 1;
+            for e in 0..E {
+                for i in 0..N {
+                    let mut d = 0.0f32;
+                    for other in 0..E {
+                        if other != e {
+                            let pair = e + other - 1;
+                            d = (share[e] - share[other]).mul_add(sum[pairs + pair * N + i], d);
+                        }
+                    }
+                    gradients[gate + e * N + i] = factor * d;
+                }
+            }
+        }
+        loss
+    }
+}
