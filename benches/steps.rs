@@ -101,9 +101,13 @@ fn main() {
         for _ in 0..rounds {
             for (level, values) in levels.iter().zip(&mut values) {
                 let fmas = peak(*level, 1);
-                values.push(fmas as f64 / time(|| {
-                    black_box(peak(*level, 1));
-                }) / 1e3);
+                values.push(
+                    fmas as f64
+                        / time(|| {
+                            black_box(peak(*level, 1));
+                        })
+                        / 1e3,
+                );
             }
         }
         show("peak", "G fma/s", &values);
