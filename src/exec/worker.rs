@@ -184,6 +184,9 @@ fn run_unit(
     started: Instant,
 ) -> Result<Option<Made>> {
     let Context { graph, store, .. } = shop.context;
+    if shop.stopping() {
+        return Ok(None);
+    }
     if let Some(trace) = store.trace(&key) {
         return Ok(Some(Made { digest: trace.digest, found: true, whole: false }));
     }
