@@ -1,48 +1,125 @@
-//! Time of one training step on one thread, in microseconds: `cargo bench`.
+//! Time of one training step on one thread: `cargo bench`.
 //!
-//! Each row trains for about half a second a round and shows the median of seven rounds.
+//! `cargo bench -- [PART OF A NAME] [--json] [--rounds N]`: rows whose name has the part, as a table or as one JSON object a line. Every
+//! level of the machine takes turns for a number of rounds; the median round counts. What a step needs at least is in `docs/benchmarks.md`.
 
-use std::time::Instant;
+use std::hint::black_box;
+use std::time::{Duration, Instant};
 
-use repro::train::engines::cpu::{Instance, simd::Level};
+use repro::train::engines::cpu::{Instance, peak, simd::Level};
 use repro::train::{Data, Model, Recipe};
 
-fn row(name: &str, shape: [u32; 4], batch: u32, probability: f64, balance: f64) {
-    let mut recipe = Recipe { batch, steps: u32::MAX, ..Recipe::example(shape[0], shape[1], shape[2], shape[3]) };
+/// Features, hidden dimensions, experts, active; batch, probability, weight of the load-balancing loss.
+type Row = ([u32; 4], u32, f64, f64);
+
+const ROWS: [Row; 17] = [
+    ([2, 1, 1, 1], 512, 0.5, 0.01),
+    ([2, 1, 2, 1], 512, 0.5, 0.01),
+    ([2, 1, 2, 1], 512, 0.1, 0.01),
+    ([3, 1, 1, 1], 512, 0.5, 0.01),
+    ([3, 1, 2, 1], 512, 0.5, 0.01),
+    ([3, 1, 3, 1], 512, 0.5, 0.01),
+    ([3, 2, 1, 1], 512, 0.5, 0.01),
+    ([3, 2, 2, 1], 512, 0.5, 0.01),
+    ([3, 2, 3, 1], 512, 0.5, 0.01),
+    ([20, 6, 1, 1], 1024, 0.1, 0.0),
+    ([20, 5, 4, 1], 1024, 0.1, 0.0),
+    ([100, 10, 10, 1], 1024, 0.1, 0.0),
+    ([100, 20, 1, 1], 1024, 0.1, 0.0),
+    ([100, 20, 1, 1], 1024, 1.0, 0.0),
+    ([100, 5, 4, 1], 1024, 0.3, 0.0),
+    ([100, 2, 10, 2], 1024, 0.3, 0.0),
+    ([100, 1, 20, 5], 1024, 0.3, 0.0),
+];
+
+/// Short enough that most rounds are not interrupted by whoever else uses the core.
+const ROUND: Duration = Duration::from_millis(2);
+
+fn name(&([n, m, e, k], batch, p, balance): &Row) -> String {
+    let balance = if balance > 0.0 { ", load balancing" } else { "" };
+    format!("{n}/{m}/{e}, k={k}, batch {batch}, p={p}{balance}")
+}
+
+fn instance(&([n, m, e, k], batch, probability, balance): &Row, level: Level) -> Instance {
+    let mut recipe = Recipe { batch, steps: u32::MAX, ..Recipe::example(n, m, e, k) };
     let Model::MoeAutoencoder(model) = &mut recipe.model;
     model.load_balancing = balance;
     let Data::SparseUniform(data) = &mut recipe.data;
     data.probability = probability;
-    print!("{name:<44}");
-    for level in Level::available().into_iter().filter(|&level| level != Level::Portable) {
-        let mut instance = Instance::new(&recipe, level);
-        // Trained a little first: the share of dead outputs matters.
-        (0..200).for_each(|_| instance.step());
-        let mut rounds: Vec<f64> = (0..7)
-            .map(|_| {
-                let (start, mut steps) = (Instant::now(), 0);
-                while start.elapsed().as_secs_f64() < 0.4 {
-                    (0..8).for_each(|_| instance.step());
-                    steps += 8;
-                }
-                start.elapsed().as_secs_f64() * 1e6 / f64::from(steps)
-            })
-            .collect();
-        rounds.sort_by(f64::total_cmp);
-        print!("  {level:?} {:>8.1} us", rounds[3]);
+    let mut instance = Instance::new(&recipe, level);
+    // Trained a little first: what is dead, and which expert is popular, matters.
+    (0..1000).for_each(|_| instance.step());
+    instance
+}
+
+/// Microseconds of a call, over one round.
+fn time(mut call: impl FnMut()) -> f64 {
+    let (start, mut calls, mut batch) = (Instant::now(), 0u32, 1);
+    loop {
+        (0..batch).for_each(|_| call());
+        calls += batch;
+        let elapsed = start.elapsed();
+        if elapsed >= ROUND {
+            return elapsed.as_secs_f64() * 1e6 / f64::from(calls);
+        }
+        // Look at the clock about twenty times a round.
+        batch = (f64::from(calls) * (0.05 * ROUND.as_secs_f64() / elapsed.as_secs_f64())).clamp(1.0, 1e6) as u32;
     }
-    println!();
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
 }
 
 fn main() {
-    println!("{:<44}  one step, one thread, median of 7", "features/hidden/experts, active, batch, p");
-    row("2/1/2, k=1, 512, p=0.5, load balancing", [2, 1, 2, 1], 512, 0.5, 0.01);
-    row("20/6/1, k=1, 1024, p=0.1", [20, 6, 1, 1], 1024, 0.1, 0.0);
-    row("20/5/4, k=1, 1024, p=0.1", [20, 5, 4, 1], 1024, 0.1, 0.0);
-    row("100/10/10, k=1, 1024, p=0.1", [100, 10, 10, 1], 1024, 0.1, 0.0);
-    row("100/20/1, k=1, 1024, p=0.1", [100, 20, 1, 1], 1024, 0.1, 0.0);
-    row("100/20/1, k=1, 1024, p=1", [100, 20, 1, 1], 1024, 1.0, 0.0);
-    row("100/5/4, k=1, 1024, p=0.3", [100, 5, 4, 1], 1024, 0.3, 0.0);
-    row("100/2/10, k=2, 1024, p=0.3", [100, 2, 10, 2], 1024, 0.3, 0.0);
-    row("100/1/20, k=5, 1024, p=0.3", [100, 1, 20, 5], 1024, 0.3, 0.0);
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|a| a != "--bench").collect();
+    let json = arguments.iter().any(|a| a == "--json");
+    let rounds = arguments.iter().position(|a| a == "--rounds").and_then(|at| arguments.get(at + 1)?.parse().ok());
+    let rounds: usize = rounds.unwrap_or(101);
+    let part = arguments.iter().find(|a| !a.starts_with("--") && a.parse::<usize>().is_err());
+    let levels: Vec<Level> = match std::env::var("REPRO_CPU") {
+        Ok(_) => vec![Level::best()],
+        Err(_) => Level::available().into_iter().filter(|&level| level != Level::Portable).collect(),
+    };
+    let show = |name: &str, unit: &str, values: &[Vec<f64>]| {
+        let numbers = levels.iter().zip(values).map(|(level, values)| (level, median(values.clone())));
+        if json {
+            for (level, value) in numbers {
+                println!(
+                    "{}",
+                    serde_json::json!({"name": name, "level": format!("{level:?}"), "unit": unit, "median": value})
+                );
+            }
+        } else {
+            let numbers: Vec<String> = numbers.map(|(level, value)| format!("{level:?} {value:>8.2} {unit}")).collect();
+            println!("{name:<44}  {}", numbers.join("   "));
+        }
+    };
+    if part.is_none_or(|part| "peak".contains(part.as_str())) {
+        let mut values = vec![Vec::new(); levels.len()];
+        for _ in 0..rounds {
+            for (level, values) in levels.iter().zip(&mut values) {
+                let fmas = peak(*level, 1);
+                values.push(
+                    fmas as f64
+                        / time(|| {
+                            black_box(peak(*level, 1));
+                        })
+                        / 1e3,
+                );
+            }
+        }
+        show("peak", "G fma/s", &values);
+    }
+    for row in ROWS.iter().filter(|row| part.is_none_or(|part| name(row).contains(part.as_str()))) {
+        let mut instances: Vec<Instance> = levels.iter().map(|&level| instance(row, level)).collect();
+        let mut values = vec![Vec::new(); levels.len()];
+        for _ in 0..rounds {
+            for (instance, values) in instances.iter_mut().zip(&mut values) {
+                values.push(time(|| instance.step()));
+            }
+        }
+        show(&name(row), "us", &values);
+    }
 }

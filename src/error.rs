@@ -32,6 +32,8 @@ pub struct Error {
     pub span: Option<Span>,
     /// A few words beside the caret.
     pub label: Option<String>,
+    /// The last words of a program that failed.
+    pub output: Vec<String>,
     /// What to do, one line each.
     pub hints: Vec<String>,
 }
@@ -40,7 +42,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
     fn new(kind: Kind, message: impl Into<String>) -> Self {
-        Error { kind, message: message.into(), span: None, label: None, hints: Vec::new() }
+        Error { kind, message: message.into(), span: None, label: None, output: Vec::new(), hints: Vec::new() }
     }
 
     /// The paper file or an argument is wrong.
@@ -83,6 +85,11 @@ impl Error {
 
     pub fn label(mut self, label: impl Into<String>) -> Self {
         self.label = Some(label.into());
+        self
+    }
+
+    pub fn output(mut self, lines: Vec<String>) -> Self {
+        self.output = lines;
         self
     }
 

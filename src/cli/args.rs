@@ -137,7 +137,7 @@ Examples:
   repro build               every figure and table
   repro build fig5          one, and what it needs
   repro build 'fig*'        by pattern
-  repro build table         by kind: train, sweep, metric, figure, table
+  repro build table         by kind: data, exec, train, sweep, metric, figure, table
   repro build figures/fig5.pdf
   repro build -k -j 4       4 units at once, and go on after failures
   repro build --no-train    fail where a model would have to be trained (for CI)";
@@ -150,7 +150,7 @@ With --json every line of standard output is an object with the member `event`:
   unit-finished   stage, kind, unit, seconds, found (made elsewhere meanwhile), trained, done, units
   progress        stage, done, units (at most one a second)
   stage-finished  stage, kind, ran, seconds, written (files)
-  stage-failed    stage, unit, message, hints
+  stage-failed    stage, unit, message, output (last lines of a program), hints
   warning         message
   error           message, file, line, column, length, label, hints (where known)
   build-finished  ran, trained, written, built, current, failed, skipped, unfinished, interrupted, seconds, exit-code
@@ -159,7 +159,7 @@ Examples:
   repro build               every figure and table
   repro build fig5          one, and what it needs
   repro build 'fig*'        by pattern
-  repro build table         by kind: train, sweep, metric, figure, table
+  repro build table         by kind: data, exec, train, sweep, metric, figure, table
   repro build figures/fig5.pdf
   repro build -k -j 4       4 units at once, and go on after failures
   repro build --no-train    fail where a model would have to be trained (for CI)";

@@ -75,6 +75,10 @@ pub fn text(what: &str, error: &Error, source: Option<&Source>, console: &Consol
             out += &format!("{gutter} {} {}\n", cyan("|"), red(&format!("{marks}{label}")));
         }
     }
+    for line in &error.output {
+        out += format!("  {} {}", cyan("|"), harmless(&console::strip_ansi_codes(line))).trim_end();
+        out.push('\n');
+    }
     for hint in &error.hints {
         out += &format!("{}: {}\n", cyan("hint"), harmless(hint));
     }
@@ -106,6 +110,9 @@ pub fn to_json(error: &Error, source: Option<&Source>) -> Json {
     if let (Some(span), Some(source)) = (error.span, source) {
         json["file"] = json!(source.file);
         (json["line"], json["column"], json["length"]) = (json!(span.line), json!(span.column), json!(span.length));
+    }
+    if !error.output.is_empty() {
+        json["output"] = json!(error.output);
     }
     if let Some(label) = &error.label {
         json["label"] = json!(label);

@@ -49,6 +49,7 @@ fn words(plan: &StagePlan, project: &Project, console: &Console) -> String {
     let state = match plan.state {
         State::Current => return format!("{name} ({kind}) is current: a build would not run it\n"),
         State::Waits => "waits for its inputs".to_string(),
+        State::Fault => "cannot be built".to_string(),
         State::Stale if plan.units == 0 => format!("lacks {}", count(plan.files, "file")),
         State::Stale if total == 1 => "is out of date".to_string(),
         State::Stale => {

@@ -52,6 +52,8 @@ fn dot(graph: &Graph, stages: &[usize]) -> String {
 fn shape(kind: &str) -> &'static str {
     match kind {
         "train" | "sweep" => "shape=box",
+        "exec" => "shape=box, style=rounded",
+        "data" => "shape=cylinder",
         "metric" => "shape=ellipse",
         _ => "shape=note, style=bold",
     }
@@ -65,6 +67,8 @@ fn mermaid(graph: &Graph, stages: &[usize]) -> String {
         text += &match graph.stages[stage].kind.name() {
             "train" | "sweep" => format!("  s{stage}[\"{label}\"]\n"),
             "metric" => format!("  s{stage}([\"{label}\"])\n"),
+            "exec" => format!("  s{stage}(\"{label}\")\n"),
+            "data" => format!("  s{stage}[(\"{label}\")]\n"),
             _ => format!("  s{stage}[[\"{label}\"]]\n"),
         };
     }

@@ -7,7 +7,7 @@ use super::build::jobs;
 use super::console::Style;
 use super::words::{about, count, thousands, unit};
 use super::{Console, Project, Trouble};
-use crate::plan::{self, FileState, Reason, StagePlan, State};
+use crate::plan::{self, Reason, StagePlan, State};
 
 pub fn run(args: &Plan, project: &Project, console: &Console) -> Result<u8, Trouble> {
     let targets = project.targets(&args.targets)?;
@@ -36,19 +36,24 @@ fn work(plan: &StagePlan, project: &Project) -> String {
         "train" | "sweep" => "train",
         "figure" => "draw",
         "table" => "set",
+        "exec" => "run",
+        "data" => "look at",
         _ => "compute",
     };
+    if plan.state == State::Fault {
+        return "cannot be built".into();
+    }
     let mut parts = Vec::new();
     if plan.units > 0 {
         let what = match (kind, plan.units, total) {
-            ("figure" | "table", 1, 1) => verb.to_string(),
+            ("figure" | "table" | "exec", 1, 1) => verb.to_string(),
             (_, n, all) if n == all => format!("{verb} {}", count(n, unit(kind))),
             (_, n, all) => format!("{verb} {} of {}", thousands(n), count(all, unit(kind))),
         };
         let cost = if plan.seconds >= 1.0 { format!(", {}", about(plan.seconds)) } else { String::new() };
         parts.push(format!("{what}{cost}"));
     }
-    let files = plan.resolved.files.iter().filter(|file| !matches!(file, FileState::Current)).count();
+    let files = plan.resolved.files.iter().filter(|file| !file.is_current()).count();
     if files > 0 {
         parts.push(format!("write {}", count(files, "file")));
     }

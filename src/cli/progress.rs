@@ -174,6 +174,10 @@ fn verb(kind: &str, past: bool) -> &'static str {
         ("train" | "sweep", false) => "train",
         ("train" | "sweep", true) => "trained",
         ("figure", false) => "draw",
+        ("exec", false) => "run",
+        ("exec", true) => "run",
+        ("data", false) => "look at",
+        ("data", true) => "looked at",
         (_, false) => "compute",
         (_, true) => "computed",
     }
@@ -288,7 +292,7 @@ impl Observer for Machine<'_> {
             }
             Event::StageFailed { stage, unit, error } => {
                 json!({"event": "stage-failed", "stage": stage, "unit": unit, "message": error.message,
-                    "hints": error.hints})
+                    "output": error.output, "hints": error.hints})
             }
         };
         let _ = self.console.print_json(&json);

@@ -17,6 +17,8 @@ pub struct Project {
     pub graph: Graph,
     pub store: Store,
     pub figures: PathBuf,
+    /// The folder of the paper file.
+    pub home: PathBuf,
     pub publisher: Publisher,
 }
 
@@ -30,16 +32,22 @@ impl Project {
         let Some(graph) = graph.filter(|_| problems.is_empty()) else {
             return Err(Trouble { errors: problems.into_errors(), source: Some(source) });
         };
-        let home = global.file.parent().unwrap_or(Path::new(""));
+        let home = global.file.parent().unwrap_or(Path::new("")).to_path_buf();
         let variable = std::env::var_os("REPRO_CACHE").filter(|value| !value.is_empty()).map(PathBuf::from);
         let cache = global.cache.clone().or(variable).unwrap_or_else(|| home.join("cache"));
         let figures = global.figures.clone().unwrap_or_else(|| home.join("figures"));
         let store = Store::open(&cache)?;
-        Ok(Project { source, graph, store, figures, publisher: Publisher })
+        Ok(Project { source, graph, store, figures, home, publisher: Publisher })
     }
 
     pub fn context(&self) -> Context<'_> {
-        Context { graph: &self.graph, store: &self.store, publish: &self.publisher, figures: &self.figures }
+        Context {
+            graph: &self.graph,
+            store: &self.store,
+            publish: &self.publisher,
+            figures: &self.figures,
+            home: &self.home,
+        }
     }
 
     /// The stages that the user means; see [`Graph::targets`].

@@ -11,6 +11,7 @@ use super::args::Show;
 use super::picture::Pixels;
 use super::{Console, Project, Trouble};
 use crate::error::{Error, Result};
+use crate::exec;
 use crate::plan::{self, StagePlan, State, UnitState};
 use crate::render;
 use crate::stages::{self, Kind};
@@ -46,11 +47,14 @@ fn show(plan: &StagePlan, args: &Show, project: &Project, console: &Console) -> 
         };
         return Err(Error::stage(format!("{} {what}", stage.name)).hint(format!("run `repro build {}`", stage.name)));
     }
+    let result = |unit: usize| match plan.resolved.units.get(unit) {
+        Some(&UnitState::Current { key, digest }) => Ok((key, digest)),
+        _ => Err(Error::internal("a unit that is there has no result")),
+    };
+    let dataset = |unit: usize| exec::dataset(project.context(), plan.stage, result(unit)?);
     let payload = |unit: usize| -> Result<Vec<u8>> {
-        let Some(UnitState::Current { key, digest }) = plan.resolved.units.get(unit) else {
-            return Err(Error::internal("a unit that is there has no result"));
-        };
-        project.store.load(key, digest).ok_or_else(|| {
+        let (key, digest) = result(unit)?;
+        project.store.load(&key, &digest).ok_or_else(|| {
             Error::stage(format!("a result of {} is damaged", stage.name))
                 .hint(format!("run `repro build {}`: it is made again", stage.name))
         })
@@ -74,9 +78,10 @@ fn show(plan: &StagePlan, args: &Show, project: &Project, console: &Console) -> 
         _ => {
             let layout = &project.graph.layouts[plan.stage];
             if plan.resolved.units.len() > STACKED && !console.json {
-                return Ok(arrays::shapes(&stage.name, layout, &stages::dataset(&payload(0)?)?));
+                return Ok(arrays::shapes(&stage.name, layout, &dataset(0)?));
             }
-            let parts: Result<Vec<_>> = payloads()?.iter().map(|bytes| stages::dataset(bytes).map(Arc::new)).collect();
+            let parts: Result<Vec<_>> =
+                (0..plan.resolved.units.len()).map(|unit| dataset(unit).map(Arc::new)).collect();
             let dataset = stages::stack(layout, &parts?);
             Ok(if console.json { arrays::to_json(&stage.name, &dataset) } else { arrays::text(&stage.name, &dataset) })
         }

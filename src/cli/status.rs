@@ -6,7 +6,7 @@ use super::args::Targets;
 use super::console::Style;
 use super::words::{count, thousands};
 use super::{Console, Project, Trouble};
-use crate::plan::{self, FileState, StagePlan, State};
+use crate::plan::{self, StagePlan, State};
 
 pub fn run(args: &Targets, project: &Project, console: &Console) -> Result<u8, Trouble> {
     let targets = project.targets_or_all(&args.targets)?;
@@ -29,9 +29,12 @@ fn table(plans: &[StagePlan], project: &Project, console: &Console) -> String {
         let total = plan.resolved.units.len();
         let units =
             if total == 1 { String::new() } else { format!("{}/{}", thousands(total - plan.units), thousands(total)) };
-        let files = plan.resolved.specs.iter().zip(&plan.resolved.files).map(|(spec, state)| {
-            if *state == FileState::Current { spec.name.clone() } else { format!("({})", spec.name) }
-        });
+        let files = plan
+            .resolved
+            .specs
+            .iter()
+            .zip(&plan.resolved.files)
+            .map(|(spec, state)| if state.is_current() { spec.name.clone() } else { format!("({})", spec.name) });
         let files: Vec<String> = files.collect();
         rows.push([stage.name.clone(), stage.kind.name().into(), plan.state.word().into(), units, files.join(" ")]);
     }
@@ -44,6 +47,7 @@ fn table(plans: &[StagePlan], project: &Project, console: &Console) -> String {
             State::Current => Style::Green,
             State::Stale => Style::Yellow,
             State::Waits => Style::Dim,
+            State::Fault => Style::Red,
         };
         let line = format!(
             "{}  {}  {}  {:>w$}  {}",
@@ -57,7 +61,7 @@ fn table(plans: &[StagePlan], project: &Project, console: &Console) -> String {
         text += line.trim_end();
         text.push('\n');
     }
-    let counted = [State::Current, State::Stale, State::Waits]
+    let counted = [State::Current, State::Stale, State::Waits, State::Fault]
         .map(|state| (plans.iter().filter(|plan| plan.state == state).count(), state.word()));
     let parts: Vec<String> = counted.iter().filter(|(n, _)| *n > 0).map(|(n, word)| format!("{n} {word}")).collect();
     let parts = if parts.is_empty() { "none".to_string() } else { parts.join(", ") };
@@ -70,9 +74,8 @@ fn to_json(plan: &StagePlan, project: &Project) -> serde_json::Value {
     let stage = &project.graph.stages[plan.stage];
     let total = plan.resolved.units.len();
     let files = plan.resolved.specs.iter().zip(&plan.resolved.files);
-    let files: Vec<_> = files
-        .map(|(spec, state)| json!({"file": project.file(&spec.name), "current": *state == FileState::Current}))
-        .collect();
+    let files: Vec<_> =
+        files.map(|(spec, state)| json!({"file": project.file(&spec.name), "current": state.is_current()})).collect();
     json!({
         "stage": stage.name, "kind": stage.kind.name(), "line": stage.span.line, "state": plan.state.word(),
         "units": total, "done": total - plan.units, "files": files,

@@ -50,6 +50,8 @@ pub fn unit(kind: &str) -> &'static str {
         "sweep" | "metric" => "point",
         "table" => "cell",
         "figure" => "figure",
+        "exec" => "program",
+        "data" => "source",
         _ => "unit",
     }
 }

@@ -10,7 +10,7 @@ use super::schedule::Schedule;
 use super::worker::{Answer, Job, Made, Results, Shop};
 use super::{Event, Failure, Observer, Options, Outcome, Unfinished};
 use crate::error::{Error, Result};
-use crate::plan::{self, FileState, Last, Resolved, UnitState};
+use crate::plan::{self, Last, Resolved, UnitState};
 use crate::store::{Digest, Key};
 
 /// How often the results of other processes are looked for.
@@ -111,6 +111,21 @@ impl<'a, 'b> Boss<'a, 'b> {
         self.shop.context.graph.stages[stage].kind.entry().trains()
     }
 
+    /// Files and tools that are missing are told before anything runs.
+    pub fn check_needs(&mut self) {
+        let context = self.shop.context;
+        let mut any = false;
+        for stage in self.schedule.waiting() {
+            for error in plan::faults(context, stage) {
+                any = true;
+                self.failed(stage, String::new(), error);
+            }
+        }
+        if any && !self.options.keep_going {
+            self.stop();
+        }
+    }
+
     /// Start every stage whose inputs are done.
     pub fn start_ready(&mut self) -> Result<()> {
         while !self.shop.stopping() {
@@ -127,6 +142,15 @@ impl<'a, 'b> Boss<'a, 'b> {
             graph.inputs[stage].iter().map(|i| self.finished.get(i).map(|(resolved, _)| resolved)).collect();
         let inputs = inputs.ok_or_else(|| Error::internal("a stage was started before its inputs"))?;
         let resolved = plan::resolve(context, stage, &inputs)?;
+        if !resolved.faults.is_empty() {
+            for error in resolved.faults {
+                self.failed(stage, String::new(), error);
+            }
+            if !self.options.keep_going {
+                self.stop();
+            }
+            return Ok(());
+        }
         let mut missing: Vec<(usize, Key, f64)> = Vec::new();
         let mut results = Vec::with_capacity(resolved.units.len());
         for (unit, state) in resolved.units.iter().enumerate() {
@@ -150,6 +174,7 @@ impl<'a, 'b> Boss<'a, 'b> {
         }
         let seconds: f64 = missing.iter().map(|(_, _, seconds)| seconds).sum();
         let (count, total) = (missing.len(), results.len());
+        let found = resolved.found.clone();
         self.running.insert(
             stage,
             Running {
@@ -178,21 +203,19 @@ impl<'a, 'b> Boss<'a, 'b> {
         // Long units first, so that the cores finish together.
         missing.sort_by(|a, b| b.2.total_cmp(&a.2));
         let results: Vec<Results> = graph.inputs[stage].iter().map(|i| self.finished[i].1.clone()).collect();
+        let demand = definition.kind.entry().demand();
         let mut jobs = Vec::new();
         for (unit, key, _) in missing {
             let claim = self.claims.entry(key).or_default();
             claim.push((stage, unit));
             if claim.len() == 1 {
-                jobs.push(Job::Unit { stage, unit, key, results: results.clone() });
+                let (results, found) = (results.clone(), found.clone());
+                jobs.push(Job::Unit { stage, unit, key, results, found, demand });
             }
         }
         self.in_flight += jobs.len();
-        if self.trains(stage) {
-            self.shop.queue.push(jobs);
-        } else {
-            // Metrics and figures are quick: what is ready to be seen does not wait for all training.
-            self.shop.queue.push_first(jobs);
-        }
+        // Metrics and figures are quick: what is ready to be seen does not wait for training.
+        self.shop.queue.push(if self.trains(stage) { seconds } else { 0.0 }, jobs);
         Ok(())
     }
 
@@ -270,18 +293,22 @@ impl<'a, 'b> Boss<'a, 'b> {
         running.resolved.units = units.iter().map(|&(key, digest)| UnitState::Current { key, digest }).collect();
         running.resolved.files = plan::files(self.shop.context, &running.resolved)?;
         let pairs = running.resolved.specs.iter().cloned().zip(running.resolved.files.iter().cloned());
-        let files: Vec<_> = pairs.filter(|(_, state)| *state != FileState::Current).collect();
+        let files: Vec<_> = pairs.filter(|(_, state)| !state.is_current()).collect();
         if files.is_empty() {
             return self.stage_done(stage, Vec::new());
         }
         self.in_flight += 1;
-        self.shop.queue.push_first([Job::Files { stage, units: Arc::new(units), files }]);
+        self.shop.queue.push(0.0, [Job::Files { stage, units: Arc::new(units), files }]);
         Ok(())
     }
 
     fn stage_done(&mut self, stage: usize, written: Vec<String>) -> Result<()> {
-        let Some(running) = self.running.remove(&stage) else { return Ok(()) };
+        let Some(mut running) = self.running.remove(&stage) else { return Ok(()) };
         let context = self.shop.context;
+        if !written.is_empty() {
+            // Their digests are known now; readers ask for them.
+            running.resolved.files = plan::files(context, &running.resolved)?;
+        }
         let graph = context.graph;
         let definition = &graph.stages[stage];
         if running.missing > 0 || !written.is_empty() {
@@ -302,10 +329,13 @@ impl<'a, 'b> Boss<'a, 'b> {
             let digests = self.finished.get(i)?.0.digests()?;
             Some((graph.stages[*i].name.clone(), plan::stage_digest(&digests).to_string()))
         });
+        let found = &running.resolved.found;
+        let files = found.sources.iter().map(|(name, digest)| (name.clone(), Digest(*digest).to_string()));
         let before = Last::read(context.store, &definition.name);
         let pace = if running.estimated > 0.0 { Some(running.measured / running.estimated) } else { None };
         let pace = pace.or(before.as_ref().and_then(|last| last.pace));
-        let last = Last { manifest: definition.kind.entry().manifest(), inputs: inputs.collect(), pace };
+        let manifest = running.resolved.manifest(&definition.kind);
+        let last = Last { manifest, inputs: inputs.chain(files).collect(), pace };
         if before.as_ref() != Some(&last) {
             last.write(context.store, &definition.name);
         }
@@ -325,18 +355,23 @@ impl<'a, 'b> Boss<'a, 'b> {
             self.stop();
             return;
         }
-        let graph = self.shop.context.graph;
-        let skipped = self.schedule.failed(graph, stage);
-        self.outcome.skipped.extend(skipped.into_iter().map(|stage| graph.stages[stage].name.clone()));
-        // One failure a stage is told.
-        if self.outcome.failures.iter().any(|failure| failure.stage == graph.stages[stage].name) {
-            return;
+        // One failure of many units of a stage is told.
+        let name = self.name(stage);
+        if !self.outcome.failures.iter().any(|failure| failure.stage == name) {
+            self.failed(stage, unit, error);
         }
-        self.observer.event(&Event::StageFailed { stage: &graph.stages[stage].name, unit: &unit, error: &error });
-        self.outcome.failures.push(Failure { stage: graph.stages[stage].name.clone(), unit, error });
         if !self.options.keep_going && !go_on {
             self.stop();
         }
+    }
+
+    /// Tell a failure; what needs the stage is skipped.
+    fn failed(&mut self, stage: usize, unit: String, error: Error) {
+        let graph = self.shop.context.graph;
+        let skipped = self.schedule.failed(graph, stage);
+        self.outcome.skipped.extend(skipped.into_iter().map(|stage| graph.stages[stage].name.clone()));
+        self.observer.event(&Event::StageFailed { stage: &graph.stages[stage].name, unit: &unit, error: &error });
+        self.outcome.failures.push(Failure { stage: graph.stages[stage].name.clone(), unit, error });
     }
 
     fn stop(&mut self) {

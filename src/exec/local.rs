@@ -26,6 +26,7 @@ pub fn build(
     observer: &mut dyn Observer,
 ) -> Outcome {
     let mut outcome = Outcome::default();
+    context.store.sweep_scratch();
     let ended = catch_unwind(AssertUnwindSafe(|| {
         for passes_left in (0..PASSES).rev() {
             (outcome.current, outcome.skipped, outcome.unfinished) = (0, Vec::new(), Vec::new());
@@ -69,12 +70,13 @@ fn pass(
     outcome: &mut Outcome,
     may_repeat: bool,
 ) -> Result<End> {
-    let shop = Shop::new(context, writer, options.interrupted);
+    let shop = Shop::new(context, writer, options);
     let (answers, inbox) = mpsc::channel();
     std::thread::scope(|scope| {
         // Workers wait for jobs: whatever ends this closure, also a panic, has to send them home.
         let _open = shop.open();
         let mut boss = Boss::new(&shop, options, observer, targets, outcome, may_repeat);
+        boss.check_needs();
         let mut threads = 0;
         let result = (|| {
             loop {

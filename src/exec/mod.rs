@@ -4,10 +4,13 @@ mod boss;
 mod event;
 mod inputs;
 mod local;
+mod queue;
 mod schedule;
 mod worker;
+mod workplace;
 
 pub use event::{Event, Observer};
+pub use inputs::dataset;
 pub use local::build;
 pub use schedule::Schedule;
 

@@ -1,17 +1,19 @@
 //! The threads that run units and make files, and what they share.
 
-use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::Sender;
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::inputs::{Shared, StageInputs, lost};
+use super::Options;
+use super::inputs::{Shared, StageInputs, content, lost};
+use super::queue::Queue;
 use crate::error::{Error, Result};
 use crate::plan::{Context, FileState};
-use crate::stages::{FileSpec, Inputs};
-use crate::store::{Digest, Key, Store, Writer};
+use crate::stages::{Demand, FileSpec, Found, Inputs};
+use crate::store::{Digest, Key, Scratch, Store, Writer};
 use crate::train::Control;
+use crate::value::decode_tree;
 
 /// A unit that has run this long leaves a checkpoint, and another one each time this passes again.
 const CHECKPOINT: Duration = Duration::from_secs(2);
@@ -26,6 +28,8 @@ pub enum Job {
         unit: usize,
         key: Key,
         results: Vec<Results>,
+        found: Arc<Found>,
+        demand: Demand,
     },
     /// Make the files of a stage from its units.
     Files {
@@ -33,6 +37,16 @@ pub enum Job {
         units: Results,
         files: Vec<(FileSpec, FileState)>,
     },
+}
+
+impl Job {
+    /// What it takes of the machine.
+    pub fn demand(&self) -> Demand {
+        match self {
+            Job::Unit { demand, .. } => *demand,
+            Job::Files { .. } => Demand { cpus: 1, memory: 0 },
+        }
+    }
 }
 
 /// What a worker answers.
@@ -61,19 +75,32 @@ pub struct Shop<'a> {
     interrupted: &'static AtomicBool,
     /// Millionths of units done inside running units, by stage.
     pub inside: Vec<AtomicU64>,
+    /// Where programs of this build run, once one does.
+    scratch: OnceLock<Scratch>,
 }
 
 impl<'a> Shop<'a> {
-    pub fn new(context: Context<'a>, writer: &'a Writer<'a>, interrupted: &'static AtomicBool) -> Self {
+    pub fn new(context: Context<'a>, writer: &'a Writer<'a>, options: &Options) -> Self {
         Shop {
             context,
             writer,
             shared: Shared::default(),
-            queue: Queue::default(),
+            queue: Queue::new(options.jobs),
             stop: AtomicBool::new(false),
-            interrupted,
+            interrupted: options.interrupted,
             inside: context.graph.stages.iter().map(|_| AtomicU64::new(0)).collect(),
+            scratch: OnceLock::new(),
         }
+    }
+
+    /// The folder for programs of this build.
+    pub fn scratch(&self) -> Result<&Scratch> {
+        if let Some(scratch) = self.scratch.get() {
+            return Ok(scratch);
+        }
+        // Of two threads that make one at once, the second's goes again.
+        let made = self.context.store.scratch()?;
+        Ok(self.scratch.get_or_init(|| made))
     }
 
     /// Whether everything should end soon.
@@ -96,63 +123,15 @@ impl Drop for Open<'_, '_> {
     }
 }
 
-/// Jobs that wait for a worker.
-#[derive(Default)]
-pub struct Queue {
-    /// The jobs, and whether no more will come.
-    jobs: Mutex<(VecDeque<Job>, bool)>,
-    changed: Condvar,
-}
-
-impl Queue {
-    pub fn push(&self, jobs: impl IntoIterator<Item = Job>) {
-        self.jobs.lock().unwrap_or_else(PoisonError::into_inner).0.extend(jobs);
-        self.changed.notify_all();
-    }
-
-    /// The same, before all jobs that wait already.
-    pub fn push_first(&self, jobs: impl IntoIterator<Item = Job, IntoIter: DoubleEndedIterator>) {
-        let mut queue = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
-        jobs.into_iter().rev().for_each(|job| queue.0.push_front(job));
-        self.changed.notify_all();
-    }
-
-    fn close(&self) {
-        let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
-        jobs.0.clear();
-        jobs.1 = true;
-        self.changed.notify_all();
-    }
-
-    /// Forget the jobs that no worker has taken; returns how many.
-    pub fn drop_waiting(&self) -> usize {
-        let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
-        let dropped = jobs.0.len();
-        jobs.0.clear();
-        dropped
-    }
-
-    fn pop(&self) -> Option<Job> {
-        let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
-        loop {
-            if let Some(job) = jobs.0.pop_front() {
-                return Some(job);
-            }
-            if jobs.1 {
-                return None;
-            }
-            jobs = self.changed.wait(jobs).unwrap_or_else(PoisonError::into_inner);
-        }
-    }
-}
-
 /// The life of a worker: take a job, do it, answer.
 pub fn work(shop: &Shop, answers: &Sender<Answer>) {
     while let Some(job) = shop.queue.pop() {
+        let taken = job.demand();
         let answer = match job {
-            Job::Unit { stage, unit, key, results } => {
+            Job::Unit { stage, unit, key, results, found, .. } => {
                 let started = Instant::now();
-                let result = guarded(|| run_unit(shop, stage, unit, key, results, started));
+                let inputs = StageInputs { shop, stage, results, found };
+                let result = guarded(|| run_unit(&inputs, unit, key, started));
                 Answer::Unit { stage, unit, key, result, seconds: started.elapsed().as_secs_f64() }
             }
             Job::Files { stage, units, files } => {
@@ -161,6 +140,7 @@ pub fn work(shop: &Shop, answers: &Sender<Answer>) {
                 Answer::Files { stage, result, seconds: started.elapsed().as_secs_f64() }
             }
         };
+        shop.queue.give_back(taken);
         if answers.send(answer).is_err() {
             return;
         }
@@ -175,14 +155,8 @@ fn guarded<T>(run: impl FnOnce() -> Result<T>) -> Result<T> {
     })
 }
 
-fn run_unit(
-    shop: &Shop,
-    stage: usize,
-    unit: usize,
-    key: Key,
-    results: Vec<Results>,
-    started: Instant,
-) -> Result<Option<Made>> {
+fn run_unit(inputs: &StageInputs, unit: usize, key: Key, started: Instant) -> Result<Option<Made>> {
+    let StageInputs { shop, stage, .. } = *inputs;
     let Context { graph, store, .. } = shop.context;
     if shop.stopping() {
         return Ok(None);
@@ -193,7 +167,6 @@ fn run_unit(
     let kind = graph.stages[stage].kind.entry();
     let layout = &graph.layouts[stage];
     let outlines = graph.outlines(stage);
-    let inputs = StageInputs { graph, store, shared: &shop.shared, stage, results };
     let steps = kind.steps(unit, layout).max(1);
     let control = UnitControl {
         shop,
@@ -204,7 +177,7 @@ fn run_unit(
         saved: Mutex::new(Instant::now()),
         resumed: AtomicBool::new(false),
     };
-    let payload = kind.run(unit, layout, &outlines, &inputs as &dyn Inputs, &control);
+    let payload = kind.run(unit, layout, &outlines, inputs as &dyn Inputs, &control);
     control.forget_progress();
     let Some(payload) = payload? else { return Ok(None) };
     let micros = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
@@ -270,13 +243,13 @@ fn make_files(
     units: &[(Key, Digest)],
     files: &[(FileSpec, FileState)],
 ) -> Result<Vec<String>> {
-    let Context { graph, store, publish, figures } = shop.context;
+    let Context { graph, store, publish, figures, .. } = shop.context;
     let mut payloads: Option<Vec<Vec<u8>>> = None;
     let mut written = Vec::new();
     for (spec, state) in files {
         let (key, stored) = match state {
-            FileState::Current | FileState::Unknown => continue,
-            FileState::Stored(key) => (key, store.trace(key).and_then(|trace| store.load(key, &trace.digest))),
+            FileState::Current { .. } | FileState::Unknown => continue,
+            FileState::Stored { key, digest } => (key, store.load(key, digest)),
             FileState::Missing(key) => (key, None),
         };
         let bytes = match stored {
@@ -287,7 +260,10 @@ fn make_files(
                     None => payloads.insert(load_all(store, units)?),
                 };
                 let started = Instant::now();
-                let bytes = publish.render(&graph.stages[stage], spec, payloads, &key.to_string())?;
+                let bytes = match &spec.output {
+                    Some(path) => output(shop.context, stage, units, payloads, path)?,
+                    None => publish.render(&graph.stages[stage], spec, payloads, &key.to_string())?,
+                };
                 shop.writer.put(*key, &bytes, u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX))?;
                 bytes
             }
@@ -300,4 +276,20 @@ fn make_files(
 
 fn load_all(store: &Store, units: &[(Key, Digest)]) -> Result<Vec<Vec<u8>>> {
     units.iter().map(|(key, digest)| store.load(key, digest).ok_or_else(lost)).collect()
+}
+
+/// A file that a program made.
+fn output(
+    context: Context,
+    stage: usize,
+    units: &[(Key, Digest)],
+    payloads: &[Vec<u8>],
+    path: &str,
+) -> Result<Vec<u8>> {
+    let tree = payloads.first().and_then(|payload| decode_tree(payload));
+    let file = tree.as_ref().and_then(|tree| tree.get(path));
+    let (Some(file), Some(unit)) = (file, units.first()) else {
+        return Err(Error::internal(format!("the result of a program lacks `{path}`")));
+    };
+    content(context, stage, *unit, file)
 }

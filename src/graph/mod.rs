@@ -32,6 +32,7 @@ impl Graph {
         let stages = decode(paper, problems);
         let names: HashMap<&str, usize> =
             stages.iter().enumerate().map(|(i, stage)| (stage.name.as_str(), i)).collect();
+        clashes(&stages, problems);
         let inputs = resolve(paper, &stages, &names, problems);
         let order = order(&stages, &inputs, problems)?;
         if problems.len() > before {
@@ -67,6 +68,7 @@ fn outline<'a>(stage: &'a Definition, layout: &'a Layout) -> Outline<'a> {
 
 fn decode(paper: &Paper, problems: &mut Problems) -> Vec<Definition> {
     let mut stages = Vec::new();
+    let names: Vec<&str> = paper.entries.iter().map(|entry| entry.name.as_str()).collect();
     for entry in &paper.entries {
         if !Kind::NAMES.contains(&entry.kind.as_str()) {
             problems.push(
@@ -78,12 +80,30 @@ fn decode(paper: &Paper, problems: &mut Problems) -> Vec<Definition> {
         }
         let key = crate::spec::Key { name: entry.kind.clone(), span: entry.kind_span };
         let node = crate::spec::Node::new(crate::spec::Yaml::Map(vec![(key, entry.body.clone())]), entry.body.span);
-        if let Some(kind) = Kind::decode(&node, problems) {
+        if let Some(mut kind) = Kind::decode(&node, problems) {
+            if let Kind::Exec(exec) = &mut kind {
+                exec.settle(&names, problems);
+            }
             kind.entry().check(&entry.body, problems);
             stages.push(Definition { name: entry.name.clone(), span: entry.name_span, kind, body: entry.body.clone() });
         }
     }
     stages
+}
+
+/// Report two stages that would write one file of `figures/`.
+fn clashes(stages: &[Definition], problems: &mut Problems) {
+    let mut writers: HashMap<String, &str> = HashMap::new();
+    for stage in stages {
+        for (file, span) in stage.files() {
+            // On some systems `a.pdf` and `A.pdf` are one file.
+            if let Some(other) = writers.insert(file.to_lowercase(), &stage.name).filter(|other| *other != stage.name) {
+                let error =
+                    Error::user(format!("`{}` and `{other}` would both write `figures/{file}`", stage.name)).at(span);
+                problems.push(error.hint("give one of them another name"));
+            }
+        }
+    }
 }
 
 fn resolve(

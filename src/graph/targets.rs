@@ -2,7 +2,7 @@
 
 use super::Graph;
 use crate::error::Error;
-use crate::spec::nearest;
+use crate::spec::{glob, nearest};
 use crate::stages::Kind;
 
 impl Graph {
@@ -11,7 +11,10 @@ impl Graph {
     /// names nothing.
     pub fn targets(&self, words: &[String]) -> Result<Vec<usize>, Vec<Error>> {
         if words.is_empty() {
-            let artifact = |&i: &usize| matches!(self.stages[i].kind, Kind::Figure(_) | Kind::Table(_));
+            let artifact = |&i: &usize| match &self.stages[i].kind {
+                Kind::Exec(exec) => exec.published().next().is_some(),
+                kind => matches!(kind, Kind::Figure(_) | Kind::Table(_)),
+            };
             let artifacts: Vec<usize> = (0..self.stages.len()).filter(artifact).collect();
             return Ok(if artifacts.is_empty() { (0..self.stages.len()).collect() } else { artifacts });
         }
@@ -54,9 +57,7 @@ impl Graph {
             return all.filter(|&i| self.stages[i].kind.name() == word).collect();
         }
         if word.contains(['*', '?']) {
-            let (pattern, text): (Vec<char>, _) =
-                (word.chars().collect(), |i: usize| self.stages[i].name.chars().collect::<Vec<_>>());
-            return all.filter(|&i| glob(&pattern, &text(i))).collect();
+            return all.filter(|&i| glob(word, &self.stages[i].name)).collect();
         }
         Vec::new()
     }
@@ -71,25 +72,5 @@ impl Graph {
             }
         }
         self.order.iter().copied().filter(|&stage| needed[stage]).collect()
-    }
-}
-
-/// `*` is any text, `?` any one character.
-fn glob(pattern: &[char], text: &[char]) -> bool {
-    match pattern.split_first() {
-        None => text.is_empty(),
-        Some(('*', rest)) => (0..=text.len()).any(|skip| glob(rest, &text[skip..])),
-        Some(('?', rest)) => text.split_first().is_some_and(|(_, text)| glob(rest, text)),
-        Some((c, rest)) => text.split_first().is_some_and(|(first, text)| first == c && glob(rest, text)),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn globs_match_as_in_a_shell() {
-        let glob = |p: &str, t: &str| super::glob(&p.chars().collect::<Vec<_>>(), &t.chars().collect::<Vec<_>>());
-        assert!(glob("fig*", "fig5") && glob("fig?", "fig5") && glob("*", "") && glob("f*g*5", "fig65"));
-        assert!(!glob("fig?", "fig") && !glob("fig*x", "fig5"));
     }
 }

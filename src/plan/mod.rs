@@ -1,10 +1,14 @@
 //! What would run, why, and what it would cost. It reads the store and never writes.
 
+mod project;
 mod reason;
 mod resolve;
+mod surroundings;
 
+use project::files_of;
 pub use reason::{Last, Reason, reasons};
-pub use resolve::{FileState, Resolved, UnitState, files, resolve, stage_digest};
+pub use resolve::{FileState, Resolved, UnitState, file_key, files, resolve, stage_digest};
+pub use surroundings::faults;
 
 use crate::error::{Error, Result};
 use crate::graph::Graph;
@@ -12,7 +16,7 @@ use crate::stages::Publish;
 use crate::store::Store;
 use std::path::Path;
 
-/// Where a plan looks: the graph, the store, the files of `figures/`.
+/// Where a plan looks: the graph, the store, the files of the project and of `figures/`.
 #[derive(Clone, Copy)]
 pub struct Context<'a> {
     pub graph: &'a Graph,
@@ -20,6 +24,8 @@ pub struct Context<'a> {
     pub publish: &'a dyn Publish,
     /// The folder of the built artifacts.
     pub figures: &'a Path,
+    /// The folder of the paper file: paths in it are relative to this.
+    pub home: &'a Path,
 }
 
 /// The plan of one stage.
@@ -46,6 +52,8 @@ pub enum State {
     Stale,
     /// Its inputs are stale; if they come out as before, it is current.
     Waits,
+    /// It cannot be built: a file or a tool that it needs is missing.
+    Fault,
 }
 
 impl State {
@@ -55,6 +63,7 @@ impl State {
             State::Current => "current",
             State::Stale => "stale",
             State::Waits => "waits",
+            State::Fault => "fault",
         }
     }
 }
@@ -76,15 +85,17 @@ pub fn plan(context: Context, targets: &[usize]) -> Result<Vec<StagePlan>> {
         let ready = inputs.iter().all(|input| input.complete());
         let resolved = resolve(context, stage, &inputs)?;
         let units = resolved.units.iter().filter(|unit| !matches!(unit, UnitState::Current { .. })).count();
-        let files = resolved.files.iter().filter(|file| !matches!(file, FileState::Current)).count();
+        let files = resolved.files.iter().filter(|file| !file.is_current()).count();
         let state = match (ready, units + files) {
+            _ if !resolved.faults.is_empty() => State::Fault,
             (_, 0) => State::Current,
             (false, _) => State::Waits,
             (true, _) => State::Stale,
         };
         let reasons = match state {
             State::Current => Vec::new(),
-            _ => match reasons(context, stage, last.as_ref(), &inputs) {
+            State::Fault => resolved.faults.iter().map(|error| Reason::Fault(error.clone())).collect(),
+            _ => match reasons(context, stage, last.as_ref(), &inputs, &resolved) {
                 none if none.is_empty() => reason::missing(&resolved, units),
                 some => some,
             },

@@ -23,7 +23,7 @@ use serde_json::json;
 
 use crate::error::{Error, Result};
 use crate::figures::{Figure, FigureFormat};
-use crate::stages::{Definition, FileSpec, Kind, Publish};
+use crate::stages::{Definition, FIGURES, FileSpec, Kind, Publish};
 use crate::tables::{TableFormat, TableSettings};
 use crate::value::{Scene, Table, decode, decode_scene};
 
@@ -41,6 +41,7 @@ impl Publish for Publisher {
                 figure.0.formats.iter().map(|format| figure_spec(stage, &figure.0, format)).collect()
             }
             Kind::Table(table) => table.0.formats.iter().map(|format| table_file(stage, &table.0, format)).collect(),
+            Kind::Exec(exec) => exec.published().map(|path| program_file(path)).collect(),
             _ => Vec::new(),
         }
     }
@@ -63,7 +64,13 @@ fn figure_spec(stage: &Definition, figure: &Figure, format: &FigureFormat) -> Fi
     if *format == FigureFormat::Png {
         manifest["dpi"] = json!(figure.dpi);
     }
-    FileSpec { name: format!("{}.{}", stage.name, format.name()), manifest }
+    FileSpec { name: format!("{}.{}", stage.name, format.name()), manifest, output: None }
+}
+
+/// A file that a program made is published as it is.
+fn program_file(path: &str) -> FileSpec {
+    let name = path.strip_prefix(FIGURES).unwrap_or(path).to_string();
+    FileSpec { name, manifest: json!({"kind": "file", "output": path}), output: Some(path.to_string()) }
 }
 
 fn render_figure(
@@ -97,6 +104,7 @@ fn table_file(stage: &Definition, settings: &TableSettings, format: &TableFormat
         manifest: json!({
             "kind": "file", "version": VERSION, "format": format.name(), "table": settings.presentation(&stage.name, format),
         }),
+        output: None,
     }
 }
 

@@ -34,6 +34,8 @@
 
 mod coordinate;
 mod decode;
+mod glob;
+mod list;
 mod node;
 mod paper;
 mod problems;
@@ -44,6 +46,8 @@ mod union;
 
 pub use coordinate::Coordinate;
 pub use decode::{Decode, Located, Schemas, decode_list, wrong_type};
+pub use glob::glob;
+pub use list::OneOrMany;
 pub use node::{Key, Node, Yaml};
 pub use paper::{Entry, Paper};
 pub use problems::Problems;

@@ -12,6 +12,6 @@ pub fn arrays(kind: &Kind) -> Option<Vec<String>> {
             let chosen = metric.best.iter().flat_map(|best| best.outputs());
             Some(computed.chain(chosen).collect())
         }
-        Kind::Figure(_) | Kind::Table(_) => None,
+        Kind::Data(_) | Kind::Exec(_) | Kind::Figure(_) | Kind::Table(_) => None,
     }
 }

@@ -8,6 +8,9 @@
 //!   objects/ab/<rest>  payloads of 64 KiB and more, named by their BLAKE3 digest
 //!   partial/<key>      checkpoints of long training runs
 //!   last/<name>        what was built last under a stage's name: for explanations only
+//!   logs/<name>.log    what the program of a stage printed last
+//!   scratch/           folders of running programs; those of dead processes are swept away
+//!   lock               shared by builds, so that `gc` deletes nothing under them; the kernel frees it
 //!   stat               which file had which digest at which size, time and inode
 //!   tmp/               files being written
 //! ```
@@ -18,13 +21,20 @@ mod checkpoint;
 mod files;
 mod format;
 mod ids;
+mod kept;
 mod last;
+mod lock;
+mod logs;
+mod scratch;
 mod shard;
 mod stat;
 mod writer;
 
 pub use files::write_file;
 pub use ids::{Digest, Key};
+pub use kept::content_key;
+pub use scratch::{Scratch, remove_folder};
+pub use stat::hash as hash_file;
 pub use writer::Writer;
 
 use std::collections::{HashMap, HashSet};
@@ -46,8 +56,8 @@ pub struct Trace {
     pub micros: u64,
 }
 
-/// A result of this process and its payload.
-type Fresh = (Trace, Arc<Vec<u8>>);
+/// A result of this process and its payload, if that is not a file of its own already.
+type Fresh = (Trace, Option<Arc<Vec<u8>>>);
 
 /// A cache folder, opened.
 #[derive(Debug)]
@@ -141,10 +151,15 @@ impl Store {
 
     /// The payload of a key with this digest, checked; `None` (and a warning, and a miss from now on) if it is damaged or gone.
     pub fn load(&self, key: &Key, digest: &Digest) -> Option<Vec<u8>> {
-        if let Some((trace, payload)) = lock(&self.fresh).get(key)
-            && trace.digest == *digest
-        {
-            return Some(payload.to_vec());
+        let fresh = lock(&self.fresh).get(key).filter(|(trace, _)| trace.digest == *digest).cloned();
+        match fresh {
+            Some((_, Some(payload))) => return Some(payload.to_vec()),
+            Some((_, None)) => {
+                if let Some(bytes) = self.read_object(digest) {
+                    return Some(bytes);
+                }
+            }
+            None => {}
         }
         if let Some(bytes) = self.read_payload(key, digest) {
             return Some(bytes);
@@ -163,15 +178,21 @@ impl Store {
         for shard in self.shards() {
             let Some(record) = shard.find(key).filter(|record| record.digest == *digest) else { continue };
             let bytes = if record.external {
-                std::fs::read(files::object_path(&self.dir, digest)).ok()
+                self.read_object(digest)
             } else {
-                shard.payload(&record)
+                shard.payload(&record).filter(|bytes| Digest::of(bytes) == *digest)
             };
-            if let Some(bytes) = bytes.filter(|bytes| Digest::of(bytes) == *digest) {
+            if let Some(bytes) = bytes {
                 return Some(bytes);
             }
         }
         None
+    }
+
+    /// A payload that is a file of its own, checked.
+    fn read_object(&self, digest: &Digest) -> Option<Vec<u8>> {
+        let bytes = std::fs::read(files::object_path(&self.dir, digest)).ok()?;
+        (Digest::of(&bytes) == *digest).then_some(bytes)
     }
 
     pub(crate) fn warn(&self, text: String) {

@@ -7,7 +7,6 @@
 mod assemble;
 mod columns;
 mod format;
-mod list;
 mod rows;
 mod select;
 mod summary;
@@ -18,13 +17,12 @@ use serde_json::{Value as Json, json};
 
 pub use columns::{BestOf, ColumnSettings, Columns, Extreme, NamedColumn};
 pub use format::Format;
-pub use list::OneOrMany;
 pub use rows::{Conditions, RowKey, Rows};
 pub use select::Selection;
 pub use summary::{Statistic, Summary};
 
 use crate::error::Error;
-use crate::spec::{Decode, Located, Node, Problems, suggest};
+use crate::spec::{Decode, Located, Node, OneOrMany, Problems, suggest};
 
 /// Raised when a cell's numbers change though its entries did not.
 pub const VERSION: u32 = 1;

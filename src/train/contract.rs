@@ -35,7 +35,7 @@
 //!    - Others, k > 1: chains over all samples, again two for dW.
 //!
 //!    Then N all-zero samples add, by fma, N (y_j y_j) to L_j and N (c_j y_j) to db of expert 0, with y_j = max(b_j, 0).
-//! 7. **Load balancing** adds lambda E times the chain over e of f_e P_e to the loss by fma. f_e is the share of samples that use e.
+//! 7. **Load balancing** adds lambda E times the chain over e of f_e P_e to the loss by fma. f_e is the share of samples that use e; if E = 1, f = P = 1.
 //!    - Others than small: q_e = exp(s_e - max) over the chain of these; P_e = the chain over samples of q_e, over B. dG sums x_i times
 //!      (lambda E / B) q_e (f_e - F), with F the chain over e of q_e f_e, after what item 5 gives.
 //!    - Small: q_e = exp(s_e - max) r with r one over that chain. P_e for e > 0 is the tree of q_e, plus by fma N/E for N all-zero samples,
@@ -43,8 +43,8 @@
 //!      (f_e - f_e') A.
 //! 8. **Optimizer.** See `engines/cpu/adam.rs`. Bias corrections and the schedule are binary64, rounded to binary32 once a step.
 //!
-//! Terms that are exactly zero may be left out: all that can change is the sign of a sum that is zero, and the optimizer adds 0 to every
-//! gradient, which makes it +0. Threads, vector width and batching of points are not in the contract because they cannot change any of the
+//! Terms that are exactly zero may be left out: all that can change is the sign of a sum that is zero, which the optimizer
+//! does not see. Threads, vector width and batching of points are not in the contract because they cannot change any of the
 //! above. All this holds while numbers are finite: a step whose loss is not ends the run before its update.
 
 /// Part of every training run's manifest. A change of anything above, or of an initialiser, raises it.

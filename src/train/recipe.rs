@@ -205,7 +205,7 @@ impl Decode for Importance {
         // Only what is set: the forms exclude each other.
         let mut json = self.0.manifest();
         if let Some(map) = json.as_object_mut() {
-            map.retain(|key, value| !value.is_null() && !(key == "first" && self.0.powers.is_none()));
+            map.retain(|key, value| !(value.is_null() || key == "first" && self.0.powers.is_none()));
         }
         json
     }

@@ -1,9 +1,14 @@
 //! Adam and AdamW (Kingma & Ba 2015; Loshchilov & Hutter 2019) in the form of torch.optim, vectorised.
 //!
-//! With g the gradient, t the step from 1: m = fma(beta1, m, (1 - beta1) g); v = fma(beta2, v, (1 - beta2) (g g));
+//! With g the gradient, t the step from 1: m = fma(beta1, m, (1 - beta1) g), +0 unless |m| > 2^-100;
+//! v = fma(beta2, v, (1 - beta2) (g g)), +0 unless > 2^-100;
 //! p = fma(-lr/(1 - beta1^t), m / fma(sqrt v, 1/sqrt(1 - beta2^t), eps), p (1 - lr wd)).
 
 use super::simd::Simd;
+
+/// 2^-100. Moments of a parameter without gradient shrink until they are denormal numbers, on which processors are slow. That a small
+/// first moment becomes +0 also means that the sign of a zero gradient has no consequences.
+const TINY: f32 = f32::from_bits((127 - 100) << 23);
 
 /// The numbers of one step, rounded to binary32.
 #[derive(Clone, Copy, Debug)]
@@ -28,10 +33,10 @@ pub struct Rates {
 #[inline(always)]
 pub unsafe fn update<V: Simd>(p: *mut f32, m: *mut f32, v: *mut f32, g: V::F, rates: &Rates) {
     unsafe {
-        // A sum that is -0 becomes 0: which zero it is depends on how terms were skipped.
-        let g = V::add(g, V::splat(0.0));
         let first = V::fma(V::splat(rates.beta1), V::load(m), V::mul(V::splat(rates.one_minus_beta1), g));
+        let first = V::keep(V::greater(V::abs(first), V::splat(TINY)), first);
         let second = V::fma(V::splat(rates.beta2), V::load(v), V::mul(V::splat(rates.one_minus_beta2), V::mul(g, g)));
+        let second = V::keep(V::greater(second, V::splat(TINY)), second);
         V::store(m, first);
         V::store(v, second);
         let root = V::fma(V::sqrt(second), V::splat(rates.correction), V::splat(rates.eps));

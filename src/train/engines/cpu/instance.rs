@@ -104,7 +104,7 @@ impl Instance {
         let parameters = &mut self.parameters;
         dispatch(self.level, Update { parameters, first, second, gradients: &self.gradients, rates });
         let every = (self.recipe.steps / 50).max(1);
-        if self.step % every == 0 || self.step + 1 == self.recipe.steps {
+        if self.step.is_multiple_of(every) || self.step + 1 == self.recipe.steps {
             self.history.push((self.step, self.loss));
         }
         self.step += 1;
@@ -135,7 +135,9 @@ impl Instance {
             Schedule::Cosine => crate::train::math::cos_turns(0.25 * step / (steps - 1.0).max(1.0)),
         };
         let lr = lr * schedule * self.drop;
-        self.powers = [self.powers[0] * beta1, self.powers[1] * beta2];
+        // Denormal powers are slow, and as good as 0 in 1 - beta^t.
+        let power = |power: f64, beta: f64| if power < 1e-300 { 0.0 } else { power * beta };
+        self.powers = [power(self.powers[0], beta1), power(self.powers[1], beta2)];
         Rates {
             beta1: beta1 as f32,
             one_minus_beta1: (1.0 - beta1) as f32,

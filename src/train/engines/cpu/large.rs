@@ -194,6 +194,10 @@ impl Large {
                 used[0] += zeros;
                 loss = self.balance::<V>(problem, &used, gradients, loss);
             }
+            if experts == 1 {
+                // The one expert is used by all: f = P = 1.
+                loss += problem.balance;
+            }
             loss
         }
     }

@@ -13,12 +13,14 @@ mod large;
 mod several;
 mod adam;
 mod instance;
+mod peak;
 mod checkpoint;
 
 #[cfg(test)]
 mod tests;
 
 pub use instance::Instance;
+pub use peak::peak;
 
 use super::super::{Control, Outcome, Recipe};
 use crate::error::Result;
@@ -40,7 +42,7 @@ pub fn train_at(level: Level, recipe: &Recipe, control: &dyn Control) -> Result<
         instance.restore(&bytes);
     }
     while !instance.finished() {
-        if instance.step_number() % LOOK == 0 {
+        if instance.step_number().is_multiple_of(LOOK) {
             control.save(&|| instance.save());
             if control.stop() {
                 return Ok(None);

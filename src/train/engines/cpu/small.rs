@@ -424,6 +424,10 @@ unsafe fn step<V: Simd, const N: usize, const M: usize, const E: usize, const BA
         }
         gradients[..gate].copy_from_slice(&sum[..gate]);
         loss *= problem.scale;
+        if E == 1 {
+            // The one expert is used by all: f = P = 1.
+            loss += problem.balance;
+        }
         if BALANCED {
             counts[0] = problem.samples as u32 - counts.iter().sum::<u32>();
             let samples = problem.samples as f32;

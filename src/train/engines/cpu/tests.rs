@@ -124,7 +124,7 @@ fn recipe(n: u32, m: u32, e: u32, k: u32, balance: f64) -> Recipe {
 
 #[test]
 fn gradients_agree_with_finite_differences() {
-    check_gradients(&recipe(7, 3, 1, 1, 0.0));
+    check_gradients(&recipe(7, 3, 1, 1, 0.1));
     check_gradients(&recipe(11, 2, 3, 1, 0.0));
     check_gradients(&recipe(11, 2, 3, 1, 0.5));
     check_gradients(&recipe(9, 2, 4, 2, 0.0));
@@ -135,6 +135,7 @@ fn gradients_agree_with_finite_differences() {
     let mut one = recipe(1, 1, 1, 1, 0.0);
     one.init.bias = Initialiser::Zero;
     check_gradients(&one);
+    check_gradients(&recipe(3, 2, 1, 1, 0.1));
     check_gradients(&recipe(2, 1, 2, 1, 0.1));
     check_gradients(&recipe(3, 1, 3, 1, 0.1));
     check_gradients(&Recipe { batch: 77, ..recipe(3, 2, 2, 1, 0.3) });

@@ -123,6 +123,7 @@ pub trait Simd: Copy {
     unsafe fn mul(a: Self::F, b: Self::F) -> Self::F;
     unsafe fn div(a: Self::F, b: Self::F) -> Self::F;
     unsafe fn sqrt(a: Self::F) -> Self::F;
+    unsafe fn abs(a: Self::F) -> Self::F;
     /// a b + c, rounded once.
     unsafe fn fma(a: Self::F, b: Self::F, c: Self::F) -> Self::F;
     /// `a` where a > b, else `b`.

@@ -51,6 +51,10 @@ impl Simd for Portable {
         a.map(f32::sqrt)
     }
     #[inline(always)]
+    unsafe fn abs(a: P) -> P {
+        a.map(f32::abs)
+    }
+    #[inline(always)]
     unsafe fn fma(a: P, b: P, c: P) -> P {
         std::array::from_fn(|l| a[l].mul_add(b[l], c[l]))
     }

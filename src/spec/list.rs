@@ -2,8 +2,8 @@
 
 use serde_json::{Value as Json, json};
 
+use super::{Decode, Node, Problems, Schemas, decode_list};
 use crate::error::Error;
-use crate::spec::{Decode, Node, Problems, Schemas, decode_list};
 
 /// One value or a list of values; as content always a list.
 #[derive(Clone, Debug, PartialEq)]
