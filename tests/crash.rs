@@ -192,3 +192,41 @@ fn an_interrupted_build_tells_machines_what_is_unfinished() {
     assert_eq!(end["unfinished"][0]["done"], points(&paper, "many"));
     assert_eq!(end["trained"], run.trained_models().len());
 }
+
+/// Somebody who is told of the build and breaks down.
+struct Breaks;
+
+impl repro::exec::Observer for Breaks {
+    fn event(&mut self, event: &repro::exec::Event) {
+        if let repro::exec::Event::StageFinished { stage, .. } = event {
+            panic!("{stage} is too much");
+        }
+    }
+    fn warning(&mut self, _text: &str) {}
+}
+
+#[test]
+fn a_panic_of_the_deciding_thread_ends_the_build_and_keeps_what_was_finished() {
+    use repro::graph::Graph;
+    use repro::spec::{Problems, read};
+    static NEVER: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::new(false);
+    let paper = Paper::new().yaml(GRID);
+    let mut problems = Problems::default();
+    let root = read(GRID, &mut problems).expect("yaml");
+    let graph = Graph::of(&repro::spec::Paper::of(&root, &mut problems), &mut problems).expect("a good paper");
+    let (cache, figures) = (paper.path("cache"), paper.path("figures"));
+    let store = repro::store::Store::open(&cache).expect("a cache");
+    let context =
+        repro::plan::Context { graph: &graph, store: &store, publish: &repro::render::Publisher, figures: &figures };
+    let options = repro::exec::Options { jobs: 2, keep_going: false, no_train: false, interrupted: &NEVER };
+    let targets = [graph.position("grid").expect("grid")];
+    let writer = store.writer(serde_json::Value::Null);
+    let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        repro::exec::build(context, &targets, &options, &writer, &mut Breaks)
+    }));
+    assert_eq!(
+        ended.err().and_then(|panic| panic.downcast_ref::<String>().cloned()).as_deref(),
+        Some("grid is too much")
+    );
+    paper.build("grid").ok().trained(0);
+}

@@ -18,6 +18,8 @@ const QUICK: Duration = Duration::from_millis(200);
 const LINE: Duration = Duration::from_secs(10);
 /// No more lines of progress than one in this time.
 const PAUSE: Duration = Duration::from_secs(1);
+/// Rates over fewer seconds than this mean nothing.
+const SOON: f64 = 0.5;
 /// More bars than this are not shown at once.
 const BARS: usize = 12;
 
@@ -56,13 +58,13 @@ impl Stage {
             parts.push(format!("{:.0} %", 100.0 * done));
         } else {
             parts.push(format!("{}/{}", thousands(done as usize), count(self.units, noun)));
-            if done > 0.0 && elapsed > 0.0 {
+            if done > 0.0 && elapsed >= SOON {
                 let rate = done / elapsed;
-                let digits = if rate < 10.0 { 1 } else { 0 };
-                parts.push(format!("{rate:.digits$} {noun}s/s"));
+                let rate = if rate < 10.0 { format!("{rate:.1}") } else { thousands(rate as usize) };
+                parts.push(format!("{rate} {noun}s/s"));
             }
         }
-        if done > 0.0 && elapsed >= 0.5 {
+        if done > 0.0 && elapsed >= SOON {
             parts.push(format!("{} left", duration(elapsed * (self.units as f64 - done).max(0.0) / done)));
         }
         parts.join(", ")

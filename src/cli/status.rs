@@ -64,11 +64,10 @@ fn table(plans: &[StagePlan], project: &Project, console: &Console) -> String {
     let counted = [State::Current, State::Stale, State::Waits, State::Fault]
         .map(|state| (plans.iter().filter(|plan| plan.state == state).count(), state.word()));
     let parts: Vec<String> = counted.iter().filter(|(n, _)| *n > 0).map(|(n, word)| format!("{n} {word}")).collect();
-    text + &format!(
-        "{}: {}\n",
-        count(plans.len(), "stage"),
-        if parts.is_empty() { "none".into() } else { parts.join(", ") }
-    )
+    let parts = if parts.is_empty() { "none".to_string() } else { parts.join(", ") };
+    let due = plans.iter().any(|plan| plan.files > 0);
+    let note = if due { " (files in parentheses are not there, or not as they should be)" } else { "" };
+    text + &format!("{}: {parts}{note}\n", count(plans.len(), "stage"))
 }
 
 fn to_json(plan: &StagePlan, project: &Project) -> serde_json::Value {

@@ -158,6 +158,9 @@ fn guarded<T>(run: impl FnOnce() -> Result<T>) -> Result<T> {
 fn run_unit(inputs: &StageInputs, unit: usize, key: Key, started: Instant) -> Result<Option<Made>> {
     let StageInputs { shop, stage, .. } = *inputs;
     let Context { graph, store, .. } = shop.context;
+    if shop.stopping() {
+        return Ok(None);
+    }
     if let Some(trace) = store.trace(&key) {
         return Ok(Some(Made { digest: trace.digest, found: true, whole: false }));
     }
