@@ -1,19 +1,15 @@
 //! Elementary functions from IEEE operations alone, so that they are the same on every machine.
 
-/// e^x in binary32 for x <= 0 (larger x up to 80 works too); from -87 down it is 0. Error about 1 ulp: x = q ln 2 + r, Taylor in r.
+/// Coefficients of 2^f on \[-1/2, 1/2\], highest first: the polynomial of degree 5 with the smallest largest relative error, 1.1e-7.
+pub const EXP2: [f32; 6] = [1.326_472_7e-3, 9.671_513e-3, 5.550_733_6e-2, 0.240_222_42, 0.693_147, 1.0];
+
+/// e^x in binary32 for x <= 0; what is below -64 counts as -64, so that products of two results are seldom denormal. x log2 e = q + f, q whole.
 #[inline(always)]
 pub fn exp(x: f32) -> f32 {
-    if x <= -87.0 || x.is_nan() {
-        return 0.0;
-    }
+    let x = if x > -64.0 { x } else { -64.0 };
     let q = x.mul_add(std::f32::consts::LOG2_E, 12_582_912.0) - 12_582_912.0;
-    let r = q.mul_add(-0.693_359_4, x);
-    let r = q.mul_add(2.121_944_4e-4, r);
-    let mut p = 1.987_569_1e-4_f32;
-    for c in [1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 0.166_666_66, 0.5] {
-        p = p.mul_add(r, c);
-    }
-    let value = p.mul_add(r * r, r) + 1.0;
+    let f = x.mul_add(std::f32::consts::LOG2_E, -q);
+    let value = EXP2[1..].iter().fold(EXP2[0], |p, &c| p.mul_add(f, c));
     value * f32::from_bits(((q as i32 + 127) as u32) << 23)
 }
 
@@ -59,14 +55,14 @@ mod tests {
     fn the_polynomials_agree_with_the_platform() {
         for i in 0..20_000 {
             let x = -f64::from(i) * 0.004;
-            let ratio = f64::from(super::exp(x as f32)) / f64::from(x as f32).exp();
-            assert!((ratio - 1.0).abs() < 2e-7, "exp({x}): {ratio}");
+            let ratio = f64::from(super::exp(x as f32)) / f64::from(x as f32).max(-64.0).exp();
+            assert!((ratio - 1.0).abs() < 2.5e-7 - 2e-8 * x, "exp({x}): {ratio}");
         }
         for i in 1..20_000 {
             let x = f64::from(i) / 20_000.0;
             assert!((super::ln(x) - x.ln()).abs() < 1e-14 * (1.0 + x.ln().abs()), "ln({x})");
             assert!((super::cos_turns(x) - (x * std::f64::consts::TAU).cos()).abs() < 1e-14, "cos({x})");
         }
-        assert_eq!((super::exp(0.0), super::exp(-100.0)), (1.0, 0.0));
+        assert_eq!((super::exp(0.0), super::exp(-100.0)), (1.0, super::exp(-64.0)));
     }
 }

@@ -26,6 +26,8 @@ pub struct Small {
     words: Vec<u32>,
     /// Values of each feature in the samples that are not all zero.
     x: [Floats; MOST[0]],
+    /// Lanes of experts 1 and 2 in each vector of samples.
+    masks: Vec<u8>,
     /// Virtual lanes of the sums, pass by pass.
     partial: Floats,
 }
@@ -36,6 +38,7 @@ impl Small {
         let groups = problem.samples.div_ceil(16);
         let blocks = (groups * problem.shape.features).div_ceil(4);
         small.words = vec![0; blocks * BLOCK];
+        small.masks = vec![0; (groups * 16).div_ceil(8) * 32 * (MOST[2] - 1)];
         // Compressed vectors are written whole.
         small.x = std::array::from_fn(|_| Floats::zeros(groups * 16 + 16));
         small
@@ -83,16 +86,18 @@ struct Sized<'a, const N: usize, const M: usize, const E: usize>(Call<'a>);
 struct Parameters<V: Simd, const N: usize, const M: usize, const E: usize> {
     w: [[[V::F; M]; N]; E],
     b: [[V::F; N]; E],
-    g: [[V::F; N]; E],
     slope: [V::F; N],
 }
 
-/// Sums over the samples of a lane.
-#[derive(Clone, Copy)]
+/// Sums over the samples of a lane: gradients and L.
 struct Sums<V: Simd, const N: usize, const M: usize, const E: usize> {
     w: [[[V::F; M]; N]; E],
     b: [[V::F; N]; E],
     loss: [V::F; N],
+}
+
+/// Sums of the load-balancing loss.
+struct Shares<V: Simd, const N: usize, const E: usize> {
     /// Probabilities of experts 1 and 2.
     mean: [V::F; 2],
     /// x_i times the product of two experts' probabilities: 0 and 1, 0 and 2, 1 and 2.
@@ -170,56 +175,115 @@ unsafe fn inputs<V: Simd, const N: usize, const WIDE: bool>(
     }
 }
 
-/// One vector of samples forward and backward.
+/// The inputs of one vector of samples, and which lanes hold samples.
 #[inline(always)]
-unsafe fn samples<V: Simd, const N: usize, const M: usize, const E: usize, const BALANCED: bool, const TAIL: bool>(
-    p: &Parameters<V, N, M, E>,
-    sums: &mut Sums<V, N, M, E>,
+unsafe fn load<V: Simd, const N: usize, const TAIL: bool>(
     x: &[Floats; MOST[0]],
     at: usize,
     left: usize,
-) {
+) -> ([V::F; N], V::M) {
     unsafe {
-        let zero = V::splat(0.0);
         let valid = V::first(if TAIL { left } else { V::N });
-        let mut input = [zero; N];
+        let mut input = [V::splat(0.0); N];
         for i in 0..N {
             input[i] = V::load(x[i].as_ptr().add(at));
             if TAIL {
                 input[i] = V::keep(valid, input[i]);
             }
         }
-        // Routing: mine[e] are the lanes of expert e.
+        (input, valid)
+    }
+}
+
+/// Routes one vector of samples: the lanes of experts 1 and 2 go to `masks`.
+#[inline(always)]
+unsafe fn route<V: Simd, const N: usize, const E: usize, const BALANCED: bool, const TAIL: bool>(
+    g: &[[V::F; N]; E],
+    shares: &mut Shares<V, N, E>,
+    (input, valid): ([V::F; N], V::M),
+    masks: *mut u8,
+) {
+    unsafe {
+        let zero = V::splat(0.0);
+        let mut score = [zero; E];
+        for e in 0..E {
+            score[e] = V::mul(input[0], g[e][0]);
+            for i in 1..N {
+                score[e] = V::fma(input[i], g[e][i], score[e]);
+            }
+        }
+        let mut mine = [valid; E];
+        let mut best = score[0];
+        for e in 1..E {
+            let better = V::greater(score[e], best);
+            best = V::max(score[e], best);
+            mine[e] = V::and(valid, better);
+            for earlier in 0..e {
+                mine[earlier] = V::without(mine[earlier], better);
+            }
+        }
+        for e in 1..E {
+            V::store_mask(masks.add((e - 1) * V::MASK), mine[e]);
+            shares.count[e] += V::bits(mine[e]).count_ones();
+        }
+        if !BALANCED {
+            return;
+        }
+        // The best expert's exponential is exactly 1.
+        let one = V::splat(1.0);
+        let mut q = [one; E];
+        let mut product = [one; 3];
+        if E == 2 {
+            let low = exp::<V>(V::sub(V::select(mine[1], score[0], score[1]), best));
+            let high = V::div(one, V::add(one, low));
+            let low = V::mul(low, high);
+            q[1] = V::select(mine[1], high, low);
+            product[0] = V::mul(low, high);
+        } else {
+            let low = exp::<V>(V::sub(V::select(mine[0], score[1], score[0]), best));
+            let high = exp::<V>(V::sub(V::select(mine[E - 1], score[1], score[E - 1]), best));
+            q[0] = V::select(mine[0], one, low);
+            q[E - 1] = V::select(mine[E - 1], one, high);
+            // Expert 1 is the best, or the one that took the place of the best.
+            q[1] = V::select(mine[0], low, V::select(mine[E - 1], high, one));
+            let share = V::div(one, V::add(V::add(q[0], q[1]), q[E - 1]));
+            for e in 0..E {
+                q[e] = V::mul(q[e], share);
+            }
+            product = [V::mul(q[0], q[1]), V::mul(q[0], q[E - 1]), V::mul(q[1], q[E - 1])];
+        }
+        for e in 1..E {
+            let sum = &mut shares.mean[e - 1];
+            *sum = if TAIL { V::add_where(valid, *sum, q[e]) } else { V::add(*sum, q[e]) };
+        }
+        for pair in 0..E * (E - 1) / 2 {
+            for i in 0..N {
+                shares.pair[pair][i] = V::fma(input[i], product[pair], shares.pair[pair][i]);
+            }
+        }
+    }
+}
+
+/// One vector of samples forward and backward.
+#[inline(always)]
+unsafe fn samples<V: Simd, const N: usize, const M: usize, const E: usize, const TAIL: bool>(
+    p: &Parameters<V, N, M, E>,
+    sums: &mut Sums<V, N, M, E>,
+    (input, valid): ([V::F; N], V::M),
+    masks: *const u8,
+) {
+    unsafe {
+        let zero = V::splat(0.0);
         let mut mine = [valid; E];
         let (mut w, mut b) = (p.w[0], p.b[0]);
-        if E > 1 {
-            let mut score = [zero; E];
-            for e in 0..E {
-                score[e] = V::mul(input[0], p.g[e][0]);
-                for i in 1..N {
-                    score[e] = V::fma(input[i], p.g[e][i], score[e]);
+        for e in 1..E {
+            mine[e] = V::load_mask(masks.add((e - 1) * V::MASK));
+            mine[0] = V::without(mine[0], mine[e]);
+            for i in 0..N {
+                for k in 0..M {
+                    w[i][k] = V::select(mine[e], p.w[e][i][k], w[i][k]);
                 }
-            }
-            let mut best = score[0];
-            for e in 1..E {
-                let better = V::greater(score[e], best);
-                best = V::max(score[e], best);
-                for i in 0..N {
-                    for k in 0..M {
-                        w[i][k] = V::select(better, p.w[e][i][k], w[i][k]);
-                    }
-                    b[i] = V::select(better, p.b[e][i], b[i]);
-                }
-                mine[e] = V::and(valid, better);
-                for earlier in 0..e {
-                    mine[earlier] = V::without(mine[earlier], better);
-                }
-            }
-            for e in 1..E {
-                sums.count[e] += V::bits(mine[e]).count_ones();
-            }
-            if BALANCED {
-                balance::<V, N, M, E>(sums, &input, &score, best, &mine, valid);
+                b[i] = V::select(mine[e], p.b[e][i], b[i]);
             }
         }
         // Forward.
@@ -267,53 +331,6 @@ unsafe fn samples<V: Simd, const N: usize, const M: usize, const E: usize, const
     }
 }
 
-/// Sums of the load-balancing loss.
-#[inline(always)]
-unsafe fn balance<V: Simd, const N: usize, const M: usize, const E: usize>(
-    sums: &mut Sums<V, N, M, E>,
-    input: &[V::F; N],
-    score: &[V::F; E],
-    best: V::F,
-    mine: &[V::M; E],
-    valid: V::M,
-) {
-    unsafe {
-        let one = V::splat(1.0);
-        let mut product = [one; 3];
-        if E == 2 {
-            // The better expert's exponential is exactly 1.
-            let other = V::select(mine[1], score[0], score[1]);
-            let low = exp::<V>(V::sub(other, best));
-            let high = V::div(one, V::add(one, low));
-            let low = V::mul(low, high);
-            sums.mean[0] = V::add_where(valid, sums.mean[0], V::select(mine[1], high, low));
-            product[0] = V::mul(low, high);
-        } else {
-            let mut q = [one; E];
-            for e in 0..E {
-                q[e] = exp::<V>(V::sub(score[e], best));
-            }
-            let mut sum = V::add(q[0], q[1]);
-            for e in 2..E {
-                sum = V::add(sum, q[e]);
-            }
-            let share = V::div(one, sum);
-            for e in 0..E {
-                q[e] = V::mul(q[e], share);
-                if e > 0 {
-                    sums.mean[e - 1] = V::add_where(valid, sums.mean[e - 1], q[e]);
-                }
-            }
-            product = [V::mul(q[0], q[1]), V::mul(q[0], q[E - 1]), V::mul(q[1], q[E - 1])];
-        }
-        for pair in 0..E * (E - 1) / 2 {
-            for i in 0..N {
-                sums.pair[pair][i] = V::fma(input[i], product[pair], sums.pair[pair][i]);
-            }
-        }
-    }
-}
-
 /// All samples, the tree, and the gradients.
 #[inline(always)]
 unsafe fn step<V: Simd, const N: usize, const M: usize, const E: usize, const BALANCED: bool>(
@@ -324,46 +341,72 @@ unsafe fn step<V: Simd, const N: usize, const M: usize, const E: usize, const BA
         let Call { small, problem, parameters, gradients, .. } = call;
         let zero = V::splat(0.0);
         let (bias, gate) = (E * N * M, E * N * (M + 1));
-        let mut p =
-            Parameters::<V, N, M, E> { w: [[[zero; M]; N]; E], b: [[zero; N]; E], g: [[zero; N]; E], slope: [zero; N] };
+        let mut g = [[zero; N]; E];
+        let mut p = Parameters::<V, N, M, E> { w: [[[zero; M]; N]; E], b: [[zero; N]; E], slope: [zero; N] };
         for e in 0..E {
             for i in 0..N {
                 for k in 0..M {
                     p.w[e][i][k] = V::splat(*parameters.get_unchecked((e * N + i) * M + k));
                 }
                 p.b[e][i] = V::splat(*parameters.get_unchecked(bias + e * N + i));
-                p.g[e][i] = V::splat(*parameters.get_unchecked(gate + e * N + i));
+                g[e][i] = V::splat(*parameters.get_unchecked(gate + e * N + i));
             }
         }
         for i in 0..N {
             p.slope[i] = V::splat(problem.slope[i]);
         }
         let full = count / V::N;
+        let left = count - full * V::N;
         let mut counts = [0u32; E];
-        // A pass takes the vectors of its virtual lanes.
+        let stride = (E - 1) * V::MASK;
+        // A pass takes the vectors of its virtual lanes: first their routing, then the rest, so that registers suffice for either.
         for pass in 0..vectors::<V>() {
-            let mut sums = Sums::<V, N, M, E> {
-                w: [[[zero; M]; N]; E],
-                b: [[zero; N]; E],
-                loss: [zero; N],
-                mean: [zero; 2],
-                pair: [[zero; N]; 3],
-                count: [0; E],
-            };
-            let mut v = pass;
-            while v < full {
-                samples::<V, N, M, E, BALANCED, false>(&p, &mut sums, &small.x, v * V::N, V::N);
-                v += vectors::<V>();
-            }
-            if v == full && count > full * V::N {
-                samples::<V, N, M, E, BALANCED, true>(&p, &mut sums, &small.x, v * V::N, count - full * V::N);
-            }
+            let tail = left > 0 && full % vectors::<V>() == pass;
             let mut out = small.partial.as_mut_ptr().add(pass * SUMS * V::N);
             macro_rules! keep {
                 ($sum:expr) => {{
                     V::store(out, $sum);
                     out = out.add(V::N);
                 }};
+            }
+            if E > 1 {
+                let masks = small.masks.as_mut_ptr();
+                let mut shares = Shares::<V, N, E> { mean: [zero; 2], pair: [[zero; N]; 3], count: [0; E] };
+                let mut v = pass;
+                while v < full {
+                    let input = load::<V, N, false>(&small.x, v * V::N, V::N);
+                    route::<V, N, E, BALANCED, false>(&g, &mut shares, input, masks.add(v * stride));
+                    v += vectors::<V>();
+                }
+                if tail {
+                    let input = load::<V, N, true>(&small.x, full * V::N, left);
+                    route::<V, N, E, BALANCED, true>(&g, &mut shares, input, masks.add(full * stride));
+                }
+                if BALANCED {
+                    for e in 1..E {
+                        keep!(shares.mean[e - 1]);
+                    }
+                    for pair in 0..E * (E - 1) / 2 {
+                        for i in 0..N {
+                            keep!(shares.pair[pair][i]);
+                        }
+                    }
+                }
+                for e in 1..E {
+                    counts[e] += shares.count[e];
+                }
+            }
+            let masks = small.masks.as_ptr();
+            let mut sums = Sums::<V, N, M, E> { w: [[[zero; M]; N]; E], b: [[zero; N]; E], loss: [zero; N] };
+            let mut v = pass;
+            while v < full {
+                let input = load::<V, N, false>(&small.x, v * V::N, V::N);
+                samples::<V, N, M, E, false>(&p, &mut sums, input, masks.add(v * stride));
+                v += vectors::<V>();
+            }
+            if tail {
+                let input = load::<V, N, true>(&small.x, full * V::N, left);
+                samples::<V, N, M, E, true>(&p, &mut sums, input, masks.add(full * stride));
             }
             for e in 0..E {
                 for i in 0..N {
@@ -380,22 +423,13 @@ unsafe fn step<V: Simd, const N: usize, const M: usize, const E: usize, const BA
             for i in 0..N {
                 keep!(sums.loss[i]);
             }
-            if BALANCED {
-                for e in 1..E {
-                    keep!(sums.mean[e - 1]);
-                }
-                for pair in 0..E * (E - 1) / 2 {
-                    for i in 0..N {
-                        keep!(sums.pair[pair][i]);
-                    }
-                }
-            }
             let _ = out;
-            for e in 1..E {
-                counts[e] += sums.count[e];
-            }
         }
-        let total = E * N * (M + 1) + N + if BALANCED { E - 1 + E * (E - 1) / 2 * N } else { 0 };
+        // Where the sums of probabilities, their products and L end up; those of parameters come between.
+        let pairs = if BALANCED { E - 1 } else { 0 };
+        let weights = if BALANCED { E - 1 + E * (E - 1) / 2 * N } else { 0 };
+        let losses = weights + gate;
+        let total = losses + N;
         let mut sum = [0.0f32; SUMS + 16];
         let mut first = 0;
         while first < total {
@@ -418,11 +452,12 @@ unsafe fn step<V: Simd, const N: usize, const M: usize, const E: usize, const BA
         for i in 0..N {
             let b = parameters[bias + i];
             let y = if b > 0.0 { b } else { 0.0 };
-            let l = zeros.mul_add(y * y, sum[gate + i]);
+            let l = zeros.mul_add(y * y, sum[losses + i]);
             loss = problem.importance[i].mul_add(l, loss);
-            sum[bias + i] = zeros.mul_add(problem.slope[i] * y, sum[bias + i]);
+            let d = &mut sum[weights + bias + i];
+            *d = zeros.mul_add(problem.slope[i] * y, *d);
         }
-        gradients[..gate].copy_from_slice(&sum[..gate]);
+        gradients[..gate].copy_from_slice(&sum[weights..losses]);
         loss *= problem.scale;
         if E == 1 {
             // The one expert is used by all: f = P = 1.
@@ -438,7 +473,7 @@ unsafe fn step<V: Simd, const N: usize, const M: usize, const E: usize, const BA
             for e in 0..E {
                 share[e] = counts[e] as f32 / samples;
                 if e > 0 {
-                    mean[e] = zeros.mul_add(1.0 / E as f32, sum[gate + N + e - 1]) / samples;
+                    mean[e] = zeros.mul_add(1.0 / E as f32, sum[e - 1]) / samples;
                     mean[0] -= mean[e];
                 }
             }
@@ -447,7 +482,6 @@ unsafe fn step<V: Simd, const N: usize, const M: usize, const E: usize, const BA
                 even = share[e].mul_add(mean[e], even);
             }
             loss = strength.mul_add(even, loss);
-            let pairs = gate + N + E - 1;
             for e in 0..E {
                 for i in 0..N {
                     let mut d = 0.0f32;

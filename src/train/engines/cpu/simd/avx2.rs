@@ -72,6 +72,10 @@ impl Simd for Avx2 {
         unsafe { _mm256_fmadd_ps(a, b, c) }
     }
     #[inline(always)]
+    unsafe fn fms(a: __m256, b: __m256, c: __m256) -> __m256 {
+        unsafe { _mm256_fmsub_ps(a, b, c) }
+    }
+    #[inline(always)]
     unsafe fn max(a: __m256, b: __m256) -> __m256 {
         unsafe { _mm256_max_ps(a, b) }
     }
@@ -124,6 +128,15 @@ impl Simd for Avx2 {
     #[inline(always)]
     unsafe fn add_where(m: __m256, sum: __m256, a: __m256) -> __m256 {
         unsafe { _mm256_add_ps(sum, _mm256_and_ps(m, a)) }
+    }
+    const MASK: usize = 32;
+    #[inline(always)]
+    unsafe fn store_mask(p: *mut u8, m: __m256) {
+        unsafe { _mm256_storeu_ps(p.cast(), m) }
+    }
+    #[inline(always)]
+    unsafe fn load_mask(p: *const u8) -> __m256 {
+        unsafe { _mm256_loadu_ps(p.cast()) }
     }
     #[inline(always)]
     unsafe fn compress(m: __m256, a: __m256, p: *mut f32) {

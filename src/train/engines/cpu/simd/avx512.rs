@@ -54,6 +54,10 @@ impl Simd for Avx512 {
         unsafe { _mm512_fmadd_ps(a, b, c) }
     }
     #[inline(always)]
+    unsafe fn fms(a: __m512, b: __m512, c: __m512) -> __m512 {
+        unsafe { _mm512_fmsub_ps(a, b, c) }
+    }
+    #[inline(always)]
     unsafe fn max(a: __m512, b: __m512) -> __m512 {
         unsafe { _mm512_max_ps(a, b) }
     }
@@ -100,6 +104,15 @@ impl Simd for Avx512 {
     #[inline(always)]
     unsafe fn add_where(m: __mmask16, sum: __m512, a: __m512) -> __m512 {
         unsafe { _mm512_mask_add_ps(sum, m, sum, a) }
+    }
+    const MASK: usize = 2;
+    #[inline(always)]
+    unsafe fn store_mask(p: *mut u8, m: __mmask16) {
+        unsafe { p.cast::<u16>().write_unaligned(m) }
+    }
+    #[inline(always)]
+    unsafe fn load_mask(p: *const u8) -> __mmask16 {
+        unsafe { p.cast::<u16>().read_unaligned() }
     }
     #[inline(always)]
     unsafe fn compress(m: __mmask16, a: __m512, p: *mut f32) {

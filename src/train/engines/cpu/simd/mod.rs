@@ -13,6 +13,8 @@ mod avx512;
 
 use std::sync::OnceLock;
 
+use crate::train::math::EXP2;
+
 #[cfg(target_arch = "x86_64")]
 pub use avx2::Avx2;
 #[cfg(target_arch = "x86_64")]
@@ -126,6 +128,8 @@ pub trait Simd: Copy {
     unsafe fn abs(a: Self::F) -> Self::F;
     /// a b + c, rounded once.
     unsafe fn fma(a: Self::F, b: Self::F, c: Self::F) -> Self::F;
+    /// a b - c, rounded once.
+    unsafe fn fms(a: Self::F, b: Self::F, c: Self::F) -> Self::F;
     /// `a` where a > b, else `b`.
     unsafe fn max(a: Self::F, b: Self::F) -> Self::F;
     /// value 2^q for whole q in -126..=126 and normal results.
@@ -147,6 +151,10 @@ pub trait Simd: Copy {
     unsafe fn select(m: Self::M, a: Self::F, b: Self::F) -> Self::F;
     /// sum + a where the mask says so; elsewhere sum, or sum + 0.
     unsafe fn add_where(m: Self::M, sum: Self::F, a: Self::F) -> Self::F;
+    /// Bytes that a mask takes in memory.
+    const MASK: usize;
+    unsafe fn store_mask(p: *mut u8, m: Self::M);
+    unsafe fn load_mask(p: *const u8) -> Self::M;
     /// The kept lanes moved to the front; writes `N` numbers, those behind the kept ones being anything.
     unsafe fn compress(m: Self::M, a: Self::F, p: *mut f32);
 
@@ -206,17 +214,15 @@ pub unsafe fn halves<V: Simd>(lanes: &[V::F]) -> V::F {
 #[inline(always)]
 pub unsafe fn exp<V: Simd>(x: V::F) -> V::F {
     unsafe {
-        let magic = V::splat(12_582_912.0);
-        let q = V::sub(V::fma(x, V::splat(std::f32::consts::LOG2_E), magic), magic);
-        let r = V::fma(q, V::splat(-0.693_359_4), x);
-        let r = V::fma(q, V::splat(2.121_944_4e-4), r);
-        let mut p = V::splat(1.987_569_1e-4);
-        for c in [1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 0.166_666_66, 0.5] {
-            p = V::fma(p, r, V::splat(c));
+        let (magic, log2e) = (V::splat(12_582_912.0), V::splat(std::f32::consts::LOG2_E));
+        let x = V::max(x, V::splat(-64.0));
+        let q = V::sub(V::fma(x, log2e, magic), magic);
+        let f = V::fms(x, log2e, q);
+        let mut p = V::splat(EXP2[0]);
+        for c in &EXP2[1..] {
+            p = V::fma(p, f, V::splat(*c));
         }
-        let value = V::add(V::fma(p, V::mul(r, r), r), V::splat(1.0));
-        // Below -87 the exponent would leave the normal range.
-        V::keep(V::greater(x, V::splat(-87.0)), V::scale(value, q))
+        V::scale(p, q)
     }
 }
 

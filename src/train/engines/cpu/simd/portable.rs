@@ -59,6 +59,10 @@ impl Simd for Portable {
         std::array::from_fn(|l| a[l].mul_add(b[l], c[l]))
     }
     #[inline(always)]
+    unsafe fn fms(a: P, b: P, c: P) -> P {
+        std::array::from_fn(|l| a[l].mul_add(b[l], -c[l]))
+    }
+    #[inline(always)]
     unsafe fn max(a: P, b: P) -> P {
         each(a, b, |a, b| if a > b { a } else { b })
     }
@@ -105,6 +109,15 @@ impl Simd for Portable {
     #[inline(always)]
     unsafe fn add_where(m: [bool; 8], sum: P, a: P) -> P {
         std::array::from_fn(|l| if m[l] { sum[l] + a[l] } else { sum[l] })
+    }
+    const MASK: usize = 8;
+    #[inline(always)]
+    unsafe fn store_mask(p: *mut u8, m: [bool; 8]) {
+        unsafe { p.cast::<[u8; 8]>().write(m.map(u8::from)) }
+    }
+    #[inline(always)]
+    unsafe fn load_mask(p: *const u8) -> [bool; 8] {
+        unsafe { p.cast::<[u8; 8]>().read() }.map(|byte| byte != 0)
     }
     #[inline(always)]
     unsafe fn compress(m: [bool; 8], a: P, p: *mut f32) {
