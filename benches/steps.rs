@@ -9,7 +9,7 @@ use repro::train::{Data, Model, Recipe};
 
 fn row(name: &str, shape: [u32; 4], batch: u32, probability: f64, balance: f64) {
     let mut recipe = Recipe { batch, steps: u32::MAX, ..Recipe::example(shape[0], shape[1], shape[2], shape[3]) };
-    let Model::MoeAutoencoder(model) = &mut recipe.model;
+    let Model::MoeAutoencoder(model) = &mut recipe.model else { return };
     model.load_balancing = balance;
     let Data::SparseUniform(data) = &mut recipe.data;
     data.probability = probability;
