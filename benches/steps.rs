@@ -42,8 +42,9 @@ fn name(&([n, m, e, k], batch, p, balance): &Row) -> String {
 
 fn instance(&([n, m, e, k], batch, probability, balance): &Row, level: Level) -> Instance {
     let mut recipe = Recipe { batch, steps: u32::MAX, ..Recipe::example(n, m, e, k) };
-    let Model::MoeAutoencoder(model) = &mut recipe.model;
-    model.load_balancing = balance;
+    if let Model::MoeAutoencoder(model) = &mut recipe.model {
+        model.load_balancing = balance;
+    }
     let Data::SparseUniform(data) = &mut recipe.data;
     data.probability = probability;
     let mut instance = Instance::new(&recipe, level);

@@ -214,10 +214,15 @@ fn a_panic_of_the_deciding_thread_ends_the_build_and_keeps_what_was_finished() {
     let mut problems = Problems::default();
     let root = read(GRID, &mut problems).expect("yaml");
     let graph = Graph::of(&repro::spec::Paper::of(&root, &mut problems), &mut problems).expect("a good paper");
-    let (cache, figures) = (paper.path("cache"), paper.path("figures"));
+    let (cache, figures, home) = (paper.path("cache"), paper.path("figures"), paper.path("."));
     let store = repro::store::Store::open(&cache).expect("a cache");
-    let context =
-        repro::plan::Context { graph: &graph, store: &store, publish: &repro::render::Publisher, figures: &figures };
+    let context = repro::plan::Context {
+        graph: &graph,
+        store: &store,
+        publish: &repro::render::Publisher,
+        figures: &figures,
+        home: &home,
+    };
     let options = repro::exec::Options { jobs: 2, keep_going: false, no_train: false, interrupted: &NEVER };
     let targets = [graph.position("grid").expect("grid")];
     let writer = store.writer(serde_json::Value::Null);

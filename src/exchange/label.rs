@@ -19,13 +19,13 @@ pub fn label(mut raws: BTreeMap<String, Raw>, axes: &Axes) -> Result<Dataset> {
         }
         _ => true,
     });
-    if let Axes::Each(named) = axes {
-        for (name, places) in named.iter().filter(|(name, _)| !raws.contains_key(*name)) {
-            let known: Vec<&str> = raws.keys().map(String::as_str).collect();
-            let error = Error::stage(format!("`axes` speaks of the array `{name}`, which is not in it"));
-            let error = places.first().map_or(error.clone(), |place| error.at(place.span));
-            return Err(error.hint(suggest(name, &known)));
-        }
+    if let Axes::Each(named) = axes
+        && let Some((name, places)) = named.iter().find(|(name, _)| !raws.contains_key(*name))
+    {
+        let known: Vec<&str> = raws.keys().map(String::as_str).collect();
+        let error = Error::stage(format!("`axes` speaks of the array `{name}`, which is not in it"));
+        let error = places.first().map_or(error.clone(), |place| error.at(place.span));
+        return Err(error.hint(suggest(name, &known)));
     }
     let mut names: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for (array, raw) in &raws {

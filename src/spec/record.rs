@@ -114,10 +114,11 @@ pub fn define(module: &str, name: &str, schemas: &mut Schemas, make: impl FnOnce
     json!({"$ref": format!("#/$defs/{name}")})
 }
 
-/// Declare settings with named fields; `= default` makes a field optional. See the example in [`crate::spec`].
+/// Declare settings with named fields; `= default` makes a field optional. `struct Name with function` lets `function(&self, &mut map)`
+/// have the last word on the manifest. See the example in [`crate::spec`].
 #[macro_export]
 macro_rules! record {
-    ($(#[doc = $doc:expr])* pub struct $name:ident {
+    ($(#[doc = $doc:expr])* pub struct $name:ident $(with $finish:path)? {
         $($(#[doc = $field_doc:expr])* pub $field:ident : $type:ty $(= $default:expr)?),* $(,)?
     }) => {
         $(#[doc = $doc])*
@@ -159,6 +160,7 @@ macro_rules! record {
                 #[allow(unused_mut)]
                 let mut map = serde_json::Map::new();
                 $(map.insert($crate::spec::kebab(stringify!($field)), $crate::spec::Decode::manifest(&self.$field));)*
+                $($finish(self, &mut map);)?
                 serde_json::Value::Object(map)
             }
 

@@ -5,7 +5,8 @@ use super::{Kind, point};
 /// Names of the arrays; `None` where only running it can tell.
 pub fn arrays(kind: &Kind) -> Option<Vec<String>> {
     match kind {
-        Kind::Train(_) | Kind::Sweep(_) => Some(point::ARRAYS.iter().map(|name| name.to_string()).collect()),
+        Kind::Train(train) => Some(point::arrays(&train.0)),
+        Kind::Sweep(sweep) => Some(sweep.arrays()),
         Kind::Metric(metric) => {
             let computed =
                 metric.compute.iter().flat_map(|metric| metric.entry().outputs()).map(|name| name.to_string());

@@ -81,6 +81,21 @@ impl Sweep {
 }
 
 impl Sweep {
+    /// Names of the arrays that some point leaves: an axis may put another model in the place of the recipe's.
+    pub fn arrays(&self) -> Vec<String> {
+        let mut names = point::arrays(&self.settings.recipe);
+        for (path, node) in self.resolved().iter().flat_map(|axis| axis.settings.iter().flatten()) {
+            if path.as_slice() == ["model"] {
+                let mut recipe = self.settings.recipe.clone();
+                recipe.assign(&["model"], node, &mut Problems::default());
+                names.extend(point::arrays(&recipe));
+            }
+        }
+        names.sort();
+        names.dedup();
+        names
+    }
+
     /// Where the axis value stands that sets a field at a point.
     fn place(&self, unit: usize, layout: &Layout, field: &str) -> Option<Span> {
         let positions = layout.positions(unit);

@@ -17,7 +17,7 @@ impl Instance {
             out.extend(loss.to_le_bytes());
         }
         for buffer in [&self.parameters, &self.moments[0], &self.moments[1]] {
-            self.layout.all().for_each(|at| out.extend(buffer[at].to_le_bytes()));
+            self.order.iter().for_each(|&at| out.extend(buffer[at].to_le_bytes()));
         }
         out
     }
@@ -32,7 +32,7 @@ impl Instance {
         let State { step, stopped, loss, powers, drop, history, buffers } = state;
         let [first, second] = &mut self.moments;
         for (to, from) in [&mut self.parameters, first, second].into_iter().zip(buffers) {
-            self.layout.all().zip(from).for_each(|(at, value)| to[at] = value);
+            self.order.iter().zip(from).for_each(|(&at, value)| to[at] = value);
         }
         (self.step, self.stopped, self.loss) = (step, stopped, loss);
         (self.powers, self.drop, self.history) = (powers, drop, history);
@@ -49,7 +49,7 @@ impl Instance {
             return None;
         }
         let history = (0..count).map(|_| Some((from.word()?, from.number()?))).collect::<Option<Vec<_>>>()?;
-        let values = self.layout.all().count();
+        let values = self.order.len();
         let mut buffer = || (0..values).map(|_| from.number()).collect::<Option<Vec<f32>>>();
         let buffers = [buffer()?, buffer()?, buffer()?];
         Some(State { step, stopped: stopped != 0, loss, powers, drop, history, buffers })

@@ -4,6 +4,7 @@ use super::adam::{Rates, update};
 use super::buffer::Floats;
 use super::draws::Source;
 use super::large::Large;
+use super::layers::{Places, TwoLayers};
 use super::layout::Layout;
 use super::problem::Problem;
 use super::simd::{Kernel, Level, Simd, dispatch};
@@ -16,7 +17,8 @@ pub struct Instance {
     pub(super) recipe: Recipe,
     level: Level,
     problem: Problem,
-    pub(super) layout: Layout,
+    /// Where all parameters lie, in the order of checkpoints and results.
+    pub(super) order: Vec<usize>,
     engine: Engine,
     pub(super) parameters: Floats,
     pub(super) gradients: Floats,
@@ -36,27 +38,39 @@ pub struct Instance {
 enum Engine {
     Small(Box<Small>),
     Large(Box<Large>),
+    Layers(Box<TwoLayers>),
+}
+
+impl Engine {
+    /// The engine of a recipe, where all parameters lie in its buffers, and how long these are.
+    fn new(recipe: &Recipe, problem: &Problem) -> (Engine, Vec<usize>, usize) {
+        if let Some(layers) = recipe.model.entry().layers() {
+            let places = Places::new(problem.shape, layers);
+            return (Engine::Layers(Box::new(TwoLayers::new(recipe, layers, problem))), places.all(), places.len());
+        }
+        let small = is_small(problem.shape);
+        let layout = Layout::new(problem.shape, small);
+        let engine = match small {
+            true => Engine::Small(Box::new(Small::new(problem))),
+            false => Engine::Large(Box::new(Large::new(problem, layout))),
+        };
+        (engine, layout.all().collect(), layout.len())
+    }
 }
 
 impl Instance {
     pub fn new(recipe: &Recipe, level: Level) -> Instance {
         let problem = Problem::new(recipe);
-        let small = is_small(problem.shape);
-        let layout = Layout::new(problem.shape, small);
-        let engine = match small {
-            true => Engine::Small(Box::new(Small::new(&problem))),
-            false => Engine::Large(Box::new(Large::new(&problem, layout))),
-        };
-        let initial = parameters(recipe);
-        let mut values = Floats::zeros(layout.len());
-        let all = initial.weights.into_iter().chain(initial.bias).chain(initial.gate);
-        layout.all().zip(all).for_each(|(at, value)| values[at] = value);
-        let zeros = Floats::zeros(layout.len());
+        let (engine, order, len) = Engine::new(recipe, &problem);
+        let mut values = Floats::zeros(len);
+        let initial = parameters(recipe).into_iter().flatten();
+        order.iter().zip(initial).for_each(|(&at, value)| values[at] = value);
+        let zeros = Floats::zeros(len);
         Instance {
             recipe: recipe.clone(),
             level,
             problem,
-            layout,
+            order,
             engine,
             parameters: values,
             gradients: zeros.clone(),
@@ -86,6 +100,15 @@ impl Instance {
         match &mut self.engine {
             Engine::Small(small) => small.gradients(level, problem, source, &self.parameters, &mut self.gradients),
             Engine::Large(large) => large.gradients(level, problem, source, &self.parameters, &mut self.gradients),
+            Engine::Layers(layers) => layers.gradients(level, problem, source, &self.parameters, &mut self.gradients),
+        }
+    }
+
+    /// Make models of two layers use lists or rows, for the test that both give the same bytes.
+    #[cfg(test)]
+    pub(super) fn choose_lists(&mut self, lists: bool) {
+        if let Engine::Layers(layers) = &mut self.engine {
+            **layers = layers.as_ref().clone().with_lists(lists, self.problem.samples);
         }
     }
 
@@ -150,14 +173,11 @@ impl Instance {
         }
     }
 
-    /// W \[E, n, m\], b \[E, n\], G \[E, n\] and the losses so far.
+    /// The parameters and the losses so far.
     pub fn outcome(&self) -> Outcome {
-        let shape = self.problem.shape;
-        let (biases, weights) = (shape.experts * shape.features, shape.experts * shape.features * shape.hidden);
-        let mut all: Vec<f32> = self.layout.all().map(|at| self.parameters[at]).collect();
-        let gate = all.split_off(weights + biases);
-        let bias = all.split_off(weights);
-        Outcome { weights: all, bias, gate, loss: self.loss, history: self.history.clone(), steps_run: self.step }
+        let mut all = self.order.iter().map(|&at| self.parameters[at]);
+        let parameters = self.recipe.parameters().iter().map(|p| all.by_ref().take(p.len()).collect()).collect();
+        Outcome { parameters, loss: self.loss, history: self.history.clone(), steps_run: self.step }
     }
 }
 
