@@ -36,8 +36,8 @@ fn built() -> Paper {
 #[test]
 fn another_importance_of_one_model_retrains_that_model_alone() {
     let paper = built();
-    let data = "{<<: *single, data: {sparse-uniform: {probability: 0.1, importance: {powers: 0.8}}}}";
-    paper.edit("train: *single", &format!("train: {data}"));
+    let data = "{<<: *single, seed: 119, data: {sparse-uniform: {probability: 0.1, importance: {powers: 0.8}}}}";
+    paper.edit("train: {<<: *single, seed: 119}", &format!("train: {data}"));
     let line = paper.read("paper.yaml").lines().position(|line| line.contains(data)).expect("the edit") + 1;
     paper.explain("fig1").ok().says(&format!("data.sparse-uniform.importance.powers: 0.7 -> 0.8 (paper.yaml:{line})"));
     let run = paper.build(TARGETS).ok();
@@ -48,12 +48,12 @@ fn another_importance_of_one_model_retrains_that_model_alone() {
 #[test]
 fn another_density_in_figure_3_trains_four_points() {
     let paper = built();
-    let axis = "from: 1, to: 0.1, count: 30, round: 2";
-    paper.edit(axis, "from: 1, to: 0.069, count: 31, round: 2");
-    let line = paper.read("paper.yaml").lines().position(|line| line.contains("to: 0.069")).expect("the edit") + 1;
+    paper.edit("0.13, 0.1]", "0.13, 0.1, 0.07]");
+    // The list begins in the line above.
+    let line = paper.read("paper.yaml").lines().position(|line| line.contains("0.07]")).expect("the edit");
     paper.explain("fig3").ok().says("fig3 (figure) waits for its inputs").says(&format!(
         "densities (sweep) is out of date: 4 of 124 points are missing\n    \
-         axes.density.count: 30 -> 31 (paper.yaml:{line})\n    axes.density.to: 0.1 -> 0.069 (paper.yaml:{line})\n"
+         axes.density.values: added 0.07 (paper.yaml:{line})\n"
     ));
     let run = paper.build(TARGETS).ok();
     let points =
