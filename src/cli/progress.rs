@@ -54,6 +54,10 @@ impl Stage {
         let noun = unit(self.kind);
         let elapsed = self.began.map_or(0.0, |began| began.elapsed().as_secs_f64());
         let mut parts = Vec::new();
+        if self.kind == "exec" {
+            // Nobody knows how far a program is.
+            return format!("running for {}", duration(elapsed));
+        }
         if self.units == 1 {
             parts.push(format!("{:.0} %", 100.0 * done));
         } else {
@@ -114,8 +118,14 @@ impl People<'_> {
                 self.stages.insert(stage.into(), Stage { kind, units, began: None, told: 0.0, told_at: now });
                 let of = if units < total { format!(" of {total}") } else { String::new() };
                 let time = about(seconds / self.jobs.min(units).max(1) as f64);
-                let what = format!("{}{of} to {}, {time}", count(units, unit(kind)), verb(kind, false));
-                lines.push(Line::Note(self.named(stage, &what)));
+                match kind {
+                    "data" => {}
+                    "exec" => lines.push(Line::Note(self.named(stage, "started"))),
+                    _ => {
+                        let what = format!("{}{of} to {}, {time}", count(units, unit(kind)), verb(kind, false));
+                        lines.push(Line::Note(self.named(stage, &what)));
+                    }
+                }
             }
             Event::UnitFinished { stage, unit, seconds, .. } if self.console.verbose => {
                 let unit = if unit.is_empty() { "done" } else { unit };
@@ -139,6 +149,10 @@ impl People<'_> {
                     (_, 0) => {}
                     ("figure", _) => parts.push("drawn".to_string()),
                     ("table", 1) => parts.push("set".to_string()),
+                    ("exec", _) => parts.push("run".to_string()),
+                    // A look at files is not worth a line; fetching them is.
+                    ("data", _) if seconds < 1.0 => return lines,
+                    ("data", _) => parts.push("fetched".to_string()),
                     _ => parts.push(format!("{} {}", count(ran, unit(kind)), verb(kind, true))),
                 }
                 if !written.is_empty() {
@@ -174,10 +188,6 @@ fn verb(kind: &str, past: bool) -> &'static str {
         ("train" | "sweep", false) => "train",
         ("train" | "sweep", true) => "trained",
         ("figure", false) => "draw",
-        ("exec", false) => "run",
-        ("exec", true) => "run",
-        ("data", false) => "look at",
-        ("data", true) => "looked at",
         (_, false) => "compute",
         (_, true) => "computed",
     }
@@ -207,7 +217,10 @@ impl Bars<'_> {
         let Some(running) = self.people.stages.get(stage) else { return };
         let bar = match self.shown.get(stage) {
             Some(bar) => bar,
-            None if running.began.is_some_and(|began| began.elapsed() >= QUICK) && self.shown.len() < BARS => {
+            None if running.began.is_some_and(|began| began.elapsed() >= QUICK)
+                && self.shown.len() < BARS
+                && (done > 0.0 || running.kind == "exec") =>
+            {
                 let bar = self.bars.add(ProgressBar::new(running.units as u64 * 1000));
                 if let Ok(style) = ProgressStyle::with_template("{prefix}  {bar:24.cyan/dim} {msg}") {
                     bar.set_style(style.progress_chars("━╸─"));

@@ -37,6 +37,7 @@ impl Project {
         let cache = global.cache.clone().or(variable).unwrap_or_else(|| home.join("cache"));
         let figures = global.figures.clone().unwrap_or_else(|| home.join("figures"));
         let store = Store::open(&cache)?;
+        let home = if home.as_os_str().is_empty() { PathBuf::from(".") } else { home };
         Ok(Project { source, graph, store, figures, home, publisher: Publisher })
     }
 

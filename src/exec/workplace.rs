@@ -166,6 +166,26 @@ impl Workplace for Place<'_> {
         context.store.new_log(&path).map(|file| (file, path))
     }
 
+    fn undeclared(&self, lines: &[String]) -> Vec<String> {
+        let home = self.inputs.shop.context.home;
+        let tree = &self.inputs.found.tree;
+        let mut names: Vec<String> = Vec::new();
+        let separates = |c: char| c.is_whitespace() || "'\"`,;:()[]{}<>=".contains(c);
+        for word in lines.iter().flat_map(|line| line.split(separates)) {
+            let word = word.strip_prefix("./").unwrap_or(word).trim_end_matches('.');
+            // `No module named 'utils.io'`
+            let module = word.replace('.', "/");
+            let found = [word.to_string(), format!("{module}.py"), module].into_iter().find(|name| {
+                let inside = !name.is_empty() && !name.starts_with(['/', '.', '~']) && !name.contains("..");
+                let there = |folder: &Path| folder.join(name).exists();
+                inside && name.contains(['.', '/']) && there(home) && !there(&self.folder) && tree.get(name).is_none()
+            });
+            names.extend(found.filter(|name| !names.contains(name)));
+        }
+        names.truncate(3);
+        names
+    }
+
     fn keep(&self, file: &Path) -> Result<(Hex, u64)> {
         self.inputs.shop.writer.keep(file).map(|(digest, size)| (Hex(digest.0), size))
     }

@@ -54,11 +54,10 @@ impl Search<'_> {
 
     /// Report a path that leads out of the project by a link.
     fn inside(&mut self, path: &str) -> Result<()> {
-        let home = if self.home.as_os_str().is_empty() { Path::new(".") } else { self.home };
         let whole = match &self.whole {
             Some(whole) => whole.clone(),
             None => {
-                let whole = std::fs::canonicalize(home).map_err(|e| Error::io("read", home, &e))?;
+                let whole = std::fs::canonicalize(self.home).map_err(|e| Error::io("read", self.home, &e))?;
                 self.whole.insert(whole).clone()
             }
         };
@@ -103,8 +102,7 @@ impl Search<'_> {
 
     /// The names in a folder that count, ascending.
     fn names(&self, path: &str) -> Result<Vec<String>> {
-        let full =
-            if path.is_empty() && self.home.as_os_str().is_empty() { PathBuf::from(".") } else { self.home.join(path) };
+        let full = self.home.join(path);
         let unreadable = |e: std::io::Error| Error::io("read", &full, &e);
         let mut names = Vec::new();
         for entry in std::fs::read_dir(&full).map_err(unreadable)? {

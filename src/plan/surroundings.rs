@@ -102,8 +102,11 @@ fn with_names(context: Context, stage: usize, need: &Located<String>, error: Err
         Some((folder, _)) => (context.home.join(folder), format!("{folder}/")),
         None => (context.home.to_path_buf(), String::new()),
     };
-    let entries = std::fs::read_dir(if folder.as_os_str().is_empty() { Path::new(".") } else { &folder });
-    let beside = entries.into_iter().flatten().flatten().filter_map(|entry| entry.file_name().into_string().ok());
+    let beside = std::fs::read_dir(folder)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| entry.file_name().into_string().ok());
     let mut names: Vec<String> =
         beside.filter(|name| !name.starts_with('.')).map(|name| format!("{prefix}{name}")).collect();
     names.sort();

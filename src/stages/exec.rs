@@ -355,8 +355,16 @@ impl Stage for Exec {
         let limit = self.settings.timeout.map(|time| time.0);
         let program = Program { words: &words, folder: place.folder(), environment: &environment, log: &log, limit };
         let failed = |what: String| {
-            let error = Error::stage(what).at(self.settings.run.span).output(program::tail(&path, TAIL));
-            Err(error.hint(format!("all that it printed is in {}", path.display())))
+            let printed = program::tail(&path, TAIL);
+            let mut error = Error::stage(what).at(self.settings.run.span);
+            for name in place.undeclared(&printed) {
+                error = error
+                    .hint(format!("`{name}` is in the project, but not an input: add it to `inputs` if it is read"));
+            }
+            if !printed.is_empty() {
+                error = error.hint(format!("all that it printed is in {}", path.display()));
+            }
+            Err(error.output(printed))
         };
         let command = self.settings.run.short();
         match program::run(&program, &|| control.stop()).map_err(|error| error.at(self.settings.run.span))? {
