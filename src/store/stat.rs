@@ -30,7 +30,6 @@ struct Identity {
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Entry {
-    #[serde(flatten)]
     identity: Identity,
     digest: String,
 }
