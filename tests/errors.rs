@@ -410,7 +410,7 @@ fn an_axis_on_a_field_deep_inside_that_the_recipe_lacks() {
   |
 9 |         p: {field: data.densty, values: [0.1]}
   |                    ^^^^^^^^^^^
-hint: known here: `probability`, `sparsity` or `importance`
+hint: known here: `probability`, `sparsity`, `importance`, `signed`, `correlated-pairs` or `anticorrelated-pairs`
 
 1 problem in paper.yaml
 "#,
@@ -568,7 +568,7 @@ fn a_stage_without_a_kind() {
   |
 3 |   a:
   |    ^
-hint: write it as `a: {train: ...}`, or `sweep`, `metric`, `figure`, `table`
+hint: write it as `a: {train: ...}`, or `data`, `exec`, `sweep`, `metric`, `figure`, `table`
 
 1 problem in paper.yaml
 "#,
@@ -584,7 +584,7 @@ fn a_stage_of_two_kinds() {
   |
 3 |   a: {train: {}, sweep: {}}
   |   ^
-hint: write it as `a: {train: ...}`, or `sweep`, `metric`, `figure`, `table`
+hint: write it as `a: {train: ...}`, or `data`, `exec`, `sweep`, `metric`, `figure`, `table`
 
 1 problem in paper.yaml
 "#,
