@@ -55,6 +55,12 @@ impl Paper {
         self
     }
 
+    /// With this file.
+    pub fn file(self, name: &str, text: &str) -> Paper {
+        self.write(name, text);
+        self
+    }
+
     /// With this environment variable in every run.
     pub fn env(mut self, name: &str, value: &str) -> Paper {
         self.environment.push((name.into(), value.into()));
@@ -65,7 +71,9 @@ impl Paper {
         self.folder.path().join(name)
     }
 
+    /// Write a file of the project, and the folders that it is in.
     pub fn write(&self, name: &str, text: &str) -> &Paper {
+        std::fs::create_dir_all(self.path(name).parent().expect("a folder")).expect("make a folder");
         std::fs::write(self.path(name), text).expect("write a file of the project");
         self
     }
