@@ -36,6 +36,14 @@ fn a_file_is_followed_and_what_shows_it_is_drawn_again_when_it_changes() {
 }
 
 #[test]
+fn naming_the_file_in_another_way_is_no_change() {
+    let paper = points("{data: data/points.csv}");
+    paper.build("").ok();
+    paper.edit("points: {data: data/points.csv}", "points: {data: {path: [./data//points.csv]}}");
+    assert_eq!(built(&paper), [""; 0]);
+}
+
+#[test]
 fn a_missing_file_is_told_before_anything_runs_with_what_may_be_meant() {
     let paper = points("{data: data/pionts.csv}");
     paper.edit("stages:\n", "stages:\n  one: {train: {model: {moe-autoencoder: {features: 2, hidden: 1}}, data: {sparse-uniform: {probability: 0.5}}, steps: 9000000}}\n");
@@ -95,11 +103,61 @@ fn several_files_lie_along_an_axis() {
 }
 
 #[test]
+fn columns_that_are_named_as_axes_are_axes_and_naming_them_reads_the_file_again() {
+    let paper = points("{data: {path: data/points.csv, axes: [x]}}");
+    paper.edit("{points: {x: x, y: y}}", "{line: {y: y}}");
+    assert_eq!(built(&paper), ["points", "fig"]);
+    paper.edit("axes: [x]", "axes: []");
+    assert_eq!(built(&paper), ["fig"], "the file is the same, its arrays are not");
+    paper.edit("axes: []", "axes: [colour]");
+    paper
+        .run("build")
+        .code(1)
+        .says("`points`: `data/points.csv`: there is no column `colour`")
+        .says("hint: known here: `x` or `y`");
+}
+
+#[test]
 fn an_unreadable_file_is_told_with_its_line() {
     let paper = points("{data: data/points.csv}").file("data/points.csv", "x,y\n1,2\n3\n");
     paper.run("build").code(1).says("fig: `points`: `data/points.csv`: line 3 has 1 fields, the first line 2");
     paper.edit("data: data/points.csv", "data: data/points.txt").write("data/points.txt", "x");
     paper.run("build").code(1).says("fig: `points`: none of its files holds arrays: data/points.txt");
+}
+
+#[test]
+fn nothing_outside_of_the_project_is_reached() {
+    let elsewhere = tempfile::tempdir().unwrap();
+    std::fs::write(elsewhere.path().join("secret.csv"), "x,y\n1,1\n").unwrap();
+    for (path, message) in [
+        ("../x.csv", "`../x.csv` leaves the project"),
+        ("/etc/passwd", "`/etc/passwd` is not a path inside the project"),
+        ("~/x.csv", "`~/x.csv` is not a path inside the project"),
+        ("a/../../x", "`a/../../x` leaves the project"),
+        ("'.'", "`.` is the whole project"),
+        ("-x", "`-x`: programs take names that begin with `-` for options"),
+        ("\"a\\nb\"", "a path with the character '\\n' is not taken"),
+    ] {
+        points(&format!("{{data: {{path: {path}}}}}")).run("build").code(2).says(message);
+    }
+    let paper = points("{data: link.csv}");
+    std::os::unix::fs::symlink(elsewhere.path().join("secret.csv"), paper.path("link.csv")).unwrap();
+    paper.run("build").code(1).says("`link.csv` leads out of the project, to ");
+    std::os::unix::fs::symlink(elsewhere.path(), paper.path("folder")).unwrap();
+    paper.edit("link.csv", "folder/secret.csv").run("build").code(1).says("leads out of the project");
+    paper.edit("folder/secret.csv", "folder/*.csv").run("build").code(1).says("leads out of the project");
+    paper.edit("folder/*.csv", "data");
+    std::os::unix::fs::symlink(elsewhere.path().join("secret.csv"), paper.path("data/link.csv")).unwrap();
+    paper.run("build").code(1).says("`data/link.csv` leads out of the project");
+    // A link that stays inside is a file like any other.
+    std::fs::remove_file(paper.path("data/link.csv")).unwrap();
+    std::os::unix::fs::symlink("points.csv", paper.path("data/link.csv")).unwrap();
+    paper.edit("data: data", "data: data/link.csv").build("").ok();
+    // Nothing waits for a writer that never comes.
+    let made = std::process::Command::new("mkfifo").arg(paper.path("pipe.csv")).status().unwrap();
+    assert!(made.success());
+    paper.edit("data/link.csv", "pipe.csv").run("build").code(1).says("`pipe.csv` is neither a file nor a folder");
+    paper.edit("pipe.csv", "cache").run("build").code(1).says("lies in the cache");
 }
 
 #[test]

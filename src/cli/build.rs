@@ -69,7 +69,7 @@ fn tell(outcome: &Outcome, project: &Project, console: &Console) -> u8 {
         let _ = console.print_json(&json!({
             "event": "build-finished", "ran": outcome.ran, "trained": outcome.trained, "written": outcome.written,
             "built": outcome.built, "current": outcome.current,
-            "failed": outcome.failures.iter().map(|failure| &failure.stage).collect::<Vec<_>>(),
+            "failed": failed(outcome),
             "skipped": outcome.skipped,
             "unfinished": outcome.unfinished.iter().map(|u| json!({"stage": u.stage, "done": u.done, "units": u.units}))
                 .collect::<Vec<_>>(),
@@ -102,7 +102,7 @@ fn tell(outcome: &Outcome, project: &Project, console: &Console) -> u8 {
             if !outcome.skipped.is_empty() {
                 console.note(&format!("skipped: {}", outcome.skipped.join(", ")));
             }
-            let failed = match outcome.failures.len() {
+            let failed = match failed(outcome).len() {
                 0 => "the build broke off".to_string(),
                 n => format!("{} failed", count(n, "stage")),
             };
@@ -112,6 +112,13 @@ fn tell(outcome: &Outcome, project: &Project, console: &Console) -> u8 {
         }
     }
     code
+}
+
+/// The stages that failed, each once: one may lack several files.
+fn failed(outcome: &Outcome) -> Vec<&str> {
+    let mut names: Vec<&str> = outcome.failures.iter().map(|failure| failure.stage.as_str()).collect();
+    names.dedup();
+    names
 }
 
 /// The last line of a build that went well.

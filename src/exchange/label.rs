@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::npz::AXES;
+use super::npz::{AXES, COORDS};
 use super::{Axes, Raw, Values};
 use crate::error::{Error, Result};
 use crate::spec::{Located, suggest};
@@ -37,7 +37,9 @@ pub fn label(mut raws: BTreeMap<String, Raw>, axes: &Axes) -> Result<Dataset> {
     };
     for (array, raw) in &raws {
         let Values::Numbers(dtype, data) = &raw.values else { continue };
-        if is_axis(array, raw) || axes.names(array) && raw.shape.len() == 1 {
+        let coordinates_of =
+            array.strip_suffix(COORDS).filter(|axis| names.values().flatten().any(|name| name == axis));
+        if is_axis(array, raw) || axes.names(array) && raw.shape.len() == 1 || coordinates_of.is_some() {
             continue;
         }
         let named = names.get(array.as_str()).into_iter().flatten().zip(&raw.shape);
@@ -86,7 +88,8 @@ fn axis_names(array: &str, raw: &Raw, axes: &Axes, own: Option<&Vec<String>>) ->
 
 /// The coordinates of an axis, if an array of its name and length holds them.
 fn coordinates(raws: &BTreeMap<String, Raw>, name: &str, n: usize) -> Coords {
-    match raws.get(name).filter(|raw| raw.shape == [n]).map(|raw| &raw.values) {
+    let holds = |name: &str| raws.get(name).filter(|raw| raw.shape == [n]);
+    match holds(&format!("{name}{COORDS}")).or_else(|| holds(name)).map(|raw| &raw.values) {
         Some(Values::Numbers(_, numbers)) => Coords::Numbers(numbers.clone()),
         Some(Values::Text(labels)) => Coords::Labels(labels.clone()),
         None => Coords::Index(n),

@@ -1,7 +1,8 @@
 //! `.npz`, NumPy's format for named arrays.
 //!
 //! Axes cross in both directions as arrays too: `loss.axes` holds the names of the axes of `loss`, and an array of one axis that is called
-//! like an axis, `density`, holds its coordinates, numbers or text. `numpy.load` gives them like any other.
+//! like an axis, `density`, holds its coordinates, numbers or text; where that name is taken by another array, it is `density.coords`.
+//! `numpy.load` gives them like any other.
 
 use std::collections::BTreeMap;
 
@@ -11,6 +12,8 @@ use crate::value::{Array, Coords, Dataset};
 
 /// What is put behind an array's name to name its axes.
 pub const AXES: &str = ".axes";
+/// What is put behind an axis' name where an array has it too.
+pub const COORDS: &str = ".coords";
 
 /// All arrays that hold numbers or text.
 pub fn read(bytes: &[u8]) -> Result<BTreeMap<String, Raw>> {
@@ -46,7 +49,9 @@ pub fn npz(dataset: &Dataset) -> Result<Vec<u8>> {
             Coords::Numbers(numbers) => Raw::list(crate::value::Dtype::F64, numbers.clone()),
             Coords::Labels(labels) => Raw::texts(labels.clone()),
         };
-        members.entry(axis.name.clone()).or_insert(raw);
+        let taken = dataset.arrays.contains_key(&axis.name);
+        let name = if taken { format!("{}{COORDS}", axis.name) } else { axis.name.clone() };
+        members.entry(name).or_insert(raw);
     }
     let members: Vec<_> = members.iter().map(|(name, raw)| (format!("{name}.npy"), npy::write(raw))).collect();
     zip::write(&members)
@@ -68,6 +73,7 @@ mod tests {
         let dataset = Dataset::default()
             .with("loss", Array::f64(axes.clone(), vec![0.1, 0.2, f64::INFINITY, -0.0]).unwrap())
             .with("gate", Array::f32(vec![axes[0].clone()], &[1.5, -2.5]).unwrap())
+            .with("density", Array::f64(axes[..2].to_vec(), vec![0.1, 0.5, 0.1, 0.5]).unwrap())
             .with("count", Array::new(vec![], Dtype::I64, vec![9007199254740992.0]).unwrap());
         let bytes = npz(&dataset).unwrap();
         assert_eq!(read("x/grid.npz", &bytes, &Axes::default()).unwrap(), dataset);

@@ -47,7 +47,7 @@ crate::record! {
         pub run: Located<Run>,
         /// Stages by name, and files, folders and patterns of the project. The program sees these and nothing else.
         pub inputs: Vec<Located<String>> = Vec::new(),
-        /// The files or folders that it makes; those in `figures/` are put into the project.
+        /// The files that it makes, or folders with all in them (`runs/`); files in `figures/` are put into the project.
         pub outputs: Outputs,
         /// Settings, which the program finds in `params.json`, and plain ones as `REPRO_PARAM_NAME` too.
         pub params: BTreeMap<String, Param> = BTreeMap::new(),
@@ -423,7 +423,8 @@ impl Exec {
             std::fs::write(&path, text).map_err(|e| Error::io("write", &path, &e))?;
         }
         for output in &self.settings.outputs.0 {
-            if let Some(folder) = place.folder().join(&output.path.value).parent() {
+            let path = place.folder().join(&output.path.value);
+            if let Some(folder) = if output.folder { Some(path.as_path()) } else { path.parent() } {
                 std::fs::create_dir_all(folder).map_err(|e| Error::io("make the folder", folder, &e))?;
             }
         }

@@ -20,6 +20,8 @@ const MANY: usize = 1000;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Output {
     pub path: Located<String>,
+    /// Written with a `/` at its end: the folder is there when the program starts.
+    pub folder: bool,
     pub axes: Axes,
 }
 
@@ -58,7 +60,7 @@ fn output(path: Located<String>, axes: Axes, problems: &mut Problems) -> Option<
         return None;
     }
     match normal(&path) {
-        Ok(value) => Some(Output { path: Located { value, span: path.span }, axes }),
+        Ok(value) => Some(Output { folder: path.ends_with('/'), path: Located { value, span: path.span }, axes }),
         Err(mut error) => {
             // Advice on data elsewhere is none for what is made here.
             error.hints.retain(|hint| !hint.contains("data"));
