@@ -32,6 +32,8 @@ pub struct Error {
     pub span: Option<Span>,
     /// A few words beside the caret.
     pub label: Option<String>,
+    /// The last words of a program that failed.
+    pub output: Vec<String>,
     /// What to do, one line each.
     pub hints: Vec<String>,
 }
@@ -40,7 +42,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
     fn new(kind: Kind, message: impl Into<String>) -> Self {
-        Error { kind, message: message.into(), span: None, label: None, hints: Vec::new() }
+        Error { kind, message: message.into(), span: None, label: None, output: Vec::new(), hints: Vec::new() }
     }
 
     /// The paper file or an argument is wrong.
@@ -63,8 +65,11 @@ impl Error {
     pub fn io(attempt: &str, path: &std::path::Path, cause: &std::io::Error) -> Self {
         let error = Error::stage(format!("cannot {attempt} `{}`: {}", path.display(), plain(cause)));
         match cause.kind() {
-            std::io::ErrorKind::StorageFull => {
-                error.hint("the disk is full; free some space and run the same command again: finished work is kept")
+            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded | std::io::ErrorKind::FileTooLarge => {
+                error.hint("free some space, then run the same command again: finished work is kept")
+            }
+            std::io::ErrorKind::NotADirectory | std::io::ErrorKind::AlreadyExists => {
+                error.hint("a file stands where a folder should be; move it, then run the same command again")
             }
             std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem => {
                 error.hint("make it writable for this user, then run the same command again: finished work is kept")
@@ -80,6 +85,11 @@ impl Error {
 
     pub fn label(mut self, label: impl Into<String>) -> Self {
         self.label = Some(label.into());
+        self
+    }
+
+    pub fn output(mut self, lines: Vec<String>) -> Self {
+        self.output = lines;
         self
     }
 

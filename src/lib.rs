@@ -5,10 +5,12 @@
 pub mod error;
 pub mod spec;
 pub mod value;
+pub mod exchange;
 pub mod train;
 pub mod metrics;
 pub mod figures;
 pub mod tables;
+pub mod program;
 pub mod stages;
 pub mod graph;
 pub mod key;

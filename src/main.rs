@@ -1,1 +1,31 @@
-fn main() {}
+//! Arguments to exit code.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use repro::cli::{self, Arguments, Command, Console, Project, Trouble};
+
+fn run(arguments: &Arguments, console: &Console) -> Result<u8, Trouble> {
+    if let Some(directory) = &arguments.global.directory {
+        cli::enter(directory)?;
+    }
+    let project = || Project::open(&arguments.global);
+    match &arguments.command {
+        Command::Build(args) => cli::build::run(args, &project()?, console),
+        Command::Plan(args) => cli::plan::run(args, &project()?, console),
+        Command::Status(args) => cli::status::run(args, &project()?, console),
+        Command::Explain(args) => cli::explain::run(args, &project()?, console),
+        Command::Graph(args) => cli::graph::run(args, &project()?, console),
+        Command::Show(args) => cli::show::run(args, &project()?, console),
+        Command::Init(args) => cli::init::run(args, console),
+        Command::Schema => cli::schema::run(console),
+        Command::Completions(args) => cli::completions::run(args, console),
+    }
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let console = Console::new(&arguments.global);
+    let code = cli::caught(|| run(&arguments, &console)).unwrap_or_else(|trouble| cli::report(&trouble, &console));
+    ExitCode::from(code)
+}

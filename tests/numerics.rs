@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use rayon::prelude::*;
 use repro::train::engines::cpu::{simd::Level, train_at};
-use repro::train::{Control, Data, Model, Outcome, Recipe, Unattended, train};
+use repro::train::{
+    AbsoluteValue, Control, Data, LinearBottleneck, Model, Neurons, Outcome, Recipe, Unattended, train,
+};
 
 /// Models of every class, several points of each.
 fn sweep() -> Vec<Recipe> {
@@ -15,18 +17,25 @@ fn sweep() -> Vec<Recipe> {
     for ([n, m, e, k], balance) in shapes.into_iter().zip([0.01, 0.01, 0.01, 0.0, 0.0, 0.02, 0.02]) {
         for (point, probability) in [0.05, 0.3, 1.0].into_iter().enumerate() {
             let mut recipe = Recipe { batch: 200, steps: 30, seed: 7 + point as u64, ..Recipe::example(n, m, e, k) };
-            let Model::MoeAutoencoder(model) = &mut recipe.model;
-            model.load_balancing = balance;
+            if let Model::MoeAutoencoder(model) = &mut recipe.model {
+                model.load_balancing = balance;
+            }
             let Data::SparseUniform(data) = &mut recipe.data;
             data.probability = probability;
             points.push(recipe);
         }
     }
+    let layers = [
+        Model::LinearBottleneck(LinearBottleneck { features: 5, hidden: 2 }),
+        Model::Neurons(Neurons { features: 30, hidden: 10 }),
+        Model::AbsoluteValue(AbsoluteValue { features: 20, hidden: 40 }),
+    ];
+    points.extend(layers.map(|model| Recipe { model, batch: 100, steps: 30, ..Recipe::example(1, 1, 1, 1) }));
     points
 }
 
 fn bytes(outcome: &Outcome) -> Vec<u8> {
-    let numbers = outcome.weights.iter().chain(&outcome.bias).chain(&outcome.gate).chain([&outcome.loss]);
+    let numbers = outcome.parameters.iter().flatten().chain([&outcome.loss]);
     numbers.flat_map(|value| value.to_bits().to_le_bytes()).collect()
 }
 

@@ -1,1 +1,29 @@
-//! The commands of `repro`: the only code that prints.
+//! The commands of `repro`: the only code that prints. One file a command; the others are what commands share.
+//!
+//! Results go to standard output, progress, warnings and errors to standard error. Commands return an exit code or [`Trouble`].
+
+mod args;
+mod bug;
+mod console;
+mod diagnostics;
+mod interrupt;
+mod picture;
+mod progress;
+mod project;
+mod words;
+
+pub mod build;
+pub mod completions;
+pub mod explain;
+pub mod graph;
+pub mod init;
+pub mod plan;
+pub mod schema;
+pub mod show;
+pub mod status;
+
+pub use args::{Arguments, Command, Global};
+pub use bug::caught;
+pub use console::Console;
+pub use diagnostics::{Trouble, report};
+pub use project::{Project, enter};

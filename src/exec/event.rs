@@ -1,18 +1,20 @@
 //! What a build tells while it runs, for progress bars, log lines and machines.
 
+use crate::error::Error;
+
 /// One thing that happened.
 #[derive(Debug)]
 pub enum Event<'a> {
     /// A stage has units to run: how many, of how many, estimated seconds of work on one core.
     StageStarted { stage: &'a str, kind: &'static str, units: usize, total: usize, seconds: f64 },
-    /// A unit ended well.
-    UnitFinished { stage: &'a str, unit: &'a str, seconds: f64, done: usize, units: usize },
+    /// A unit ended well. `found` is true where another process, or another stage of this build, had made it meanwhile.
+    UnitFinished { stage: &'a str, unit: &'a str, seconds: f64, found: bool, done: usize, units: usize },
     /// Work done inside running units of this stage, in units (2.25: two points and a quarter).
     Progress { stage: &'a str, done: f64, units: usize },
-    /// All units and files of a stage are there.
+    /// All units and files of a stage are there; `ran` counts the units made by this build.
     StageFinished { stage: &'a str, kind: &'static str, ran: usize, seconds: f64, written: &'a [String] },
     /// A stage failed.
-    StageFailed { stage: &'a str, unit: &'a str, message: &'a str },
+    StageFailed { stage: &'a str, unit: &'a str, error: &'a Error },
 }
 
 /// Who is told.

@@ -1,22 +1,101 @@
 //! Hands results from the store to running units, and keeps what several units share.
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
+use super::worker::{Results, Shop};
+use super::workplace::Place;
 use crate::error::{Error, Result};
-use crate::graph::Graph;
-use crate::plan::stage_digest;
-use crate::stages::{self, Inputs};
-use crate::store::{Digest, Key, Store};
-use crate::value::Dataset;
+use crate::plan::{Context, stage_digest};
+use crate::stages::{self, Found, Inputs, Kind, Workplace};
+use crate::store::{Digest, Key, hash_file};
+use crate::value::{Dataset, FileEntry};
+
+const LOST: &str = "a result was lost from the cache while building";
 
 /// A result that should be in the store and is not, after all: the unit must run again.
-pub const LOST: &str = "a result was lost from the cache while building";
+pub fn lost() -> Error {
+    Error::stage(LOST).hint("run the same command again: what is missing is made again")
+}
 
-/// Stacked datasets of whole stages, by digest, so that the cells of a table do not stack them again and again.
+pub fn is_lost(error: &Error) -> bool {
+    error.message == LOST
+}
+
+/// A file of the project that is not what it was when the build began.
+pub fn changed(path: &str) -> Error {
+    Error::stage(format!("`{path}` was changed while the build ran"))
+        .hint("run the same command again: it begins with the new content")
+}
+
+/// The dataset in a unit's result.
+pub fn dataset(context: Context, stage: usize, (key, digest): (Key, Digest)) -> Result<Dataset> {
+    let payload = context.store.load(&key, &digest).ok_or_else(lost)?;
+    let definition = &context.graph.stages[stage];
+    let named = |error: Error| Error { message: format!("`{}`: {}", definition.name, error.message), ..error };
+    let read = definition.kind.entry().dataset(&payload, &|file| content(context, stage, (key, digest), file));
+    read.map_err(|error| if is_lost(&error) { error } else { named(error) })
+}
+
+/// What is in a file of a result that is files.
+pub fn content(context: Context, stage: usize, unit: (Key, Digest), file: &FileEntry) -> Result<Vec<u8>> {
+    let digest = Digest(file.digest.0);
+    if in_project(&context.graph.stages[stage].kind) {
+        let path = context.home.join(&file.path);
+        let bytes = std::fs::read(&path).map_err(|e| Error::io("read", &path, &e))?;
+        return if Digest::of(&bytes) == digest { Ok(bytes) } else { Err(changed(&file.path)) };
+    }
+    context.store.content(&digest).ok_or_else(|| {
+        context.store.forget(unit.0, unit.1);
+        lost()
+    })
+}
+
+/// The same, as a file.
+pub fn copy(context: Context, stage: usize, unit: (Key, Digest), file: &FileEntry, to: &Path) -> Result<()> {
+    if in_project(&context.graph.stages[stage].kind) {
+        return copy_of_project(context, file, to);
+    }
+    if context.store.copy_content(&Digest(file.digest.0), to)? {
+        return permit(to, file.executable);
+    }
+    context.store.forget(unit.0, unit.1);
+    Err(lost())
+}
+
+/// Copy a file of the project, if its content is still what it was when the key was made.
+pub fn copy_of_project(context: Context, file: &FileEntry, to: &Path) -> Result<()> {
+    let from = context.home.join(&file.path);
+    std::fs::copy(&from, to).map_err(|e| Error::io("copy", &from, &e))?;
+    if hash_file(to)?.0 != file.digest.0 {
+        return Err(changed(&file.path));
+    }
+    permit(to, file.executable)
+}
+
+/// Copies may be changed by the program that they are made for, whatever the original allows.
+fn permit(path: &Path, executable: bool) -> Result<()> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let mode = if executable { 0o755 } else { 0o644 };
+        let permissions = std::fs::Permissions::from_mode(mode);
+        std::fs::set_permissions(path, permissions).map_err(|e| Error::io("write", path, &e))?;
+    }
+    #[cfg(not(unix))]
+    let _ = (path, executable);
+    Ok(())
+}
+
+fn in_project(kind: &Kind) -> bool {
+    matches!(kind, Kind::Data(data) if data.in_project())
+}
+
+/// Stacked datasets of whole stages, by stage and digest, so that the cells of a table do not stack them again and again.
 #[derive(Default)]
 pub struct Shared {
-    whole: Mutex<HashMap<Digest, Arc<Dataset>>>,
+    whole: Mutex<HashMap<(usize, Digest), Arc<Dataset>>>,
 }
 
 impl Shared {
@@ -29,52 +108,56 @@ impl Shared {
 }
 
 /// The inputs of one stage.
-pub struct StageInputs<'a> {
-    pub graph: &'a Graph,
-    pub store: &'a Store,
-    pub shared: &'a Shared,
+pub struct StageInputs<'a, 'b> {
+    pub shop: &'b Shop<'a>,
     pub stage: usize,
     /// For each input the key and digest of each unit.
-    pub results: Vec<Arc<Vec<(Key, Digest)>>>,
+    pub results: Vec<Results>,
+    pub found: Arc<Found>,
 }
 
-impl StageInputs<'_> {
-    fn load(&self, input: usize, unit: usize) -> Result<Dataset> {
-        let (key, digest) = self
-            .results
-            .get(input)
-            .and_then(|units| units.get(unit))
-            .ok_or_else(|| Error::internal("a unit reads an input that it does not have"))?;
-        let bytes = self
-            .store
-            .load(key, digest)
-            .ok_or_else(|| Error::stage(LOST).hint("run the same command again: what is missing is made again"))?;
-        stages::dataset(&bytes)
+impl StageInputs<'_, '_> {
+    /// The stage that an input is, and the key and digest of one of its units.
+    fn source(&self, input: usize, unit: usize) -> Result<(usize, (Key, Digest))> {
+        let stage = self.shop.context.graph.inputs[self.stage].get(input);
+        let result = self.results.get(input).and_then(|units| units.get(unit));
+        match (stage, result) {
+            (Some(&stage), Some(&result)) => Ok((stage, result)),
+            _ => Err(Error::internal("a unit reads an input that it does not have")),
+        }
     }
 }
 
-impl Inputs for StageInputs<'_> {
+impl Inputs for StageInputs<'_, '_> {
     fn unit(&self, input: usize, unit: usize) -> Result<Arc<Dataset>> {
-        self.load(input, unit).map(Arc::new)
+        let (stage, result) = self.source(input, unit)?;
+        dataset(self.shop.context, stage, result).map(Arc::new)
     }
 
     fn whole(&self, input: usize) -> Result<Arc<Dataset>> {
         let units =
             self.results.get(input).ok_or_else(|| Error::internal("a stage reads an input that it does not have"))?;
         let digests: Vec<Digest> = units.iter().map(|(_, digest)| *digest).collect();
-        let digest = stage_digest(&digests);
+        let graph = self.shop.context.graph;
+        let stage = graph.inputs[self.stage][input];
+        let name = (stage, stage_digest(&digests));
+        let shared = &self.shop.shared.whole;
         let poisoned = |_| Error::internal("a thread that shared a dataset panicked");
-        if let Some(whole) = self.shared.whole.lock().map_err(poisoned)?.get(&digest) {
+        if let Some(whole) = shared.lock().map_err(poisoned)?.get(&name) {
             return Ok(whole.clone());
         }
-        let layout = &self.graph.layouts[self.graph.inputs[self.stage][input]];
         let parts: Vec<Arc<Dataset>> = (0..units.len()).map(|unit| self.unit(input, unit)).collect::<Result<_>>()?;
-        let whole = Arc::new(stages::stack(layout, &parts));
-        self.shared
-            .whole
-            .lock()
-            .map_err(|_| Error::internal("a thread that shared a dataset panicked"))?
-            .insert(digest, whole.clone());
+        let whole = Arc::new(stages::stack(&graph.layouts[stage], &parts));
+        let poisoned = |_| Error::internal("a thread that shared a dataset panicked");
+        shared.lock().map_err(poisoned)?.insert(name, whole.clone());
         Ok(whole)
+    }
+
+    fn found(&self) -> &Found {
+        &self.found
+    }
+
+    fn workplace(&self) -> Result<Box<dyn Workplace + '_>> {
+        Ok(Box::new(Place::new(self)?))
     }
 }

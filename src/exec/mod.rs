@@ -1,12 +1,18 @@
 //! Runs what a plan calls for: schedule, events, and the local executor. It knows neither terminals nor file formats.
 
+mod boss;
 mod event;
 mod inputs;
 mod local;
+mod queue;
 mod schedule;
+mod worker;
+mod workplace;
 
 pub use event::{Event, Observer};
+pub use inputs::dataset;
 pub use local::build;
+pub use schedule::Schedule;
 
 use std::sync::atomic::AtomicBool;
 
@@ -34,12 +40,18 @@ pub struct Outcome {
     pub trained: usize,
     /// Files written to `figures/`.
     pub written: Vec<String>,
+    /// Stages that ran something or wrote a file, and are done.
+    pub built: Vec<String>,
     /// Stages that were current.
     pub current: usize,
     pub failures: Vec<Failure>,
-    /// Stages not tried because something they need failed.
+    /// Stages not tried: something they need failed, or the build ended before.
     pub skipped: Vec<String>,
+    /// Stages that were under way when the build ended.
+    pub unfinished: Vec<Unfinished>,
     pub interrupted: bool,
+    /// Why the build as a whole could not go on: a full disk, a bug.
+    pub broken: Option<Error>,
 }
 
 /// A stage that failed, with the unit if one is to blame.
@@ -48,4 +60,12 @@ pub struct Failure {
     pub stage: String,
     pub unit: String,
     pub error: Error,
+}
+
+/// A stage that was under way when the build ended: the units it has, of how many.
+#[derive(Debug)]
+pub struct Unfinished {
+    pub stage: String,
+    pub done: usize,
+    pub units: usize,
 }

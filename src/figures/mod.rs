@@ -1,15 +1,37 @@
 //! Figures: settings and named arrays to a [`Scene`]. A figure is panels of marks; it knows no pixels and no file formats.
+//!
+//! `data` finds numbers by name, `marks` turn them into shapes in data units, `panel` works out scales, `layout` places plot areas,
+//! `axes`, `shapes` and `legend` draw.
 
+mod axes;
+mod color;
+mod colormaps;
+mod data;
+mod layout;
+mod legend;
+mod marks;
+mod panel;
+mod scale;
+mod shapes;
+mod template;
 pub mod text;
 
 use std::sync::Arc;
 
-use crate::error::Result;
-use crate::spec::Located;
-use crate::value::{Dataset, Scene};
+use axes::{Decor, Fonts, Shown};
+use data::Scope;
+pub use data::Where;
+use panel::{Panel, Prepared};
+
+use crate::error::{Error, Result};
+use crate::spec::{Coordinate, Located, Node, Problems};
+use crate::value::{Dataset, Horizontal, Item, Scene, Vertical};
 
 /// Raised when a figure's scene changes though its settings and data did not.
 pub const VERSION: u32 = 1;
+
+/// Points an inch.
+const INCH: f64 = 72.0;
 
 crate::union! {
     /// What a figure is saved as.
@@ -23,11 +45,42 @@ crate::union! {
     }
 }
 
+crate::union! {
+    /// In which order panels fill the grid.
+    pub enum Fill {
+        /// Row by row.
+        "rows" => Rows,
+        /// Column by column.
+        "columns" => Columns,
+    }
+}
+
 crate::record! {
     /// A figure.
     pub struct Figure {
-        /// Title above all panels, and the name in the files' metadata.
-        pub title: String = String::new(),
+        /// The stage whose arrays the panels show; panels and marks may name others.
+        pub of: Option<Located<String>> = None,
+        /// Text above all panels; also the title in the files' metadata.
+        pub title: Option<String> = None,
+        /// Inches.
+        pub width: f64 = 6.0,
+        /// Inches.
+        pub height: f64 = 4.0,
+        /// Points; everything else follows it.
+        pub font_size: f64 = 10.0,
+        pub panels: Vec<Panel>,
+        /// Panels side by side; by default about as many as rows.
+        pub columns: Option<u32> = None,
+        /// In which order panels fill the grid.
+        pub fill: Fill = Fill::Rows,
+        /// Shares of the columns' plot areas of the width.
+        pub widths: Vec<f64> = Vec::new(),
+        /// Shares of the rows' plot areas of the height.
+        pub heights: Vec<f64> = Vec::new(),
+        /// All panels have the same limits of x; numbers and label stand below the last row only.
+        pub share_x: bool = false,
+        /// All panels have the same limits of y; numbers and label stand left of the first column only.
+        pub share_y: bool = false,
         /// Files to make in `figures/`.
         pub formats: Vec<FigureFormat> = vec![FigureFormat::Svg, FigureFormat::Pdf, FigureFormat::Png],
         /// Pixels an inch of `png`.
@@ -38,11 +91,161 @@ crate::record! {
 impl Figure {
     /// The stages whose arrays it shows.
     pub fn stages(&self) -> Vec<Located<String>> {
-        Vec::new()
+        self.of.iter().chain(self.panels.iter().flat_map(Panel::stages)).cloned().collect()
     }
 
-    /// Draw it from the datasets of those stages.
-    pub fn draw(&self, _data: &dyn Fn(&str) -> Option<Arc<Dataset>>) -> Result<Scene> {
-        Ok(Scene { title: self.title.clone(), width: 72.0, height: 72.0, items: Vec::new() })
+    /// Arrays and axes that it names, each with the stage they should be in.
+    pub fn names(&self) -> Vec<(&Located<String>, &Located<String>)> {
+        let mut found = Vec::new();
+        for panel in &self.panels {
+            let of = panel.of.as_ref().or(self.of.as_ref());
+            found.extend(of.zip(panel.r#for.as_ref()));
+            for mark in &panel.marks {
+                let of = mark.entry().of().as_ref().or(of);
+                found.extend(mark.entry().names().into_iter().filter_map(|name| of.map(|of| (of, name))));
+            }
+        }
+        found
+    }
+
+    /// Coordinates that it fixes: stage, axis, coordinate.
+    pub fn coordinates(&self) -> Vec<(&Located<String>, &str, &Coordinate)> {
+        let mut found = Vec::new();
+        for panel in &self.panels {
+            let of = panel.of.as_ref().or(self.of.as_ref());
+            found.extend(panel.r#where.iter().filter_map(|(axis, at)| Some((of?, axis.as_str(), at))));
+            for mark in &panel.marks {
+                let of = mark.entry().of().as_ref().or(of);
+                found.extend(mark.entry().fixed().iter().filter_map(|(axis, at)| Some((of?, axis.as_str(), at))));
+            }
+        }
+        found
+    }
+
+    /// Report what is wrong beyond the types of settings.
+    pub fn check(&self, node: &Node, problems: &mut Problems) {
+        for (name, value) in [("width", self.width), ("height", self.height), ("font-size", self.font_size)] {
+            let most = if name == "font-size" { 100.0 } else { 200.0 };
+            if !(value > 0.0 && value <= most) {
+                let message = format!("`{name}` lies above 0 and up to {most}, this is {value}");
+                problems.push(Error::user(message).at(node.deepest(&[name]).span));
+            }
+        }
+        if !(10..=2400).contains(&self.dpi) {
+            let message = format!("`dpi` lies between 10 and 2400, this is {}", self.dpi);
+            problems.push(Error::user(message).at(node.deepest(&["dpi"]).span));
+        }
+        for (name, empty) in [("panels", self.panels.is_empty()), ("formats", self.formats.is_empty())] {
+            if empty {
+                problems.push(Error::user(format!("`{name}` is empty")).at(node.deepest(&[name]).span));
+            }
+        }
+        for (i, panel) in self.panels.iter().enumerate() {
+            let node = node.deepest(&["panels", &i.to_string()]);
+            panel.check(node, problems);
+            let of = panel.of.as_ref().or(self.of.as_ref());
+            for (j, mark) in panel.marks.iter().enumerate() {
+                if of.is_none() && mark.entry().of().is_none() && !mark.entry().names().is_empty() {
+                    let error =
+                        Error::user(format!("this `{}` does not say which stage its arrays are in", mark.name()));
+                    let span = node.deepest(&["marks", &j.to_string()]).span;
+                    problems.push(error.at(span).hint("add `of: STAGE` to the mark, its panel or the figure"));
+                }
+            }
+        }
+    }
+
+    /// Draw it from the datasets of its stages.
+    pub fn draw(&self, data: &dyn Fn(&str) -> Option<Arc<Dataset>>) -> Result<Scene> {
+        let scope = Scope::new(data).within(&self.of, &Where::new());
+        let mut panels: Vec<Prepared> = Vec::new();
+        for panel in &self.panels {
+            for scope in panel.scopes(&scope)? {
+                panels.push(panel.prepare(&scope)?);
+            }
+        }
+        if self.share_x {
+            share(&mut panels, |panel| &mut panel.x);
+        }
+        if self.share_y {
+            share(&mut panels, |panel| &mut panel.y);
+        }
+        Ok(self.place(panels))
+    }
+
+    /// Put worked out panels on the page.
+    fn place(&self, panels: Vec<Prepared>) -> Scene {
+        let fonts = Fonts::of(self.font_size);
+        let count = panels.len().max(1);
+        let columns = self.columns.map_or_else(|| square_root(count), |c| c as usize).clamp(1, count);
+        let rows = count.div_ceil(columns);
+        let slot = |i: usize| match self.fill {
+            Fill::Rows => (i / columns, i % columns),
+            Fill::Columns => (i % rows, i / rows),
+        };
+        let slots: Vec<(usize, usize)> = (0..panels.len()).map(slot).collect();
+        let (width, height) = (self.width * INCH, self.height * INCH);
+        let title = self.title.as_deref().unwrap_or_default();
+        let top = if title.is_empty() { 0.0 } else { axes::extent(title, 1.2 * self.font_size, false).1 + 10.0 };
+        let grid = layout::Grid { width, height, columns, rows, widths: &self.widths, heights: &self.heights, top };
+        let shown: Vec<Shown> = slots
+            .iter()
+            .map(|&(row, column)| {
+                let lowest = !slots.contains(&(row + 1, column));
+                let (x, y) = (lowest || !self.share_x, column == 0 || !self.share_y);
+                Shown { x_numbers: x, x_label: x, y_numbers: y, y_label: y }
+            })
+            .collect();
+        // Ticks depend on the size of the plot areas, and that on the ticks' numbers: twice is enough.
+        let measure = |size: &dyn Fn(usize) -> (f64, f64), panels: Vec<Prepared>| -> Vec<(Prepared, Decor)> {
+            let one = |(i, panel): (usize, Prepared)| {
+                let mut decor = Decor::of(&panel, size(i), fonts, shown[i]);
+                decor.around.right += legend::room(&panel, fonts);
+                (panel, decor)
+            };
+            panels.into_iter().enumerate().map(one).collect()
+        };
+        let first = measure(&|_| grid.guess(), panels);
+        let areas = grid.areas(&first, &slots);
+        let panels = first.into_iter().map(|(panel, _)| panel).collect();
+        let second = measure(&|i| areas.get(i).map_or(grid.guess(), |area| (area.width, area.height)), panels);
+        let areas = grid.areas(&second, &slots);
+        let mut items = Vec::new();
+        if !title.is_empty() {
+            let at = [0.5 * width, 4.0];
+            items.push(axes::label(title, at, 1.2 * self.font_size, 0.0, Horizontal::Middle, Vertical::Top));
+        }
+        for (((panel, decor), area), shown) in second.iter().zip(areas).zip(shown) {
+            decor.grid(panel, area, &mut items);
+            let frame = shapes::Frame::new(area, panel);
+            let mut inside = Vec::new();
+            panel.drawing.shapes.iter().for_each(|shape| frame.draw(shape, self.font_size, &mut inside));
+            items.push(Item::Clip { area, items: inside });
+            decor.draw(panel, area, fonts, shown, &mut items);
+            let beside = decor.around.right - legend::room(panel, fonts);
+            legend::draw(panel, area, beside, fonts, &mut items);
+        }
+        Scene { title: title.to_string(), width, height, items }
     }
 }
+
+/// The smallest whole number whose square is at least n.
+fn square_root(n: usize) -> usize {
+    (1..=n).find(|root| root * root >= n).unwrap_or(1)
+}
+
+/// Give all panels the limits that hold all of theirs.
+fn share(panels: &mut [Prepared], axis: impl Fn(&mut Prepared) -> &mut panel::PanelAxis) {
+    let (mut low, mut high) = (f64::INFINITY, f64::NEG_INFINITY);
+    for panel in panels.iter_mut() {
+        let scale = &axis(panel).scale;
+        (low, high) = (low.min(scale.from.min(scale.to)), high.max(scale.from.max(scale.to)));
+    }
+    for panel in panels.iter_mut() {
+        let scale = &mut axis(panel).scale;
+        (scale.from, scale.to) = if scale.from > scale.to { (high, low) } else { (low, high) };
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -2,9 +2,10 @@
 
 mod targets;
 
-use std::collections::HashMap;
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
 
-use petgraph::algo::{tarjan_scc, toposort};
+use petgraph::algo::tarjan_scc;
 use petgraph::graph::{DiGraph, NodeIndex};
 
 use crate::error::Error;
@@ -31,6 +32,7 @@ impl Graph {
         let stages = decode(paper, problems);
         let names: HashMap<&str, usize> =
             stages.iter().enumerate().map(|(i, stage)| (stage.name.as_str(), i)).collect();
+        clashes(&stages, problems);
         let inputs = resolve(paper, &stages, &names, problems);
         let order = order(&stages, &inputs, problems)?;
         if problems.len() > before {
@@ -66,6 +68,7 @@ fn outline<'a>(stage: &'a Definition, layout: &'a Layout) -> Outline<'a> {
 
 fn decode(paper: &Paper, problems: &mut Problems) -> Vec<Definition> {
     let mut stages = Vec::new();
+    let names: Vec<&str> = paper.entries.iter().map(|entry| entry.name.as_str()).collect();
     for entry in &paper.entries {
         if !Kind::NAMES.contains(&entry.kind.as_str()) {
             problems.push(
@@ -77,12 +80,30 @@ fn decode(paper: &Paper, problems: &mut Problems) -> Vec<Definition> {
         }
         let key = crate::spec::Key { name: entry.kind.clone(), span: entry.kind_span };
         let node = crate::spec::Node::new(crate::spec::Yaml::Map(vec![(key, entry.body.clone())]), entry.body.span);
-        if let Some(kind) = Kind::decode(&node, problems) {
+        if let Some(mut kind) = Kind::decode(&node, problems) {
+            if let Kind::Exec(exec) = &mut kind {
+                exec.settle(&names, problems);
+            }
             kind.entry().check(&entry.body, problems);
             stages.push(Definition { name: entry.name.clone(), span: entry.name_span, kind, body: entry.body.clone() });
         }
     }
     stages
+}
+
+/// Report two stages that would write one file of `figures/`.
+fn clashes(stages: &[Definition], problems: &mut Problems) {
+    let mut writers: HashMap<String, &str> = HashMap::new();
+    for stage in stages {
+        for (file, span) in stage.files() {
+            // On some systems `a.pdf` and `A.pdf` are one file.
+            if let Some(other) = writers.insert(file.to_lowercase(), &stage.name).filter(|other| *other != stage.name) {
+                let error =
+                    Error::user(format!("`{}` and `{other}` would both write `figures/{file}`", stage.name)).at(span);
+                problems.push(error.hint("give one of them another name"));
+            }
+        }
+    }
 }
 
 fn resolve(
@@ -112,6 +133,7 @@ fn resolve(
     resolved
 }
 
+/// Inputs before what reads them, otherwise in the order of the file; `None` (and problems) if stages depend on each other.
 fn order(stages: &[Definition], inputs: &[Vec<usize>], problems: &mut Problems) -> Option<Vec<usize>> {
     let mut graph = DiGraph::<usize, ()>::new();
     let nodes: Vec<NodeIndex> = (0..stages.len()).map(|stage| graph.add_node(stage)).collect();
@@ -120,8 +142,22 @@ fn order(stages: &[Definition], inputs: &[Vec<usize>], problems: &mut Problems) 
             graph.add_edge(nodes[input], nodes[stage], ());
         }
     }
-    if let Ok(order) = toposort(&graph, None) {
-        return Some(order.into_iter().map(|node| graph[node]).collect());
+    let mut awaited: Vec<usize> = inputs.iter().map(Vec::len).collect();
+    let mut ready: BinaryHeap<Reverse<usize>> =
+        (0..stages.len()).filter(|&stage| awaited[stage] == 0).map(Reverse).collect();
+    let mut order = Vec::with_capacity(stages.len());
+    while let Some(Reverse(stage)) = ready.pop() {
+        order.push(stage);
+        for reader in graph.neighbors(nodes[stage]) {
+            let reader = graph[reader];
+            awaited[reader] -= 1;
+            if awaited[reader] == 0 {
+                ready.push(Reverse(reader));
+            }
+        }
+    }
+    if order.len() == stages.len() {
+        return Some(order);
     }
     for component in tarjan_scc(&graph) {
         let members: Vec<usize> = component.iter().map(|&node| graph[node]).collect();

@@ -1,31 +1,47 @@
 //! What the user asked for: stages by name, by glob, by kind, or every figure and table.
 
 use super::Graph;
-use crate::error::{Error, Result};
-use crate::spec::suggest;
+use crate::error::Error;
+use crate::spec::{glob, nearest};
 use crate::stages::Kind;
 
 impl Graph {
     /// The stages that the words name, in the order of the file; without words every figure and table. A word is a stage's name, a
-    /// file of it (`fig5.svg`, `figures/fig5.pdf`), a glob (`fig*`) or a kind (`figure`, `sweep`).
-    pub fn targets(&self, words: &[String]) -> Result<Vec<usize>> {
+    /// file of it (`fig5.svg`, `figures/fig5.pdf`), a glob (`fig*`) or a kind (`figure`, `sweep`). Errors: one for each word that
+    /// names nothing.
+    pub fn targets(&self, words: &[String]) -> Result<Vec<usize>, Vec<Error>> {
         if words.is_empty() {
-            let artifact = |&i: &usize| matches!(self.stages[i].kind, Kind::Figure(_) | Kind::Table(_));
+            let artifact = |&i: &usize| match &self.stages[i].kind {
+                Kind::Exec(exec) => exec.published().next().is_some(),
+                kind => matches!(kind, Kind::Figure(_) | Kind::Table(_)),
+            };
             let artifacts: Vec<usize> = (0..self.stages.len()).filter(artifact).collect();
             return Ok(if artifacts.is_empty() { (0..self.stages.len()).collect() } else { artifacts });
         }
         let mut chosen = vec![false; self.stages.len()];
+        let mut unknown = Vec::new();
         for word in words {
             let found = self.matching(word);
             if found.is_empty() {
-                let names: Vec<&str> = self.stages.iter().map(|stage| stage.name.as_str()).collect();
-                return Err(Error::user(format!("no stage is called `{word}`"))
-                    .hint(suggest(word, &names))
-                    .hint("`repro status` lists all stages"));
+                unknown.push(self.unknown(word));
             }
             found.into_iter().for_each(|stage| chosen[stage] = true);
         }
-        Ok((0..self.stages.len()).filter(|&stage| chosen[stage]).collect())
+        let chosen = (0..self.stages.len()).filter(|&stage| chosen[stage]).collect();
+        if unknown.is_empty() { Ok(chosen) } else { Err(unknown) }
+    }
+
+    fn unknown(&self, word: &str) -> Error {
+        if Kind::NAMES.contains(&word) {
+            return Error::user(format!("this paper has no stage of the kind `{word}`"));
+        }
+        let names: Vec<&str> = self.stages.iter().map(|stage| stage.name.as_str()).collect();
+        let error = Error::user(format!("no stage is called `{word}`"));
+        let kinds = self.stages.iter().map(|stage| stage.kind.name());
+        match nearest(word, names.iter().copied().chain(kinds)) {
+            Some(name) => error.hint(format!("did you mean `{name}`?")),
+            None => error.hint("`repro status` lists all stages"),
+        }
     }
 
     fn matching(&self, word: &str) -> Vec<usize> {
@@ -41,9 +57,7 @@ impl Graph {
             return all.filter(|&i| self.stages[i].kind.name() == word).collect();
         }
         if word.contains(['*', '?']) {
-            let (pattern, text): (Vec<char>, _) =
-                (word.chars().collect(), |i: usize| self.stages[i].name.chars().collect::<Vec<_>>());
-            return all.filter(|&i| glob(&pattern, &text(i))).collect();
+            return all.filter(|&i| glob(word, &self.stages[i].name)).collect();
         }
         Vec::new()
     }
@@ -58,25 +72,5 @@ impl Graph {
             }
         }
         self.order.iter().copied().filter(|&stage| needed[stage]).collect()
-    }
-}
-
-/// `*` is any text, `?` any one character.
-fn glob(pattern: &[char], text: &[char]) -> bool {
-    match pattern.split_first() {
-        None => text.is_empty(),
-        Some(('*', rest)) => (0..=text.len()).any(|skip| glob(rest, &text[skip..])),
-        Some(('?', rest)) => text.split_first().is_some_and(|(_, text)| glob(rest, text)),
-        Some((c, rest)) => text.split_first().is_some_and(|(first, text)| first == c && glob(rest, text)),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn globs_match_as_in_a_shell() {
-        let glob = |p: &str, t: &str| super::glob(&p.chars().collect::<Vec<_>>(), &t.chars().collect::<Vec<_>>());
-        assert!(glob("fig*", "fig5") && glob("fig?", "fig5") && glob("*", "") && glob("f*g*5", "fig65"));
-        assert!(!glob("fig?", "fig") && !glob("fig*x", "fig5"));
     }
 }

@@ -11,7 +11,7 @@ pub struct Change {
 }
 
 impl Change {
-    /// The path as users write it, without the kinds of tagged values where they only repeat.
+    /// The path as it stands in the paper file.
     pub fn name(&self) -> String {
         self.path.join(".")
     }
@@ -69,6 +69,11 @@ fn walk(old: &Json, new: &Json, path: &mut Vec<String>, changes: &mut Vec<Change
         path.pop();
     };
     match (old, new) {
+        (Json::Object(a), Json::Object(b)) if tag(old).is_some() && tag(new).is_some() && tag(old) != tag(new) => {
+            // Another kind: that is the cause, whatever else its settings are.
+            let (old, new) = (a.keys().next().cloned(), b.keys().next().cloned());
+            changes.push(Change { path: path.clone(), old: old.map(Json::String), new: new.map(Json::String) });
+        }
         (Json::Object(a), Json::Object(b)) => {
             for (name, value) in a {
                 enter(name.clone(), Some(value), b.get(name), changes);
@@ -86,6 +91,13 @@ fn walk(old: &Json, new: &Json, path: &mut Vec<String>, changes: &mut Vec<Change
         }
         _ => changes.push(Change { path: path.clone(), old: Some(old.clone()), new: Some(new.clone()) }),
     }
+}
+
+/// The kind of a tagged value such as `{"adam": {...}}` or `{"linear": null}`.
+fn tag(value: &Json) -> Option<&String> {
+    let map = value.as_object()?;
+    let (name, body) = map.iter().next()?;
+    (map.len() == 1 && (body.is_null() || body.is_object())).then_some(name)
 }
 
 #[cfg(test)]
@@ -116,6 +128,13 @@ mod tests {
         );
         assert_eq!(words(json!({"a": 1}), json!({"b": "x"})), ["a: removed 1", "b: added x"]);
         assert_eq!(words(json!([1, 2]), json!([2, 1])), [": another order"]);
+    }
+
+    #[test]
+    fn another_kind_is_one_change() {
+        let (old, new) = (json!({"schedule": {"constant": null}}), json!({"schedule": {"linear": null}}));
+        assert_eq!(words(old, new), ["schedule: constant -> linear"]);
+        assert_eq!(words(json!({"adam": {"lr": 1}}), json!({"adamw": {"lr": 1, "x": 2}})), [": adam -> adamw"]);
     }
 
     #[test]

@@ -36,13 +36,10 @@ impl GlobalDimensionality {
     /// The weight of each expert for each feature, row-major \[expert, feature\].
     fn weights(&self, model: &Model) -> Result<Vec<f64>> {
         let (experts, n) = (model.experts, model.features);
-        let mut weights = vec![0.0; experts * n];
         if self.weighting == Weighting::Specialization {
-            for at in 0..experts * n {
-                weights[at] = specialization(model, at / n, at % n);
-            }
-            return Ok(weights);
+            return Ok((0..experts * n).map(|at| specialization(model, at / n, at % n)).collect());
         }
+        let mut weights = vec![0.0; experts * n];
         let batch = model.batch(self.seed, self.samples as usize, model.probability);
         let mut router = model.router()?;
         let mut present = vec![0.0; n];

@@ -23,6 +23,9 @@ use crate::value::Dataset;
 
 pub use model::Model;
 
+/// Names that the axes of models and of metrics' arrays can have; a selection by any other name is a slip.
+pub const AXES: [&str; 7] = ["expert", "feature", "feature2", "hidden", "step", "x1", "x2"];
+
 /// What every metric can do.
 pub trait Compute {
     /// Raised when results change; part of the key.

@@ -1,18 +1,22 @@
 //! What would run, why, and what it would cost. It reads the store and never writes.
 
+mod project;
 mod reason;
 mod resolve;
+mod surroundings;
 
+use project::files_of;
 pub use reason::{Last, Reason, reasons};
-pub use resolve::{FileState, Resolved, UnitState, files, resolve, stage_digest};
+pub use resolve::{FileState, Resolved, UnitState, file_key, files, resolve, stage_digest};
+pub use surroundings::faults;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::graph::Graph;
 use crate::stages::Publish;
 use crate::store::Store;
 use std::path::Path;
 
-/// Where a plan looks: the graph, the store, the files of `figures/`.
+/// Where a plan looks: the graph, the store, the files of the project and of `figures/`.
 #[derive(Clone, Copy)]
 pub struct Context<'a> {
     pub graph: &'a Graph,
@@ -20,6 +24,8 @@ pub struct Context<'a> {
     pub publish: &'a dyn Publish,
     /// The folder of the built artifacts.
     pub figures: &'a Path,
+    /// The folder of the paper file: paths in it are relative to this.
+    pub home: &'a Path,
 }
 
 /// The plan of one stage.
@@ -31,8 +37,10 @@ pub struct StagePlan {
     /// Units that would run; for a stage that waits for others, all that may.
     pub units: usize,
     pub files: usize,
-    /// Estimated seconds on one core.
+    /// Estimated seconds on one core, by how long such work took before.
     pub seconds: f64,
+    /// Every unit and file, as far as it is known.
+    pub resolved: Resolved,
 }
 
 /// How a stage stands.
@@ -44,40 +52,66 @@ pub enum State {
     Stale,
     /// Its inputs are stale; if they come out as before, it is current.
     Waits,
+    /// It cannot be built: a file or a tool that it needs is missing.
+    Fault,
+}
+
+impl State {
+    /// A word for people and machines.
+    pub fn word(self) -> &'static str {
+        match self {
+            State::Current => "current",
+            State::Stale => "stale",
+            State::Waits => "waits",
+            State::Fault => "fault",
+        }
+    }
 }
 
 /// The plan of every needed stage, inputs first.
 pub fn plan(context: Context, targets: &[usize]) -> Result<Vec<StagePlan>> {
     let graph = context.graph;
-    let mut resolved: Vec<Option<Resolved>> = (0..graph.stages.len()).map(|_| None).collect();
-    let mut plans = Vec::new();
-    for stage in graph.needed(targets) {
-        let inputs: Option<Vec<&Resolved>> = graph.inputs[stage].iter().map(|&i| resolved[i].as_ref()).collect();
-        let inputs = inputs.unwrap_or_default();
+    let needed = graph.needed(targets);
+    let last: Vec<Option<Last>> = needed.iter().map(|&i| Last::read(context.store, &graph.stages[i].name)).collect();
+    let kind = |stage: usize| graph.stages[stage].kind.name();
+    let known: Vec<(&str, f64)> =
+        needed.iter().zip(&last).filter_map(|(&i, last)| Some((kind(i), last.as_ref()?.pace?))).collect();
+    let mut place: Vec<Option<usize>> = vec![None; graph.stages.len()];
+    let mut plans: Vec<StagePlan> = Vec::new();
+    for (stage, last) in needed.into_iter().zip(last) {
+        let inputs: Option<Vec<&Resolved>> =
+            graph.inputs[stage].iter().map(|&i| Some(&plans.get(place[i]?)?.resolved)).collect();
+        let inputs = inputs.ok_or_else(|| Error::internal("a stage was planned before its inputs"))?;
         let ready = inputs.iter().all(|input| input.complete());
-        let last = Last::read(context.store, &graph.stages[stage].name);
-        let reasons = reasons(context, stage, last.as_ref(), &inputs);
-        let waiting = !ready;
-        let state = resolve(context, stage, &inputs)?;
-        let units = state.units.iter().filter(|unit| !matches!(unit, UnitState::Current { .. })).count();
-        let files = state.files.iter().filter(|file| !matches!(file, FileState::Current)).count();
-        let known = last.as_ref().and_then(|last| last.seconds_a_unit);
-        let seconds = match known {
-            Some(seconds) => seconds * units as f64,
-            None => state.seconds,
-        };
-        let state_word = match (waiting, units + files) {
+        let resolved = resolve(context, stage, &inputs)?;
+        let units = resolved.units.iter().filter(|unit| !matches!(unit, UnitState::Current { .. })).count();
+        let files = resolved.files.iter().filter(|file| !file.is_current()).count();
+        let state = match (ready, units + files) {
+            _ if !resolved.faults.is_empty() => State::Fault,
             (_, 0) => State::Current,
-            (true, _) => State::Waits,
-            _ => State::Stale,
+            (false, _) => State::Waits,
+            (true, _) => State::Stale,
         };
-        let reasons = match state_word {
+        let reasons = match state {
             State::Current => Vec::new(),
-            _ if reasons.is_empty() => reason::missing(&state, units),
-            _ => reasons,
+            State::Fault => resolved.faults.iter().map(|error| Reason::Fault(error.clone())).collect(),
+            _ => match reasons(context, stage, last.as_ref(), &inputs, &resolved) {
+                none if none.is_empty() => reason::missing(&resolved, units),
+                some => some,
+            },
         };
-        plans.push(StagePlan { stage, state: state_word, reasons, units, files, seconds });
-        resolved[stage] = Some(state);
+        // What was never built is taken to run like others of its kind.
+        let others = || typical(known.iter().filter(|(other, _)| *other == kind(stage)).map(|(_, pace)| *pace));
+        let seconds = resolved.seconds * last.and_then(|last| last.pace).unwrap_or_else(others);
+        place[stage] = Some(plans.len());
+        plans.push(StagePlan { stage, state, reasons, units, files, seconds, resolved });
     }
     Ok(plans)
+}
+
+/// The median; 1 of nothing.
+fn typical(paces: impl Iterator<Item = f64>) -> f64 {
+    let mut paces: Vec<f64> = paces.collect();
+    paces.sort_by(f64::total_cmp);
+    paces.get(paces.len() / 2).copied().unwrap_or(1.0)
 }

@@ -3,8 +3,9 @@
 use serde_json::{Value as Json, json};
 
 use super::{Context, FileState, Resolved, stage_digest};
+use crate::error::Error;
 use crate::key::{Change, diff};
-use crate::store::Store;
+use crate::store::{Digest, Store};
 
 /// Why a stage is not current.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,6 +24,8 @@ pub enum Reason {
     FileMissing(String),
     /// A file in `figures/` is not the one that was built.
     FileEdited(String),
+    /// A file or a tool that it needs is missing or cannot be used.
+    Fault(Error),
     /// Which inputs it has changed.
     Inputs { added: Vec<String>, removed: Vec<String> },
 }
@@ -42,6 +45,10 @@ impl Reason {
             Reason::NotCached(n) => format!("{n} results are not in the cache"),
             Reason::FileMissing(name) => format!("{name} is missing"),
             Reason::FileEdited(name) => format!("{name} is not the file that was built"),
+            Reason::Fault(error) => match error.span {
+                Some(span) => format!("{} ({file}:{})", error.message, span.line),
+                None => error.message.clone(),
+            },
             Reason::Inputs { added, removed } => {
                 let list = |word: &str, names: &[String]| {
                     if names.is_empty() { String::new() } else { format!("{word} {}", names.join(", ")) }
@@ -62,18 +69,20 @@ impl Reason {
             Reason::NotCached(_) => "not-cached",
             Reason::FileMissing(_) => "file-missing",
             Reason::FileEdited(_) => "file-edited",
+            Reason::Fault(_) => "fault",
             Reason::Inputs { .. } => "inputs",
         }
     }
 }
 
 /// What is remembered of the last build of a stage: only for explanations and estimates, never to decide anything.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Last {
     pub manifest: Json,
     /// Names and digests of the inputs.
     pub inputs: Vec<(String, String)>,
-    pub seconds_a_unit: Option<f64>,
+    /// Measured time over estimated time of its units.
+    pub pace: Option<f64>,
 }
 
 impl Last {
@@ -87,47 +96,54 @@ impl Last {
         Some(Last {
             manifest: json.get("manifest")?.clone(),
             inputs: inputs.collect(),
-            seconds_a_unit: json.get("seconds-a-unit").and_then(Json::as_f64).filter(|s| s.is_finite() && *s >= 0.0),
+            pace: json.get("pace").and_then(Json::as_f64).filter(|pace| pace.is_finite() && *pace > 0.0),
         })
     }
 
-    /// Remember a build, unless nothing changed since the one before.
+    /// Remember a build.
     pub fn write(&self, store: &Store, name: &str) {
-        let json = json!({"manifest": self.manifest, "inputs": self.inputs, "seconds-a-unit": self.seconds_a_unit});
-        if store.last(name).as_ref() != Some(&json) {
-            // Losing this costs an explanation, not a result.
-            if let Err(error) = store.set_last(name, &json) {
-                tracing::debug!("not remembered: {error}");
-            }
+        let json = json!({"manifest": self.manifest, "inputs": self.inputs, "pace": self.pace});
+        // Losing this costs an explanation, not a result.
+        if let Err(error) = store.set_last(name, &json) {
+            tracing::debug!("not remembered: {error}");
         }
     }
 }
 
 /// Why a stage may be out of date, from what was built last under its name and how its inputs stand.
-pub fn reasons(context: Context, stage: usize, last: Option<&Last>, inputs: &[&Resolved]) -> Vec<Reason> {
+pub fn reasons(
+    context: Context,
+    stage: usize,
+    last: Option<&Last>,
+    inputs: &[&Resolved],
+    resolved: &Resolved,
+) -> Vec<Reason> {
     let graph = context.graph;
     let definition = &graph.stages[stage];
     let Some(last) = last else { return vec![Reason::NeverBuilt] };
     let mut found = Vec::new();
-    for change in diff(&last.manifest, &definition.kind.entry().manifest()) {
+    for change in diff(&last.manifest, &resolved.manifest(&definition.kind)) {
         let path: Vec<&str> =
             change.path.iter().map(String::as_str).skip_while(|step| *step == definition.kind.name()).collect();
         let node = definition.body.deepest(&path);
         let line = Some(node.span.line).filter(|line| *line > 0);
         found.push(Reason::Changed { change, line });
     }
-    let names: Vec<String> = graph.inputs[stage].iter().map(|&i| graph.stages[i].name.clone()).collect();
+    let stages = graph.inputs[stage].iter().map(|&i| graph.stages[i].name.clone());
+    let names: Vec<String> = stages.chain(resolved.found.sources.iter().map(|(name, _)| name.clone())).collect();
     let before: Vec<String> = last.inputs.iter().map(|(name, _)| name.clone()).collect();
     let added: Vec<String> = names.iter().filter(|name| !before.contains(name)).cloned().collect();
     let removed: Vec<String> = before.iter().filter(|name| !names.contains(name)).cloned().collect();
     if !added.is_empty() || !removed.is_empty() {
         found.push(Reason::Inputs { added, removed });
     }
-    for (name, input) in names.iter().zip(inputs) {
+    let stages = inputs.iter().map(|input| input.digests().map(|digests| stage_digest(&digests)));
+    let files = resolved.found.sources.iter().map(|(_, digest)| Some(Digest(*digest)));
+    for (name, digest) in names.iter().zip(stages.chain(files)) {
         let known = last.inputs.iter().find(|(old, _)| old == name).map(|(_, digest)| digest);
-        match (input.digests(), known) {
+        match (digest, known) {
             (None, _) => found.push(Reason::InputStale(name.clone())),
-            (Some(digests), Some(known)) if stage_digest(&digests).to_string() != *known => {
+            (Some(digest), Some(known)) if digest.to_string() != *known => {
                 found.push(Reason::InputChanged(name.clone()));
             }
             _ => {}
@@ -144,7 +160,7 @@ pub fn missing(state: &Resolved, units: usize) -> Vec<Reason> {
     }
     for (spec, file) in state.specs.iter().zip(&state.files) {
         match file {
-            FileState::Stored(_) => found.push(Reason::FileEdited(spec.name.clone())),
+            FileState::Stored { .. } => found.push(Reason::FileEdited(spec.name.clone())),
             FileState::Missing(_) => found.push(Reason::FileMissing(spec.name.clone())),
             _ => {}
         }

@@ -1,11 +1,15 @@
 //! Keys of a stage's units and files, and what the store holds for them.
 
+use std::sync::Arc;
+
 use rayon::prelude::*;
+use serde_json::Value as Json;
 
 use super::Context;
-use crate::error::Result;
+use super::surroundings::surroundings;
+use crate::error::{Error, Result};
 use crate::key;
-use crate::stages::{FileSpec, Unit};
+use crate::stages::{FileSpec, Found, Kind, Outline, Unit};
 use crate::store::{Digest, Key};
 
 /// Stages with more units than this compute their keys on all cores.
@@ -26,13 +30,28 @@ pub enum UnitState {
 #[derive(Clone, Debug, PartialEq)]
 pub enum FileState {
     /// On disk with the right bytes.
-    Current,
+    Current { key: Key, digest: Digest },
     /// Its bytes are in the store, but not in the folder: it was deleted or edited.
-    Stored(Key),
+    Stored { key: Key, digest: Digest },
     /// It must be made.
     Missing(Key),
     /// Its key depends on units that are not there yet.
     Unknown,
+}
+
+impl FileState {
+    /// The digest of its bytes, if they are known.
+    pub fn digest(&self) -> Option<Digest> {
+        match self {
+            FileState::Current { digest, .. } | FileState::Stored { digest, .. } => Some(*digest),
+            _ => None,
+        }
+    }
+
+    /// On disk with the right bytes.
+    pub fn is_current(&self) -> bool {
+        matches!(self, FileState::Current { .. })
+    }
 }
 
 /// A stage with its keys worked out as far as its inputs allow.
@@ -43,12 +62,23 @@ pub struct Resolved {
     pub files: Vec<FileState>,
     /// Estimated seconds of the units that are not current.
     pub seconds: f64,
+    /// What was found of the stage's needs.
+    pub found: Arc<Found>,
+    /// What it needs and what is missing or cannot be used: then it cannot be built, and its units are unknown.
+    pub faults: Vec<Error>,
 }
 
 impl Resolved {
     /// Every unit has a result.
     pub fn complete(&self) -> bool {
         self.units.iter().all(|unit| matches!(unit, UnitState::Current { .. }))
+    }
+
+    /// All that decides the result of a stage of this kind, besides inputs and files: what `explain` compares.
+    pub fn manifest(&self, kind: &Kind) -> Json {
+        let mut manifest = kind.entry().manifest();
+        self.found.add_to(&mut manifest);
+        manifest
     }
 
     /// The digests of all units, if every unit has one.
@@ -78,11 +108,20 @@ pub fn resolve(context: Context, stage: usize, inputs: &[&Resolved]) -> Result<R
     let kind = graph.stages[stage].kind.entry();
     let layout = &graph.layouts[stage];
     let outlines = graph.outlines(stage);
+    let (found, faults) = match surroundings(context, stage) {
+        Ok(found) => (Arc::new(found), Vec::new()),
+        Err(faults) => (Arc::default(), faults),
+    };
+    let readings = if kind.reads_files() { Vec::new() } else { readings(&outlines)? };
     let one = |unit: usize| -> Result<UnitState> {
-        let described = kind.unit(unit, layout, &outlines)?;
-        let Some(digests) = input_digests(&described, inputs) else {
+        let mut described = kind.unit(unit, layout, &outlines)?;
+        let digests = input_digests(&described, inputs, kind.reads_files()).filter(|_| faults.is_empty());
+        let Some(mut digests) = digests else {
             return Ok(UnitState::Unknown { seconds: described.seconds });
         };
+        found.add_to(&mut described.manifest);
+        digests.extend(found.sources.iter().map(|(_, digest)| *digest));
+        digests.extend(&readings);
         let key = Key(key::key(&described.manifest, &digests)?);
         Ok(match context.store.trace(&key) {
             Some(trace) => UnitState::Current { key, digest: trace.digest },
@@ -102,21 +141,36 @@ pub fn resolve(context: Context, stage: usize, inputs: &[&Resolved]) -> Result<R
         })
         .sum();
     let specs = context.publish.files(&graph.stages[stage]);
-    let mut resolved = Resolved { units, specs, files: Vec::new(), seconds };
+    let mut resolved = Resolved { units, specs, files: Vec::new(), seconds, found, faults };
     resolved.files = files(context, &resolved)?;
     Ok(resolved)
 }
 
-/// The digests that a unit reads, in order; `None` while one is missing.
-fn input_digests(unit: &Unit, inputs: &[&Resolved]) -> Option<Vec<[u8; 32]>> {
+/// The digests that a unit reads, in order; `None` while one is missing. With `files`, those of the inputs' files are among them.
+fn input_digests(unit: &Unit, inputs: &[&Resolved], files: bool) -> Option<Vec<[u8; 32]>> {
     let mut digests = Vec::new();
     for read in &unit.reads {
         let input = inputs.get(read.input)?;
         for &source in &read.units {
             digests.push(input.units.get(source)?.digest()?.0);
         }
+        for file in input.files.iter().filter(|_| files) {
+            digests.push(file.digest()?.0);
+        }
     }
     Some(digests)
+}
+
+/// What decides how results of inputs become datasets, where that is not in the results' own keys.
+fn readings(inputs: &[Outline]) -> Result<Vec<[u8; 32]>> {
+    let readings = inputs.iter().map(|input| input.kind.entry().reading()).filter(|reading| !reading.is_null());
+    readings.map(|reading| key::key(&reading, &[])).collect()
+}
+
+/// The key of a file, from the digests of its stage's units.
+pub fn file_key(spec: &FileSpec, units: &[Digest]) -> Result<Key> {
+    let raw: Vec<[u8; 32]> = units.iter().map(|digest| digest.0).collect();
+    key::key(&spec.manifest, &raw).map(Key)
 }
 
 /// How the files of a stage stand, from the digests of its units.
@@ -124,13 +178,13 @@ pub fn files(context: Context, resolved: &Resolved) -> Result<Vec<FileState>> {
     let Some(digests) = resolved.digests() else {
         return Ok(vec![FileState::Unknown; resolved.specs.len()]);
     };
-    let raw: Vec<[u8; 32]> = digests.iter().map(|digest| digest.0).collect();
     let state = |spec: &FileSpec| -> Result<FileState> {
-        let key = Key(key::key(&spec.manifest, &raw)?);
+        let key = file_key(spec, &digests)?;
         let Some(trace) = context.store.trace(&key) else { return Ok(FileState::Missing(key)) };
         let path = context.figures.join(&spec.name);
         let on_disk = if path.is_file() { context.store.file_digest(&path).ok() } else { None };
-        Ok(if on_disk == Some(trace.digest) { FileState::Current } else { FileState::Stored(key) })
+        let digest = trace.digest;
+        Ok(if on_disk == Some(digest) { FileState::Current { key, digest } } else { FileState::Stored { key, digest } })
     };
     resolved.specs.iter().map(state).collect()
 }

@@ -1,12 +1,31 @@
 //! Scenes and tables to files: svg, pdf and png; latex, markdown, csv and html. Bytes are a function of scene or table, format and
 //! key alone: no dates, no random names. It knows neither stages' data nor where files go.
 
+mod cells;
+mod csv;
+mod html;
+mod label;
+mod latex;
+mod looks;
+mod markdown;
+mod markup;
+mod pdf;
+mod png;
+mod svg;
+pub mod text;
+mod typst;
+
+pub use pdf::pdf;
+pub use png::png;
+pub use svg::svg;
+
 use serde_json::json;
 
 use crate::error::{Error, Result};
-use crate::figures::FigureFormat;
-use crate::stages::{Definition, FileSpec, Kind, Publish};
-use crate::value::decode_scene;
+use crate::figures::{Figure, FigureFormat};
+use crate::stages::{Definition, FIGURES, FileSpec, Kind, Publish};
+use crate::tables::{TableFormat, TableSettings};
+use crate::value::{Scene, Table, decode, decode_scene};
 
 /// Raised when a renderer's bytes change though its scene or table did not.
 const VERSION: u32 = 1;
@@ -19,19 +38,144 @@ impl Publish for Publisher {
     fn files(&self, stage: &Definition) -> Vec<FileSpec> {
         match &stage.kind {
             Kind::Figure(figure) => {
-                let spec = |format: &FigureFormat| FileSpec {
-                    name: format!("{}.{}", stage.name, format.name()),
-                    manifest: json!({"kind": "file", "version": VERSION, "format": format.name(), "dpi": figure.0.dpi}),
-                };
-                figure.0.formats.iter().map(spec).collect()
+                figure.0.formats.iter().map(|format| figure_spec(stage, &figure.0, format)).collect()
             }
+            Kind::Table(table) => table.0.formats.iter().map(|format| table_file(stage, &table.0, format)).collect(),
+            Kind::Exec(exec) => exec.published().map(|path| program_file(path)).collect(),
             _ => Vec::new(),
         }
     }
 
-    fn render(&self, _stage: &Definition, file: &FileSpec, payloads: &[Vec<u8>], _key: &str) -> Result<Vec<u8>> {
-        let payload = payloads.first().ok_or_else(|| Error::internal("a figure without a scene"))?;
-        let _scene = decode_scene(payload).ok_or_else(|| Error::internal("a stored result is not a scene"))?;
-        Err(Error::internal(format!("no renderer for {}", file.name)))
+    fn render(&self, stage: &Definition, file: &FileSpec, payloads: &[Vec<u8>], key: &str) -> Result<Vec<u8>> {
+        match &stage.kind {
+            Kind::Figure(figure) => render_figure(stage, &figure.0, file, payloads, key),
+            Kind::Table(settings) => render_table(&table_of(stage, payloads)?, &settings.0.formats, file, key),
+            _ => Err(Error::internal(format!("no renderer for {}", file.name))),
+        }
     }
 }
+
+/// What decides a figure's file besides its scene; the title goes into the file's metadata.
+fn figure_spec(stage: &Definition, figure: &Figure, format: &FigureFormat) -> FileSpec {
+    let mut manifest = json!({"kind": "file", "version": VERSION, "format": format.name()});
+    if figure.title.is_none() {
+        manifest["title"] = json!(stage.name);
+    }
+    if *format == FigureFormat::Png {
+        manifest["dpi"] = json!(figure.dpi);
+    }
+    FileSpec { name: format!("{}.{}", stage.name, format.name()), manifest, output: None }
+}
+
+/// A file that a program made is published as it is.
+fn program_file(path: &str) -> FileSpec {
+    let name = path.strip_prefix(FIGURES).unwrap_or(path).to_string();
+    FileSpec { name, manifest: json!({"kind": "file", "output": path}), output: Some(path.to_string()) }
+}
+
+fn render_figure(
+    stage: &Definition,
+    figure: &Figure,
+    file: &FileSpec,
+    payloads: &[Vec<u8>],
+    key: &str,
+) -> Result<Vec<u8>> {
+    let payload = payloads.first().ok_or_else(|| Error::internal("a figure without a scene"))?;
+    let mut scene = decode_scene(payload).ok_or_else(|| Error::internal("a stored result is not a scene"))?;
+    if scene.title.is_empty() {
+        scene.title.clone_from(&stage.name);
+    }
+    figure_file(&scene, file.name.rsplit('.').next().unwrap_or_default(), figure.dpi, key)
+}
+
+/// A scene in one format.
+fn figure_file(scene: &Scene, format: &str, dpi: u32, key: &str) -> Result<Vec<u8>> {
+    match format {
+        "svg" => Ok(svg(scene, key).into_bytes()),
+        "pdf" => pdf(scene, key),
+        "png" => png(scene, dpi, key),
+        _ => Err(Error::internal(format!("no renderer for figures as `{format}`"))),
+    }
+}
+
+fn table_file(stage: &Definition, settings: &TableSettings, format: &TableFormat) -> FileSpec {
+    FileSpec {
+        name: format!("{}.{}", stage.name, format.extension()),
+        manifest: json!({
+            "kind": "file", "version": VERSION, "format": format.name(), "table": settings.presentation(&stage.name, format),
+        }),
+        output: None,
+    }
+}
+
+/// The table of a `table` stage from the payloads of its cells.
+pub fn table_of(stage: &Definition, cells: &[Vec<u8>]) -> Result<Table> {
+    let Kind::Table(settings) = &stage.kind else {
+        return Err(Error::internal(format!("`{}` is no table", stage.name)));
+    };
+    let cells: Option<Vec<_>> = cells.iter().map(|bytes| decode(bytes)).collect();
+    let cells = cells.ok_or_else(|| Error::internal("a stored result is not a cell of a table"))?;
+    settings.0.assemble(&stage.name, &cells)
+}
+
+fn render_table(table: &Table, formats: &[TableFormat], file: &FileSpec, key: &str) -> Result<Vec<u8>> {
+    let format = formats.iter().find(|format| file.manifest.get("format").is_some_and(|name| *name == format.name()));
+    let text = match format {
+        Some(TableFormat::Latex) => latex::table(table, key),
+        Some(TableFormat::Markdown) => markdown::table(table, key),
+        Some(TableFormat::Csv) => csv::table(table),
+        Some(TableFormat::Html) => html::table(table, key),
+        Some(TableFormat::Typst) => typst::table(table, key),
+        None => return Err(Error::internal(format!("no renderer for {}", file.name))),
+    };
+    Ok(text.into_bytes())
+}
+
+/// A table with groups of columns, a missing row, bold cells, and characters that formats must escape.
+#[cfg(test)]
+fn sample() -> Table {
+    use crate::value::{Cell, Column, Key, Row};
+    let key = |name: &str, label: &str| Key { name: name.into(), label: label.into() };
+    let column = |name: &str, label: &str, group: &[&str], statistics: &[&str]| Column {
+        name: name.into(),
+        label: label.into(),
+        groups: group.iter().map(|text| text.to_string()).collect(),
+        statistics: statistics.iter().map(|text| text.to_string()).collect(),
+    };
+    let cell = |text: &str, values: &[f64]| Cell {
+        text: text.trim_end_matches('!').into(),
+        values: values.to_vec(),
+        bold: text.ends_with('!'),
+    };
+    let row = |at: [&str; 4], cells: [Cell; 4]| Row {
+        coordinates: vec![at[0].into(), at[1].into()],
+        labels: vec![at[2].into(), at[3].into()],
+        cells: cells.to_vec(),
+    };
+    let nan = f64::NAN;
+    let first =
+        [cell("42", &[42.0]), cell("0.100 ± 0.010", &[0.1, 0.01]), cell("0.220!", &[0.22]), cell("−0.5", &[-0.5])];
+    let small = cell(r"$1.2 \times 10^{-5}$!", &[1.234567890123e-5]);
+    let second = [cell("20", &[20.0]), cell("0.080 ± 0.020", &[0.08, 0.02]), cell("0.200", &[0.2]), small];
+    let none = [cell("0", &[0.0]), cell("–", &[nan, nan]), cell("–", &[nan]), cell("–", &[nan])];
+    Table {
+        name: "table1".into(),
+        caption: r"Usage of experts & their $k$-hot gates: 50% of \$5".into(),
+        keys: vec![key("scheme", "Gate"), key("monosemantic", "$c$")],
+        columns: vec![
+            column("experts", "Experts", &[], &["n"]),
+            column("unchanged", "unchanged", &["$p = 0.1$"], &["mean", "std"]),
+            column("clamped", "clamped", &["$p = 0.1$"], &["mean"]),
+            column("a,b", "a_b|c", &["$p = 1$"], &["mean"]),
+        ],
+        rows: vec![
+            row(["xavier", "1", "Xavier", "1"], first),
+            row(["xavier", "2", "Xavier", "2"], second),
+            row(["k-hot", "1", "$k$-hot", "1"], none),
+        ],
+        footnotes: vec!["<8192 inputs.".into()],
+    }
+}
+
+#[cfg(test)]
+mod tests;

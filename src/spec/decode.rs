@@ -130,8 +130,7 @@ impl Decode for f64 {
             }
             None => {
                 let error = Error::user(format!("expected a number, found {}", node.describe())).at(node.span);
-                let quoted = node.as_text().is_some_and(|text| text.trim().parse::<f64>().is_ok());
-                problems.push(if quoted { error.hint("remove the quotes") } else { error });
+                problems.push(number_hint(error, node));
                 None
             }
         }
@@ -147,26 +146,37 @@ impl Decode for f64 {
     }
 }
 
+/// What to do about text where a number should be.
+fn number_hint(error: Error, node: &Node) -> Error {
+    match node.as_text().map(str::trim) {
+        Some(text) if text.parse::<f64>().is_ok() => error.hint("remove the quotes"),
+        Some(text) if text.starts_with(|c: char| c.is_ascii_digit()) => {
+            error.hint("write the number alone: without unit, suffix or separators")
+        }
+        _ => error,
+    }
+}
+
 /// Whole numbers; `1e4` is one, `1.5` and `-1` are not.
 fn whole(node: &Node, least: u64, most: u64, problems: &mut Problems) -> Option<u64> {
-    let Some(number) = node.as_number() else {
-        problems.push(Error::user(format!("expected a whole number, found {}", node.describe())).at(node.span));
-        return None;
+    let mut fail = |message: String| {
+        problems.push(number_hint(Error::user(message).at(node.span), node));
+        None
     };
+    let Some(number) = node.as_number() else {
+        return fail(format!("expected a whole number, found {}", node.describe()));
+    };
+    if number.fract() != 0.0 {
+        return fail(format!("expected a whole number, found `{number}`"));
+    }
     let value = match node.value {
         Yaml::Int(value) => u64::try_from(value).ok(),
-        _ => (number.fract() == 0.0 && (0.0..9e15).contains(&number)).then_some(number as u64),
+        _ => (0.0..9e15).contains(&number).then_some(number as u64),
     };
     match value {
         Some(value) if (least..=most).contains(&value) => Some(value),
-        _ => {
-            let range = match (least, most) {
-                (least, u64::MAX) => format!("at least {least}"),
-                (least, most) => format!("between {least} and {most}"),
-            };
-            problems.push(Error::user(format!("expected a whole number {range}, found `{number}`")).at(node.span));
-            None
-        }
+        _ if number < least as f64 => fail(format!("expected a whole number of at least {least}, found `{number}`")),
+        _ => fail(format!("expected a whole number up to {}, found `{number}`", most.min(9_000_000_000_000_000))),
     }
 }
 

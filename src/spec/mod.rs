@@ -32,7 +32,10 @@
 //! assert!(matches!(mark, Mark::Rule(Rule { x: Some(5.5), width: 1.0 })));
 //! ```
 
+mod coordinate;
 mod decode;
+mod glob;
+mod list;
 mod node;
 mod paper;
 mod problems;
@@ -41,7 +44,10 @@ mod record;
 mod suggest;
 mod union;
 
+pub use coordinate::Coordinate;
 pub use decode::{Decode, Located, Schemas, decode_list, wrong_type};
+pub use glob::glob;
+pub use list::OneOrMany;
 pub use node::{Key, Node, Yaml};
 pub use paper::{Entry, Paper};
 pub use problems::Problems;

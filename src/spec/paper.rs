@@ -121,7 +121,9 @@ fn entry(key: &Key, node: &Node, problems: &mut Problems) -> Option<Entry> {
                     ),
                 })
                 .at(key.span)
-                .hint(format!("write it as `{name}: {{train: ...}}`, or `sweep`, `metric`, `figure`, `table`")),
+                .hint(format!(
+                    "write it as `{name}: {{train: ...}}`, or `data`, `exec`, `sweep`, `metric`, `figure`, `table`"
+                )),
             );
             None
         }
@@ -129,7 +131,9 @@ fn entry(key: &Key, node: &Node, problems: &mut Problems) -> Option<Entry> {
             problems.push(
                 Error::user(format!("stage `{name}` needs a kind and its settings, found {}", node.describe()))
                     .at(if node.span.line > 0 { node.span } else { key.span })
-                    .hint(format!("write it as `{name}: {{train: ...}}`, or `sweep`, `metric`, `figure`, `table`")),
+                    .hint(format!(
+                        "write it as `{name}: {{train: ...}}`, or `data`, `exec`, `sweep`, `metric`, `figure`, `table`"
+                    )),
             );
             None
         }

@@ -4,7 +4,10 @@
 //! merge keys), it refuses duplicate keys, and its budgets stop YAML bombs. serde_yaml is archived and forgets places while parsing;
 //! saphyr and yaml-rust2 alone have no merge keys and no budgets.
 
+use std::collections::HashMap;
+
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_saphyr::options::{DuplicateKeyPolicy, NonFiniteFloatPolicy};
 use serde_saphyr::{Location, Spanned};
 
 use super::{Key, Node, Problems, Yaml};
@@ -26,6 +29,9 @@ pub fn read(text: &str, problems: &mut Problems) -> Option<Node> {
         with_snippet: false,
         // YAML 1.1 reads `y` and `no` as booleans; here they are text.
         strict_booleans: true,
+        // Both are told with all other problems instead of ending the reading.
+        duplicate_keys: DuplicateKeyPolicy::PassThrough,
+        non_finite_float_policy: NonFiniteFloatPolicy::PassThrough,
         budget: serde_saphyr::budget! {
             max_events: 1_000_000,
             max_depth: 64,
@@ -33,16 +39,45 @@ pub fn read(text: &str, problems: &mut Problems) -> Option<Node> {
         },
     };
     match serde_saphyr::from_str_with_options::<Tree>(text, options) {
-        Ok(Tree(node)) => Some(node),
+        Ok(Tree(mut node)) => {
+            unique(&mut node, problems);
+            Some(node)
+        }
         Err(error) => {
             let place = error.location().map(|location| span(&location));
             let mut problem = Error::user(message(&error));
+            if problem.message.contains("tabs disallowed") {
+                problem = problem.hint("indent with spaces");
+            }
             if let Some(place) = place.filter(|place| place.line > 0) {
                 problem = problem.at(place);
             }
             problems.push(problem);
             None
         }
+    }
+}
+
+/// Report keys that stand twice in a mapping; the first is kept.
+fn unique(node: &mut Node, problems: &mut Problems) {
+    match &mut node.value {
+        Yaml::List(items) => items.iter_mut().for_each(|item| unique(item, problems)),
+        Yaml::Map(entries) => {
+            let mut first: HashMap<String, Span> = HashMap::new();
+            entries.retain_mut(|(key, value)| {
+                unique(value, problems);
+                let before = *first.entry(key.name.clone()).or_insert(key.span);
+                if before != key.span {
+                    problems.push(
+                        Error::user(format!("`{}` stands twice in the same mapping", key.name))
+                            .at(key.span)
+                            .hint(format!("the first is in line {}; rename or remove one of them", before.line)),
+                    );
+                }
+                before == key.span
+            });
+        }
+        _ => {}
     }
 }
 
@@ -55,11 +90,7 @@ fn message(error: &serde_saphyr::Error) -> String {
 
 fn span(location: &Location) -> Span {
     let small = |n: u64| u32::try_from(n).unwrap_or(u32::MAX);
-    Span {
-        line: small(location.line()),
-        column: small(location.column()),
-        length: small(location.span().len() as u64).max(1),
-    }
+    Span { line: small(location.line()), column: small(location.column()), length: small(location.span().len()).max(1) }
 }
 
 struct Tree(Node);
@@ -164,6 +195,21 @@ mod tests {
         assert_eq!(node.deepest(&["b", "x"]).span.line, 1);
         assert_eq!(node.deepest(&["b", "y"]).value, Yaml::Int(3));
         assert_eq!(node.get("b").unwrap().as_map().unwrap().len(), 2);
+        // The merge may stand last, and several may be merged: what is written here wins, then the first.
+        let node = ok("a: &a {x: 1, y: 2}\nc: &c {x: 5, z: 6}\nb:\n  y: 3\n  <<: [*a, *c]\n");
+        let values: Vec<_> = ["x", "y", "z"].map(|key| node.deepest(&["b", key]).value.clone()).to_vec();
+        assert_eq!(values, [Yaml::Int(1), Yaml::Int(3), Yaml::Int(6)]);
+        assert_eq!(node.get("b").unwrap().as_map().unwrap().len(), 3);
+    }
+
+    #[test]
+    fn a_key_that_stands_twice_is_a_problem_with_both_places() {
+        let mut problems = Problems::default();
+        let node = read("a: 1\nb: {c: 1, c: 2}\na: .nan\n", &mut problems).unwrap();
+        let lines = problems.into_errors().into_iter().map(|e| format!("{} {}", e.span.unwrap().line, e.message));
+        let told = ["2 `c` stands twice in the same mapping", "3 `a` stands twice in the same mapping"];
+        assert_eq!(lines.collect::<Vec<_>>(), told);
+        assert_eq!(node.get("a").unwrap().value, Yaml::Int(1));
     }
 
     #[test]

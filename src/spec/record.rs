@@ -97,20 +97,28 @@ pub fn no_field(first: &str, known: &[String], node: &Node, problems: &mut Probl
     problems.push(Error::user(format!("there is no field `{first}` here")).at(node.span).hint(suggest(first, &known)));
 }
 
-/// The definition under this name, made once.
-pub fn define(name: &str, schemas: &mut Schemas, make: impl FnOnce(&mut Schemas) -> Json) -> Json {
+/// The definition of a type, made once and referred to by its name; a second type of the same name gets its module's name too.
+pub fn define(module: &str, name: &str, schemas: &mut Schemas, make: impl FnOnce(&mut Schemas) -> Json) -> Json {
+    let of = |schema: &Json| schema.get("$comment").and_then(Json::as_str) == Some(module);
+    let long = format!("{}.{name}", module.rsplit("::").next().unwrap_or(module));
+    let name = match schemas.get(name) {
+        Some(other) if !of(other) => long.as_str(),
+        _ => name,
+    };
     if !schemas.contains_key(name) {
-        schemas.insert(name.to_string(), Json::Null);
-        let schema = make(schemas);
+        schemas.insert(name.to_string(), json!({"$comment": module}));
+        let mut schema = make(schemas);
+        schema["$comment"] = json!(module);
         schemas.insert(name.to_string(), schema);
     }
     json!({"$ref": format!("#/$defs/{name}")})
 }
 
-/// Declare settings with named fields; `= default` makes a field optional. See the example in [`crate::spec`].
+/// Declare settings with named fields; `= default` makes a field optional. `struct Name with function` lets `function(&self, &mut map)`
+/// have the last word on the manifest. See the example in [`crate::spec`].
 #[macro_export]
 macro_rules! record {
-    ($(#[doc = $doc:expr])* pub struct $name:ident {
+    ($(#[doc = $doc:expr])* pub struct $name:ident $(with $finish:path)? {
         $($(#[doc = $field_doc:expr])* pub $field:ident : $type:ty $(= $default:expr)?),* $(,)?
     }) => {
         $(#[doc = $doc])*
@@ -152,11 +160,12 @@ macro_rules! record {
                 #[allow(unused_mut)]
                 let mut map = serde_json::Map::new();
                 $(map.insert($crate::spec::kebab(stringify!($field)), $crate::spec::Decode::manifest(&self.$field));)*
+                $($finish(self, &mut map);)?
                 serde_json::Value::Object(map)
             }
 
             fn schema(schemas: &mut $crate::spec::Schemas) -> serde_json::Value {
-                $crate::spec::define(stringify!($name), schemas, |schemas| {
+                $crate::spec::define(module_path!(), stringify!($name), schemas, |schemas| {
                     let _ = &schemas;
                     $crate::spec::object_schema(
                         concat!($($doc, "\n"),*),

@@ -23,7 +23,7 @@ pub fn nearest<'a>(typed: &str, candidates: impl IntoIterator<Item = &'a str>) -
 }
 
 /// A hint for an unknown name: the nearest candidate, or all of them.
-pub fn suggest<'a>(typed: &str, candidates: &[&'a str]) -> String {
+pub fn suggest(typed: &str, candidates: &[&str]) -> String {
     match nearest(typed, candidates.iter().copied()) {
         Some(candidate) => format!("did you mean `{candidate}`?"),
         None => format!("known here: {}", choices(candidates)),

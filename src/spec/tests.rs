@@ -47,7 +47,7 @@ fn every_problem_is_told_at_once() {
         [
             "1:25 unknown key `probabilty` [did you mean `probability`?]",
             "1:58 expected a number, found the text `x` []",
-            "2:8 expected a whole number between 0 and 4294967295, found `-1` []",
+            "2:8 expected a whole number of at least 0, found `-1` []",
             "3:1 unknown key `foo` [known here: `data`, `batch` or `label`]",
         ]
     );

@@ -117,22 +117,26 @@ macro_rules! union {
             }
 
             fn schema(schemas: &mut $crate::spec::Schemas) -> serde_json::Value {
-                $crate::spec::define(stringify!($name), schemas, |schemas| {
+                $crate::spec::define(module_path!(), stringify!($name), schemas, |schemas| {
                     let _ = &schemas;
-                    let mut kinds: Vec<serde_json::Value> = Vec::new();
-                    $(kinds.push($crate::spec::variant_schema(
-                        $key,
-                        concat!("", $($variant_doc, "\n"),*),
-                        $crate::union!(@schema schemas $($body)?),
-                    ));)*
                     let names: &[&str] = Self::NAMES;
-                    kinds.insert(0, serde_json::json!({"enum": names}));
+                    let kinds = vec![
+                        serde_json::json!({"enum": names}),
+                        $($crate::spec::variant_schema(
+                            $key,
+                            concat!("", $($variant_doc, "\n"),*),
+                            $crate::union!(@schema schemas $($body)?),
+                        ),)*
+                    ];
                     serde_json::json!({"anyOf": kinds, "description": concat!("", $($doc, "\n"),*).trim()})
                 })
             }
 
             fn expected() -> String {
-                format!("one of {}", $crate::spec::choices(Self::NAMES))
+                match Self::NAMES {
+                    [only] => format!("`{only}`"),
+                    all => format!("one of {}", $crate::spec::choices(all)),
+                }
             }
         }
     };

@@ -3,7 +3,7 @@
 use serde_json::{Value as Json, json};
 
 use crate::error::{Error, Span};
-use crate::spec::{Decode, Located, Node, Problems, Schemas, Yaml, suggest};
+use crate::spec::{Decode, Located, Node, Problems, Schemas, Yaml};
 use crate::train::Recipe;
 use crate::value::{Axis, Coords};
 
@@ -132,6 +132,10 @@ impl AxisSpec {
         recipe: &Recipe,
         problems: &mut Problems,
     ) -> Option<Resolved> {
+        if let Some(error) = unknown_field(recipe, &path(field), field.span) {
+            problems.push(error);
+            return None;
+        }
         let nodes = match &self.settings.values {
             Some(values) => {
                 let s = &self.settings;
@@ -188,7 +192,7 @@ impl AxisSpec {
                 }
             }
             (from, None, step, Some(count)) => {
-                let own = || recipe.manifest().pointer(&format!("/{}", field.replace('.', "/"))).and_then(Json::as_f64);
+                let own = || number_at(&recipe.manifest(), &path(field));
                 let Some(first) = from.or_else(own) else {
                     return fail("`count` alone continues the recipe's own number, and this field has none", problems);
                 };
@@ -216,15 +220,8 @@ impl AxisSpec {
             let mut recipe = recipe.clone();
             for (path, node) in settings {
                 let names: Vec<&str> = path.iter().map(String::as_str).collect();
-                if let Some(known) = missing_field(&recipe.manifest(), &names) {
-                    let span = self.settings.field.as_ref().map_or(node.span, |field| field.span);
-                    let known: Vec<&str> = known.iter().map(String::as_str).collect();
-                    let unknown = path.join(".");
-                    problems.push(
-                        Error::user(format!("the recipe has no field `{unknown}` to vary"))
-                            .at(span)
-                            .hint(suggest(path.last().map_or("", String::as_str), &known)),
-                    );
+                if let Some(error) = unknown_field(&recipe, path, node.span) {
+                    problems.push(error);
                     return None;
                 }
                 fine &= recipe.assign(&names, node, problems).is_some();
@@ -245,16 +242,26 @@ fn label(node: &Node) -> String {
     }
 }
 
-/// Follows a path through a manifest, stepping over the kinds of tagged values; at the first unknown name, the names known there.
-fn missing_field(manifest: &Json, path: &[&str]) -> Option<Vec<String>> {
-    let Some((first, rest)) = path.split_first() else { return None };
-    let Json::Object(map) = manifest else { return None };
-    if let Some(inner) = map.get(*first) {
-        return missing_field(inner, rest);
-    }
-    match map.values().next() {
-        Some(inner @ Json::Object(_)) if map.len() == 1 => missing_field(inner, path),
-        _ => Some(map.keys().cloned().collect()),
+/// A problem if a recipe cannot be given this field, whatever the value.
+fn unknown_field(recipe: &Recipe, path: &[String], span: Span) -> Option<Error> {
+    let names: Vec<&str> = path.iter().map(String::as_str).collect();
+    let mut found = Problems::default();
+    // A value that no field takes: only the name is tried.
+    let nothing = Node::new(Yaml::Map(Vec::new()), span);
+    recipe.clone().assign(&names, &nothing, &mut found);
+    let mut error = found.into_errors().into_iter().find(|error| error.message.starts_with("there is no field"))?;
+    error.message = format!("the recipe has no field `{}` to vary", path.join("."));
+    Some(error)
+}
+
+/// The number at a path of a manifest, stepping over the kinds of tagged values.
+fn number_at(manifest: &Json, path: &[String]) -> Option<f64> {
+    let Some((first, rest)) = path.split_first() else { return manifest.as_f64() };
+    let map = manifest.as_object()?;
+    match map.get(first) {
+        Some(inner) => number_at(inner, rest),
+        None if map.len() == 1 => number_at(map.values().next()?, path),
+        None => None,
     }
 }
 

@@ -26,6 +26,11 @@ impl Best {
         }
     }
 
+    /// The arrays that the choice adds to a result.
+    pub fn outputs(&self) -> [String; 3] {
+        ["best", "median", "worst"].map(|name| format!("{}-{name}", self.by))
+    }
+
     /// The best candidate; adds the best, median and worst value to `result`. A NaN is never best.
     pub fn choose(&self, candidates: &[Arc<Dataset>], result: &mut Dataset) -> Result<Option<Arc<Dataset>>> {
         let mut values = Vec::with_capacity(candidates.len());
@@ -44,8 +49,8 @@ impl Best {
         if let (Some(first), Some(last)) = (sorted.first(), sorted.last()) {
             let n = sorted.len();
             let median = if n % 2 == 1 { sorted[n / 2] } else { 0.5 * (sorted[n / 2 - 1] + sorted[n / 2]) };
-            for (name, value) in [("best", *first), ("median", median), ("worst", *last)] {
-                result.insert(&format!("{}-{name}", self.by), Array::scalar(value));
+            for (name, value) in self.outputs().iter().zip([*first, median, *last]) {
+                result.insert(name, Array::scalar(value));
             }
         }
         Ok(best.map(|i| candidates[i].clone()))

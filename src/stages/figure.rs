@@ -2,10 +2,12 @@
 
 use serde_json::{Value as Json, json};
 
+use super::arrays::arrays;
 use super::{Inputs, Kind, Layout, Outline, Read, Stage, Unit, once};
 use crate::error::{Error, Result};
 use crate::figures::{self, Figure};
-use crate::spec::{Decode, Located, Node, Problems, Schemas};
+use crate::metrics::AXES;
+use crate::spec::{Decode, Located, Node, Problems, Schemas, suggest};
 use crate::train::Control;
 use crate::value::encode_scene;
 
@@ -25,6 +27,36 @@ impl Decode for FigureStage {
     }
     fn expected() -> String {
         Figure::expected()
+    }
+}
+
+impl FigureStage {
+    /// Report arrays, axes and coordinates that the stages will not have, before anything trains.
+    fn check_names(&self, inputs: &[Outline], problems: &mut Problems) {
+        let find = |of: &Located<String>| inputs.iter().find(|input| input.name == of.value);
+        for (of, name) in self.0.names() {
+            let Some(input) = find(of) else { continue };
+            let Some(mut known) = arrays(input.kind) else { continue };
+            known.extend(input.layout.axes.iter().map(|axis| axis.name.clone()));
+            if !known.contains(&name.value) && !AXES.contains(&name.value.as_str()) {
+                let known: Vec<&str> = known.iter().map(String::as_str).chain(AXES).collect();
+                let error = Error::user(format!("`{}` has no array or axis `{}`", of.value, name.value)).at(name.span);
+                problems.push(error.hint(suggest(&name.value, &known)));
+            }
+        }
+        for (of, axis, coordinate) in self.0.coordinates() {
+            let Some(axis) = find(of).and_then(|input| input.layout.axes.iter().find(|known| known.name == axis))
+            else {
+                continue;
+            };
+            if axis.coords.position(coordinate.text()).is_none() {
+                let known: Vec<String> = (0..axis.len().min(12)).map(|i| axis.coords.label(i)).collect();
+                let known: Vec<&str> = known.iter().map(String::as_str).collect();
+                let message =
+                    format!("axis `{}` of `{}` has no coordinate `{}`", axis.name, of.value, coordinate.text());
+                problems.push(Error::user(message).at(coordinate.span()).hint(suggest(coordinate.text(), &known)));
+            }
+        }
     }
 }
 
@@ -49,8 +81,16 @@ impl Stage for FigureStage {
         once(self.0.stages())
     }
 
+    fn check(&self, body: &Node, problems: &mut Problems) {
+        self.0.check(body, problems);
+    }
+
     fn layout(&self, inputs: &[Outline], problems: &mut Problems) -> Layout {
+        let before = problems.len();
         check_inputs(&self.inputs(), inputs, problems);
+        if problems.len() == before {
+            self.check_names(inputs, problems);
+        }
         Layout::of(Vec::new())
     }
 

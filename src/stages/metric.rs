@@ -50,9 +50,10 @@ impl Stage for MetricStage {
         let mut made: Vec<&str> = Vec::new();
         for metric in &self.compute {
             for output in metric.entry().outputs() {
-                if made.contains(&output) {
+                if made.contains(output) {
                     let error = Error::user(format!("the array `{output}` is computed twice here")).at(metric.span);
                     problems.push(error.hint("put one of the two metrics into a stage of its own"));
+                    break;
                 }
                 made.push(output);
             }

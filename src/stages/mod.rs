@@ -3,19 +3,33 @@
 //! A *unit* is what is cached on its own: a point of a sweep, a metric of one point, a cell of a table, the scene of a figure. Stages
 //! know neither where results are kept nor on which machine or thread a unit runs.
 
+mod arrays;
 mod axis;
 mod best;
+mod data;
+mod exec;
 mod figure;
+mod files;
 mod metric;
+mod need;
+mod paths;
 mod point;
 mod publish;
+mod quantity;
+mod select;
 mod sweep;
 mod table;
 mod train;
 
+pub use exec::FIGURES;
+pub use need::{Found, Needs};
+pub use paths::is_pattern;
 pub use publish::{FileSpec, Publish};
 pub use sweep::Sweep;
 
+use std::ffi::OsString;
+use std::fs::File;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde_json::Value as Json;
@@ -23,11 +37,15 @@ use serde_json::Value as Json;
 use crate::error::{Error, Result};
 use crate::spec::{Located, Node, Problems};
 use crate::train::Control;
-use crate::value::{Axis, Dataset};
+use crate::value::{Axis, Dataset, FileEntry, Hex};
 
 crate::union! {
     /// What a stage does.
     pub enum Kind as dyn Stage {
+        /// Files that are not computed: followed, or pinned by their digest.
+        "data" => Data(data::Data),
+        /// Run a program with declared inputs and outputs.
+        "exec" => Exec(exec::Exec),
         /// Train one model.
         "train" => Train(train::Train),
         /// Train one model at every point of a grid; points are cached one by one.
@@ -108,12 +126,47 @@ pub trait Inputs: Sync {
     fn unit(&self, input: usize, unit: usize) -> Result<Arc<Dataset>>;
     /// All units of an input stacked along its axes.
     fn whole(&self, input: usize) -> Result<Arc<Dataset>>;
+    /// What was found of the stage's needs when its key was made.
+    fn found(&self) -> &Found;
+    /// A folder of its own for a program to run in; it is deleted with everything in it when this is dropped.
+    fn workplace(&self) -> Result<Box<dyn Workplace + '_>>;
+}
+
+/// A folder for a program, and the way of files into it and out of it.
+pub trait Workplace {
+    fn folder(&self) -> &Path;
+    /// Lay out all needed files and all inputs: files of the project at their own paths; `NAME.npz` for arrays; in a folder `NAME` what a
+    /// program made or was fetched; in `figures` the files of figures and tables.
+    fn furnish(&self) -> Result<()>;
+    /// The variables that every program sees, and the stage's own.
+    fn environment(&self) -> Vec<(String, OsString)>;
+    /// A new log, and where users find it.
+    fn log(&self) -> Result<(File, PathBuf)>;
+    /// Files of the project that a text speaks of and that are not laid out.
+    fn undeclared(&self, lines: &[String]) -> Vec<String>;
+    /// Take a file's content into the store: its digest and size. The file may be gone afterwards.
+    fn keep(&self, file: &Path) -> Result<(Hex, u64)>;
+    /// The size of content that is in the store already.
+    fn kept(&self, digest: &Hex) -> Option<u64>;
+}
+
+/// What a unit takes of the machine while it runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Demand {
+    pub cpus: u32,
+    /// Bytes.
+    pub memory: u64,
 }
 
 /// What every kind of stage can do.
 pub trait Stage: Sync {
     /// The stages it reads, as named in the paper file; no name twice.
     fn inputs(&self) -> Vec<Located<String>>;
+
+    /// What it needs of the world besides other stages.
+    fn needs(&self) -> Needs {
+        Needs::default()
+    }
 
     /// Report what is wrong with the settings beyond their types.
     fn check(&self, _body: &Node, _problems: &mut Problems) {}
@@ -142,6 +195,26 @@ pub trait Stage: Sync {
         0
     }
 
+    /// What one unit takes of the machine while it runs.
+    fn demand(&self) -> Demand {
+        Demand { cpus: 1, memory: 0 }
+    }
+
+    /// Whether units read the files that figures and tables leave in `figures/`, not only the numbers behind them.
+    fn reads_files(&self) -> bool {
+        false
+    }
+
+    /// What decides how its results become datasets, where that is not in its key: then it is in the keys of those who read it.
+    fn reading(&self) -> Json {
+        Json::Null
+    }
+
+    /// The dataset in a result. `content` gives what is in a file of it.
+    fn dataset(&self, payload: &[u8], _content: &dyn Fn(&FileEntry) -> Result<Vec<u8>>) -> Result<Dataset> {
+        dataset(payload)
+    }
+
     /// Whether running it trains a model, which `--no-train` forbids.
     fn trains(&self) -> bool {
         false
@@ -155,6 +228,19 @@ pub struct Definition {
     pub span: crate::error::Span,
     pub kind: Kind,
     pub body: Node,
+}
+
+impl Definition {
+    /// The files that it leaves in `figures/`, each with the place that names it.
+    pub fn files(&self) -> Vec<(String, crate::error::Span)> {
+        let named = |ending: &str| (format!("{}.{ending}", self.name), self.span);
+        match &self.kind {
+            Kind::Figure(figure) => figure.0.formats.iter().map(|format| named(format.name())).collect(),
+            Kind::Table(table) => table.0.formats.iter().map(|format| named(format.extension())).collect(),
+            Kind::Exec(exec) => exec.published().map(|path| (path.value.replacen(FIGURES, "", 1), path.span)).collect(),
+            _ => Vec::new(),
+        }
+    }
 }
 
 /// All inputs named once, the first place of each kept.

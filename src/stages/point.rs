@@ -5,16 +5,40 @@ use serde_json::json;
 use super::Unit;
 use crate::error::{Error, Result};
 use crate::spec::{Decode, Node, Problems};
-use crate::train::{self, Control, Recipe};
+use crate::train::{self, Control, Data, Recipe};
 use crate::value::{Array, Axis, Dataset, encode};
+
+/// Arrays of every training run besides its parameters and what [`facts`] names.
+const COMMON: [&str; 5] = ["importance", "loss", "loss-history", "probability", "steps-run"];
+
+/// Names of the arrays that a training run leaves.
+pub fn arrays(recipe: &Recipe) -> Vec<String> {
+    let parameters = recipe.parameters().into_iter().map(|parameter| parameter.name);
+    let facts = facts(recipe).into_iter().map(|(name, _)| name);
+    let mut names: Vec<String> = COMMON.into_iter().chain(parameters).chain(facts).map(str::to_string).collect();
+    names.sort();
+    names
+}
+
+/// What metrics need to know of a recipe besides probability and importance.
+fn facts(recipe: &Recipe) -> Vec<(&'static str, f64)> {
+    let Data::SparseUniform(data) = &recipe.data;
+    match recipe.model.entry().layers() {
+        None => vec![("active", recipe.shape().active as f64)],
+        Some(layers) => vec![
+            ("rectified", f64::from(u8::from(layers.rectified))),
+            ("signed", f64::from(u8::from(data.signed))),
+            ("correlated-pairs", f64::from(data.correlated_pairs)),
+            ("anticorrelated-pairs", f64::from(data.anticorrelated_pairs)),
+        ],
+    }
+}
 
 /// Describe a training run.
 pub fn unit(recipe: &Recipe) -> Unit {
-    let manifest = json!({
-        "kind": "train",
-        "contract": train::CONTRACT_VERSION,
-        "recipe": recipe.manifest(),
-    });
+    let mut manifest = json!({"kind": "train", "contract": train::CONTRACT_VERSION});
+    // Moved in: `json!` would copy it, and there can be many thousand points.
+    manifest["recipe"] = recipe.manifest();
     Unit { manifest, reads: Vec::new(), seconds: recipe.seconds() }
 }
 
@@ -27,21 +51,23 @@ pub fn run(recipe: &Recipe, control: &dyn Control) -> Result<Option<Vec<u8>>> {
 }
 
 fn dataset(recipe: &Recipe, outcome: &train::Outcome) -> Result<Dataset> {
-    let shape = recipe.shape();
-    let expert = || Axis::index("expert", shape.experts);
-    let feature = || Axis::index("feature", shape.features);
     let (steps, losses): (Vec<f64>, Vec<f64>) =
         outcome.history.iter().map(|&(step, loss)| (f64::from(step), f64::from(loss))).unzip();
-    Ok(Dataset::default()
-        .with("weights", Array::f32(vec![expert(), feature(), Axis::index("hidden", shape.hidden)], &outcome.weights)?)
-        .with("bias", Array::f32(vec![expert(), feature()], &outcome.bias)?)
-        .with("gate", Array::f32(vec![expert(), feature()], &outcome.gate)?)
+    let mut dataset = Dataset::default();
+    for (parameter, values) in recipe.parameters().iter().zip(&outcome.parameters) {
+        let axes = parameter.axes.iter().map(|&(name, length)| Axis::index(name, length)).collect();
+        dataset.insert(parameter.name, Array::f32(axes, values)?);
+    }
+    for (name, value) in facts(recipe) {
+        dataset.insert(name, Array::scalar(value));
+    }
+    let features = vec![Axis::index("feature", recipe.shape().features)];
+    Ok(dataset
         .with("loss", Array::scalar(f64::from(outcome.loss)))
         .with("loss-history", Array::f64(vec![Axis::numbers("step", steps)], losses)?)
         .with("steps-run", Array::scalar(f64::from(outcome.steps_run)))
-        .with("importance", Array::f32(vec![feature()], &recipe.importance())?)
-        .with("probability", Array::scalar(recipe.probability()))
-        .with("active", Array::scalar(shape.active as f64)))
+        .with("importance", Array::f32(features, &recipe.importance())?)
+        .with("probability", Array::scalar(recipe.probability())))
 }
 
 /// Report what is wrong with a recipe, at the place of the field in the file.
@@ -53,5 +79,26 @@ pub fn check(recipe: &Recipe, body: &Node, problems: &mut Problems) {
             error = error.hint(hint);
         }
         problems.push(error);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spec::read;
+
+    #[test]
+    fn a_training_run_holds_the_arrays_that_it_promises() {
+        for model in ["moe-autoencoder", "linear-bottleneck", "neurons", "absolute-value"] {
+            let text = format!(
+                "{{model: {{{model}: {{features: 2, hidden: 1}}}}, data: {{sparse-uniform: {{probability: 0.5}}}}, batch: 4, steps: 1}}"
+            );
+            let mut problems = Problems::default();
+            let node = read(&text, &mut problems).unwrap();
+            let recipe = Recipe::decode(&node, &mut problems).unwrap();
+            let bytes = run(&recipe, &train::Unattended).unwrap().unwrap();
+            let names: Vec<String> = super::super::dataset(&bytes).unwrap().arrays.into_keys().collect();
+            assert_eq!(names, arrays(&recipe));
+        }
     }
 }

@@ -12,6 +12,8 @@ pub struct FileSpec {
     pub name: String,
     /// What decides its bytes besides the stage's result: format, resolution, version of the renderer.
     pub manifest: Json,
+    /// A file that a program made is published as it is: its path among the program's outputs.
+    pub output: Option<String>,
 }
 
 /// Turns results into files.

@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 
 use super::axis::{AxisSpec, Resolved};
 use super::{Inputs, Layout, Outline, Stage, Unit, point};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, Span};
 use crate::spec::{Decode, Located, Node, Problems, Schemas};
 use crate::train::{Control, Recipe};
 
@@ -80,6 +80,32 @@ impl Sweep {
     }
 }
 
+impl Sweep {
+    /// Names of the arrays that some point leaves: an axis may put another model in the place of the recipe's.
+    pub fn arrays(&self) -> Vec<String> {
+        let mut names = point::arrays(&self.settings.recipe);
+        for (path, node) in self.resolved().iter().flat_map(|axis| axis.settings.iter().flatten()) {
+            if path.as_slice() == ["model"] {
+                let mut recipe = self.settings.recipe.clone();
+                recipe.assign(&["model"], node, &mut Problems::default());
+                names.extend(point::arrays(&recipe));
+            }
+        }
+        names.sort();
+        names.dedup();
+        names
+    }
+
+    /// Where the axis value stands that sets a field at a point.
+    fn place(&self, unit: usize, layout: &Layout, field: &str) -> Option<Span> {
+        let positions = layout.positions(unit);
+        let values = self.resolved().iter().zip(positions).filter_map(|(axis, at)| axis.settings.get(at));
+        // Kinds may stand in an axis' path (`data.sparse-uniform.probability`), not in a fault's.
+        let last = field.rsplit('.').next();
+        values.flatten().find(|(path, _)| path.last().map(String::as_str) == last).map(|(_, node)| node.span)
+    }
+}
+
 impl Stage for Sweep {
     fn inputs(&self) -> Vec<Located<String>> {
         Vec::new()
@@ -105,8 +131,9 @@ impl Stage for Sweep {
                 if problems.len() == before {
                     // Right by itself, wrong at this point of the grid.
                     for fault in recipe.check() {
-                        let message = format!("at {}: {}: {}", layout.label(unit), fault.field, fault.message);
-                        problems.push(Error::user(message).at(body.deepest(&["axes"]).span));
+                        let message = format!("at {}: {}", layout.label(unit), fault.message);
+                        let span = self.place(unit, &layout, &fault.field).unwrap_or(body.deepest(&["axes"]).span);
+                        problems.push(Error::user(message).at(span));
                     }
                 }
                 return;

@@ -1,16 +1,26 @@
-//! `table`: every cell is a unit of its own, so that a table recomputes only the cells whose inputs changed.
+//! `table`: every cell is a unit of its own and reads only the units that it selects, so that a table recomputes only the cells whose
+//! inputs changed. Labels, formats and the caption are no part of a cell: they are put on when the files are made.
 
 use serde_json::{Value as Json, json};
 
-use super::{Inputs, Layout, Outline, Stage, Unit, once};
-use crate::error::Result;
-use crate::spec::{Decode, Located, Node, Problems, Schemas};
-use crate::tables::TableSettings;
+use super::{Inputs, Layout, Outline, Read, Stage, Unit, once, select};
+use crate::error::{Error, Result};
+use crate::spec::{Coordinate, Decode, Located, Node, Problems, Schemas};
+use crate::tables::{self, NamedColumn, RowKey, Selection, Summary, TableSettings};
 use crate::train::Control;
+use crate::value::{Axis, encode};
 
 /// A table.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TableStage(pub TableSettings);
+
+/// What a cell takes: units of its inputs with what is selected inside them, and its place in the table.
+struct Cell<'a> {
+    column: &'a NamedColumn,
+    /// For each key of the rows its coordinate.
+    row: Vec<(String, String)>,
+    sources: Vec<(Read, Selection)>,
+}
 
 impl Decode for TableStage {
     fn decode(node: &Node, problems: &mut Problems) -> Option<Self> {
@@ -27,32 +37,161 @@ impl Decode for TableStage {
     }
 }
 
-impl Stage for TableStage {
-    fn inputs(&self) -> Vec<Located<String>> {
-        once([self.0.of.clone()])
+impl TableStage {
+    /// The inputs of a column, by name, so that neither the order of columns nor that of `of` is content.
+    fn sources<'a>(&'a self, column: &'a NamedColumn, inputs: &'a [Outline]) -> Vec<(usize, &'a Outline<'a>)> {
+        let stages = self.0.stages_of(column);
+        let named = |(_, input): &(usize, &Outline)| stages.iter().any(|stage| stage.value == input.name);
+        let mut sources: Vec<_> = inputs.iter().enumerate().filter(named).collect();
+        sources.sort_by_key(|(_, input)| input.name);
+        sources
     }
 
+    /// The conditions of `where` that hold for a column.
+    fn conditions<'a>(
+        &'a self,
+        column: &'a NamedColumn,
+    ) -> impl Iterator<Item = &'a (Located<String>, Vec<Coordinate>)> {
+        self.0.r#where.0.iter().chain(&column.settings.r#where.0)
+    }
+
+    /// The coordinates of a key of the rows, as the first column that can tell spells them.
+    fn coordinates(&self, key: &RowKey, inputs: &[Outline]) -> Vec<String> {
+        for column in &self.0.columns.0 {
+            let Some(&(_, input)) = self.sources(column, inputs).first() else { continue };
+            return match &key.values {
+                Some(values) => values.iter().map(|(value, _)| select::canonical(value, &key.name, input)).collect(),
+                None => {
+                    let axis = select::axis(&key.name, input, self.0.stages_of(column));
+                    axis.map(|axis| (0..axis.len()).map(|i| axis.coords.label(i)).collect()).unwrap_or_default()
+                }
+            };
+        }
+        Vec::new()
+    }
+
+    fn check_column(&self, column: &NamedColumn, inputs: &[Outline], problems: &mut Problems) {
+        let together = self.0.stages_of(column);
+        for (_, input) in self.sources(column, inputs) {
+            match column.value() {
+                Some(value) => select::check_array(value, input, problems),
+                None => {
+                    let keys = self.0.rows.0.iter().map(|key| &key.name);
+                    let names = keys.chain(self.conditions(column).map(|(name, _)| name));
+                    select::check_count(&column.name, &names.collect::<Vec<_>>(), input, problems);
+                }
+            }
+            for key in &self.0.rows.0 {
+                let values: Option<Vec<&Coordinate>> =
+                    key.values.as_ref().map(|values| values.iter().map(|(value, _)| value).collect());
+                select::check(&key.name, values.as_deref(), input, together, problems);
+            }
+            for (name, values) in self.conditions(column) {
+                select::check(name, Some(&values.iter().collect::<Vec<_>>()), input, together, problems);
+            }
+        }
+    }
+
+    /// Every coordinate of an axis is asked for: then all columns must have the same ones.
+    fn check_lengths(&self, key: &RowKey, coordinates: &[String], inputs: &[Outline], problems: &mut Problems) {
+        for column in self.0.columns.0.iter().filter(|_| key.values.is_none()) {
+            for (_, input) in self.sources(column, inputs) {
+                let Some(axis) = select::axis(&key.name, input, self.0.stages_of(column)) else { continue };
+                if let Some(missing) = coordinates.iter().find(|wanted| axis.coords.position(wanted).is_none()) {
+                    let message = format!("axis `{}` of `{}` has no `{missing}`", key.name.value, input.name);
+                    problems.push(Error::user(message).at(key.name.span).hint("list the coordinates that have rows"));
+                }
+            }
+        }
+    }
+
+    fn cell<'a>(&'a self, unit: usize, layout: &Layout, inputs: &[Outline]) -> Result<Cell<'a>> {
+        let mut positions = layout.positions(unit);
+        let column = positions.pop().and_then(|column| self.0.columns.0.get(column));
+        let column = column.ok_or_else(|| Error::internal("a cell without a column"))?;
+        let label = |(axis, position): (&Axis, usize)| (axis.name.clone(), axis.coords.label(position));
+        let row: Vec<(String, String)> = layout.axes.iter().zip(positions).map(label).collect();
+        let mut sources = Vec::new();
+        for (position, input) in self.sources(column, inputs) {
+            let mut conditions: Vec<select::Condition<&str>> =
+                row.iter().map(|(name, value)| (name.as_str(), vec![value.clone()])).collect();
+            for (name, values) in self.conditions(column) {
+                let mut values: Vec<String> =
+                    values.iter().map(|value| select::canonical(value, name, input)).collect();
+                values.sort();
+                conditions.push((name.as_str(), values));
+            }
+            conditions.sort();
+            if let Some((read, conditions)) = select::units(position, input, &conditions)
+                && !read.units.is_empty()
+            {
+                let value = column.value().map(|value| value.value.clone());
+                sources.push((read, Selection { value, conditions }));
+            }
+        }
+        Ok(Cell { column, row, sources })
+    }
+}
+
+impl Stage for TableStage {
+    fn inputs(&self) -> Vec<Located<String>> {
+        once(self.0.stages())
+    }
+
+    fn check(&self, body: &Node, problems: &mut Problems) {
+        self.0.check(body, problems);
+    }
+
+    /// The keys of the rows, then the columns.
     fn layout(&self, inputs: &[Outline], problems: &mut Problems) -> Layout {
+        let before = problems.len();
         super::figure::check_inputs(&self.inputs(), inputs, problems);
-        Layout::of(Vec::new())
+        if problems.len() == before {
+            self.0.columns.0.iter().for_each(|column| self.check_column(column, inputs, problems));
+        }
+        let mut axes = Vec::new();
+        for key in &self.0.rows.0 {
+            let coordinates = self.coordinates(key, inputs);
+            if problems.len() == before {
+                self.check_lengths(key, &coordinates, inputs, problems);
+            }
+            axes.push(Axis::labels(&key.name, coordinates));
+        }
+        let columns = self.0.columns.0.iter().map(|column| column.name.value.clone());
+        axes.push(Axis::labels("column", columns.collect()));
+        Layout::of(axes)
     }
 
     fn manifest(&self) -> Json {
-        json!({"kind": "table", "table": Decode::manifest(self)})
+        json!({"kind": "table", "version": tables::VERSION, "table": Decode::manifest(self)})
     }
 
-    fn unit(&self, _unit: usize, _layout: &Layout, inputs: &[Outline]) -> Result<Unit> {
-        Ok(Unit { manifest: Stage::manifest(self), reads: super::figure::read_all(inputs), seconds: 0.01 })
+    fn unit(&self, unit: usize, layout: &Layout, inputs: &[Outline]) -> Result<Unit> {
+        let cell = self.cell(unit, layout, inputs)?;
+        let select: Vec<Json> = cell.sources.iter().map(|(_, selection)| selection.manifest()).collect();
+        let manifest = json!({"kind": "cell", "version": tables::VERSION, "row": cell.row, "select": select});
+        let reads: Vec<Read> = cell.sources.into_iter().map(|(read, _)| read).collect();
+        let units: usize = reads.iter().map(|read| read.units.len()).sum();
+        Ok(Unit { manifest, reads, seconds: 1e-4 + 2e-5 * units as f64 })
     }
 
     fn run(
         &self,
-        _unit: usize,
-        _layout: &Layout,
-        _outlines: &[Outline],
+        unit: usize,
+        layout: &Layout,
+        outlines: &[Outline],
         inputs: &dyn Inputs,
         _control: &dyn Control,
     ) -> Result<Option<Vec<u8>>> {
-        Ok(Some(crate::value::encode(&*inputs.whole(0)?)))
+        let cell = self.cell(unit, layout, outlines)?;
+        let mut entries = Vec::new();
+        for (read, selection) in &cell.sources {
+            let stage = outlines.get(read.input).map_or("", |outline| outline.name);
+            for &source in &read.units {
+                let dataset = inputs.unit(read.input, source)?;
+                selection.entries(&dataset, stage, &mut entries).map_err(|error| error.at(cell.column.name.span))?;
+            }
+        }
+        Ok(Some(encode(&Summary::of(&entries).dataset(&cell.row))))
     }
 }

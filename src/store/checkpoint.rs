@@ -24,6 +24,10 @@ impl Store {
         files::write_via(&self.dir.join("tmp"), &self.partial(key), &bytes)
     }
 
+    pub fn has_checkpoint(&self, key: &Key) -> bool {
+        self.partial(key).exists()
+    }
+
     pub fn drop_checkpoint(&self, key: &Key) {
         let _ = std::fs::remove_file(self.partial(key));
     }

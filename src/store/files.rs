@@ -15,6 +15,15 @@ pub fn write_file(target: &Path, bytes: &[u8]) -> Result<()> {
 
 /// The same with the temporary file in another folder of the same file system.
 pub fn write_via(tmp: &Path, target: &Path, bytes: &[u8]) -> Result<()> {
+    write(tmp, target, bytes, true)
+}
+
+/// The same for what may be lost when the machine loses power: whole or, at worst, empty.
+pub fn write_lightly(tmp: &Path, target: &Path, bytes: &[u8]) -> Result<()> {
+    write(tmp, target, bytes, false)
+}
+
+fn write(tmp: &Path, target: &Path, bytes: &[u8], sync: bool) -> Result<()> {
     let fail = |e: &std::io::Error| Error::io("write", target, e);
     let mut file = tempfile::Builder::new().prefix(".repro-").tempfile_in(tmp).map_err(|e| fail(&e))?;
     file.write_all(bytes).map_err(|e| fail(&e))?;
@@ -24,9 +33,34 @@ pub fn write_via(tmp: &Path, target: &Path, bytes: &[u8]) -> Result<()> {
         // tempfile makes private files; results are as readable as any file of the user.
         let _ = file.as_file().set_permissions(std::fs::Permissions::from_mode(0o644));
     }
-    file.as_file().sync_all().map_err(|e| fail(&e))?;
+    if sync {
+        file.as_file().sync_all().map_err(|e| fail(&e))?;
+    }
     file.persist(target).map_err(|e| fail(&e.error))?;
     Ok(())
+}
+
+/// Give a file another name; it is on disk before it is seen there. A file with other names is copied: whoever has those could still
+/// change it.
+pub fn move_file(from: &Path, tmp: &Path, target: &Path) -> Result<()> {
+    let fail = |e: std::io::Error| Error::io("write", target, &e);
+    let folder = target.parent().unwrap_or_else(|| Path::new("."));
+    std::fs::create_dir_all(folder).map_err(|e| Error::io("make the folder", folder, &e))?;
+    let aside = tempfile::Builder::new().prefix(".repro-").tempfile_in(tmp).map_err(fail)?.into_temp_path();
+    #[cfg(unix)]
+    let alone = std::os::unix::fs::MetadataExt::nlink(&std::fs::metadata(from).map_err(fail)?) == 1;
+    #[cfg(not(unix))]
+    let alone = false;
+    if !alone || std::fs::rename(from, &aside).is_err() {
+        std::fs::copy(from, &aside).map_err(fail)?;
+    }
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let _ = std::fs::set_permissions(&aside, std::fs::Permissions::from_mode(0o644));
+    }
+    std::fs::File::open(&aside).and_then(|file| file.sync_all()).map_err(fail)?;
+    aside.persist(target).map_err(|e| fail(e.error))
 }
 
 /// Where a large payload lives.

@@ -17,6 +17,6 @@ impl Store {
 
     pub fn set_last(&self, name: &str, value: &serde_json::Value) -> Result<()> {
         writer::prepare(&self.dir)?;
-        files::write_via(&self.dir.join("tmp"), &self.last_path(name), value.to_string().as_bytes())
+        files::write_lightly(&self.dir.join("tmp"), &self.last_path(name), value.to_string().as_bytes())
     }
 }

@@ -8,6 +8,9 @@
 //!   objects/ab/<rest>  payloads of 64 KiB and more, named by their BLAKE3 digest
 //!   partial/<key>      checkpoints of long training runs
 //!   last/<name>        what was built last under a stage's name: for explanations only
+//!   logs/<name>.log    what the program of a stage printed last
+//!   scratch/           folders of running programs; those of dead processes are swept away
+//!   lock               shared by builds, so that `gc` deletes nothing under them; the kernel frees it
 //!   stat               which file had which digest at which size, time and inode
 //!   tmp/               files being written
 //! ```
@@ -18,13 +21,20 @@ mod checkpoint;
 mod files;
 mod format;
 mod ids;
+mod kept;
 mod last;
+mod lock;
+mod logs;
+mod scratch;
 mod shard;
 mod stat;
 mod writer;
 
 pub use files::write_file;
 pub use ids::{Digest, Key};
+pub use kept::content_key;
+pub use scratch::{Scratch, remove_folder};
+pub use stat::hash as hash_file;
 pub use writer::Writer;
 
 use std::collections::{HashMap, HashSet};
@@ -46,16 +56,22 @@ pub struct Trace {
     pub micros: u64,
 }
 
+/// A result of this process and its payload, if that is not a file of its own already.
+type Fresh = (Trace, Option<Arc<Vec<u8>>>);
+
 /// A cache folder, opened.
 #[derive(Debug)]
 pub struct Store {
     dir: PathBuf,
     shards: RwLock<Vec<Arc<Shard>>>,
     /// Results of this process that are not in a shard yet.
-    fresh: Mutex<HashMap<Key, (Trace, Arc<Vec<u8>>)>>,
+    fresh: Mutex<HashMap<Key, Fresh>>,
     /// Results that turned out to be damaged: misses from now on.
     damaged: Mutex<HashSet<(Key, Digest)>>,
-    warnings: Mutex<Vec<String>>,
+    /// Warnings that wait to be told, and all that ever were: none is told twice.
+    warnings: Mutex<(Vec<String>, HashSet<String>)>,
+    /// Shards whose content is not what their hash says.
+    broken: Mutex<HashSet<PathBuf>>,
     stat: Mutex<Option<stat::StatCache>>,
 }
 
@@ -75,6 +91,7 @@ impl Store {
             fresh: Mutex::default(),
             damaged: Mutex::default(),
             warnings: Mutex::default(),
+            broken: Mutex::default(),
             stat: Mutex::default(),
         };
         store.rescan();
@@ -102,8 +119,10 @@ impl Store {
                 Ok(shard) => found.push(Arc::new(shard)),
                 // Merged away by another process between listing and opening.
                 Err(shard::Fault::Gone) => {}
+                Err(shard::Fault::Unreadable(why)) => self.warn(format!("{}: {why}", path.display())),
                 Err(shard::Fault::Damaged(why)) => {
-                    self.warn(format!("{}: {why}; its results are made again", path.display()))
+                    self.warn(format!("{}: {why}; its results are made again", path.display()));
+                    lock(&self.broken).insert(path);
                 }
             }
         }
@@ -132,10 +151,15 @@ impl Store {
 
     /// The payload of a key with this digest, checked; `None` (and a warning, and a miss from now on) if it is damaged or gone.
     pub fn load(&self, key: &Key, digest: &Digest) -> Option<Vec<u8>> {
-        if let Some((trace, payload)) = lock(&self.fresh).get(key)
-            && trace.digest == *digest
-        {
-            return Some(payload.to_vec());
+        let fresh = lock(&self.fresh).get(key).filter(|(trace, _)| trace.digest == *digest).cloned();
+        match fresh {
+            Some((_, Some(payload))) => return Some(payload.to_vec()),
+            Some((_, None)) => {
+                if let Some(bytes) = self.read_object(digest) {
+                    return Some(bytes);
+                }
+            }
+            None => {}
         }
         if let Some(bytes) = self.read_payload(key, digest) {
             return Some(bytes);
@@ -154,27 +178,33 @@ impl Store {
         for shard in self.shards() {
             let Some(record) = shard.find(key).filter(|record| record.digest == *digest) else { continue };
             let bytes = if record.external {
-                std::fs::read(files::object_path(&self.dir, digest)).ok()
+                self.read_object(digest)
             } else {
-                shard.payload(&record)
+                shard.payload(&record).filter(|bytes| Digest::of(bytes) == *digest)
             };
-            if let Some(bytes) = bytes.filter(|bytes| Digest::of(bytes) == *digest) {
+            if let Some(bytes) = bytes {
                 return Some(bytes);
             }
         }
         None
     }
 
+    /// A payload that is a file of its own, checked.
+    fn read_object(&self, digest: &Digest) -> Option<Vec<u8>> {
+        let bytes = std::fs::read(files::object_path(&self.dir, digest)).ok()?;
+        (Digest::of(&bytes) == *digest).then_some(bytes)
+    }
+
     pub(crate) fn warn(&self, text: String) {
         let mut warnings = lock(&self.warnings);
-        if !warnings.contains(&text) && warnings.len() < 20 {
-            warnings.push(text);
+        if warnings.1.len() < 20 && warnings.1.insert(text.clone()) {
+            warnings.0.push(text);
         }
     }
 
     /// Warnings since the last call.
     pub fn take_warnings(&self) -> Vec<String> {
-        std::mem::take(&mut lock(&self.warnings))
+        std::mem::take(&mut lock(&self.warnings).0)
     }
 
     /// A writer of results; `provenance` (who, when, which version) is kept beside them and decides nothing.

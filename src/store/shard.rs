@@ -41,6 +41,8 @@ pub struct Shard {
 #[derive(Debug)]
 pub enum Fault {
     Gone,
+    /// The machine refused; the shard may be whole.
+    Unreadable(String),
     Damaged(String),
 }
 
@@ -105,7 +107,7 @@ impl Shard {
         let damaged = |why: &str| Fault::Damaged(why.to_string());
         let io = |e: std::io::Error| match e.kind() {
             std::io::ErrorKind::NotFound => Fault::Gone,
-            _ => Fault::Damaged(format!("cannot be read ({e})")),
+            _ => Fault::Unreadable(format!("cannot be read ({e})")),
         };
         let mut file = File::open(path).map_err(io)?;
         let length = file.metadata().map_err(io)?.len();

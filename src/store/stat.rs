@@ -1,6 +1,8 @@
-//! Digests of files by size, modification time and inode, so that unchanged files are not read.
+//! Digests of files by size, times, device and inode, so that unchanged files are not read.
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -11,56 +13,95 @@ use crate::error::{Error, Result};
 
 /// A file changed this shortly before it was hashed may change again within the same tick of the clock: not remembered.
 const RACY: Duration = Duration::from_secs(2);
+/// Files are read in pieces of this size, each hashed on all cores.
+const PIECE: usize = 8 << 20;
+/// Smaller pieces are not worth more than one core.
+const SMALL: usize = 128 << 10;
+
+/// What tells a file from what it was before: `ctime` sees changes that set `mtime` back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct Identity {
+    size: u64,
+    mtime: u128,
+    ctime: i128,
+    device: u64,
+    inode: u64,
+}
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Entry {
-    size: u64,
-    mtime_ns: u128,
-    inode: u64,
+    identity: Identity,
     digest: String,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub struct StatCache {
+    #[serde(rename = "files")]
     entries: BTreeMap<PathBuf, Entry>,
+    /// What tools said of their version, by tool and by what tells its program from another.
+    #[serde(default)]
+    versions: BTreeMap<String, (String, String)>,
+    #[serde(skip)]
     changed: bool,
 }
 
-fn identify(meta: &std::fs::Metadata) -> Entry {
-    let mtime = meta.modified().ok().and_then(|time| time.duration_since(SystemTime::UNIX_EPOCH).ok());
-    #[cfg(unix)]
-    let inode = std::os::unix::fs::MetadataExt::ino(meta);
-    #[cfg(not(unix))]
-    let inode = 0;
-    Entry { size: meta.len(), mtime_ns: mtime.map_or(0, |d| d.as_nanos()), inode, digest: String::new() }
+impl Identity {
+    fn of(meta: &std::fs::Metadata) -> Identity {
+        let mtime = meta.modified().ok().and_then(|time| time.duration_since(SystemTime::UNIX_EPOCH).ok());
+        #[cfg(unix)]
+        let (ctime, device, inode) = {
+            use std::os::unix::fs::MetadataExt;
+            (i128::from(meta.ctime()) * 1_000_000_000 + i128::from(meta.ctime_nsec()), meta.dev(), meta.ino())
+        };
+        #[cfg(not(unix))]
+        let (ctime, device, inode) = (0, 0, 0);
+        Identity { size: meta.len(), mtime: mtime.map_or(0, |d| d.as_nanos()), ctime, device, inode }
+    }
 }
 
 impl Store {
     /// The digest of a file; it is read only if it changed since it was last asked for.
     pub fn file_digest(&self, path: &Path) -> Result<Digest> {
-        let fail = |e: std::io::Error| Error::io("read", path, &e);
-        let meta = std::fs::metadata(path).map_err(fail)?;
-        let now = identify(&meta);
-        let mut guard = lock(&self.stat);
-        let cache = guard.get_or_insert_with(|| StatCache { entries: self.read_stat(), changed: false });
-        if let Some(known) = cache.entries.get(path)
-            && (known.size, known.mtime_ns, known.inode) == (now.size, now.mtime_ns, now.inode)
+        let meta = std::fs::metadata(path).map_err(|e| Error::io("read", path, &e))?;
+        let identity = Identity::of(&meta);
+        let known = self.with_stat(|cache| cache.entries.get(path).cloned());
+        if let Some(known) = known.filter(|known| known.identity == identity)
             && let Some(digest) = Digest::parse(&known.digest)
         {
             return Ok(digest);
         }
-        let mut hasher = blake3::Hasher::new();
-        let file = std::fs::File::open(path).map_err(fail)?;
-        hasher.update_reader(file).map_err(fail)?;
-        let digest = Digest(*hasher.finalize().as_bytes());
+        let digest = hash(path)?;
         let settled = meta.modified().ok().and_then(|time| time.elapsed().ok()).is_some_and(|age| age > RACY);
-        let entry = Entry { digest: digest.to_string(), ..now };
-        let before = if settled { cache.entries.insert(path.to_path_buf(), entry) } else { cache.entries.remove(path) };
-        cache.changed |= settled || before.is_some();
+        let entry = Entry { identity, digest: digest.to_string() };
+        self.with_stat(|cache| {
+            let before =
+                if settled { cache.entries.insert(path.to_path_buf(), entry) } else { cache.entries.remove(path) };
+            cache.changed |= settled || before.is_some();
+        });
         Ok(digest)
     }
 
-    fn read_stat(&self) -> BTreeMap<PathBuf, Entry> {
+    /// What a tool says of its version: asked once, as long as `identity` is the same.
+    pub fn version(&self, tool: &str, identity: &str, ask: impl FnOnce() -> Result<String>) -> Result<String> {
+        if let Some((known, version)) = self.with_stat(|cache| cache.versions.get(tool).cloned())
+            && known == identity
+        {
+            return Ok(version);
+        }
+        let version = ask()?;
+        self.with_stat(|cache| {
+            cache.versions.insert(tool.to_string(), (identity.to_string(), version.clone()));
+            cache.changed = true;
+        });
+        Ok(version)
+    }
+
+    fn with_stat<T>(&self, act: impl FnOnce(&mut StatCache) -> T) -> T {
+        let mut guard = lock(&self.stat);
+        act(guard.get_or_insert_with(|| self.read_stat()))
+    }
+
+    fn read_stat(&self) -> StatCache {
         let bytes = std::fs::read(self.dir.join("stat")).unwrap_or_default();
         serde_json::from_slice(&bytes).unwrap_or_default()
     }
@@ -70,10 +111,35 @@ impl Store {
         let guard = lock(&self.stat);
         if let Some(cache) = guard.as_ref().filter(|cache| cache.changed)
             && self.dir.join("tmp").is_dir()
-            && let Ok(bytes) = serde_json::to_vec(&cache.entries)
-            && let Err(error) = files::write_via(&self.dir.join("tmp"), &self.dir.join("stat"), &bytes)
+            && let Ok(bytes) = serde_json::to_vec(cache)
+            && let Err(error) = files::write_lightly(&self.dir.join("tmp"), &self.dir.join("stat"), &bytes)
         {
             tracing::debug!("{error}");
         }
+    }
+}
+
+/// The digest of a file's content, read now. Files are not mapped into memory: one that shrinks meanwhile would end the program.
+pub fn hash(path: &Path) -> Result<Digest> {
+    let fail = |e: std::io::Error| Error::io("read", path, &e);
+    let mut file = File::open(path).map_err(fail)?;
+    let length = file.metadata().map_err(fail)?.len();
+    let mut piece = vec![0; PIECE.min(usize::try_from(length).unwrap_or(PIECE).max(SMALL))];
+    let mut hasher = blake3::Hasher::new();
+    loop {
+        let mut filled = 0;
+        while filled < piece.len() {
+            match file.read(&mut piece[filled..]) {
+                Ok(0) => break,
+                Ok(n) => filled += n,
+                Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(e) => return Err(fail(e)),
+            }
+        }
+        match filled {
+            0 => return Ok(Digest(*hasher.finalize().as_bytes())),
+            n if n > SMALL => hasher.update_rayon(&piece[..n]),
+            n => hasher.update(&piece[..n]),
+        };
     }
 }

@@ -166,3 +166,140 @@ fn an_unchanged_file_is_not_read_again_and_a_changed_one_is() {
     std::fs::write(&path, b"two").unwrap();
     assert_eq!(again.file_digest(&path).unwrap(), Digest::of(b"two"));
 }
+
+#[test]
+fn files_of_programs_are_kept_by_content_and_given_back_checked() {
+    let dir = tempfile::tempdir().unwrap();
+    let cache = dir.path().join("cache");
+    let file = |name: &str, bytes: &[u8]| {
+        let path = dir.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        path
+    };
+    let large = vec![3u8; 200_000];
+    let store = Store::open(&cache).unwrap();
+    let writer = store.writer(serde_json::Value::Null);
+    let (small, _) = writer.keep(&file("a", b"small")).unwrap();
+    let (big, size) = writer.keep(&file("b", &large)).unwrap();
+    assert_eq!((small, size), (Digest::of(b"small"), 200_000));
+    assert!(!dir.path().join("b").exists(), "a large file is moved, not copied");
+    let check = |store: &Store| {
+        assert_eq!(store.content(&small).unwrap(), b"small");
+        assert_eq!(store.content(&big).unwrap(), large);
+        for digest in [small, big] {
+            let to = dir.path().join("copy");
+            assert!(store.copy_content(&digest, &to).unwrap());
+            assert_eq!(hash_file(&to).unwrap(), digest);
+        }
+    };
+    check(&store);
+    writer.finish().unwrap();
+    drop(writer);
+    check(&Store::open(&cache).unwrap());
+    // Damage is a miss until the file is kept again.
+    std::fs::write(files::object_path(&cache, &big), b"other").unwrap();
+    let store = Store::open(&cache).unwrap();
+    assert!(!store.copy_content(&big, &dir.path().join("copy")).unwrap());
+    assert_eq!(store.trace(&content_key(&big)), None);
+    let writer = store.writer(serde_json::Value::Null);
+    writer.keep(&file("b", &large)).unwrap();
+    writer.finish().unwrap();
+    check(&Store::open(&cache).unwrap());
+}
+
+#[test]
+fn a_file_with_a_second_name_is_copied_so_that_nobody_can_change_what_is_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let (one, other) = (dir.path().join("one"), dir.path().join("other"));
+    std::fs::write(&one, vec![1u8; 100_000]).unwrap();
+    std::fs::hard_link(&one, &other).unwrap();
+    let store = Store::open(&dir.path().join("cache")).unwrap();
+    let writer = store.writer(serde_json::Value::Null);
+    let (digest, _) = writer.keep(&one).unwrap();
+    std::fs::write(&other, b"changed").unwrap();
+    assert_eq!(store.content(&digest).unwrap(), vec![1u8; 100_000]);
+}
+
+#[test]
+fn scratch_folders_of_the_living_stay_and_those_of_the_dead_go() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    let names = || {
+        let entries = std::fs::read_dir(dir.path().join("scratch")).unwrap();
+        let mut names: Vec<String> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    };
+    let scratch = store.scratch().unwrap();
+    let folder = scratch.folder().unwrap();
+    std::fs::write(folder.join("file"), "x").unwrap();
+    let alive = names();
+    // What processes leave that were killed: a folder and its lock, a lock alone, a folder alone.
+    for (name, lock) in [("dead", true), ("orphan", false)] {
+        std::fs::create_dir_all(dir.path().join("scratch").join(name).join("0")).unwrap();
+        if lock {
+            std::fs::write(dir.path().join("scratch").join(format!("{name}.lock")), "").unwrap();
+        }
+    }
+    std::fs::write(dir.path().join("scratch/gone.lock"), "").unwrap();
+    assert_eq!(names().len(), alive.len() + 4);
+    Store::open(dir.path()).unwrap().sweep_scratch();
+    assert_eq!(names(), alive);
+    assert!(folder.join("file").exists());
+    drop(scratch);
+    assert_eq!(names(), [""; 0]);
+}
+
+#[test]
+fn many_scratch_folders_and_sweepers_at_once_lose_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                let store = Store::open(dir.path()).unwrap();
+                for _ in 0..30 {
+                    let scratch = store.scratch().unwrap();
+                    let file = scratch.folder().unwrap().join("file");
+                    std::fs::write(&file, "x").unwrap();
+                    store.sweep_scratch();
+                    assert!(file.exists());
+                }
+            });
+        }
+    });
+    assert_eq!(std::fs::read_dir(dir.path().join("scratch")).unwrap().count(), 0);
+}
+
+#[test]
+fn builds_share_the_cache_and_whoever_deletes_is_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let cache = dir.path().join("cache");
+    let store = Store::open(&cache).unwrap();
+    let writer = store.writer(serde_json::Value::Null);
+    writer.put(key(1), b"x", 0).unwrap();
+    writer.flush().unwrap();
+    let other = Store::open(&cache).unwrap();
+    let second = other.writer(serde_json::Value::Null);
+    assert_eq!(other.alone().unwrap_err().message, format!("a build is running in `{}`", cache.display()));
+    drop(writer);
+    assert!(other.alone().is_err());
+    drop(second);
+    assert!(other.alone().is_ok());
+}
+
+#[test]
+fn a_change_that_keeps_size_and_time_is_seen() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("data");
+    let old = std::time::SystemTime::now() - std::time::Duration::from_secs(60);
+    let write = |text: &str| {
+        std::fs::write(&path, text).unwrap();
+        std::fs::File::options().write(true).open(&path).unwrap().set_modified(old).unwrap();
+    };
+    let store = Store::open(&dir.path().join("cache")).unwrap();
+    write("one");
+    assert_eq!(store.file_digest(&path).unwrap(), Digest::of(b"one"));
+    std::thread::sleep(std::time::Duration::from_millis(20));
+    write("two");
+    assert_eq!(store.file_digest(&path).unwrap(), Digest::of(b"two"));
+}

@@ -9,7 +9,7 @@ use super::{Digest, Key, Store, Trace, files, format, lock};
 use crate::error::{Error, Result};
 
 /// Payloads from this size on are files of their own.
-const LARGE: usize = 64 << 10;
+pub(super) const LARGE: usize = 64 << 10;
 /// A crash loses at most what was finished in this time.
 const FLUSH: Duration = Duration::from_secs(2);
 /// When there are more shards than this, the small ones are merged.
@@ -22,7 +22,7 @@ const STALE: Duration = Duration::from_secs(24 * 3600);
 /// Takes results from many threads.
 #[derive(Debug)]
 pub struct Writer<'a> {
-    store: &'a Store,
+    pub(super) store: &'a Store,
     provenance: serde_json::Value,
     state: Mutex<State>,
 }
@@ -33,18 +33,21 @@ struct State {
     /// Shards written by this writer, to be merged at the end.
     mine: Vec<PathBuf>,
     prepared: bool,
+    /// Keeps `gc` away while this writer lives.
+    shared: Option<std::fs::File>,
 }
 
 impl<'a> Writer<'a> {
     pub(super) fn new(store: &'a Store, provenance: serde_json::Value) -> Writer<'a> {
-        let state = State { flushed: Instant::now(), mine: Vec::new(), prepared: false };
+        let state = State { flushed: Instant::now(), mine: Vec::new(), prepared: false, shared: store.share() };
         Writer { store, provenance, state: Mutex::new(state) }
     }
 
     /// Take a finished result. It is found under its key at once, and on disk within two seconds if [`Writer::tick`] is called.
     pub fn put(&self, key: Key, payload: &[u8], micros: u64) -> Result<Digest> {
         let digest = Digest::of(payload);
-        if payload.len() >= LARGE {
+        let large = payload.len() >= LARGE;
+        if large {
             self.prepare()?;
             let path = files::object_path(&self.store.dir, &digest);
             let right = std::fs::read(&path).is_ok_and(|bytes| Digest::of(&bytes) == digest);
@@ -52,11 +55,21 @@ impl<'a> Writer<'a> {
                 files::write_file(&path, payload)?;
             }
         }
-        let finished_ms = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |d| d.as_millis() as u64);
-        let trace = Trace { digest, size: payload.len() as u64, finished_ms, micros };
-        lock(&self.store.damaged).remove(&(key, digest));
-        lock(&self.store.fresh).insert(key, (trace, Arc::new(payload.to_vec())));
+        let payload_kept = if large { None } else { Some(Arc::new(payload.to_vec())) };
+        self.remember(key, digest, payload.len() as u64, micros, payload_kept);
         Ok(digest)
+    }
+
+    /// Take a result whose payload is a file of its own already.
+    pub(super) fn note(&self, key: Key, digest: Digest, size: u64) {
+        self.remember(key, digest, size, 0, None);
+    }
+
+    fn remember(&self, key: Key, digest: Digest, size: u64, micros: u64, payload: Option<Arc<Vec<u8>>>) {
+        let finished_ms = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |d| d.as_millis() as u64);
+        let trace = Trace { digest, size, finished_ms, micros };
+        lock(&self.store.damaged).remove(&(key, digest));
+        lock(&self.store.fresh).insert(key, (trace, payload));
     }
 
     /// Write what is due.
@@ -71,7 +84,7 @@ impl<'a> Writer<'a> {
         state.flushed = Instant::now();
         let entries: Vec<_> = lock(&self.store.fresh)
             .iter()
-            .map(|(key, (trace, payload))| (record(*key, trace), payload.clone()))
+            .map(|(key, (trace, payload))| (record(*key, trace), payload.clone().unwrap_or_default()))
             .collect();
         if entries.is_empty() {
             return Ok(());
@@ -95,6 +108,7 @@ impl<'a> Writer<'a> {
     /// Write all and merge the shards of this run into one, so that the next start opens few files.
     pub fn finish(&self) -> Result<()> {
         self.flush()?;
+        self.sweep_broken();
         let mine = std::mem::take(&mut lock(&self.state).mine);
         let shards = self.store.shards();
         let small = |path: &PathBuf| std::fs::metadata(path).is_ok_and(|meta| meta.len() < SMALL);
@@ -132,6 +146,15 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
+    /// Remove shards that are damaged beyond use: what they held is made again where it is needed. Foreign files stay.
+    fn sweep_broken(&self) {
+        for path in std::mem::take(&mut *lock(&self.store.broken)) {
+            if path.file_name().and_then(|name| name.to_str()).is_some_and(|name| Digest::parse(name).is_some()) {
+                let _ = std::fs::remove_file(path);
+            }
+        }
+    }
+
     fn write_shard(&self, entries: Vec<(Record, Arc<Vec<u8>>)>) -> Result<PathBuf> {
         let (bytes, digest) = assemble(entries, &self.provenance);
         let path = self.store.dir.join("shards").join(digest.to_string());
@@ -140,12 +163,15 @@ impl<'a> Writer<'a> {
     }
 
     /// Make the folders and sweep away what dead processes left, once.
-    fn prepare(&self) -> Result<()> {
+    pub(super) fn prepare(&self) -> Result<()> {
         let mut state = lock(&self.state);
         if state.prepared {
             return Ok(());
         }
         prepare(&self.store.dir)?;
+        if state.shared.is_none() {
+            state.shared = self.store.share();
+        }
         state.prepared = true;
         Ok(())
     }
@@ -165,7 +191,7 @@ fn record(key: Key, trace: &Trace) -> Record {
 
 /// Make the folders of a cache.
 pub(super) fn prepare(dir: &std::path::Path) -> Result<()> {
-    for name in ["shards", "objects", "tmp", "partial", "last"] {
+    for name in ["shards", "objects", "tmp", "partial", "last", "logs"] {
         let path = dir.join(name);
         std::fs::create_dir_all(&path).map_err(|e| Error::io("make the folder", &path, &e))?;
     }

@@ -1,11 +1,202 @@
-//! Tables: settings and the values of cells to a [`Table`](crate::value::Table). They know no LaTeX.
+//! Tables: rows and columns declared over named values. Settings, the numbers of a cell, and cells to a
+//! [`Table`](crate::value::Table).
+//!
+//! A cell is an aggregate of the entries that its row and its column select by name. It knows no cache and no LaTeX: `stages` finds the
+//! units that a cell reads, `render` writes the files.
 
-use crate::spec::Located;
+mod assemble;
+mod columns;
+mod format;
+mod rows;
+mod select;
+mod summary;
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value as Json, json};
+
+pub use columns::{BestOf, ColumnSettings, Columns, Extreme, NamedColumn};
+pub use format::Format;
+pub use rows::{Conditions, RowKey, Rows};
+pub use select::Selection;
+pub use summary::{Statistic, Summary};
+
+use crate::error::Error;
+use crate::spec::{Decode, Located, Node, OneOrMany, Problems, suggest};
+
+/// Raised when a cell's numbers change though its entries did not.
+pub const VERSION: u32 = 1;
+
+crate::union! {
+    /// What a table is saved as.
+    pub enum TableFormat {
+        /// `tex`: a `table` environment with rules of the booktabs package.
+        "latex" => Latex,
+        /// `md`: a table of GitHub's Markdown.
+        "markdown" => Markdown,
+        /// `csv`: the numbers at full precision, under the names of the paper file.
+        "csv" => Csv,
+        /// `html`: a `<table>` to put into a page.
+        "html" => Html,
+        /// `typ`: a Typst figure.
+        "typst" => Typst,
+    }
+}
 
 crate::record! {
     /// A table.
     pub struct TableSettings {
-        /// The stage that the cells are taken from.
-        pub of: Located<String>,
+        /// What it shows; mathematics between dollar signs.
+        pub caption: String = String::new(),
+        /// The stage that the cells are taken from, or several taken together; columns may name others.
+        pub of: OneOrMany<Located<String>> = OneOrMany::default(),
+        /// Axes and arrays, and which of their values have rows, with or without labels.
+        pub rows: Rows,
+        /// Arrays by name, or columns with settings.
+        pub columns: Columns,
+        /// Only entries at these coordinates of axes and values of arrays, in all columns.
+        pub r#where: Conditions = Conditions::default(),
+        /// How cells are written where the column does not say.
+        pub format: Option<Format> = None,
+        /// Headers of the leading columns, by the names of the rows' axes and arrays.
+        pub headers: BTreeMap<String, String> = BTreeMap::new(),
+        /// What is shown in cells without entries.
+        pub missing: String = "–".to_string(),
+        /// Lines below the table.
+        pub footnotes: Vec<String> = Vec::new(),
+        /// Files to make in `figures/`.
+        pub formats: Vec<TableFormat> = vec![TableFormat::Latex, TableFormat::Markdown, TableFormat::Csv],
+    }
+}
+
+impl TableFormat {
+    /// The ending of its files.
+    pub fn extension(&self) -> &'static str {
+        match self {
+            TableFormat::Latex => "tex",
+            TableFormat::Markdown => "md",
+            TableFormat::Csv => "csv",
+            TableFormat::Html => "html",
+            TableFormat::Typst => "typ",
+        }
+    }
+}
+
+impl TableSettings {
+    /// The stages that a column takes its entries from.
+    pub fn stages_of<'a>(&'a self, column: &'a NamedColumn) -> &'a [Located<String>] {
+        if column.settings.of.0.is_empty() { &self.of.0 } else { &column.settings.of.0 }
+    }
+
+    /// All stages that cells are taken from; some may stand twice.
+    pub fn stages(&self) -> Vec<Located<String>> {
+        self.columns.0.iter().flat_map(|column| self.stages_of(column)).cloned().collect()
+    }
+
+    /// How a column's cells are written.
+    pub fn format_of(&self, column: &NamedColumn) -> Format {
+        match (&column.settings.format, &self.format, column.settings.count) {
+            (Some(own), ..) => own.clone(),
+            (None, Some(common), false) => common.clone(),
+            (None, None, false) => Format::plain(Statistic::Mean),
+            (None, _, true) => Format::plain(Statistic::N),
+        }
+    }
+
+    /// What decides the text of a file in one format, besides the cells.
+    pub fn presentation(&self, name: &str, format: &TableFormat) -> Json {
+        let columns: Vec<Json> = self.columns.0.iter().map(|column| self.column_presentation(column, format)).collect();
+        let keys: Vec<&str> = self.rows.0.iter().map(|key| key.name.as_str()).collect();
+        if *format == TableFormat::Csv {
+            return json!({"keys": keys, "columns": columns});
+        }
+        // Only these formats write down what the table is called.
+        let name = matches!(format, TableFormat::Latex | TableFormat::Typst).then_some(name);
+        json!({
+            "name": name, "caption": self.caption, "rows": self.rows.manifest(), "columns": columns, "headers": self.headers,
+            "missing": self.missing, "footnotes": self.footnotes,
+        })
+    }
+
+    fn column_presentation(&self, column: &NamedColumn, format: &TableFormat) -> Json {
+        let written = self.format_of(column);
+        if *format == TableFormat::Csv {
+            let statistics: Vec<&str> = written.statistics().into_iter().map(Statistic::name).collect();
+            return json!({"name": column.name.value, "statistics": statistics});
+        }
+        let settings = &column.settings;
+        json!({
+            "label": settings.label.as_ref().unwrap_or(&column.name), "group": settings.group.manifest(),
+            "format": written.manifest(), "best": settings.best.manifest(), "count": settings.count,
+        })
+    }
+
+    /// Report what is wrong beyond the types of the settings.
+    pub fn check(&self, body: &Node, problems: &mut Problems) {
+        let keys: Vec<&str> = self.rows.0.iter().map(|key| key.name.as_str()).collect();
+        for column in self.columns.0.iter() {
+            let stages = self.stages_of(column);
+            if stages.is_empty() {
+                let error =
+                    Error::user(format!("column `{}` names no stage to take its entries from", column.name.value));
+                problems.push(error.at(column.name.span).hint("add `of: STAGE` to the table or to the column"));
+            }
+            for (i, stage) in stages.iter().enumerate().filter(|(i, stage)| stages[..*i].contains(stage)) {
+                problems.push(Error::user(format!("`{}` stands twice in `of`", stages[i].value)).at(stage.span));
+            }
+            if let Some(within) = column.settings.best.as_ref().and_then(Extreme::within)
+                && !keys.contains(&within.as_str())
+            {
+                let error = Error::user(format!("`{}` is no key of the rows", within.value)).at(within.span);
+                problems.push(error.hint(suggest(within, &keys)));
+            }
+        }
+        for name in self.headers.keys().filter(|name| !keys.contains(&name.as_str())) {
+            let error = Error::user(format!("`{name}` in `headers` is no key of the rows"));
+            problems.push(error.at(body.deepest(&["headers", name]).span).hint(suggest(name, &keys)));
+        }
+        for (i, format) in self.formats.iter().enumerate().filter(|(i, format)| self.formats[..*i].contains(format)) {
+            let error = Error::user(format!("`{}` stands twice in `formats`", format.name()));
+            problems.push(error.at(body.deepest(&["formats", &i.to_string()]).span));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spec::{Schemas, read};
+
+    #[test]
+    fn the_schema_accepts_what_the_decoder_accepts() {
+        let mut schemas = Schemas::new();
+        let mut schema = TableSettings::schema(&mut schemas);
+        schema["$defs"] = serde_json::to_value(&schemas).unwrap();
+        let validator = jsonschema::validator_for(&schema).unwrap();
+        for (text, valid) in [
+            (r#"{"of": "a", "rows": ["model"], "columns": ["loss"]}"#, true),
+            (
+                r#"{"of": ["a", "b"], "rows": {"stage": null}, "columns": {"loss": null}, "where": {"run": [0, 1]}}"#,
+                true,
+            ),
+            (r#"{"rows": {"c": {"1": "one"}}, "columns": {"n": {"count": true, "of": "a", "best": "highest"}}}"#, true),
+            (
+                r#"{"rows": {"c": [0.1, "x"]}, "columns": {"l": {"best": {"lowest": {"within": "c"}}, "group": ["a", "b"]}}}"#,
+                true,
+            ),
+            (r#"{"rows": [], "columns": ["loss"]}"#, false),
+            (r#"{"rows": {"c": []}, "columns": ["loss"]}"#, false),
+            (r#"{"rows": ["c"], "columns": {}}"#, false),
+            (r#"{"rows": ["c"], "columns": {"loss": {"formt": "{mean}"}}}"#, false),
+            (r#"{"rows": ["c"], "columns": ["loss"], "where": {"run": {}}}"#, false),
+            (r#"{"rows": ["c"], "columns": ["loss"], "of": []}"#, false),
+            (r#"{"rows": "c", "columns": ["loss"]}"#, false),
+        ] {
+            let json: Json = serde_json::from_str(text).unwrap();
+            assert_eq!(validator.is_valid(&json), valid, "{text}");
+            let mut problems = Problems::default();
+            let node = read(text, &mut problems).unwrap();
+            assert_eq!(TableSettings::decode(&node, &mut problems).is_some(), valid, "{text}");
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! What is wrong with a recipe beyond the types of its fields.
 
-use super::{Data, Initialiser, Model, Optimizer, Recipe};
+use super::{Data, Initialiser, Optimizer, Recipe, SparseUniform};
+use crate::spec::choices;
 
 /// One thing that is wrong: the field as a path in the recipe, what, and maybe what to do.
 #[derive(Clone, Debug, PartialEq)]
@@ -10,36 +11,15 @@ pub struct Fault {
     pub hint: Option<String>,
 }
 
-fn fault(field: &str, message: impl Into<String>) -> Fault {
+pub(super) fn fault(field: &str, message: impl Into<String>) -> Fault {
     Fault { field: field.to_string(), message: message.into(), hint: None }
 }
 
 impl Recipe {
     /// Everything that is wrong with the recipe; empty if it can be trained.
     pub fn check(&self) -> Vec<Fault> {
-        let mut faults = Vec::new();
-        let Model::MoeAutoencoder(model) = &self.model;
-        for (name, value) in [
-            ("features", model.features),
-            ("hidden", model.hidden),
-            ("experts", model.experts),
-            ("active", model.active),
-        ] {
-            if value == 0 {
-                faults.push(fault(&format!("model.{name}"), format!("`{name}` must be at least 1")));
-            } else if value > 4096 {
-                faults
-                    .push(fault(&format!("model.{name}"), format!("`{name}` is {value}; at most 4096 are supported")));
-            }
-        }
-        if model.active > model.experts {
-            let message =
-                format!("{} active experts, but there {} only {}", model.active, are(model.experts), model.experts);
-            faults.push(Fault { hint: Some("`active` is at most `experts`".into()), ..fault("model.active", message) });
-        }
-        if model.load_balancing < 0.0 {
-            faults.push(fault("model.load-balancing", "the weight of the load-balancing loss must not be negative"));
-        }
+        let mut faults = self.model.entry().check();
+        let features = self.shape().features;
         let Data::SparseUniform(data) = &self.data;
         if !(data.probability > 0.0 && data.probability <= 1.0) {
             let field = "data.probability";
@@ -50,9 +30,9 @@ impl Recipe {
         }
         let importance = &data.importance.0;
         if let Some(values) = &importance.values
-            && values.len() != model.features as usize
+            && values.len() != features
         {
-            let message = format!("{} importances for {} features", values.len(), model.features);
+            let message = format!("{} importances for {features} features", values.len());
             faults.push(fault("data.importance", message));
         }
         let numbers = [importance.constant, importance.powers, importance.last].into_iter().flatten();
@@ -65,21 +45,8 @@ impl Recipe {
         if importance.first.fract() != 0.0 || importance.first.abs() >= 1e6 {
             faults.push(fault("data.importance.first", "`first`, the exponent of feature 0, is a whole number"));
         }
-        for (name, initialiser) in
-            [("weights", &self.init.weights), ("bias", &self.init.bias), ("gate", &self.init.gate)]
-        {
-            let hot = matches!(initialiser, Initialiser::OrderedKHot | Initialiser::RandomKHot);
-            if hot && model.experts > 0 && model.features % model.experts != 0 {
-                let message = format!("{} features cannot be cut into {} equal groups", model.features, model.experts);
-                let hint =
-                    "k-hot gives every expert equally many features; choose `features` as a multiple of `experts`";
-                faults.push(Fault { hint: Some(hint.into()), ..fault(&format!("init.{name}"), message) });
-            }
-            if hot && name == "weights" {
-                faults
-                    .push(fault("init.weights", "k-hot is for parameters with one value for each expert and feature"));
-            }
-        }
+        faults.extend(self.check_pairs(data));
+        faults.extend(self.check_init());
         if self.batch == 0 || self.batch > 1 << 20 {
             faults.push(fault("batch", format!("a batch holds 1 to 1048576 samples, this is {}", self.batch)));
         }
@@ -105,8 +72,78 @@ impl Recipe {
         }
         faults
     }
-}
 
-fn are(n: u32) -> &'static str {
-    if n == 1 { "is" } else { "are" }
+    /// Signed values and pairs of features.
+    fn check_pairs(&self, data: &SparseUniform) -> Vec<Fault> {
+        let mut faults = Vec::new();
+        let (together, apart) = (u64::from(data.correlated_pairs), u64::from(data.anticorrelated_pairs));
+        let features = self.shape().features as u64;
+        let paired = 2 * (together + apart);
+        if paired > features {
+            let field = if together > 0 { "data.correlated-pairs" } else { "data.anticorrelated-pairs" };
+            faults.push(fault(field, format!("pairs of {paired} features, but the model has only {features}")));
+        }
+        if apart > 0 && data.probability > 0.5 {
+            let message = format!(
+                "two features that are never present together have a probability of at most 0.5 each, this is {}",
+                data.probability
+            );
+            faults.push(fault("data.probability", message));
+        }
+        if self.model.entry().layers().is_none() {
+            let name = self.model.name();
+            let hint = "its inputs are independent features in [0, 1]; `linear-bottleneck`, `neurons` and `absolute-value` take others";
+            for (field, given) in
+                [("signed", data.signed), ("correlated-pairs", together > 0), ("anticorrelated-pairs", apart > 0)]
+            {
+                if given {
+                    let message = format!("`{name}` is not trained on data with `{field}`");
+                    faults.push(Fault { hint: Some(hint.into()), ..fault(&format!("data.{field}"), message) });
+                }
+            }
+        }
+        faults
+    }
+
+    /// Initialisers that do not fit their parameter, or that no parameter has.
+    fn check_init(&self) -> Vec<Fault> {
+        let mut faults = Vec::new();
+        let parameters = self.parameters();
+        let names: Vec<&str> = parameters.iter().map(|parameter| parameter.name).collect();
+        let name = self.model.name();
+        for (given, _) in self.init.given().iter().filter(|(given, how)| how.is_some() && !names.contains(given)) {
+            let hint = format!("its parameters are {}", choices(&names).replace(" or ", " and "));
+            let message = format!("`{name}` has no parameter `{given}`");
+            faults.push(Fault { hint: Some(hint), ..fault(&format!("init.{given}"), message) });
+        }
+        for parameter in &parameters {
+            let field = format!("init.{}", parameter.name);
+            let hot = matches!(parameter.initialiser, Initialiser::OrderedKHot | Initialiser::RandomKHot);
+            match parameter.axes.as_slice() {
+                &[("expert", experts), ("feature", features)] if hot && experts > 0 && features % experts != 0 => {
+                    let message = format!("{features} features cannot be cut into {experts} equal groups");
+                    let hint =
+                        "k-hot gives every expert equally many features; choose `features` as a multiple of `experts`";
+                    faults.push(Fault { hint: Some(hint.into()), ..fault(&field, message) });
+                }
+                [("expert", _), ("feature", _)] => {}
+                _ if hot => {
+                    faults.push(fault(&field, "k-hot is for parameters with one value for each expert and feature"))
+                }
+                [_] if parameter.initialiser == Initialiser::Diagonal => {
+                    faults.push(fault(&field, "a diagonal needs a parameter of two or three dimensions"));
+                }
+                _ => {}
+            }
+        }
+        match self.init.instances {
+            Some(0) => faults.push(fault("init.instances", "`instances` must be at least 1")),
+            Some(_) if self.model.entry().layers().is_none() => {
+                let message = format!("`{name}` takes no `instances`: its fans count its experts");
+                faults.push(fault("init.instances", message));
+            }
+            _ => {}
+        }
+        faults
+    }
 }

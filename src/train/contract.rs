@@ -43,6 +43,19 @@
 //!      (f_e - f_e') A.
 //! 8. **Optimizer.** See `engines/cpu/adam.rs`. Bias corrections and the schedule are binary64, rounded to binary32 once a step.
 //!
+//! ## Models of two layers
+//! `linear-bottleneck`, `neurons` and `absolute-value`: W is \[m, n\]; V is \[n, m\], or the transpose of W if tied. None of them is small.
+//!
+//! 9. **Inputs** are those of item 1, with two additions. Signed values are fma(u, 2r, r - 1). Of a pair of features only the first has
+//!    its draw u for presence. The second of a correlated pair is present when the first is; with its own draw v of b bits and
+//!    q = 2^-b its value is fma(v, q, q/2), signed fma(v, 2q, q - 1). The second of an anticorrelated pair takes 2^b - 1 - u as its draw.
+//! 10. **Forward.** a_k: chain over features of x_i W_ki; h_k = max(a_k, 0), or a_k in `linear-bottleneck`. z_j: chain over k of h_k V_jk,
+//!     from b_j. y_j = max(z_j, 0). The error is d_j = y_j - t_j; the target t_j is x_j, or max(x_j, -x_j) in `absolute-value`.
+//! 11. **Gradients.** g_j = c_j d_j where z_j > 0, else 0. e_k: chain over outputs of g_j V_jk, 0 where a_k is rectified and not above 0.
+//!     Over the samples that are not all zero, in order, L_j is a chain of d_j d_j, an element of dV one of g_j h_k, of dW one of x_i e_k,
+//!     of db one of g_j. If tied, dW is its dV plus its dW. Then the all-zero samples add to L_j and db as in item 6. The loss is that of
+//!     item 4, a tree.
+//!
 //! Terms that are exactly zero may be left out: all that can change is the sign of a sum that is zero, which the optimizer
 //! does not see. Threads, vector width and batching of points are not in the contract because they cannot change any of the
 //! above. All this holds while numbers are finite: a step whose loss is not ends the run before its update.

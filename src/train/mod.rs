@@ -12,6 +12,7 @@ mod control;
 pub mod engines;
 mod init;
 mod math;
+mod models;
 mod recipe;
 mod rng;
 mod routing;
@@ -21,6 +22,7 @@ pub use check::Fault;
 pub use contract::CONTRACT_VERSION;
 pub use control::{Control, Unattended};
 pub use math::ln;
+pub use models::*;
 pub use recipe::*;
 pub use routing::Router;
 
@@ -29,12 +31,8 @@ use crate::error::Result;
 /// What training leaves.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Outcome {
-    /// W, row-major \[experts, features, hidden\].
-    pub weights: Vec<f32>,
-    /// b, row-major \[experts, features\].
-    pub bias: Vec<f32>,
-    /// G, row-major \[experts, features\].
-    pub gate: Vec<f32>,
+    /// The values of each of [`Recipe::parameters`], row-major.
+    pub parameters: Vec<Vec<f32>>,
     /// Loss of the last batch before the last update, load-balancing term included.
     pub loss: f32,
     /// (step, loss) at about fifty steps of the run and at the last one.

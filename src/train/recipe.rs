@@ -1,13 +1,14 @@
 //! The recipe of one training run: every setting that decides the trained bytes.
 
-use serde_json::{Value as Json, json};
+use serde_json::{Map, Value as Json, json};
 
+use super::models::{Model, MoeAutoencoder, Parameter};
 use crate::error::Error;
 use crate::spec::{Decode, Node, Problems, Schemas, Yaml};
 
 crate::record! {
     /// The recipe of one training run.
-    pub struct Recipe {
+    pub struct Recipe with canonical {
         /// What is trained.
         pub model: Model,
         /// What it is trained on; a fresh batch every step.
@@ -31,29 +32,9 @@ crate::record! {
     }
 }
 
-crate::union! {
-    /// What is trained.
-    pub enum Model {
-        /// Mixture-of-experts autoencoder with tied weights and one bias an expert (arXiv 2510.23671); one expert is the dense model.
-        "moe-autoencoder" => MoeAutoencoder(MoeAutoencoder),
-    }
-}
-
-crate::record! {
-    /// Mixture of experts autoencoder: `y = sum_e a_e ReLU((x W_e) W_e^T + b_e)`, with the weights `a_e` of the `active` experts of
-    /// highest score `G_e . x` renormalised to sum to 1.
-    pub struct MoeAutoencoder {
-        /// Inputs and outputs, n.
-        pub features: u32,
-        /// Hidden dimensions of each expert, m.
-        pub hidden: u32,
-        /// Number of experts, E; 1 is the dense model.
-        pub experts: u32 = 1,
-        /// Experts used for each input, k.
-        pub active: u32 = 1,
-        /// Weight of the load-balancing loss `E sum_e f_e P_e`; 0 is off.
-        pub load_balancing: f64 = 0.0,
-    }
+/// What the key says of a recipe: initialisers as the model takes them.
+fn canonical(recipe: &Recipe, map: &mut Map<String, Json>) {
+    map.insert("init".into(), recipe.init_manifest());
 }
 
 crate::union! {
@@ -73,16 +54,28 @@ crate::record! {
         pub sparsity: Option<f64> = None,
         /// Weight of each feature's error in the loss: a number for all, a list, or a mapping.
         pub importance: Importance = Importance::default(),
+        /// Values uniform on [-1, 1) instead of [0, 1).
+        pub signed: bool = false,
+        /// So many pairs of features, the first ones, are present together or not at all; their values are independent.
+        pub correlated_pairs: u32 = 0,
+        /// So many pairs of features, the next ones, are never present together; needs a probability of at most 0.5.
+        pub anticorrelated_pairs: u32 = 0,
     }
 }
 
-/// Features present with one probability, their values uniform on [0, 1).
-#[derive(Clone, Debug, PartialEq)]
+/// Features present with one probability, their values uniform.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct SparseUniform {
     /// Chance that a feature is present, in (0, 1].
     pub probability: f64,
     /// Weight of each feature's error in the loss.
     pub importance: Importance,
+    /// Values on [-1, 1) instead of [0, 1).
+    pub signed: bool,
+    /// Features 2i and 2i + 1 are present together, for i below this.
+    pub correlated_pairs: u32,
+    /// Of the pairs that follow, the two are never present together.
+    pub anticorrelated_pairs: u32,
 }
 
 impl Decode for SparseUniform {
@@ -102,7 +95,8 @@ impl Decode for SparseUniform {
                 return None;
             }
         };
-        Some(SparseUniform { probability, importance: settings.importance })
+        let SparseUniformSettings { importance, signed, correlated_pairs, anticorrelated_pairs, .. } = settings;
+        Some(SparseUniform { probability, importance, signed, correlated_pairs, anticorrelated_pairs })
     }
 
     fn assign(&mut self, path: &[&str], node: &Node, problems: &mut Problems) -> Option<()> {
@@ -111,9 +105,13 @@ impl Decode for SparseUniform {
             ["probability"] => self.probability = f64::decode(node, problems)?,
             ["sparsity"] => self.probability = complement(f64::decode(node, problems)?),
             ["importance", rest @ ..] => self.importance.assign(rest, node, problems)?,
+            ["signed"] => self.signed.assign(&[], node, problems)?,
+            ["correlated-pairs"] => self.correlated_pairs.assign(&[], node, problems)?,
+            ["anticorrelated-pairs"] => self.anticorrelated_pairs.assign(&[], node, problems)?,
             [first, ..] => {
-                let known = ["probability", "sparsity", "importance"].map(str::to_string);
-                crate::spec::no_field(first, &known, node, problems);
+                let known =
+                    ["probability", "sparsity", "importance", "signed", "correlated-pairs", "anticorrelated-pairs"];
+                crate::spec::no_field(first, &known.map(str::to_string), node, problems);
                 return None;
             }
         }
@@ -121,7 +119,19 @@ impl Decode for SparseUniform {
     }
 
     fn manifest(&self) -> Json {
-        json!({"probability": self.probability, "importance": self.importance.manifest()})
+        let mut json = json!({"probability": self.probability, "importance": self.importance.manifest()});
+        // Only what is set.
+        if self.signed {
+            json["signed"] = json!(true);
+        }
+        for (name, pairs) in
+            [("correlated-pairs", self.correlated_pairs), ("anticorrelated-pairs", self.anticorrelated_pairs)]
+        {
+            if pairs > 0 {
+                json[name] = pairs.manifest();
+            }
+        }
+        json
     }
 
     fn schema(schemas: &mut Schemas) -> Json {
@@ -221,21 +231,28 @@ impl Decode for Importance {
 }
 
 crate::record! {
-    /// How parameters begin.
+    /// How parameters begin. What is not given follows the model: all parameters of `moe-autoencoder` are xavier-normal; `weights` are
+    /// xavier-normal in `linear-bottleneck` and `neurons` and, with `weights-out`, kaiming-uniform in `absolute-value`, biases zero.
     pub struct Init {
-        /// W of every expert.
-        pub weights: Initialiser = Initialiser::XavierNormal,
-        /// b of every expert; random by default, as in the published code.
-        pub bias: Initialiser = Initialiser::XavierNormal,
-        /// The gate G.
-        pub gate: Initialiser = Initialiser::XavierNormal,
+        /// W, of every expert if there are experts.
+        pub weights: Option<Initialiser> = None,
+        /// W2 of `absolute-value`.
+        pub weights_out: Option<Initialiser> = None,
+        /// b.
+        pub bias: Option<Initialiser> = None,
+        /// The gate G of `moe-autoencoder`.
+        pub gate: Option<Initialiser> = None,
+        /// How many models torch holds in one tensor, on which its fans and so the size of the first weights depend; 1 if not given. Not
+        /// for `moe-autoencoder`, whose tensors hold its experts.
+        pub instances: Option<u32> = None,
     }
 }
 
+// `record!` derives no default: most records have fields that must be given.
+#[allow(clippy::derivable_impls)]
 impl Default for Init {
     fn default() -> Self {
-        let xavier = Initialiser::XavierNormal;
-        Init { weights: xavier.clone(), bias: xavier.clone(), gate: xavier }
+        Init { weights: None, weights_out: None, bias: None, gate: None, instances: None }
     }
 }
 
@@ -244,9 +261,11 @@ crate::union! {
     pub enum Initialiser {
         /// Normal with variance 2 / (fan_in + fan_out), fans by torch's rule for the tensor of all experts.
         "xavier-normal" => XavierNormal,
+        /// Uniform with variance 2 / fan_in (gain sqrt 2), fan by the same rule.
+        "kaiming-uniform" => KaimingUniform,
         /// All zero.
         "zero" => Zero,
-        /// One at (e, e), zero elsewhere.
+        /// One where all indices are equal, zero elsewhere.
         "diagonal" => Diagonal,
         /// Features cut into as many equal groups as experts, in order; one where the feature is of the expert's group.
         "ordered-k-hot" => OrderedKHot,
@@ -333,6 +352,13 @@ crate::record! {
     }
 }
 
+impl Init {
+    /// What the recipe says of each parameter.
+    pub fn given(&self) -> [(&'static str, &Option<Initialiser>); 4] {
+        [("weights", &self.weights), ("weights-out", &self.weights_out), ("bias", &self.bias), ("gate", &self.gate)]
+    }
+}
+
 /// Sizes of a model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shape {
@@ -344,20 +370,37 @@ pub struct Shape {
 }
 
 impl Recipe {
+    /// Models without experts have one.
     pub fn shape(&self) -> Shape {
-        let Model::MoeAutoencoder(model) = &self.model;
-        Shape {
-            experts: model.experts as usize,
-            features: model.features as usize,
-            hidden: model.hidden as usize,
-            active: model.active as usize,
+        self.model.entry().shape()
+    }
+
+    /// Trained tensors with the initialisers that the recipe gives them, in the order of checkpoints and results.
+    pub fn parameters(&self) -> Vec<Parameter> {
+        let mut parameters = self.model.entry().parameters(self.init.instances.unwrap_or(1) as usize);
+        for parameter in &mut parameters {
+            if let Some(Some(given)) = self.init.given().iter().find(|(name, _)| *name == parameter.name).map(|g| g.1) {
+                parameter.initialiser = given.clone();
+            }
         }
+        parameters
+    }
+
+    fn init_manifest(&self) -> Json {
+        let parameters = self.parameters().into_iter();
+        let mut map: Map<String, Json> = parameters.map(|p| (p.name.to_string(), p.initialiser.manifest())).collect();
+        if self.model.entry().layers().is_some() {
+            map.insert("instances".into(), self.init.instances.unwrap_or(1).manifest());
+        }
+        Json::Object(map)
     }
 
     /// Weight of the load-balancing loss, 0 if off.
     pub fn load_balancing(&self) -> f64 {
-        let Model::MoeAutoencoder(model) = &self.model;
-        model.load_balancing
+        match &self.model {
+            Model::MoeAutoencoder(model) => model.load_balancing,
+            _ => 0.0,
+        }
     }
 
     /// Chance that a feature is present.
@@ -408,7 +451,7 @@ impl Recipe {
     pub fn example(features: u32, hidden: u32, experts: u32, active: u32) -> Recipe {
         Recipe {
             model: Model::MoeAutoencoder(MoeAutoencoder { features, hidden, experts, active, load_balancing: 0.0 }),
-            data: Data::SparseUniform(SparseUniform { probability: 0.1, importance: Importance::default() }),
+            data: Data::SparseUniform(SparseUniform { probability: 0.1, ..SparseUniform::default() }),
             init: Init::default(),
             optimizer: Optimizer::default(),
             schedule: Schedule::Constant,

@@ -1,5 +1,6 @@
 //! Which experts an input goes to: items 2 of the contract, shared by the engine and by metrics.
 
+use super::engines::cpu::simd::{Kernel, Level, Simd, dispatch};
 use super::math;
 
 /// The active experts among `scores`, ascending, in `active`, and their weights in `weights`. Ties go to the lowest index.
@@ -49,52 +50,89 @@ pub fn softmax(scores: impl Iterator<Item = f32> + Clone, out: &mut Vec<f32>) {
     out.iter_mut().for_each(|value| *value /= sum);
 }
 
+/// Experts are padded to this many, a whole number of vectors at every width.
+const PAD: usize = 16;
+
 /// Routes inputs of one trained model.
 #[derive(Clone, Debug)]
 pub struct Router {
     experts: usize,
-    features: usize,
     active: usize,
-    /// G, row-major \[experts, features\].
+    /// G, row-major \[features, experts padded with zeros\].
     gate: Vec<f32>,
+    padded: usize,
     scores: Vec<f32>,
     chosen: Vec<usize>,
     weights: Vec<f32>,
 }
 
+/// Scores of all experts for one input: item 2 of the contract.
+struct Score<'a> {
+    gate: &'a [f32],
+    padded: usize,
+    index: &'a [u32],
+    value: &'a [f32],
+    scores: &'a mut [f32],
+}
+
+impl Kernel for Score<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<V: Simd>(self) {
+        let gate = self.gate;
+        for first in (0..self.padded).step_by(V::N) {
+            // Sound: `padded` is a multiple of N, rows outside the gate are skipped, and `scores` has `padded` numbers.
+            unsafe {
+                let mut sum = V::splat(0.0);
+                for (&i, &x) in self.index.iter().zip(self.value) {
+                    let at = i as usize * self.padded + first;
+                    if at + V::N <= gate.len() {
+                        sum = V::fma(V::splat(x), V::load(gate.as_ptr().add(at)), sum);
+                    }
+                }
+                V::store(self.scores.as_mut_ptr().add(first), sum);
+            }
+        }
+    }
+}
+
 impl Router {
+    /// `gate` is G, row-major \[experts, features\].
     pub fn new(gate: Vec<f32>, experts: usize, active: usize) -> Router {
         let features = gate.len() / experts.max(1);
-        Router { experts, features, active, gate, scores: Vec::new(), chosen: Vec::new(), weights: Vec::new() }
+        let padded = experts.div_ceil(PAD) * PAD;
+        let mut columns = vec![0.0; features * padded];
+        for (e, row) in gate.chunks_exact(features.max(1)).enumerate().take(experts) {
+            row.iter().enumerate().for_each(|(i, g)| columns[i * padded + e] = *g);
+        }
+        let scores = vec![0.0; padded];
+        Router { experts, active, gate: columns, padded, scores, chosen: Vec::new(), weights: Vec::new() }
     }
 
     fn score(&mut self, index: &[u32], value: &[f32]) {
-        self.scores.clear();
-        for e in 0..self.experts {
-            let row = &self.gate[e * self.features..(e + 1) * self.features];
-            let chain = |sum: f32, (&i, &x): (&u32, &f32)| x.mul_add(row.get(i as usize).copied().unwrap_or(0.0), sum);
-            self.scores.push(index.iter().zip(value).fold(0.0, chain));
-        }
+        let (gate, padded, scores) = (&self.gate, self.padded, &mut self.scores);
+        dispatch(Level::best(), Score { gate, padded, index, value, scores });
     }
 
     /// The active experts of an input (present features, values) and their weights a_e.
     pub fn route(&mut self, index: &[u32], value: &[f32]) -> (&[usize], &[f32]) {
         self.score(index, value);
-        select(&self.scores, self.active, &mut self.chosen, &mut self.weights);
+        select(&self.scores[..self.experts], self.active, &mut self.chosen, &mut self.weights);
         (&self.chosen, &self.weights)
     }
 
     /// The expert with the highest score.
     pub fn top(&mut self, index: &[u32], value: &[f32]) -> usize {
         self.score(index, value);
-        select(&self.scores, 1, &mut self.chosen, &mut self.weights);
+        select(&self.scores[..self.experts], 1, &mut self.chosen, &mut self.weights);
         self.chosen.first().copied().unwrap_or(0)
     }
 
     /// Softmax probabilities of all experts.
     pub fn probabilities(&mut self, index: &[u32], value: &[f32]) -> &[f32] {
         self.score(index, value);
-        softmax(self.scores.iter().copied(), &mut self.weights);
+        softmax(self.scores[..self.experts].iter().copied(), &mut self.weights);
         &self.weights
     }
 }
@@ -102,6 +140,20 @@ impl Router {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn scores_are_chains_over_present_features() {
+        let (experts, features) = (19, 7);
+        let gate: Vec<f32> = (0..experts * features).map(|i| ((i * 37) % 101) as f32 / 100.0 - 0.5).collect();
+        let mut router = Router::new(gate.clone(), experts, 2);
+        let (index, value) = ([1, 4, 6], [0.3, 0.7, 0.9]);
+        router.score(&index, &value);
+        for e in 0..experts {
+            let chain =
+                index.iter().zip(value).fold(0.0f32, |sum, (&i, x)| x.mul_add(gate[e * features + i as usize], sum));
+            assert_eq!(router.scores[e], chain);
+        }
+    }
 
     #[test]
     fn ties_go_to_the_lowest_index_and_weights_sum_to_one() {

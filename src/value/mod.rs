@@ -1,13 +1,17 @@
-//! What flows along the edges of the graph: labelled arrays, datasets of them, scenes and tables, with one canonical encoding.
+//! What flows along the edges of the graph: labelled arrays, datasets of them, scenes, tables and trees of files, with one canonical encoding.
 //!
 //! It knows neither where a value came from nor what will be done with it.
 
 mod array;
 mod encode;
+mod hex;
 mod scene;
 mod table;
+mod tree;
 
 pub use array::{Array, Axis, Coords, Dataset, Dtype};
 pub use encode::{decode, encode};
+pub use hex::Hex;
 pub use scene::*;
-pub use table::{Cell, Header, Row, Table};
+pub use table::{Cell, Column, Header, Key, Row, Table};
+pub use tree::{FileEntry, Tree, decode_tree, encode_tree};

@@ -18,7 +18,7 @@ impl Instance {
             out.extend(loss.to_le_bytes());
         }
         for buffer in [&this.parameters, &this.moments[0], &this.moments[1]] {
-            this.layout.all().for_each(|at| out.extend(buffer[at].to_le_bytes()));
+            this.order.iter().for_each(|&at| out.extend(buffer[at].to_le_bytes()));
         }
         out
     }
@@ -34,7 +34,7 @@ impl Instance {
         let to = &mut self.state;
         let [first, second] = &mut to.moments;
         for (buffer, from) in [&mut to.parameters, first, second].into_iter().zip(buffers) {
-            to.layout.all().zip(from).for_each(|(at, value)| buffer[at] = value);
+            to.order.iter().zip(from).for_each(|(&at, value)| buffer[at] = value);
         }
         (to.step, to.stopped, to.loss) = (step, stopped, loss);
         (to.powers, to.drop, to.history) = (powers, drop, history);
@@ -51,7 +51,7 @@ impl Instance {
             return None;
         }
         let history = (0..count).map(|_| Some((from.word()?, from.number()?))).collect::<Option<Vec<_>>>()?;
-        let values = self.state.layout.all().count();
+        let values = self.state.order.len();
         let mut buffer = || (0..values).map(|_| from.number()).collect::<Option<Vec<f32>>>();
         let buffers = [buffer()?, buffer()?, buffer()?];
         Some(Saved { step, stopped: stopped != 0, loss, powers, drop, history, buffers })

@@ -4,6 +4,7 @@ use super::adam::{Rates, update};
 use super::buffer::Floats;
 use super::draws::Source;
 use super::large::Large;
+use super::layers::{Places, TwoLayers};
 use super::layout::Layout;
 use super::problem::Problem;
 use super::simd::{Kernel, Level, Simd, dispatch};
@@ -22,6 +23,7 @@ pub struct Instance {
 enum Engine {
     Small(Box<Small>),
     Large(Box<Large>),
+    Layers(Box<TwoLayers>),
 }
 
 /// What a kind of model computes, compiled once for each level.
@@ -43,7 +45,8 @@ pub trait Gradients {
 pub struct State {
     pub(super) recipe: Recipe,
     pub(super) problem: Problem,
-    pub(super) layout: Layout,
+    /// Where all parameters lie, in the order of checkpoints and results.
+    pub(super) order: Vec<usize>,
     pub(super) parameters: Floats,
     pub(super) gradients: Floats,
     /// First and second moments.
@@ -58,24 +61,35 @@ pub struct State {
     pub(super) history: Vec<(u32, f32)>,
 }
 
-impl Instance {
-    pub fn new(recipe: &Recipe, level: Level) -> Instance {
-        let problem = Problem::new(recipe);
+impl Engine {
+    /// The engine of a recipe, where all parameters lie in its buffers, and how long these are.
+    fn new(recipe: &Recipe, problem: &Problem) -> (Engine, Vec<usize>, usize) {
+        if let Some(layers) = recipe.model.entry().layers() {
+            let places = Places::new(problem.shape, layers);
+            return (Engine::Layers(Box::new(TwoLayers::new(recipe, layers, problem))), places.all(), places.len());
+        }
         let small = is_small(problem.shape);
         let layout = Layout::new(problem.shape, small);
         let engine = match small {
-            true => Engine::Small(Box::new(Small::new(&problem))),
-            false => Engine::Large(Box::new(Large::new(&problem, layout))),
+            true => Engine::Small(Box::new(Small::new(problem))),
+            false => Engine::Large(Box::new(Large::new(problem, layout))),
         };
-        let initial = parameters(recipe);
-        let mut values = Floats::zeros(layout.len());
-        let all = initial.weights.into_iter().chain(initial.bias).chain(initial.gate);
-        layout.all().zip(all).for_each(|(at, value)| values[at] = value);
-        let zeros = Floats::zeros(layout.len());
+        (engine, layout.all().collect(), layout.len())
+    }
+}
+
+impl Instance {
+    pub fn new(recipe: &Recipe, level: Level) -> Instance {
+        let problem = Problem::new(recipe);
+        let (engine, order, len) = Engine::new(recipe, &problem);
+        let mut values = Floats::zeros(len);
+        let initial = parameters(recipe).into_iter().flatten();
+        order.iter().zip(initial).for_each(|(&at, value)| values[at] = value);
+        let zeros = Floats::zeros(len);
         let state = State {
             recipe: recipe.clone(),
             problem,
-            layout,
+            order,
             parameters: values,
             gradients: zeros.clone(),
             moments: [zeros.clone(), zeros],
@@ -113,18 +127,24 @@ impl Instance {
         match &mut self.engine {
             Engine::Small(small) => small.run(level, state, count),
             Engine::Large(large) => dispatch(level, Training { engine: &mut **large, state, count }),
+            Engine::Layers(layers) => dispatch(level, Training { engine: &mut **layers, state, count }),
         }
     }
 
-    /// W \[E, n, m\], b \[E, n\], G \[E, n\] and the losses so far.
+    /// Make models of two layers use lists or rows, for the test that both give the same bytes.
+    #[cfg(test)]
+    pub(super) fn choose_lists(&mut self, lists: bool) {
+        if let Engine::Layers(layers) = &mut self.engine {
+            **layers = layers.as_ref().clone().with_lists(lists, self.state.problem.samples);
+        }
+    }
+
+    /// The parameters and the losses so far.
     pub fn outcome(&self) -> Outcome {
         let state = &self.state;
-        let shape = state.problem.shape;
-        let (biases, weights) = (shape.experts * shape.features, shape.experts * shape.features * shape.hidden);
-        let mut all: Vec<f32> = state.layout.all().map(|at| state.parameters[at]).collect();
-        let gate = all.split_off(weights + biases);
-        let bias = all.split_off(weights);
-        Outcome { weights: all, bias, gate, loss: state.loss, history: state.history.clone(), steps_run: state.step }
+        let mut all = state.order.iter().map(|&at| state.parameters[at]);
+        let parameters = state.recipe.parameters().iter().map(|p| all.by_ref().take(p.len()).collect()).collect();
+        Outcome { parameters, loss: state.loss, history: state.history.clone(), steps_run: state.step }
     }
 }
 

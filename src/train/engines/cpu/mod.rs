@@ -11,6 +11,8 @@ mod tiles;
 mod small;
 mod large;
 mod several;
+mod inputs;
+mod layers;
 mod adam;
 mod instance;
 mod peak;

@@ -1,5 +1,7 @@
 //! The engine against an independent derivation, against itself at other widths, and against the contract's promises.
 
+mod layers;
+
 use super::train;
 use super::*;
 use crate::train::*;
@@ -41,15 +43,17 @@ fn loss(recipe: &Recipe, theta: &[f64], inputs: &[Vec<f64>], active: &[Vec<usize
     total * scale / inputs.len() as f64 + balance
 }
 
-/// The batch of a step, number by number from item 1 of the contract.
+/// The batch of a step, number by number from items 1 and 9 of the contract.
 fn inputs(recipe: &Recipe, step: u32) -> Vec<Vec<f64>> {
     let shape = recipe.shape();
+    let Data::SparseUniform(data) = &recipe.data;
     let (n, p) = (shape.features, recipe.probability());
     let bits = if p < 1.0 / 64.0 { 24 } else { 16 };
     let levels = p * f64::from(1u32 << bits);
     let below = (levels * f64::from(step + 1)).floor() - (levels * f64::from(step)).floor();
     let draw = |s: usize, i: usize| {
-        let (place, high) = match (small::is_small(shape), bits) {
+        let small = recipe.model.entry().layers().is_none() && small::is_small(shape);
+        let (place, high) = match (small, bits) {
             (true, 16) => ((s / 32 * n + i) * 16 + s % 16, s % 32 >= 16),
             (true, _) => ((s / 16 * n + i) * 16 + s % 16, false),
             (false, 16) => ((s * n + i) / 2, (s * n + i) % 2 == 1),
@@ -63,9 +67,23 @@ fn inputs(recipe: &Recipe, step: u32) -> Vec<Vec<f64>> {
             _ => word & 0xffff,
         }
     };
+    // (draw + 1/2) of a number of levels; both signs from twice that.
+    let value = |draw: u32, levels: f64| {
+        let x = (f64::from(draw) + 0.5) / levels;
+        f64::from(if data.signed { 2.0 * x - 1.0 } else { x } as f32)
+    };
+    let present = |draw: u32| if f64::from(draw) < below { value(draw, below) } else { 0.0 };
     let value = |s, i| {
-        let draw = f64::from(draw(s, i));
-        if draw < below { f64::from(((draw + 0.5) / below) as f32) } else { 0.0 }
+        let (pair, second) = (i / 2, i % 2 == 1);
+        let first = draw(s, i - i % 2);
+        let (together, apart) = (data.correlated_pairs as usize, data.anticorrelated_pairs as usize);
+        if second && pair < together {
+            if f64::from(first) < below { value(draw(s, i), f64::from(1u32 << bits)) } else { 0.0 }
+        } else if second && pair < together + apart {
+            present((1u32 << bits) - 1 - first)
+        } else {
+            present(draw(s, i))
+        }
     };
     (0..recipe.batch as usize).map(|s| (0..n).map(|i| value(s, i)).collect()).collect()
 }
@@ -76,9 +94,9 @@ fn check_gradients(recipe: &Recipe) {
     instance.steps(3);
     let fused = instance.gradients();
     let start = instance.outcome();
-    let theta: Vec<f64> = start.weights.iter().chain(&start.bias).chain(&start.gate).map(|&v| f64::from(v)).collect();
+    let theta: Vec<f64> = start.parameters.iter().flatten().map(|&v| f64::from(v)).collect();
     let inputs = inputs(recipe, 3);
-    let mut router = Router::new(start.gate.clone(), experts, k);
+    let mut router = Router::new(start.parameters[2].clone(), experts, k);
     let active: Vec<Vec<usize>> = inputs
         .iter()
         .map(|x| {
@@ -89,15 +107,20 @@ fn check_gradients(recipe: &Recipe) {
         .collect();
     let expected = loss(recipe, &theta, &inputs, &active);
     assert!((f64::from(fused) / expected - 1.0).abs() < 1e-5, "loss {fused} against {expected}");
-    let found: Vec<f32> = instance.state.layout.all().map(|at| instance.state.gradients[at]).collect();
+    let found: Vec<f32> = instance.state.order.iter().map(|&at| instance.state.gradients[at]).collect();
+    compare(&theta, &found, &|theta| loss(recipe, theta, &inputs, &active));
+}
+
+/// Hold gradients to central differences of a loss.
+fn compare(theta: &[f64], found: &[f32], loss: &dyn Fn(&[f64]) -> f64) {
     let largest = found.iter().fold(0.0f32, |a, b| a.max(b.abs()));
     assert!(largest > 0.0);
     for (at, &gradient) in found.iter().enumerate() {
         let difference = |step: f64| {
             let shifted = |by: f64| {
-                let mut theta = theta.clone();
+                let mut theta = theta.to_vec();
                 theta[at] += by;
-                loss(recipe, &theta, &inputs, &active)
+                loss(&theta)
             };
             (shifted(step) - shifted(-step)) / (2.0 * step)
         };
@@ -112,7 +135,7 @@ fn check_gradients(recipe: &Recipe) {
 
 fn recipe(n: u32, m: u32, e: u32, k: u32, balance: f64) -> Recipe {
     let mut recipe = Recipe::example(n, m, e, k);
-    let Model::MoeAutoencoder(model) = &mut recipe.model;
+    let Model::MoeAutoencoder(model) = &mut recipe.model else { unreachable!() };
     model.load_balancing = balance;
     let Data::SparseUniform(data) = &mut recipe.data;
     data.probability = 0.4;
@@ -131,7 +154,7 @@ fn gradients_agree_with_finite_differences() {
     // Small models, one to three experts, a batch that fills no vector, and one of several passes.
     // Biases begin at zero here, or the only output may be dead.
     let mut one = recipe(1, 1, 1, 1, 0.0);
-    one.init.bias = Initialiser::Zero;
+    one.init.bias = Some(Initialiser::Zero);
     check_gradients(&one);
     check_gradients(&recipe(3, 2, 1, 1, 0.1));
     check_gradients(&recipe(2, 1, 2, 1, 0.1));
@@ -151,7 +174,7 @@ fn zoo() -> Vec<(&'static str, Recipe)> {
     let adam = AdamSettings { lr: 1e-2, beta1: 0.9, beta2: 0.999, eps: 1e-8 };
     let cosine = Recipe { schedule: Schedule::Cosine, optimizer: Optimizer::Adam(adam), ..recipe(20, 6, 1, 1, 0.0) };
     let mut hot = Recipe { reduction: Reduction::Sum, ..recipe(20, 5, 4, 1, 0.0) };
-    hot.init.gate = Initialiser::RandomKHot;
+    hot.init.gate = Some(Initialiser::RandomKHot);
     let stop = Some(DropAndStop { drop_below: 0.3, factor: 0.5, stop_below: 0.0 });
     let diverged = AdamWSettings { lr: 1e30, beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 0.0 };
     let diverged = Recipe { optimizer: Optimizer::AdamW(diverged), ..recipe(20, 5, 4, 1, 0.0) };
@@ -185,10 +208,13 @@ fn zoo() -> Vec<(&'static str, Recipe)> {
         ("one sample", batch(1, recipe(20, 5, 4, 1, 0.0))),
         ("diverged", diverged),
     ]
+    .into_iter()
+    .chain(layers::zoo())
+    .collect()
 }
 
 fn digest(outcome: &Outcome) -> String {
-    let values = outcome.weights.iter().chain(&outcome.bias).chain(&outcome.gate).chain([&outcome.loss]);
+    let values = outcome.parameters.iter().flatten().chain([&outcome.loss]);
     let losses = outcome.history.iter().flat_map(|(step, loss)| [*step, loss.to_bits()]);
     let words = values.map(|v| v.to_bits()).chain(losses).chain([outcome.steps_run]);
     let bytes: Vec<u8> = words.flat_map(u32::to_le_bytes).collect();
@@ -243,7 +269,7 @@ fn training_lowers_the_loss_and_a_single_active_expert_leaves_the_gate_to_weight
     let end = train(&recipe, &Unattended).unwrap().unwrap();
     assert!(end.loss < 0.8 * end.history[0].1);
     let keep = (1.0f32 - 1e-5).powi(300);
-    assert!(end.gate.iter().zip(&start.gate).all(|(a, b)| (a - b * keep).abs() < 1e-5));
+    assert!(end.parameters[2].iter().zip(&start[2]).all(|(a, b)| (a - b * keep).abs() < 1e-5));
 }
 
 #[test]

@@ -252,7 +252,8 @@ unsafe fn rounds(t: __m256i, seed: u64, step: u32, stream: u32) -> [__m256i; 4] 
         for _ in 0..ROUNDS {
             let a = _mm256_mul_epu32(c[0], splat(MULTIPLIERS[0]));
             let b = _mm256_mul_epu32(c[2], splat(MULTIPLIERS[1]));
-            let (a_high, b_high) = (_mm256_srli_epi64::<32>(a), _mm256_srli_epi64::<32>(b));
+            // Shuffles, not shifts: multiplications keep the port of shifts busy.
+            let (a_high, b_high) = (_mm256_shuffle_epi32::<0xF5>(a), _mm256_shuffle_epi32::<0xF5>(b));
             c = [
                 _mm256_xor_si256(_mm256_xor_si256(b_high, c[1]), splat(key[0])),
                 b,

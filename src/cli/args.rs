@@ -1,0 +1,263 @@
+//! The command line: every command, flag and help text.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+/// Make for papers, with the trainer built in.
+///
+/// `paper.yaml` declares the figures and tables of a paper and the models they need. `repro build` trains and draws what is out of
+/// date, and nothing else: every model, metric and table cell is cached by the hash of what decides it.
+#[derive(Debug, Parser)]
+#[command(name = "repro", version, max_term_width = 100, after_help = EXAMPLES, after_long_help = LONG_EXAMPLES)]
+pub struct Arguments {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  repro build              every figure and table that is out of date
+  repro build fig5         figure 5 and what it needs
+  repro plan               what would run, why, and how long it would take
+  repro explain fig3       which value changed, from what to what, in which line";
+
+const LONG_EXAMPLES: &str = "\
+Examples:
+  repro build              every figure and table that is out of date
+  repro build fig5         figure 5 and what it needs
+  repro plan               what would run, why, and how long it would take
+  repro explain fig3       which value changed, from what to what, in which line
+
+Exit codes: 0 done, 1 a stage failed, 2 the paper file or the arguments are wrong, 3 a bug in repro, 130 interrupted.
+Environment: REPRO_CACHE names the cache, as --cache does. NO_COLOR turns colour off.";
+
+#[derive(Args, Debug)]
+pub struct Global {
+    /// The paper file
+    #[arg(short = 'f', long = "file", value_name = "FILE", default_value = "paper.yaml", global = true)]
+    #[arg(help_heading = "Global options")]
+    pub file: PathBuf,
+    /// Go to this folder first
+    #[arg(short = 'C', value_name = "DIR", global = true, help_heading = "Global options")]
+    pub directory: Option<PathBuf>,
+    /// Where results are kept [default: $REPRO_CACHE, or `cache` beside the paper file]
+    #[arg(long, value_name = "DIR", global = true, help_heading = "Global options")]
+    pub cache: Option<PathBuf>,
+    /// Where figures and tables are written [default: `figures` beside the paper file]
+    #[arg(long, value_name = "DIR", global = true, help_heading = "Global options")]
+    pub figures: Option<PathBuf>,
+    /// Print one JSON object a line, for machines
+    #[arg(long, global = true, help_heading = "Global options")]
+    pub json: bool,
+    /// Colour the output
+    #[arg(long, value_name = "WHEN", default_value = "auto", hide_possible_values = true, global = true)]
+    #[arg(help = "Colour the output: auto, always or never", help_heading = "Global options")]
+    pub color: When,
+    /// Print errors and warnings only
+    #[arg(short, long, global = true, conflicts_with = "verbose", help_heading = "Global options")]
+    pub quiet: bool,
+    /// Print more: every unit, and what the cache does
+    #[arg(short, long, global = true, help_heading = "Global options")]
+    pub verbose: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum When {
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Train, compute and draw what is out of date
+    #[command(after_help = BUILD_EXAMPLES, after_long_help = BUILD_LONG)]
+    Build(Build),
+    /// Show what a build would run, why, and how long it would take
+    #[command(after_help = "\
+Examples:
+  repro plan                the whole paper
+  repro plan fig3 table1    these two and what they need
+  repro plan --json         a line for each stage, for machines")]
+    Plan(Plan),
+    /// List every stage: its state, units and files
+    #[command(after_help = "\
+Examples:
+  repro status              all stages
+  repro status 'fig*'       some of them
+  repro status | grep stale")]
+    Status(Targets),
+    /// Say why something is out of date: which value changed, and which units are missing
+    #[command(after_help = "\
+Examples:
+  repro explain fig3        fig3, and everything that it waits for
+  repro explain fig3 -v     with every missing unit by name")]
+    Explain(Explain),
+    /// Print the graph of stages
+    #[command(after_help = "\
+Examples:
+  repro graph | dot -Tpdf > graph.pdf
+  repro graph fig3 --format mermaid
+  repro graph --format svg > graph.svg")]
+    Graph(Graph),
+    /// Show a result in the terminal: a table as text, a figure as a picture, arrays by name and shape
+    #[command(after_help = "\
+Examples:
+  repro show fig5           the figure, in half blocks of 24-bit colour
+  repro show table1
+  repro show phase-A2       the arrays of a sweep: axes, shapes, small values")]
+    Show(Show),
+    /// Start a paper: a small paper.yaml that builds in seconds
+    #[command(after_help = "\
+Examples:
+  repro init                here
+  repro init papers/sparse  in a folder of its own")]
+    Init(Init),
+    /// Print the JSON Schema of the paper file, for editors and checks
+    #[command(after_help = "\
+Examples:
+  repro schema > paper.schema.json
+  # then in paper.yaml:  # yaml-language-server: $schema=paper.schema.json")]
+    Schema,
+    /// Print a completion script for a shell
+    #[command(after_help = "\
+Examples:
+  repro completions bash > ~/.local/share/bash-completion/completions/repro
+  repro completions zsh > ~/.zfunc/_repro
+  repro completions fish > ~/.config/fish/completions/repro.fish")]
+    Completions(Completions),
+}
+
+const BUILD_EXAMPLES: &str = "\
+Examples:
+  repro build               every figure and table
+  repro build fig5          one, and what it needs
+  repro build 'fig*'        by pattern
+  repro build table         by kind: data, exec, train, sweep, metric, figure, table
+  repro build figures/fig5.pdf
+  repro build -k -j 4       4 units at once, and go on after failures
+  repro build --no-train    fail where a model would have to be trained (for CI)";
+
+const BUILD_LONG: &str = "\
+Ctrl-C stops cleanly: finished units are kept and long runs leave a checkpoint; run the same command again to go on.
+
+With --json every line of standard output is an object with the member `event`:
+  stage-started   stage, kind, units (to run), total, seconds (estimate, one core)
+  unit-finished   stage, kind, unit, seconds, found (made elsewhere meanwhile), trained, done, units
+  progress        stage, done, units (at most one a second)
+  stage-finished  stage, kind, ran, seconds, written (files)
+  stage-failed    stage, unit, message, output (last lines of a program), hints
+  warning         message
+  error           message, file, line, column, length, label, hints (where known)
+  build-finished  ran, trained, written, built, current, failed, skipped, unfinished, interrupted, seconds, exit-code
+
+Examples:
+  repro build               every figure and table
+  repro build fig5          one, and what it needs
+  repro build 'fig*'        by pattern
+  repro build table         by kind: data, exec, train, sweep, metric, figure, table
+  repro build figures/fig5.pdf
+  repro build -k -j 4       4 units at once, and go on after failures
+  repro build --no-train    fail where a model would have to be trained (for CI)";
+
+/// Stage names, patterns, kinds or files.
+#[derive(Args, Debug)]
+pub struct Targets {
+    /// Stages by name, pattern (`fig*`), kind (`figure`) or file (`fig5.svg`) [default: all]
+    #[arg(value_name = "TARGET")]
+    pub targets: Vec<String>,
+}
+
+#[derive(Args, Debug)]
+pub struct Build {
+    /// Stages by name, pattern (`fig*`), kind (`figure`) or file (`fig5.svg`) [default: every figure and table]
+    #[arg(value_name = "TARGET")]
+    pub targets: Vec<String>,
+    /// Units that run at once [default: all cores]
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=4096))]
+    pub jobs: Option<u16>,
+    /// After a failure, go on with what does not need the failed stage
+    #[arg(short, long)]
+    pub keep_going: bool,
+    /// Show what would run and stop there, as `repro plan` does
+    #[arg(short = 'n', long)]
+    pub dry_run: bool,
+    /// Fail where a model would have to be trained
+    #[arg(long)]
+    pub no_train: bool,
+    /// What trains: auto (the fastest there is) or cpu; results are the same bit for bit
+    #[arg(long, value_name = "DEVICE", default_value = "auto", hide_possible_values = true)]
+    pub device: Device,
+}
+
+/// What trains.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Device {
+    Auto,
+    Cpu,
+}
+
+#[derive(Args, Debug)]
+pub struct Plan {
+    /// Stages by name, pattern (`fig*`), kind (`figure`) or file (`fig5.svg`) [default: every figure and table]
+    #[arg(value_name = "TARGET")]
+    pub targets: Vec<String>,
+    /// Estimate the time for this many units at once [default: all cores]
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=4096))]
+    pub jobs: Option<u16>,
+}
+
+#[derive(Args, Debug)]
+pub struct Explain {
+    /// Stages by name, pattern (`fig*`), kind (`figure`) or file (`fig5.svg`)
+    #[arg(value_name = "TARGET", required = true)]
+    pub targets: Vec<String>,
+}
+
+#[derive(Args, Debug)]
+pub struct Graph {
+    /// Only these stages and what they need [default: all]
+    #[arg(value_name = "TARGET")]
+    pub targets: Vec<String>,
+    /// How to write it
+    #[arg(long, value_name = "FORMAT", default_value = "dot")]
+    pub format: GraphFormat,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum GraphFormat {
+    /// For Graphviz
+    Dot,
+    /// For Markdown on code hosts
+    Mermaid,
+    /// A picture
+    Svg,
+}
+
+#[derive(Args, Debug)]
+pub struct Show {
+    /// Stages by name, pattern (`fig*`), kind (`figure`) or file (`fig5.svg`)
+    #[arg(value_name = "TARGET", required = true)]
+    pub targets: Vec<String>,
+    /// Width of pictures in characters [default: the terminal's]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(8..=1000))]
+    pub width: Option<u16>,
+}
+
+#[derive(Args, Debug)]
+pub struct Init {
+    /// The folder; it is made if it is not there
+    #[arg(value_name = "DIR", default_value = ".")]
+    pub dir: PathBuf,
+}
+
+#[derive(Args, Debug)]
+pub struct Completions {
+    /// bash, elvish, fish, powershell or zsh
+    #[arg(value_name = "SHELL", hide_possible_values = true)]
+    pub shell: Shell,
+}

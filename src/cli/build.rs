@@ -1,0 +1,156 @@
+//! `repro build`: make what is out of date.
+
+use serde_json::json;
+
+use super::args::{Build, Plan};
+use super::console::Style;
+use super::words::{count, duration, thousands};
+use super::{Console, Project, Trouble, diagnostics, interrupt, plan, progress};
+use crate::error::Error;
+use crate::exec::{self, Options, Outcome};
+
+pub fn run(args: &Build, project: &Project, console: &Console) -> Result<u8, Trouble> {
+    if args.dry_run {
+        let plan = Plan { targets: args.targets.clone(), jobs: args.jobs };
+        return plan::run(&plan, project, console);
+    }
+    if console.verbose {
+        log();
+    }
+    let targets = project.targets(&args.targets)?;
+    let options = Options {
+        jobs: jobs(args.jobs),
+        keep_going: args.keep_going,
+        no_train: args.no_train,
+        interrupted: interrupt::watch(),
+    };
+    let needed = project.graph.needed(&targets);
+    let names: Vec<&str> = needed.iter().map(|&stage| project.graph.stages[stage].name.as_str()).collect();
+    let provenance = json!({
+        "repro": env!("CARGO_PKG_VERSION"), "os": std::env::consts::OS, "arch": std::env::consts::ARCH,
+    });
+    let outcome = {
+        let mut display = progress::display(console, &names, options.jobs);
+        let writer = project.store.writer(provenance);
+        exec::build(project.context(), &targets, &options, &writer, &mut *display)
+    };
+    Ok(tell(&outcome, project, console))
+}
+
+/// Units that run at once: as asked for, or one a core.
+pub fn jobs(asked: Option<u16>) -> usize {
+    let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+    asked.map_or_else(cores, usize::from)
+}
+
+/// What the program does inside, on standard error.
+fn log() {
+    let level = tracing_subscriber::filter::LevelFilter::DEBUG;
+    let log = tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr).without_time();
+    let _ = log.with_target(false).try_init();
+}
+
+fn exit_code(outcome: &Outcome) -> u8 {
+    let failures = outcome.failures.iter().map(|failure| &failure.error).chain(&outcome.broken);
+    match failures.map(Error::exit_code).max() {
+        Some(code) => code,
+        None if outcome.interrupted => interrupt::EXIT_CODE,
+        None => 0,
+    }
+}
+
+/// Tell how it ended; returns the exit code.
+fn tell(outcome: &Outcome, project: &Project, console: &Console) -> u8 {
+    let code = exit_code(outcome);
+    if console.json {
+        if let Some(error) = &outcome.broken {
+            let _ = console.print_json(&diagnostics::to_json(error, Some(&project.source)));
+        }
+        let _ = console.print_json(&json!({
+            "event": "build-finished", "ran": outcome.ran, "trained": outcome.trained, "written": outcome.written,
+            "built": outcome.built, "current": outcome.current,
+            "failed": failed(outcome),
+            "skipped": outcome.skipped,
+            "unfinished": outcome.unfinished.iter().map(|u| json!({"stage": u.stage, "done": u.done, "units": u.units}))
+                .collect::<Vec<_>>(),
+            "interrupted": outcome.interrupted, "seconds": console.started.elapsed().as_secs_f64(), "exit-code": code,
+        }));
+        return code;
+    }
+    for failure in &outcome.failures {
+        let unit = if failure.unit.is_empty() { String::new() } else { format!(" at {}", failure.unit) };
+        let error =
+            Error { message: format!("{}{unit}: {}", failure.stage, failure.error.message), ..failure.error.clone() };
+        console.note(diagnostics::text("error", &error, Some(&project.source), console).trim_end());
+    }
+    let told = |error: &Error| outcome.failures.iter().any(|failure| failure.error.message == error.message);
+    if let Some(error) = outcome.broken.as_ref().filter(|error| !told(error)) {
+        console.note(diagnostics::text("error", error, Some(&project.source), console).trim_end());
+    }
+    match code {
+        0 => {
+            if !console.quiet {
+                // A closed standard output is no reason to fail.
+                let _ = console.print(&format!("{}\n", summary(outcome, console)));
+            }
+        }
+        interrupt::EXIT_CODE => {
+            console.note(&format!("{}: {}", console.paint_err(Style::Yellow, "interrupted"), so_far(outcome)));
+            console.note("finished work is kept; run the same command again to go on");
+        }
+        _ => {
+            if !outcome.skipped.is_empty() {
+                console.note(&format!("skipped: {}", outcome.skipped.join(", ")));
+            }
+            let failed = match failed(outcome).len() {
+                0 => "the build broke off".to_string(),
+                n => format!("{} failed", count(n, "stage")),
+            };
+            let interrupted = if outcome.interrupted { ", interrupted" } else { "" };
+            let failed = console.paint_err(Style::Red, &format!("{failed}{interrupted}"));
+            console.note(&format!("{failed}: {}", so_far(outcome)));
+        }
+    }
+    code
+}
+
+/// The stages that failed, each once: one may lack several files.
+fn failed(outcome: &Outcome) -> Vec<&str> {
+    let mut names: Vec<&str> = outcome.failures.iter().map(|failure| failure.stage.as_str()).collect();
+    names.dedup();
+    names
+}
+
+/// The last line of a build that went well.
+fn summary(outcome: &Outcome, console: &Console) -> String {
+    let time = duration(console.started.elapsed().as_secs_f64());
+    if outcome.built.is_empty() {
+        let all = match outcome.current {
+            1 => "1 stage is current".to_string(),
+            n => format!("{} are current", count(n, "stage")),
+        };
+        return format!("nothing to do: {all} ({time})");
+    }
+    let done = console.paint(Style::Green, "done");
+    format!("{done}: {}", so_far(outcome)) + &format!(" in {time}")
+}
+
+/// `3 stages built, 124 models trained, 6 files written`.
+fn so_far(outcome: &Outcome) -> String {
+    let mut parts = vec![format!("{} built", count(outcome.built.len(), "stage"))];
+    if outcome.trained > 0 {
+        parts.push(format!("{} trained", count(outcome.trained, "model")));
+    }
+    if !outcome.written.is_empty() {
+        parts.push(format!("{} written", count(outcome.written.len(), "file")));
+    }
+    for unfinished in outcome.unfinished.iter().filter(|unfinished| unfinished.units > 1) {
+        parts.push(format!(
+            "{} has {} of {}",
+            unfinished.stage,
+            thousands(unfinished.done),
+            thousands(unfinished.units)
+        ));
+    }
+    parts.join(", ")
+}

@@ -1,0 +1,13 @@
+//! `repro completions`: a script for a shell.
+
+use clap::CommandFactory;
+
+use super::args::{Arguments, Completions};
+use super::{Console, Trouble};
+
+pub fn run(args: &Completions, console: &Console) -> Result<u8, Trouble> {
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut Arguments::command(), "repro", &mut script);
+    console.print(&String::from_utf8_lossy(&script))?;
+    Ok(0)
+}

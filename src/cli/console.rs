@@ -1,0 +1,109 @@
+//! Where text goes and whether it is coloured.
+
+use std::io::{IsTerminal, Write};
+
+use super::Global;
+use super::args::When;
+use crate::error::{Error, Result};
+
+/// How text can look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Style {
+    Bold,
+    Dim,
+    Red,
+    Green,
+    Yellow,
+    Cyan,
+}
+
+/// Standard output and standard error, and what the user wants to see there.
+#[derive(Debug)]
+pub struct Console {
+    pub json: bool,
+    pub quiet: bool,
+    pub verbose: bool,
+    /// When the program started.
+    pub started: std::time::Instant,
+    /// Colours on standard output and standard error.
+    out: bool,
+    err: bool,
+}
+
+impl Console {
+    pub fn new(global: &Global) -> Console {
+        let allowed = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+            && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
+        let color = |terminal: bool| match global.color {
+            When::Auto => terminal && allowed,
+            When::Always => true,
+            When::Never => false,
+        };
+        Console {
+            json: global.json,
+            quiet: global.quiet,
+            verbose: global.verbose,
+            started: std::time::Instant::now(),
+            out: color(std::io::stdout().is_terminal()),
+            err: color(std::io::stderr().is_terminal()),
+        }
+    }
+
+    /// Text for standard output in a style.
+    pub fn paint(&self, style: Style, text: &str) -> String {
+        paint(self.out, style, text)
+    }
+
+    /// Text for standard error in a style.
+    pub fn paint_err(&self, style: Style, text: &str) -> String {
+        paint(self.err, style, text)
+    }
+
+    /// Whether colours can be used on standard output.
+    pub fn colors(&self) -> bool {
+        self.out
+    }
+
+    /// A result. A reader that has seen enough (`repro status | head`) is no error.
+    pub fn print(&self, text: &str) -> Result<()> {
+        let mut out = std::io::stdout().lock();
+        match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+            Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+                Err(Error::io("write", std::path::Path::new("standard output"), &error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// A result for machines: one line.
+    pub fn print_json(&self, json: &serde_json::Value) -> Result<()> {
+        self.print(&format!("{json}\n"))
+    }
+
+    /// A word on the side, to standard error. There is nobody to tell if that fails.
+    pub fn note(&self, text: &str) {
+        let mut err = std::io::stderr().lock();
+        let _ = err.write_all(text.as_bytes()).and_then(|()| err.write_all(b"\n"));
+    }
+
+    pub fn warning(&self, text: &str) {
+        let text = super::words::harmless(text);
+        if self.json {
+            let _ = self.print_json(&serde_json::json!({"event": "warning", "message": text}));
+        } else {
+            self.note(&format!("{}: {text}", self.paint_err(Style::Yellow, "warning")));
+        }
+    }
+}
+
+fn paint(on: bool, style: Style, text: &str) -> String {
+    let code = match style {
+        Style::Bold => "1",
+        Style::Dim => "2",
+        Style::Red => "1;31",
+        Style::Green => "32",
+        Style::Yellow => "33",
+        Style::Cyan => "36",
+    };
+    if on { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_string() }
+}

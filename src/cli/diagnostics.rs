@@ -1,0 +1,141 @@
+//! Errors for people: message, place, source line with carets, hints; and for machines.
+
+use serde_json::{Value as Json, json};
+
+use super::Console;
+use super::console::Style;
+use super::words::{count, harmless};
+use crate::error::{Error, Span};
+
+/// Longer source lines are cut around the place.
+const WIDEST: usize = 140;
+
+/// The paper file as it was read.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// As the user typed it.
+    pub file: String,
+    pub text: String,
+}
+
+/// Why a command ended: problems, and the file that they are about.
+#[derive(Debug)]
+pub struct Trouble {
+    pub errors: Vec<Error>,
+    pub source: Option<Source>,
+}
+
+impl From<Error> for Trouble {
+    fn from(error: Error) -> Trouble {
+        Trouble { errors: vec![error], source: None }
+    }
+}
+
+impl Trouble {
+    pub fn exit_code(&self) -> u8 {
+        self.errors.iter().map(Error::exit_code).max().unwrap_or(3)
+    }
+}
+
+/// Tell all problems; returns the exit code.
+pub fn report(trouble: &Trouble, console: &Console) -> u8 {
+    for (i, error) in trouble.errors.iter().enumerate() {
+        if console.json {
+            let _ = console.print_json(&to_json(error, trouble.source.as_ref()));
+            continue;
+        }
+        if i > 0 {
+            console.note("");
+        }
+        console.note(text("error", error, trouble.source.as_ref(), console).trim_end());
+    }
+    if let Some(source) = &trouble.source
+        && !console.json
+    {
+        console.note(&format!("\n{} in {}", count(trouble.errors.len(), "problem"), source.file));
+    }
+    trouble.exit_code()
+}
+
+/// One problem as lines of text; `what` stands before the message.
+pub fn text(what: &str, error: &Error, source: Option<&Source>, console: &Console) -> String {
+    let red = |text: &str| console.paint_err(Style::Red, text);
+    let bold = |text: &str| console.paint_err(Style::Bold, text);
+    let cyan = |text: &str| console.paint_err(Style::Cyan, text);
+    let mut out = format!("{}{} {}\n", red(what), bold(":"), bold(&harmless(&error.message)));
+    if let (Some(span), Some(source)) = (error.span.filter(|span| span.line > 0), source) {
+        let number = span.line.to_string();
+        let gutter = " ".repeat(number.len());
+        out += &format!("{gutter}{} {}:{}:{}\n", cyan("-->"), source.file, span.line, span.column);
+        if let Some(line) = source.text.lines().nth(span.line as usize - 1) {
+            let (line, marks) = underline(line, span);
+            let label = error.label.as_deref().map(|label| format!(" {}", harmless(label))).unwrap_or_default();
+            out += &format!("{gutter} {}\n", cyan("|"));
+            out += &format!("{} {} {line}\n", cyan(&number), cyan("|"));
+            out += &format!("{gutter} {} {}\n", cyan("|"), red(&format!("{marks}{label}")));
+        }
+    }
+    for line in &error.output {
+        out += format!("  {} {}", cyan("|"), harmless(&console::strip_ansi_codes(line))).trim_end();
+        out.push('\n');
+    }
+    for hint in &error.hints {
+        out += &format!("{}: {}\n", cyan("hint"), harmless(hint));
+    }
+    out
+}
+
+/// The source line as it is shown, and the carets below it.
+fn underline(line: &str, span: Span) -> (String, String) {
+    let chars: Vec<char> = line.chars().collect();
+    let start = (span.column.max(1) as usize - 1).min(chars.len());
+    let length = (span.length as usize).clamp(1, chars.len().saturating_sub(start).max(1));
+    let from = if chars.len() <= WIDEST { 0 } else { start.saturating_sub(WIDEST / 2) };
+    let to = chars.len().min(from + WIDEST);
+    let show = |chars: &[char]| {
+        // A tab and a control character are shown as one space each, so that carets stand below what they mean.
+        chars.iter().map(|c| if c.is_control() { ' ' } else { *c }).collect::<String>()
+    };
+    let (before, after) = (if from > 0 { "..." } else { "" }, if to < chars.len() { "..." } else { "" });
+    let shown = format!("{before}{}{after}", show(&chars[from..to]).trim_end());
+    let end = (start + length).min(to.max(start));
+    let width = |part: &[char]| console::measure_text_width(&show(part));
+    let space = " ".repeat(before.len() + width(&chars[from..start]));
+    (shown, format!("{space}{}", "^".repeat(width(&chars[start..end]).max(1))))
+}
+
+/// One problem as the event `error`.
+pub fn to_json(error: &Error, source: Option<&Source>) -> Json {
+    let mut json = json!({"event": "error", "message": error.message, "hints": error.hints});
+    if let (Some(span), Some(source)) = (error.span, source) {
+        json["file"] = json!(source.file);
+        (json["line"], json["column"], json["length"]) = (json!(span.line), json!(span.column), json!(span.length));
+    }
+    if !error.output.is_empty() {
+        json["output"] = json!(error.output);
+    }
+    if let Some(label) = &error.label {
+        json["label"] = json!(label);
+    }
+    json
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn carets_stand_below_the_place_even_in_a_very_long_line() {
+        let line = format!("{}here{}", "x".repeat(1000), "y".repeat(1000));
+        let (shown, marks) = underline(&line, Span { line: 1, column: 1001, length: 4 });
+        assert!(shown.len() <= WIDEST + 6);
+        let at = marks.find('^').unwrap();
+        assert_eq!((&shown[at..at + 4], &marks[at..]), ("here", "^^^^"));
+    }
+
+    #[test]
+    fn a_place_beyond_the_line_is_shown_at_its_end() {
+        assert_eq!(underline("ab", Span { line: 1, column: 9, length: 5 }), ("ab".into(), "  ^".into()));
+        assert_eq!(underline("\tab", Span { line: 1, column: 2, length: 2 }), (" ab".into(), " ^^".into()));
+    }
+}

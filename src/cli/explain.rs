@@ -1,0 +1,71 @@
+//! `repro explain`: why something is out of date, through everything that it waits for.
+
+use serde_json::json;
+
+use super::args::Explain;
+use super::console::Style;
+use super::words::{count, harmless, thousands, unit};
+use super::{Console, Project, Trouble, plan as plan_command};
+use crate::plan::{self, StagePlan, State, UnitState};
+
+/// Missing units that are named without `-v`.
+const NAMED: usize = 8;
+
+pub fn run(args: &Explain, project: &Project, console: &Console) -> Result<u8, Trouble> {
+    let targets = project.targets(&args.targets)?;
+    let plans = plan::plan(project.context(), &targets)?;
+    let mut text = String::new();
+    // What was asked for first, then what it waits for.
+    for plan in plans.iter().rev() {
+        let asked = targets.contains(&plan.stage);
+        if !asked && plan.state == State::Current {
+            continue;
+        }
+        if console.json {
+            let mut json = plan_command::to_json(plan, project);
+            json["missing"] = json!(missing(plan, project));
+            text += &format!("{json}\n");
+        } else {
+            text += &words(plan, project, console);
+        }
+    }
+    console.print(&text)?;
+    Ok(0)
+}
+
+/// The labels of the units that would run.
+fn missing(plan: &StagePlan, project: &Project) -> Vec<String> {
+    let layout = &project.graph.layouts[plan.stage];
+    let units = plan.resolved.units.iter().enumerate();
+    let missing = units.filter(|(_, unit)| matches!(unit, UnitState::Missing { .. }));
+    missing.map(|(unit, _)| layout.label(unit)).filter(|label| !label.is_empty()).collect()
+}
+
+fn words(plan: &StagePlan, project: &Project, console: &Console) -> String {
+    let stage = &project.graph.stages[plan.stage];
+    let kind = stage.kind.name();
+    let name = console.paint(Style::Bold, &stage.name);
+    let total = plan.resolved.units.len();
+    let state = match plan.state {
+        State::Current => return format!("{name} ({kind}) is current: a build would not run it\n"),
+        State::Waits => "waits for its inputs".to_string(),
+        State::Fault => "cannot be built".to_string(),
+        State::Stale if plan.units == 0 => format!("lacks {}", count(plan.files, "file")),
+        State::Stale if total == 1 => "is out of date".to_string(),
+        State::Stale => {
+            format!("is out of date: {} of {} are missing", thousands(plan.units), count(total, unit(kind)))
+        }
+    };
+    let mut text = format!("{name} ({kind}) {state}\n");
+    text += &plan_command::reasons(plan, project);
+    // Which units a waiting stage will lack is not known before its inputs are there.
+    let missing = if plan.state == State::Stale { missing(plan, project) } else { Vec::new() };
+    let shown = if console.verbose { missing.len() } else { missing.len().min(NAMED) };
+    for label in &missing[..shown] {
+        text += &format!("    missing: {}\n", harmless(label));
+    }
+    if shown < missing.len() {
+        text += &format!("    and {} more (-v names all)\n", thousands(missing.len() - shown));
+    }
+    text
+}

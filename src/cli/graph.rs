@@ -1,0 +1,89 @@
+//! `repro graph`: the graph of stages for Graphviz, for Mermaid, or as a picture.
+
+mod svg;
+
+use serde_json::json;
+
+use super::args::{Graph as Args, GraphFormat};
+use super::{Console, Project, Trouble};
+use crate::graph::Graph;
+
+pub fn run(args: &Args, project: &Project, console: &Console) -> Result<u8, Trouble> {
+    let targets = project.targets_or_all(&args.targets)?;
+    let graph = &project.graph;
+    let mut stages = graph.needed(&targets);
+    stages.sort_unstable();
+    let text = match (console.json, args.format) {
+        (true, _) => lines(graph, &stages),
+        (false, GraphFormat::Dot) => dot(graph, &stages),
+        (false, GraphFormat::Mermaid) => mermaid(graph, &stages),
+        (false, GraphFormat::Svg) => svg::draw(graph, &stages),
+    };
+    console.print(&text)?;
+    Ok(0)
+}
+
+/// The edges among some stages, from input to reader.
+fn edges(graph: &Graph, stages: &[usize]) -> Vec<(usize, usize)> {
+    stages.iter().flat_map(|&stage| graph.inputs[stage].iter().map(move |&input| (input, stage))).collect()
+}
+
+/// What stands beside a stage's name: its kind, and how many units it has.
+fn caption(graph: &Graph, stage: usize) -> String {
+    let kind = graph.stages[stage].kind.name();
+    match graph.layouts[stage].units {
+        1 => kind.to_string(),
+        n => format!("{kind}, {n}"),
+    }
+}
+
+fn dot(graph: &Graph, stages: &[usize]) -> String {
+    let mut text = String::from("digraph paper {\n  rankdir=LR;\n  node [fontname=\"sans-serif\", fontsize=11];\n");
+    for &stage in stages {
+        let (name, shape) = (&graph.stages[stage].name, shape(graph.stages[stage].kind.name()));
+        text += &format!("  \"{name}\" [label=\"{name}\\n{}\", {shape}];\n", caption(graph, stage));
+    }
+    for (input, reader) in edges(graph, stages) {
+        text += &format!("  \"{}\" -> \"{}\";\n", graph.stages[input].name, graph.stages[reader].name);
+    }
+    text + "}\n"
+}
+
+fn shape(kind: &str) -> &'static str {
+    match kind {
+        "train" | "sweep" => "shape=box",
+        "exec" => "shape=box, style=rounded",
+        "data" => "shape=cylinder",
+        "metric" => "shape=ellipse",
+        _ => "shape=note, style=bold",
+    }
+}
+
+fn mermaid(graph: &Graph, stages: &[usize]) -> String {
+    let mut text = String::from("flowchart LR\n");
+    for &stage in stages {
+        let label = format!("{}<br/><small>{}</small>", graph.stages[stage].name, caption(graph, stage));
+        // Names may hold what Mermaid takes for syntax; numbers cannot.
+        text += &match graph.stages[stage].kind.name() {
+            "train" | "sweep" => format!("  s{stage}[\"{label}\"]\n"),
+            "metric" => format!("  s{stage}([\"{label}\"])\n"),
+            "exec" => format!("  s{stage}(\"{label}\")\n"),
+            "data" => format!("  s{stage}[(\"{label}\")]\n"),
+            _ => format!("  s{stage}[[\"{label}\"]]\n"),
+        };
+    }
+    for (input, reader) in edges(graph, stages) {
+        text += &format!("  s{input} --> s{reader}\n");
+    }
+    text
+}
+
+fn lines(graph: &Graph, stages: &[usize]) -> String {
+    let name = |stage: &usize| &graph.stages[*stage].name;
+    let line = |stage: &usize| {
+        let inputs: Vec<_> = graph.inputs[*stage].iter().map(name).collect();
+        json!({"stage": name(stage), "kind": graph.stages[*stage].kind.name(), "units": graph.layouts[*stage].units,
+            "inputs": inputs})
+    };
+    stages.iter().map(|stage| format!("{}\n", line(stage))).collect()
+}

@@ -1,0 +1,108 @@
+//! `repro plan`: what a build would run, why, and how long it would take.
+
+use serde_json::{Value as Json, json};
+
+use super::args::Plan;
+use super::build::jobs;
+use super::console::Style;
+use super::words::{about, count, thousands, unit};
+use super::{Console, Project, Trouble};
+use crate::plan::{self, Reason, StagePlan, State};
+
+pub fn run(args: &Plan, project: &Project, console: &Console) -> Result<u8, Trouble> {
+    let targets = project.targets(&args.targets)?;
+    let plans = plan::plan(project.context(), &targets)?;
+    let mut text = String::new();
+    if console.json {
+        plans.iter().for_each(|plan| text += &format!("{}\n", to_json(plan, project)));
+        console.print(&text)?;
+        return Ok(0);
+    }
+    for plan in plans.iter().filter(|plan| plan.state != State::Current) {
+        let name = &project.graph.stages[plan.stage].name;
+        text += &format!("{}  {}\n", console.paint(Style::Bold, name), work(plan, project));
+        text += &reasons(plan, project);
+    }
+    text += &summary(&plans, project, jobs(args.jobs));
+    console.print(&text)?;
+    Ok(0)
+}
+
+/// What a stage would do: `train 4 of 124 points, about 3 s, write 3 files`.
+fn work(plan: &StagePlan, project: &Project) -> String {
+    let kind = project.graph.stages[plan.stage].kind.name();
+    let total = plan.resolved.units.len();
+    let verb = match kind {
+        "train" | "sweep" => "train",
+        "figure" => "draw",
+        "table" => "set",
+        "exec" => "run",
+        "data" => "look at",
+        _ => "compute",
+    };
+    if plan.state == State::Fault {
+        return "cannot be built".into();
+    }
+    let mut parts = Vec::new();
+    if plan.units > 0 {
+        let what = match (kind, plan.units, total) {
+            ("figure" | "table" | "exec", 1, 1) => verb.to_string(),
+            (_, n, all) if n == all => format!("{verb} {}", count(n, unit(kind))),
+            (_, n, all) => format!("{verb} {} of {}", thousands(n), count(all, unit(kind))),
+        };
+        let cost = if plan.seconds >= 1.0 { format!(", {}", about(plan.seconds)) } else { String::new() };
+        parts.push(format!("{what}{cost}"));
+    }
+    let files = plan.resolved.files.iter().filter(|file| !file.is_current()).count();
+    if files > 0 {
+        parts.push(format!("write {}", count(files, "file")));
+    }
+    let work = parts.join(", ");
+    if plan.state == State::Waits { format!("{work}, if its inputs change") } else { work }
+}
+
+/// The reasons of a stage, a line each.
+pub fn reasons(plan: &StagePlan, project: &Project) -> String {
+    plan.reasons.iter().map(|reason| format!("    {}\n", reason.words(&project.source.file))).collect()
+}
+
+fn summary(plans: &[StagePlan], project: &Project, jobs: usize) -> String {
+    let stale = plans.iter().filter(|plan| plan.state != State::Current).count();
+    if stale == 0 {
+        return format!(
+            "nothing to do: {} current\n",
+            if plans.len() == 1 { "1 stage is".into() } else { format!("{} are", count(plans.len(), "stage")) }
+        );
+    }
+    let trains = |plan: &&StagePlan| project.graph.stages[plan.stage].kind.entry().trains();
+    let models: usize = plans.iter().filter(trains).map(|plan| plan.units).sum();
+    let models = if models == 0 { String::new() } else { format!(", {} to train", count(models, "model")) };
+    let cores = if jobs == 1 { "one core".to_string() } else { format!("{jobs} cores") };
+    let time = about(wall(plans, jobs));
+    format!("{} of {} to build{models}: {time} on {cores}\n", stale, count(plans.len(), "stage"))
+}
+
+/// Seconds of all work when `jobs` units run at once; a single unit cannot be divided.
+fn wall(plans: &[StagePlan], jobs: usize) -> f64 {
+    let longest = plans.iter().map(|plan| plan.seconds / plan.units.max(1) as f64).fold(0.0, f64::max);
+    (plans.iter().map(|plan| plan.seconds).sum::<f64>() / jobs.max(1) as f64).max(longest)
+}
+
+/// A stage's plan for machines.
+pub fn to_json(plan: &StagePlan, project: &Project) -> Json {
+    let stage = &project.graph.stages[plan.stage];
+    let reasons: Vec<Json> = plan.reasons.iter().map(|reason| reason_json(reason, &project.source.file)).collect();
+    json!({
+        "stage": stage.name, "kind": stage.kind.name(), "state": plan.state.word(), "units": plan.units,
+        "total": plan.resolved.units.len(), "files": plan.files, "seconds": plan.seconds, "reasons": reasons,
+    })
+}
+
+fn reason_json(reason: &Reason, file: &str) -> Json {
+    let mut json = json!({"code": reason.code(), "words": reason.words(file)});
+    if let Reason::Changed { change, line } = reason {
+        json["field"] = json!(change.name());
+        (json["old"], json["new"], json["line"]) = (json!(change.old), json!(change.new), json!(line));
+    }
+    json
+}

@@ -1,0 +1,317 @@
+//! What a build shows while it runs: bars on a terminal, lines elsewhere, objects for machines.
+
+use std::collections::HashMap;
+use std::io::IsTerminal;
+use std::time::{Duration, Instant};
+
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde_json::json;
+
+use super::Console;
+use super::console::Style;
+use super::words::{about, count, duration, harmless, thousands, unit};
+use crate::exec::{Event, Observer};
+
+/// Stages quicker than this get no bar.
+const QUICK: Duration = Duration::from_millis(200);
+/// A line of progress at least this often, where there are no bars.
+const LINE: Duration = Duration::from_secs(10);
+/// No more lines of progress than one in this time.
+const PAUSE: Duration = Duration::from_secs(1);
+/// Rates over fewer seconds than this mean nothing.
+const SOON: f64 = 0.5;
+/// More bars than this are not shown at once.
+const BARS: usize = 12;
+
+/// The display that fits the console. `names` are the stages that may appear; `jobs` units run at once.
+pub fn display<'a>(console: &'a Console, names: &[&str], jobs: usize) -> Box<dyn Observer + 'a> {
+    let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0).min(28);
+    let terminal = std::io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
+    if console.json {
+        Box::new(Machine { console, kinds: HashMap::new(), told: HashMap::new() })
+    } else if terminal && !console.quiet {
+        let bars = MultiProgress::with_draw_target(ProgressDrawTarget::stderr());
+        Box::new(Bars { people: People { console, width, jobs, stages: HashMap::new() }, bars, shown: HashMap::new() })
+    } else {
+        Box::new(People { console, width, jobs, stages: HashMap::new() })
+    }
+}
+
+/// A stage under way.
+struct Stage {
+    kind: &'static str,
+    units: usize,
+    /// When the first of its work began; before, it waits for its turn.
+    began: Option<Instant>,
+    /// The share that was told last, and when.
+    told: f64,
+    told_at: Instant,
+}
+
+impl Stage {
+    /// `12/30 points, 3.4 points/s, 5 s left`.
+    fn words(&self, done: f64) -> String {
+        let noun = unit(self.kind);
+        let elapsed = self.began.map_or(0.0, |began| began.elapsed().as_secs_f64());
+        let mut parts = Vec::new();
+        if self.kind == "exec" {
+            // Nobody knows how far a program is.
+            return format!("running for {}", duration(elapsed));
+        }
+        if self.units == 1 {
+            parts.push(format!("{:.0} %", 100.0 * done));
+        } else {
+            parts.push(format!("{}/{}", thousands(done as usize), count(self.units, noun)));
+            if done > 0.0 && elapsed >= SOON {
+                let rate = done / elapsed;
+                let rate = if rate < 10.0 { format!("{rate:.1}") } else { thousands(rate as usize) };
+                parts.push(format!("{rate} {noun}s/s"));
+            }
+        }
+        if done > 0.0 && elapsed >= SOON {
+            parts.push(format!("{} left", duration(elapsed * (self.units as f64 - done).max(0.0) / done)));
+        }
+        parts.join(", ")
+    }
+}
+
+/// Lines for people: start, every tenth or ten seconds, end.
+struct People<'a> {
+    console: &'a Console,
+    width: usize,
+    jobs: usize,
+    stages: HashMap<String, Stage>,
+}
+
+/// Which event lines go around the bars.
+enum Line {
+    /// A result, for standard output.
+    Done(String),
+    /// A word on the side, for standard error.
+    Note(String),
+}
+
+impl People<'_> {
+    fn named(&self, stage: &str, words: &str) -> String {
+        format!("{stage:width$}  {words}", width = self.width)
+    }
+
+    /// Work of a stage that has waited so far begins.
+    fn begin(&mut self, event: &Event) {
+        let (stage, seconds) = match *event {
+            Event::UnitFinished { stage, seconds, .. } => (stage, seconds),
+            Event::Progress { stage, done, .. } if done > 0.0 => (stage, 0.0),
+            _ => return,
+        };
+        if let Some(running) = self.stages.get_mut(stage) {
+            let before = Duration::try_from_secs_f64(seconds).unwrap_or_default();
+            running.began.get_or_insert_with(|| Instant::now().checked_sub(before).unwrap_or_else(Instant::now));
+        }
+    }
+
+    /// The lines that an event is worth, and the bookkeeping.
+    fn lines(&mut self, event: &Event) -> Vec<Line> {
+        let mut lines = Vec::new();
+        match *event {
+            Event::StageStarted { stage, kind, units, total, seconds } => {
+                let now = Instant::now();
+                self.stages.insert(stage.into(), Stage { kind, units, began: None, told: 0.0, told_at: now });
+                let of = if units < total { format!(" of {total}") } else { String::new() };
+                let time = about(seconds / self.jobs.min(units).max(1) as f64);
+                match kind {
+                    "data" => {}
+                    "exec" => lines.push(Line::Note(self.named(stage, "started"))),
+                    _ => {
+                        let what = format!("{}{of} to {}, {time}", count(units, unit(kind)), verb(kind, false));
+                        lines.push(Line::Note(self.named(stage, &what)));
+                    }
+                }
+            }
+            Event::UnitFinished { stage, unit, seconds, .. } if self.console.verbose => {
+                let unit = if unit.is_empty() { "done" } else { unit };
+                lines.push(Line::Note(self.named(stage, &format!("{} ({})", harmless(unit), duration(seconds)))));
+            }
+            Event::Progress { stage, done, units } => {
+                if let Some(running) = self.stages.get_mut(stage).filter(|_| done > 0.0) {
+                    let share = done / units.max(1) as f64;
+                    let pause = running.told_at.elapsed();
+                    if pause >= LINE || pause >= PAUSE && share - running.told >= 0.1 {
+                        (running.told, running.told_at) = (share, Instant::now());
+                        let words = running.words(done);
+                        lines.push(Line::Note(self.named(stage, &words)));
+                    }
+                }
+            }
+            Event::StageFinished { stage, kind, ran, seconds, written } => {
+                self.stages.remove(stage);
+                let mut parts = Vec::new();
+                match (kind, ran) {
+                    (_, 0) => {}
+                    ("figure", _) => parts.push("drawn".to_string()),
+                    ("table", 1) => parts.push("set".to_string()),
+                    ("exec", _) => parts.push("run".to_string()),
+                    // A look at files is not worth a line; fetching them is.
+                    ("data", _) if seconds < 1.0 => return lines,
+                    ("data", _) => parts.push("fetched".to_string()),
+                    _ => parts.push(format!("{} {}", count(ran, unit(kind)), verb(kind, true))),
+                }
+                if !written.is_empty() {
+                    parts.push(written.join(" "));
+                }
+                let time = self.console.paint(Style::Dim, &duration(seconds));
+                lines.push(Line::Done(self.named(stage, &format!("{}  {time}", parts.join(", ")))));
+            }
+            Event::StageFailed { stage, .. } => {
+                self.stages.remove(stage);
+                lines.push(Line::Note(self.named(stage, &self.console.paint_err(Style::Red, "failed"))));
+            }
+            Event::UnitFinished { .. } => {}
+        }
+        lines
+    }
+
+    fn say(&self, lines: Vec<Line>) {
+        for line in lines {
+            match line {
+                _ if self.console.quiet => {}
+                // Who closed standard output does not want to hear of it; the build goes on.
+                Line::Done(text) => drop(self.console.print(&format!("{text}\n"))),
+                Line::Note(text) => self.console.note(&text),
+            }
+        }
+    }
+}
+
+/// What happens to units of a kind.
+fn verb(kind: &str, past: bool) -> &'static str {
+    match (kind, past) {
+        ("train" | "sweep", false) => "train",
+        ("train" | "sweep", true) => "trained",
+        ("figure", false) => "draw",
+        (_, false) => "compute",
+        (_, true) => "computed",
+    }
+}
+
+impl Observer for People<'_> {
+    fn event(&mut self, event: &Event) {
+        self.begin(event);
+        let lines = self.lines(event);
+        self.say(lines);
+    }
+
+    fn warning(&mut self, text: &str) {
+        self.console.warning(text);
+    }
+}
+
+/// Bars for stages under way, above them lines for what is done.
+struct Bars<'a> {
+    people: People<'a>,
+    bars: MultiProgress,
+    shown: HashMap<String, ProgressBar>,
+}
+
+impl Bars<'_> {
+    fn bar(&mut self, stage: &str, done: f64) {
+        let Some(running) = self.people.stages.get(stage) else { return };
+        let bar = match self.shown.get(stage) {
+            Some(bar) => bar,
+            None if running.began.is_some_and(|began| began.elapsed() >= QUICK)
+                && self.shown.len() < BARS
+                && (done > 0.0 || running.kind == "exec") =>
+            {
+                let bar = self.bars.add(ProgressBar::new(running.units as u64 * 1000));
+                if let Ok(style) = ProgressStyle::with_template("{prefix}  {bar:24.cyan/dim} {msg}") {
+                    bar.set_style(style.progress_chars("━╸─"));
+                }
+                bar.set_prefix(format!("{stage:width$}", width = self.people.width));
+                self.shown.entry(stage.to_string()).or_insert(bar)
+            }
+            None => return,
+        };
+        bar.set_message(running.words(done));
+        bar.set_position((done * 1000.0) as u64);
+    }
+}
+
+impl Observer for Bars<'_> {
+    fn event(&mut self, event: &Event) {
+        self.people.begin(event);
+        match event {
+            Event::Progress { stage, done, .. } => self.bar(stage, *done),
+            Event::StageFinished { stage, .. } | Event::StageFailed { stage, .. } => {
+                if let Some(bar) = self.shown.remove(*stage) {
+                    bar.finish_and_clear();
+                    self.bars.remove(&bar);
+                }
+            }
+            _ => {}
+        }
+        let mut lines = self.people.lines(event);
+        // The bar says what the lines of start and progress say elsewhere.
+        if matches!(event, Event::StageStarted { .. } | Event::Progress { .. }) {
+            lines.clear();
+        }
+        if !lines.is_empty() {
+            self.bars.suspend(|| self.people.say(lines));
+        }
+    }
+
+    fn warning(&mut self, text: &str) {
+        self.bars.suspend(|| self.people.console.warning(text));
+    }
+}
+
+impl Drop for Bars<'_> {
+    fn drop(&mut self) {
+        self.shown.drain().for_each(|(_, bar)| bar.finish_and_clear());
+        let _ = self.bars.clear();
+    }
+}
+
+/// One JSON object an event.
+struct Machine<'a> {
+    console: &'a Console,
+    kinds: HashMap<String, &'static str>,
+    /// When progress of a stage was told last.
+    told: HashMap<String, Instant>,
+}
+
+impl Observer for Machine<'_> {
+    fn event(&mut self, event: &Event) {
+        let json = match *event {
+            Event::StageStarted { stage, kind, units, total, seconds } => {
+                self.kinds.insert(stage.into(), kind);
+                json!({"event": "stage-started", "stage": stage, "kind": kind, "units": units, "total": total,
+                    "seconds": seconds})
+            }
+            Event::UnitFinished { stage, unit, seconds, found, done, units } => {
+                let kind = self.kinds.get(stage).copied().unwrap_or_default();
+                let trained = matches!(kind, "train" | "sweep") && !found;
+                json!({"event": "unit-finished", "stage": stage, "kind": kind, "unit": unit, "seconds": seconds,
+                    "found": found, "trained": trained, "done": done, "units": units})
+            }
+            Event::Progress { stage, done, units } => {
+                if self.told.get(stage).is_some_and(|at| at.elapsed() < PAUSE) {
+                    return;
+                }
+                self.told.insert(stage.into(), Instant::now());
+                json!({"event": "progress", "stage": stage, "done": done, "units": units})
+            }
+            Event::StageFinished { stage, kind, ran, seconds, written } => {
+                json!({"event": "stage-finished", "stage": stage, "kind": kind, "ran": ran, "seconds": seconds,
+                    "written": written})
+            }
+            Event::StageFailed { stage, unit, error } => {
+                json!({"event": "stage-failed", "stage": stage, "unit": unit, "message": error.message,
+                    "output": error.output, "hints": error.hints})
+            }
+        };
+        let _ = self.console.print_json(&json);
+    }
+
+    fn warning(&mut self, text: &str) {
+        self.console.warning(text);
+    }
+}

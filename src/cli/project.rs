@@ -1,0 +1,102 @@
+//! A paper file opened: checked, with its cache and its folder of figures.
+
+use std::path::{Path, PathBuf};
+
+use super::diagnostics::Source;
+use super::{Global, Trouble};
+use crate::error::{Error, Result};
+use crate::graph::Graph;
+use crate::plan::Context;
+use crate::render::Publisher;
+use crate::spec::{Paper, Problems, read};
+use crate::store::Store;
+
+#[derive(Debug)]
+pub struct Project {
+    pub source: Source,
+    pub graph: Graph,
+    pub store: Store,
+    pub figures: PathBuf,
+    /// The folder of the paper file.
+    pub home: PathBuf,
+    pub publisher: Publisher,
+}
+
+impl Project {
+    /// Read and check the paper file, and open the cache; nothing is created.
+    pub fn open(global: &Global) -> Result<Project, Trouble> {
+        let source = Source { file: global.file.display().to_string(), text: text(&global.file)? };
+        let mut problems = Problems::default();
+        let graph = read(&source.text, &mut problems)
+            .and_then(|root| Graph::of(&Paper::of(&root, &mut problems), &mut problems));
+        let Some(graph) = graph.filter(|_| problems.is_empty()) else {
+            return Err(Trouble { errors: problems.into_errors(), source: Some(source) });
+        };
+        let home = global.file.parent().unwrap_or(Path::new("")).to_path_buf();
+        let variable = std::env::var_os("REPRO_CACHE").filter(|value| !value.is_empty()).map(PathBuf::from);
+        let cache = global.cache.clone().or(variable).unwrap_or_else(|| home.join("cache"));
+        let figures = global.figures.clone().unwrap_or_else(|| home.join("figures"));
+        let store = Store::open(&cache)?;
+        let home = if home.as_os_str().is_empty() { PathBuf::from(".") } else { home };
+        Ok(Project { source, graph, store, figures, home, publisher: Publisher })
+    }
+
+    pub fn context(&self) -> Context<'_> {
+        Context {
+            graph: &self.graph,
+            store: &self.store,
+            publish: &self.publisher,
+            figures: &self.figures,
+            home: &self.home,
+        }
+    }
+
+    /// The stages that the user means; see [`Graph::targets`].
+    pub fn targets(&self, words: &[String]) -> Result<Vec<usize>, Trouble> {
+        self.graph.targets(words).map_err(|errors| Trouble { errors, source: None })
+    }
+
+    /// The stages that the user means; all without words.
+    pub fn targets_or_all(&self, words: &[String]) -> Result<Vec<usize>, Trouble> {
+        if words.is_empty() { Ok((0..self.graph.stages.len()).collect()) } else { self.targets(words) }
+    }
+
+    /// `figures/fig5.svg`, as users see it.
+    pub fn file(&self, name: &str) -> String {
+        self.figures.join(name).display().to_string()
+    }
+}
+
+/// Go to the folder of `-C`.
+pub fn enter(dir: &Path) -> Result<(), Trouble> {
+    std::env::set_current_dir(dir).map_err(|cause| {
+        let io = Error::io("enter the folder", dir, &cause);
+        Trouble::from(Error::user(io.message))
+    })
+}
+
+fn text(file: &Path) -> Result<String, Trouble> {
+    let bytes = std::fs::read(file).map_err(|cause| match cause.kind() {
+        std::io::ErrorKind::NotFound => missing(file),
+        _ => Error::user(Error::io("read", file, &cause).message),
+    })?;
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = good.iter().filter(|&&byte| byte == b'\n').count() + 1;
+        Error::user(format!("`{}` is not UTF-8 text: line {line} has other bytes", file.display()))
+            .hint("save it as UTF-8")
+    })?;
+    Ok(text.strip_prefix('\u{feff}').map(str::to_string).unwrap_or(text))
+}
+
+fn missing(file: &Path) -> Error {
+    let error = Error::user(format!("there is no paper file `{}`", file.display()));
+    let above = |here: PathBuf| {
+        here.ancestors().skip(1).enumerate().find(|(_, folder)| folder.join(file).is_file()).map(|(up, _)| up + 1)
+    };
+    let found = if file.is_relative() { std::env::current_dir().ok().and_then(above) } else { None };
+    match found {
+        Some(up) => error.hint(format!("there is one above: `repro -C {}`", vec![".."; up].join("/"))),
+        None => error.hint("`repro init` writes one; `-f FILE` or `-C DIR` name one elsewhere"),
+    }
+}

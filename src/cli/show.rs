@@ -1,0 +1,117 @@
+//! `repro show`: a result in the terminal. Figures are pictures, tables are text, everything else is named arrays.
+
+mod arrays;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::json;
+
+use super::args::Show;
+use super::picture::Pixels;
+use super::{Console, Project, Trouble};
+use crate::error::{Error, Result};
+use crate::exec;
+use crate::plan::{self, StagePlan, State, UnitState};
+use crate::render;
+use crate::stages::{self, Kind};
+use crate::value::{Scene, Table, decode_scene};
+
+/// Points of a sweep that are stacked into whole arrays; of more, only names and shapes are shown.
+const STACKED: usize = 4096;
+
+pub fn run(args: &Show, project: &Project, console: &Console) -> Result<u8, Trouble> {
+    let targets = project.targets(&args.targets)?;
+    let plans = plan::plan(project.context(), &targets)?;
+    let mut out = String::new();
+    for (i, plan) in plans.iter().filter(|plan| targets.contains(&plan.stage)).enumerate() {
+        if i > 0 && !console.json {
+            out.push('\n');
+        }
+        out += &show(plan, args, project, console)?;
+    }
+    for warning in project.store.take_warnings() {
+        console.warning(&warning);
+    }
+    console.print(&out)?;
+    Ok(0)
+}
+
+fn show(plan: &StagePlan, args: &Show, project: &Project, console: &Console) -> Result<String> {
+    let stage = &project.graph.stages[plan.stage];
+    if plan.state != State::Current && plan.units > 0 {
+        let what = match (plan.resolved.units.len(), plan.state) {
+            (_, State::Waits) => "waits for its inputs".to_string(),
+            (1, _) => "is not built".to_string(),
+            (n, _) => format!("is not complete: {} of {n} units are missing", plan.units),
+        };
+        return Err(Error::stage(format!("{} {what}", stage.name)).hint(format!("run `repro build {}`", stage.name)));
+    }
+    let result = |unit: usize| match plan.resolved.units.get(unit) {
+        Some(&UnitState::Current { key, digest }) => Ok((key, digest)),
+        _ => Err(Error::internal("a unit that is there has no result")),
+    };
+    let dataset = |unit: usize| exec::dataset(project.context(), plan.stage, result(unit)?);
+    let payload = |unit: usize| -> Result<Vec<u8>> {
+        let (key, digest) = result(unit)?;
+        project.store.load(&key, &digest).ok_or_else(|| {
+            Error::stage(format!("a result of {} is damaged", stage.name))
+                .hint(format!("run `repro build {}`: it is made again", stage.name))
+        })
+    };
+    let payloads = || (0..plan.resolved.units.len()).map(payload).collect::<Result<Vec<_>>>();
+    match &stage.kind {
+        Kind::Figure(_) => {
+            let scene = decode_scene(&payload(0)?).ok_or_else(|| Error::internal("a stored result is not a scene"))?;
+            if console.json {
+                return Ok(format!("{}\n", json!({"stage": stage.name, "scene": scene})));
+            }
+            picture(&scene, args.width.map_or_else(terminal_width, usize::from))
+        }
+        Kind::Table(_) => {
+            let table = render::table_of(stage, &payloads()?)?;
+            if console.json {
+                return Ok(table_json(&stage.name, &table));
+            }
+            Ok(render::text::table(&table))
+        }
+        _ => {
+            let layout = &project.graph.layouts[plan.stage];
+            if plan.resolved.units.len() > STACKED && !console.json {
+                return Ok(arrays::shapes(&stage.name, layout, &dataset(0)?));
+            }
+            let parts: Result<Vec<_>> =
+                (0..plan.resolved.units.len()).map(|unit| dataset(unit).map(Arc::new)).collect();
+            let dataset = stages::stack(layout, &parts?);
+            Ok(if console.json { arrays::to_json(&stage.name, &dataset) } else { arrays::text(&stage.name, &dataset) })
+        }
+    }
+}
+
+/// A figure so many characters wide.
+fn picture(scene: &Scene, columns: usize) -> Result<String> {
+    // Two pixels for each that is shown, so that thin lines are shaded and not lost.
+    let dpi = (2.0 * columns as f64 * 72.0 / scene.width.max(1.0)).ceil().clamp(10.0, 600.0);
+    let png = render::png(scene, dpi as u32, "")?;
+    let pixels = Pixels::from_png(&png).ok_or_else(|| Error::internal("the renderer made no PNG"))?;
+    Ok(pixels.half_blocks(columns))
+}
+
+/// A line for each cell: its row, its column, its text and numbers.
+fn table_json(stage: &str, table: &Table) -> String {
+    let mut text = String::new();
+    for row in &table.rows {
+        let keys = table.keys.iter().map(|key| key.name.as_str());
+        let keys: BTreeMap<&str, &String> = keys.zip(&row.coordinates).collect();
+        for (column, cell) in table.columns.iter().zip(&row.cells) {
+            let values: BTreeMap<&String, &f64> = column.statistics.iter().zip(&cell.values).collect();
+            let cell = json!({"stage": stage, "row": keys, "column": column.name, "text": cell.text, "values": values});
+            text += &format!("{cell}\n");
+        }
+    }
+    text
+}
+
+fn terminal_width() -> usize {
+    console::Term::stdout().size_checked().map_or(80, |(_, columns)| usize::from(columns))
+}

@@ -1,0 +1,250 @@
+//! `.csv` and `.tsv`: a line of names, then records (RFC 4180). Columns of numbers are arrays along the axis `row`; columns that the paper
+//! file names as axes make a grid of the others.
+
+use super::Axes;
+use crate::error::{Error, Result};
+use crate::spec::{Located, suggest};
+use crate::value::{Array, Axis, Coords, Dataset, Dtype};
+
+/// A grid of more cells than this is a slip.
+const MOST_CELLS: usize = 50_000_000;
+
+/// A column of texts as they stand in the file.
+pub struct Column {
+    pub name: String,
+    pub fields: Vec<String>,
+}
+
+pub fn read(bytes: &[u8], separator: char, axes: &Axes) -> Result<Dataset> {
+    let text = std::str::from_utf8(bytes).map_err(|_| Error::stage("it is not UTF-8 text"))?;
+    let mut lines = Lines { text: text.strip_prefix('\u{feff}').unwrap_or(text), separator, line: 1 };
+    let (_, header) =
+        lines.next().transpose()?.ok_or_else(|| Error::stage("it is empty: a line of names is missing"))?;
+    let mut columns: Vec<Column> = Vec::new();
+    for (i, name) in header.into_iter().enumerate() {
+        // Pandas leaves its index without a name.
+        let name = if i == 0 && name.is_empty() { "index".to_string() } else { name };
+        if columns.iter().any(|column| column.name == name) {
+            return Err(Error::stage(format!("two columns are called `{name}`")));
+        }
+        columns.push(Column { name, fields: Vec::new() });
+    }
+    for record in lines {
+        let (line, fields) = record?;
+        if fields.len() == 1 && fields[0].is_empty() && columns.len() > 1 {
+            continue;
+        }
+        if fields.len() != columns.len() {
+            let message = format!("line {line} has {} fields, the first line {}", fields.len(), columns.len());
+            return Err(Error::stage(message));
+        }
+        columns.iter_mut().zip(fields).for_each(|(column, field)| column.fields.push(field));
+    }
+    records(&columns, axes)
+}
+
+/// The records of a text, each with the number of its first line.
+struct Lines<'a> {
+    text: &'a str,
+    separator: char,
+    line: usize,
+}
+
+impl Iterator for Lines<'_> {
+    type Item = Result<(usize, Vec<String>)>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.text.is_empty() {
+            return None;
+        }
+        let start = self.line;
+        let mut fields = vec![String::new()];
+        let mut quoted = false;
+        let mut chars = self.text.char_indices().peekable();
+        while let Some((at, c)) = chars.next() {
+            let field = fields.last_mut()?;
+            self.line += usize::from(c == '\n');
+            match c {
+                '"' if quoted && chars.peek().is_some_and(|(_, next)| *next == '"') => {
+                    chars.next();
+                    field.push('"');
+                }
+                '"' if quoted || field.is_empty() => quoted = !quoted,
+                c if quoted => field.push(c),
+                c if c == self.separator => fields.push(String::new()),
+                '\n' => {
+                    self.text = &self.text[at + 1..];
+                    if field.ends_with('\r') {
+                        field.pop();
+                    }
+                    return Some(Ok((start, fields)));
+                }
+                c => field.push(c),
+            }
+        }
+        self.text = "";
+        if quoted {
+            return Some(Err(Error::stage(format!("the quotes that open in line {start} never close"))));
+        }
+        Some(Ok((start, fields)))
+    }
+}
+
+/// Records to arrays.
+pub fn records(columns: &[Column], axes: &Axes) -> Result<Dataset> {
+    let names = match axes {
+        Axes::All(names) => names.as_slice(),
+        Axes::Each(arrays) => {
+            let span = arrays.values().flatten().next().map(|name| name.span).unwrap_or_default();
+            let error = Error::stage("`axes` of records is a list of columns, not a mapping");
+            return Err(error.at(span).hint("write `axes: [COLUMN, ...]`"));
+        }
+    };
+    let rows = columns.first().map_or(0, |column| column.fields.len());
+    if names.is_empty() {
+        let axis = || vec![Axis::index("row", rows)];
+        let arrays = columns.iter().filter_map(|column| Some((&column.name, numbers(&column.fields)?)));
+        let mut dataset = Dataset::default();
+        for (name, values) in arrays {
+            dataset.insert(name, Array::f64(axis(), values)?);
+        }
+        return Ok(dataset);
+    }
+    grid(columns, names, rows)
+}
+
+/// The numbers of a column; `None` if some field is none.
+fn numbers(fields: &[String]) -> Option<Vec<f64>> {
+    fields.iter().map(|field| number(field)).collect()
+}
+
+fn number(field: &str) -> Option<f64> {
+    match field.trim() {
+        "" | "NA" | "N/A" | "null" | "None" => Some(f64::NAN),
+        "true" | "True" | "TRUE" => Some(1.0),
+        "false" | "False" | "FALSE" => Some(0.0),
+        text => text.parse().ok(),
+    }
+}
+
+/// The coordinates that a column takes, in the order of the file, and for each row its place among them.
+fn places(column: &Column) -> (Coords, Vec<usize>) {
+    let mut seen = std::collections::HashMap::new();
+    let mut labels: Vec<String> = Vec::new();
+    let numbers = numbers(&column.fields).filter(|numbers| numbers.iter().all(|number| !number.is_nan()));
+    let mut place = |label: String| {
+        *seen.entry(label.clone()).or_insert_with(|| {
+            labels.push(label);
+            labels.len() - 1
+        })
+    };
+    match numbers {
+        // `0.1` and `1e-1` are the same place.
+        Some(numbers) => {
+            let places = numbers.iter().map(|number| place(number.to_string())).collect();
+            (Coords::Numbers(labels.iter().filter_map(|label| label.parse().ok()).collect()), places)
+        }
+        None => {
+            let places = column.fields.iter().map(|field| place(field.clone())).collect();
+            (Coords::Labels(labels), places)
+        }
+    }
+}
+
+fn grid(columns: &[Column], names: &[Located<String>], rows: usize) -> Result<Dataset> {
+    let mut axes = Vec::new();
+    let mut cells = vec![0usize; rows];
+    for name in names {
+        let column = columns.iter().find(|column| column.name == name.value).ok_or_else(|| {
+            let known: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
+            Error::stage(format!("there is no column `{}`", name.value)).at(name.span).hint(suggest(name, &known))
+        })?;
+        let (coords, places) = places(column);
+        let n = coords.len();
+        cells.iter_mut().zip(places).for_each(|(cell, place)| *cell = cell.saturating_mul(n).saturating_add(place));
+        axes.push(Axis { name: name.value.clone(), coords });
+    }
+    let size =
+        axes.iter().try_fold(1usize, |size, axis| size.checked_mul(axis.len())).filter(|size| *size <= MOST_CELLS);
+    let size = size.ok_or_else(|| {
+        let lengths: Vec<String> = axes.iter().map(|axis| format!("{} {}", axis.len(), axis.name)).collect();
+        Error::stage(format!("a grid of {} is too large for {rows} records", lengths.join(" x ")))
+    })?;
+    let mut taken = vec![false; size];
+    for (row, &cell) in cells.iter().enumerate() {
+        if std::mem::replace(&mut taken[cell], true) {
+            let at = names.iter().map(|name| {
+                let field =
+                    columns.iter().find(|column| column.name == name.value).map(|column| column.fields[row].as_str());
+                format!("{}={}", name.value, field.unwrap_or_default())
+            });
+            let message = format!("two records stand at {}", at.collect::<Vec<_>>().join(" "));
+            return Err(Error::stage(message).hint("name another column as an axis that tells them apart"));
+        }
+    }
+    let mut dataset = Dataset::default();
+    for column in columns.iter().filter(|column| names.iter().all(|name| name.value != column.name)) {
+        let Some(numbers) = numbers(&column.fields) else { continue };
+        let mut values = vec![f64::NAN; size];
+        cells.iter().zip(numbers).for_each(|(&cell, number)| values[cell] = number);
+        dataset.insert(&column.name, Array::new(axes.clone(), Dtype::F64, values)?);
+    }
+    Ok(dataset)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spec::{Decode, Problems};
+
+    fn parsed(text: &str, axes: &str) -> Result<Dataset> {
+        let mut problems = Problems::default();
+        let axes = Axes::decode(&crate::spec::read(axes, &mut problems).unwrap(), &mut problems).unwrap();
+        read(text.as_bytes(), ',', &axes)
+    }
+
+    fn told(text: &str, axes: &str) -> String {
+        let error = parsed(text, axes).unwrap_err();
+        format!("{} [{}]", error.message, error.hints.join("; "))
+    }
+
+    #[test]
+    fn columns_of_numbers_are_arrays_along_the_rows() {
+        let dataset =
+            parsed("\u{feff}epoch,\"test, loss\",name\r\n1,0.5,a\r\n2,NA,\"b\nc\"\r\n\r\n3,1e-3,\"\"\"\"", "[]")
+                .unwrap();
+        assert_eq!(dataset.arrays.keys().collect::<Vec<_>>(), ["epoch", "test, loss"]);
+        let loss = dataset.get("test, loss").unwrap();
+        assert_eq!(loss.axes, [Axis::index("row", 3)]);
+        assert!(loss.values()[0] == 0.5 && loss.values()[1].is_nan() && loss.values()[2] == 1e-3);
+    }
+
+    #[test]
+    fn columns_that_are_axes_make_a_grid() {
+        let text = "model,density,loss\nMoE,0.1,1\ndense,0.1,2\ndense,5e-1,3\n";
+        let dataset = parsed(text, "[model, density]").unwrap();
+        let loss = dataset.get("loss").unwrap();
+        assert_eq!(loss.axes[0], Axis::labels("model", vec!["MoE".into(), "dense".into()]));
+        assert_eq!(loss.axes[1], Axis::numbers("density", vec![0.1, 0.5]));
+        let values = loss.values();
+        assert!(values[0] == 1.0 && values[1].is_nan() && values[2..] == [2.0, 3.0]);
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_told_with_its_line() {
+        assert_eq!(told("a,b\n1,2\n3\n", "[]"), "line 3 has 1 fields, the first line 2 []");
+        assert_eq!(told("a,\"b\n1,2\n", "[]"), "the quotes that open in line 1 never close []");
+        assert_eq!(told("a,a\n", "[]"), "two columns are called `a` []");
+        assert_eq!(told("", "[]"), "it is empty: a line of names is missing []");
+        assert_eq!(told("model,loss\nx,1\n", "[modle]"), "there is no column `modle` [did you mean `model`?]");
+        assert_eq!(
+            told("model,run,loss\nx,0,1\nx,1,2\n", "[model]"),
+            "two records stand at model=x [name another column as an axis that tells them apart]"
+        );
+    }
+
+    #[test]
+    fn a_file_without_records_has_empty_arrays() {
+        assert_eq!(parsed("a,b\n", "[]").unwrap().get("a").unwrap().shape(), [0]);
+    }
+}

@@ -1,0 +1,163 @@
+//! `.json`: numbers, rectangular lists of numbers, and mappings of them; `{"test": {"loss": 0.1}}` is the array `test.loss`. A list of
+//! mappings is records, as in `.csv`.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value as Json;
+
+use super::csv::{Column, records};
+use super::{Axes, Raw, Values, label};
+use crate::error::{Error, Result};
+use crate::value::{Dataset, Dtype};
+
+pub fn read(bytes: &[u8], stem: &str, axes: &Axes) -> Result<Dataset> {
+    let json: Json = serde_json::from_slice(bytes)
+        .or_else(|error| serde_json::from_slice(&without_nan(bytes)).map_err(|_| error))
+        .map_err(|error| Error::stage(format!("it is not JSON: {error}")))?;
+    if let Some(columns) = columns(&json) {
+        return records(&columns, axes);
+    }
+    let mut arrays = BTreeMap::new();
+    match &json {
+        Json::Object(_) => walk("", &json, &mut arrays),
+        other => walk(stem, other, &mut arrays),
+    }
+    label::label(arrays, axes)
+}
+
+/// Python writes numbers that are none as `NaN`, which JSON does not have.
+fn without_nan(bytes: &[u8]) -> Vec<u8> {
+    let (mut out, mut rest) = (Vec::with_capacity(bytes.len()), bytes);
+    let (mut inside, mut escaped) = (false, false);
+    while let Some((&byte, tail)) = rest.split_first() {
+        if !inside && let Some(tail) = rest.strip_prefix(b"NaN") {
+            out.extend(b"null");
+            rest = tail;
+            continue;
+        }
+        inside ^= byte == b'"' && !escaped;
+        escaped = inside && byte == b'\\' && !escaped;
+        out.push(byte);
+        rest = tail;
+    }
+    out
+}
+
+fn scalar(json: &Json) -> Option<f64> {
+    match json {
+        Json::Null => Some(f64::NAN),
+        Json::Bool(value) => Some(f64::from(u8::from(*value))),
+        Json::Number(number) => number.as_f64(),
+        _ => None,
+    }
+}
+
+/// The columns of a list of flat mappings, by first appearance; what a record lacks is empty.
+fn columns(json: &Json) -> Option<Vec<Column>> {
+    let rows = json.as_array().filter(|rows| !rows.is_empty())?;
+    let flat = |value: &Json| !value.is_object() && !value.is_array();
+    let rows: Option<Vec<_>> = rows.iter().map(|row| row.as_object().filter(|row| row.values().all(flat))).collect();
+    let rows = rows?;
+    let mut columns: Vec<Column> = Vec::new();
+    let mut known: std::collections::HashMap<&str, usize> = std::collections::HashMap::new();
+    for (i, row) in rows.iter().enumerate() {
+        for (name, value) in *row {
+            let column = *known.entry(name).or_insert_with(|| {
+                columns.push(Column { name: name.clone(), fields: vec![String::new(); rows.len()] });
+                columns.len() - 1
+            });
+            columns[column].fields[i] = match value {
+                Json::Null => String::new(),
+                Json::String(text) => text.clone(),
+                other => other.to_string(),
+            };
+        }
+    }
+    Some(columns)
+}
+
+fn walk(name: &str, json: &Json, arrays: &mut BTreeMap<String, Raw>) {
+    match json {
+        Json::Object(map) => {
+            let inner = |key: &str| if name.is_empty() { key.to_string() } else { format!("{name}.{key}") };
+            map.iter().for_each(|(key, value)| walk(&inner(key), value, arrays));
+        }
+        Json::Array(items) => {
+            let texts: Option<Vec<String>> = items.iter().map(|item| item.as_str().map(str::to_string)).collect();
+            let (mut shape, mut data) = (Vec::new(), Vec::new());
+            if rectangle(json, 0, &mut shape, &mut data) {
+                arrays.insert(name.to_string(), Raw { shape, values: Values::Numbers(Dtype::F64, data) });
+            } else if let Some(texts) = texts {
+                arrays.insert(name.to_string(), Raw::texts(texts));
+            }
+        }
+        value => {
+            if let Some(number) = scalar(value) {
+                arrays.insert(
+                    name.to_string(),
+                    Raw { shape: Vec::new(), values: Values::Numbers(Dtype::F64, vec![number]) },
+                );
+            }
+        }
+    }
+}
+
+/// Whether nested lists have equal lengths at equal depths; fills in the shape and the numbers.
+fn rectangle(json: &Json, depth: usize, shape: &mut Vec<usize>, data: &mut Vec<f64>) -> bool {
+    match json {
+        Json::Array(items) => {
+            if shape.len() == depth && data.is_empty() {
+                shape.push(items.len());
+            }
+            shape.get(depth) == Some(&items.len()) && items.iter().all(|item| rectangle(item, depth + 1, shape, data))
+        }
+        value => match scalar(value) {
+            Some(number) if depth == shape.len() => {
+                data.push(number);
+                true
+            }
+            _ => false,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(text: &str) -> Vec<(String, Vec<usize>, Vec<f64>)> {
+        let dataset = read(text.as_bytes(), "result", &Axes::default()).unwrap();
+        dataset.arrays.into_iter().map(|(name, array)| (name, array.shape().to_vec(), array.values())).collect()
+    }
+
+    #[test]
+    fn numbers_and_rectangles_are_arrays() {
+        let text = r#"{"loss": 0.5, "test": {"top-1": [1, 2], "grid": [[1, 2], [3, 4]]}, "note": "x", "ok": true, "ragged": [[1], [2, 3]]}"#;
+        assert_eq!(
+            parsed(text),
+            [
+                ("loss".into(), vec![], vec![0.5]),
+                ("ok".into(), vec![], vec![1.0]),
+                ("test.grid".into(), vec![2, 2], vec![1.0, 2.0, 3.0, 4.0]),
+                ("test.top-1".into(), vec![2], vec![1.0, 2.0]),
+            ]
+        );
+        assert_eq!(parsed("[1, 2]"), [("result".into(), vec![2], vec![1.0, 2.0])]);
+        assert_eq!(parsed(r#"{"empty": []}"#), [("empty".into(), vec![0], vec![])]);
+    }
+
+    #[test]
+    fn a_list_of_mappings_is_records() {
+        let found = parsed(r#"[{"epoch": 1, "loss": 0.5, "name": "a"}, {"epoch": 2, "name": "b"}]"#);
+        assert_eq!(found[0], ("epoch".into(), vec![2], vec![1.0, 2.0]));
+        assert!(found[1].2[0] == 0.5 && found[1].2[1].is_nan() && found.len() == 2);
+    }
+
+    #[test]
+    fn what_python_writes_for_no_number_is_read_outside_of_text() {
+        let found = parsed(r#"{"a": [1, NaN], "b \"NaN": 2}"#);
+        assert!(found[0].2[1].is_nan());
+        assert_eq!(found[1].0, "b \"NaN");
+        assert!(read(b"{\"a\": Nan}", "x", &Axes::default()).unwrap_err().message.starts_with("it is not JSON: "));
+    }
+}

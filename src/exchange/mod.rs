@@ -1,0 +1,81 @@
+//! Files of other programs to datasets and back: `.npz`, `.npy`, `.csv`, `.tsv` and `.json`, one file each. Files of any other name are
+//! opaque.
+//!
+//! It knows bytes and names, no folders: whatever is in a file is refused with a message or read, and never a reason to panic. Arrays
+//! of other programs have no names for their axes, so the paper file may give them ([`Axes`]); `label` puts them on.
+
+mod axes;
+mod csv;
+mod json;
+mod label;
+mod npy;
+mod npz;
+mod zip;
+
+pub use axes::Axes;
+pub use npz::npz;
+
+use crate::error::{Error, Result};
+use crate::value::{Dataset, Dtype};
+
+/// Raised when the same bytes are read as other arrays; part of the key of whatever reads them.
+pub const VERSION: u32 = 1;
+
+/// The endings of files that hold arrays.
+pub const ENDINGS: [&str; 5] = ["npz", "npy", "csv", "tsv", "json"];
+
+/// Numbers, or text, without names for the axes.
+#[derive(Clone, Debug, PartialEq)]
+struct Raw {
+    shape: Vec<usize>,
+    values: Values,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+enum Values {
+    /// As many as the product of the shape, the last axis running fastest.
+    Numbers(Dtype, Vec<f64>),
+    Text(Vec<String>),
+}
+
+impl Raw {
+    fn list(dtype: Dtype, numbers: Vec<f64>) -> Raw {
+        Raw { shape: vec![numbers.len()], values: Values::Numbers(dtype, numbers) }
+    }
+
+    fn texts(texts: Vec<String>) -> Raw {
+        Raw { shape: vec![texts.len()], values: Values::Text(texts) }
+    }
+}
+
+/// Whether a file of this name holds arrays.
+pub fn holds_arrays(path: &str) -> bool {
+    ENDINGS.contains(&ending(path).as_str())
+}
+
+/// The arrays in the bytes of a file, by its name's ending. Errors say what is wrong inside the file, not in which one.
+pub fn read(path: &str, bytes: &[u8], axes: &Axes) -> Result<Dataset> {
+    match ending(path).as_str() {
+        "npz" => label::label(npz::read(bytes)?, axes),
+        "npy" => {
+            let array = npy::read(bytes)?.ok_or_else(|| Error::stage("it holds neither numbers nor text"))?;
+            label::label([(stem(path).to_string(), array)].into(), axes)
+        }
+        "csv" => csv::read(bytes, ',', axes),
+        "tsv" => csv::read(bytes, '\t', axes),
+        "json" => json::read(bytes, stem(path), axes),
+        _ => Err(Error::stage("its name does not end in .npz, .npy, .csv, .tsv or .json")),
+    }
+}
+
+fn ending(path: &str) -> String {
+    name(path).rsplit_once('.').map(|(_, ending)| ending.to_ascii_lowercase()).unwrap_or_default()
+}
+
+fn stem(path: &str) -> &str {
+    name(path).rsplit_once('.').map_or(name(path), |(stem, _)| stem)
+}
+
+fn name(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
+}

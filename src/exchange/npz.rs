@@ -1,0 +1,82 @@
+//! `.npz`, NumPy's format for named arrays.
+//!
+//! Axes cross in both directions as arrays too: `loss.axes` holds the names of the axes of `loss`, and an array of one axis that is called
+//! like an axis, `density`, holds its coordinates, numbers or text; where that name is taken by another array, it is `density.coords`.
+//! `numpy.load` gives them like any other.
+
+use std::collections::BTreeMap;
+
+use super::{Raw, Values, npy, zip};
+use crate::error::{Error, Result};
+use crate::value::{Array, Coords, Dataset};
+
+/// What is put behind an array's name to name its axes.
+pub const AXES: &str = ".axes";
+/// What is put behind an axis' name where an array has it too.
+pub const COORDS: &str = ".coords";
+
+/// All arrays that hold numbers or text.
+pub fn read(bytes: &[u8]) -> Result<BTreeMap<String, Raw>> {
+    let mut arrays = BTreeMap::new();
+    for (name, content) in zip::read(bytes)? {
+        let Some(name) = name.strip_suffix(".npy") else { continue };
+        let array = npy::read(&content)
+            .map_err(|error| Error::stage(format!("`{name}`: {}", error.message.replace(" .npy file", " array"))))?;
+        if let Some(array) = array {
+            arrays.insert(name.to_string(), array);
+        }
+    }
+    Ok(arrays)
+}
+
+/// The bytes of a file with all arrays of a dataset, their axes and coordinates. Equal datasets make equal bytes.
+pub fn npz(dataset: &Dataset) -> Result<Vec<u8>> {
+    let mut members: BTreeMap<String, Raw> = BTreeMap::new();
+    for (name, array) in &dataset.arrays {
+        let values = Values::Numbers(array.dtype, array.values());
+        members.insert(name.clone(), Raw { shape: array.shape().to_vec(), values });
+    }
+    for (name, array) in dataset.arrays.iter().filter(|(_, array)| !array.axes.is_empty()) {
+        let axes = array.axes.iter().map(|axis| axis.name.clone()).collect();
+        members.entry(format!("{name}{AXES}")).or_insert_with(|| Raw::texts(axes));
+    }
+    for axis in dataset.arrays.values().flat_map(|array| &array.axes) {
+        let same = |other: &Array| other.axis(&axis.name).is_none_or(|other| other.coords == axis.coords);
+        let raw = match &axis.coords {
+            // Of two meanings of one name neither is written.
+            _ if !dataset.arrays.values().all(same) => continue,
+            Coords::Index(_) => continue,
+            Coords::Numbers(numbers) => Raw::list(crate::value::Dtype::F64, numbers.clone()),
+            Coords::Labels(labels) => Raw::texts(labels.clone()),
+        };
+        let taken = dataset.arrays.contains_key(&axis.name);
+        let name = if taken { format!("{}{COORDS}", axis.name) } else { axis.name.clone() };
+        members.entry(name).or_insert(raw);
+    }
+    let members: Vec<_> = members.iter().map(|(name, raw)| (format!("{name}.npy"), npy::write(raw))).collect();
+    zip::write(&members)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Axes, read};
+    use super::*;
+    use crate::value::{Axis, Dtype};
+
+    #[test]
+    fn a_dataset_crosses_and_comes_back_with_its_axes() {
+        let axes = vec![
+            Axis::labels("model", vec!["dense".into(), "4 experts".into()]),
+            Axis::numbers("density", vec![0.1, 0.5]),
+            Axis::index("feature", 1),
+        ];
+        let dataset = Dataset::default()
+            .with("loss", Array::f64(axes.clone(), vec![0.1, 0.2, f64::INFINITY, -0.0]).unwrap())
+            .with("gate", Array::f32(vec![axes[0].clone()], &[1.5, -2.5]).unwrap())
+            .with("density", Array::f64(axes[..2].to_vec(), vec![0.1, 0.5, 0.1, 0.5]).unwrap())
+            .with("count", Array::new(vec![], Dtype::I64, vec![9007199254740992.0]).unwrap());
+        let bytes = npz(&dataset).unwrap();
+        assert_eq!(read("x/grid.npz", &bytes, &Axes::default()).unwrap(), dataset);
+        assert_eq!(bytes, npz(&dataset).unwrap());
+    }
+}

@@ -1,0 +1,407 @@
+//! The deciding thread: starts stages whose inputs are done, hands out units, takes answers, and keeps the outcome.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use super::inputs::is_lost;
+use super::schedule::Schedule;
+use super::worker::{Answer, Job, Made, Results, Shop};
+use super::{Event, Failure, Observer, Options, Outcome, Unfinished};
+use crate::error::{Error, Result};
+use crate::plan::{self, Last, Resolved, UnitState};
+use crate::store::{Digest, Key};
+
+/// How often the results of other processes are looked for.
+const RESCAN: Duration = Duration::from_secs(2);
+
+/// A stage that is being built.
+struct Running {
+    resolved: Resolved,
+    results: Vec<Option<(Key, Digest)>>,
+    /// Units still to come, of those that were missing.
+    left: usize,
+    missing: usize,
+    ran: usize,
+    /// Measured and estimated time of the units that ran from their beginning.
+    measured: f64,
+    estimated: f64,
+    /// When the first of its work began; before, it waits for a worker.
+    began: Option<Instant>,
+}
+
+impl Running {
+    /// Work of so many seconds has just ended.
+    fn worked(&mut self, seconds: f64) {
+        let now = Instant::now();
+        let start = now.checked_sub(Duration::try_from_secs_f64(seconds).unwrap_or_default()).unwrap_or(now);
+        self.began = Some(self.began.map_or(start, |began| began.min(start)));
+    }
+}
+
+pub struct Boss<'a, 'b> {
+    shop: &'b Shop<'a>,
+    options: &'b Options,
+    observer: &'b mut dyn Observer,
+    outcome: &'b mut Outcome,
+    schedule: Schedule,
+    running: HashMap<usize, Running>,
+    finished: HashMap<usize, (Resolved, Results)>,
+    /// Who waits for a key that is being made: equal units of other stages share one run.
+    claims: HashMap<Key, Vec<(usize, usize)>>,
+    /// Jobs handed out and not answered.
+    in_flight: usize,
+    /// Whether a lost result may be made again in another pass.
+    may_repeat: bool,
+    lost: bool,
+    rescanned: Instant,
+}
+
+impl<'a, 'b> Boss<'a, 'b> {
+    pub fn new(
+        shop: &'b Shop<'a>,
+        options: &'b Options,
+        observer: &'b mut dyn Observer,
+        targets: &[usize],
+        outcome: &'b mut Outcome,
+        may_repeat: bool,
+    ) -> Self {
+        Boss {
+            shop,
+            options,
+            observer,
+            outcome,
+            schedule: Schedule::new(shop.context.graph, targets),
+            running: HashMap::new(),
+            finished: HashMap::new(),
+            claims: HashMap::new(),
+            in_flight: 0,
+            may_repeat,
+            lost: false,
+            rescanned: Instant::now(),
+        }
+    }
+
+    /// Nothing runs and nothing waits for a worker.
+    pub fn idle(&self) -> bool {
+        self.in_flight == 0
+    }
+
+    /// The end of the pass: list what was not tried or not finished. True if a lost result is the reason.
+    pub fn close(self) -> bool {
+        let graph = self.shop.context.graph;
+        let names = self.schedule.waiting().into_iter().map(|stage| graph.stages[stage].name.clone());
+        self.outcome.skipped.extend(names);
+        let mut running: Vec<_> = self.running.into_iter().collect();
+        running.sort_by_key(|(stage, _)| *stage);
+        self.outcome.unfinished.extend(running.into_iter().map(|(stage, running)| Unfinished {
+            stage: graph.stages[stage].name.clone(),
+            done: running.results.iter().flatten().count(),
+            units: running.results.len(),
+        }));
+        self.lost
+    }
+
+    fn name(&self, stage: usize) -> &str {
+        &self.shop.context.graph.stages[stage].name
+    }
+
+    fn trains(&self, stage: usize) -> bool {
+        self.shop.context.graph.stages[stage].kind.entry().trains()
+    }
+
+    /// Files and tools that are missing are told before anything runs.
+    pub fn check_needs(&mut self) {
+        let context = self.shop.context;
+        let mut any = false;
+        for stage in self.schedule.waiting() {
+            for error in plan::faults(context, stage) {
+                any = true;
+                self.failed(stage, String::new(), error);
+            }
+        }
+        if any && !self.options.keep_going {
+            self.stop();
+        }
+    }
+
+    /// Start every stage whose inputs are done.
+    pub fn start_ready(&mut self) -> Result<()> {
+        while !self.shop.stopping() {
+            let Some(stage) = self.schedule.next(self.shop.context.graph) else { break };
+            self.start(stage)?;
+        }
+        Ok(())
+    }
+
+    fn start(&mut self, stage: usize) -> Result<()> {
+        let context = self.shop.context;
+        let graph = context.graph;
+        let inputs: Option<Vec<&Resolved>> =
+            graph.inputs[stage].iter().map(|i| self.finished.get(i).map(|(resolved, _)| resolved)).collect();
+        let inputs = inputs.ok_or_else(|| Error::internal("a stage was started before its inputs"))?;
+        let resolved = plan::resolve(context, stage, &inputs)?;
+        if !resolved.faults.is_empty() {
+            for error in resolved.faults {
+                self.failed(stage, String::new(), error);
+            }
+            if !self.options.keep_going {
+                self.stop();
+            }
+            return Ok(());
+        }
+        let mut missing: Vec<(usize, Key, f64)> = Vec::new();
+        let mut results = Vec::with_capacity(resolved.units.len());
+        for (unit, state) in resolved.units.iter().enumerate() {
+            match *state {
+                UnitState::Current { key, digest } => results.push(Some((key, digest))),
+                UnitState::Missing { key, seconds } => {
+                    missing.push((unit, key, seconds));
+                    results.push(None);
+                }
+                UnitState::Unknown { .. } => return Err(Error::internal("an input of a started stage has no result")),
+            }
+        }
+        if self.options.no_train && self.trains(stage) && !missing.is_empty() {
+            let models = if missing.len() == 1 { "1 model".to_string() } else { format!("{} models", missing.len()) };
+            let error = Error::stage(format!("{models} would have to be trained, and --no-train forbids it"))
+                .hint(format!("`repro explain {}` says why", self.name(stage)))
+                .hint("build without --no-train where training is allowed, and share the cache");
+            // Nothing is wasted by going on, and all that lacks training is told at once.
+            self.fail(stage, String::new(), error, true);
+            return Ok(());
+        }
+        let seconds: f64 = missing.iter().map(|(_, _, seconds)| seconds).sum();
+        let (count, total) = (missing.len(), results.len());
+        let found = resolved.found.clone();
+        self.running.insert(
+            stage,
+            Running {
+                resolved,
+                results,
+                left: count,
+                missing: count,
+                ran: 0,
+                measured: 0.0,
+                estimated: 0.0,
+                began: None,
+            },
+        );
+        if count == 0 {
+            return self.units_done(stage);
+        }
+        let definition = &graph.stages[stage];
+        let pace = Last::read(context.store, &definition.name).and_then(|last| last.pace).unwrap_or(1.0);
+        self.observer.event(&Event::StageStarted {
+            stage: &definition.name,
+            kind: definition.kind.name(),
+            units: count,
+            total,
+            seconds: seconds * pace,
+        });
+        // Long units first, so that the cores finish together.
+        missing.sort_by(|a, b| b.2.total_cmp(&a.2));
+        let results: Vec<Results> = graph.inputs[stage].iter().map(|i| self.finished[i].1.clone()).collect();
+        let demand = definition.kind.entry().demand();
+        let mut jobs = Vec::new();
+        for (unit, key, _) in missing {
+            let claim = self.claims.entry(key).or_default();
+            claim.push((stage, unit));
+            if claim.len() == 1 {
+                let (results, found) = (results.clone(), found.clone());
+                jobs.push(Job::Unit { stage, unit, key, results, found, demand });
+            }
+        }
+        self.in_flight += jobs.len();
+        // Metrics and figures are quick: what is ready to be seen does not wait for training.
+        self.shop.queue.push(if self.trains(stage) { seconds } else { 0.0 }, jobs);
+        Ok(())
+    }
+
+    pub fn answer(&mut self, answer: Answer) -> Result<()> {
+        self.in_flight -= 1;
+        match answer {
+            Answer::Unit { stage, unit, key, result, seconds } => {
+                let claims = self.claims.remove(&key).unwrap_or_default();
+                match result {
+                    Ok(Some(made)) => {
+                        if !made.found {
+                            self.outcome.ran += 1;
+                            self.outcome.trained += usize::from(self.trains(stage));
+                        }
+                        for (i, (stage, unit)) in claims.into_iter().enumerate() {
+                            let made = Made { found: made.found || i > 0, ..made };
+                            self.unit_done(stage, unit, key, made, seconds)?;
+                        }
+                    }
+                    // Stopped half-way; the build is ending.
+                    Ok(None) => {}
+                    Err(error) => {
+                        let graph = self.shop.context.graph;
+                        self.fail(stage, graph.layouts[stage].label(unit), error.clone(), false);
+                        for (stage, unit) in claims.into_iter().skip(1) {
+                            self.fail(stage, graph.layouts[stage].label(unit), error.clone(), false);
+                        }
+                    }
+                }
+            }
+            Answer::Files { stage, result: Ok(written), seconds } => {
+                if let Some(running) = self.running.get_mut(&stage) {
+                    running.worked(seconds);
+                }
+                self.stage_done(stage, written)?;
+            }
+            Answer::Files { stage, result: Err(error), .. } => self.fail(stage, String::new(), error, false),
+        }
+        Ok(())
+    }
+
+    fn unit_done(&mut self, stage: usize, unit: usize, key: Key, made: Made, seconds: f64) -> Result<()> {
+        // A stage that has failed meanwhile is not told of any more.
+        let Some(running) = self.running.get_mut(&stage) else { return Ok(()) };
+        running.worked(seconds);
+        running.results[unit] = Some((key, made.digest));
+        running.left -= 1;
+        if !made.found {
+            running.ran += 1;
+            if made.whole
+                && let Some(UnitState::Missing { seconds: estimate, .. }) = running.resolved.units.get(unit)
+            {
+                running.measured += seconds;
+                running.estimated += estimate;
+            }
+        }
+        let (left, missing) = (running.left, running.missing);
+        let graph = self.shop.context.graph;
+        self.observer.event(&Event::UnitFinished {
+            stage: &graph.stages[stage].name,
+            unit: &graph.layouts[stage].label(unit),
+            seconds,
+            found: made.found,
+            done: missing - left,
+            units: missing,
+        });
+        if left == 0 { self.units_done(stage) } else { Ok(()) }
+    }
+
+    /// All units of a stage have results: make its files, or be done.
+    fn units_done(&mut self, stage: usize) -> Result<()> {
+        let Some(running) = self.running.get_mut(&stage) else { return Ok(()) };
+        let units: Option<Vec<(Key, Digest)>> = running.results.iter().copied().collect();
+        let units = units.ok_or_else(|| Error::internal("a finished stage lacks a result"))?;
+        running.resolved.units = units.iter().map(|&(key, digest)| UnitState::Current { key, digest }).collect();
+        running.resolved.files = plan::files(self.shop.context, &running.resolved)?;
+        let pairs = running.resolved.specs.iter().cloned().zip(running.resolved.files.iter().cloned());
+        let files: Vec<_> = pairs.filter(|(_, state)| !state.is_current()).collect();
+        if files.is_empty() {
+            return self.stage_done(stage, Vec::new());
+        }
+        self.in_flight += 1;
+        self.shop.queue.push(0.0, [Job::Files { stage, units: Arc::new(units), files }]);
+        Ok(())
+    }
+
+    fn stage_done(&mut self, stage: usize, written: Vec<String>) -> Result<()> {
+        let Some(mut running) = self.running.remove(&stage) else { return Ok(()) };
+        let context = self.shop.context;
+        if !written.is_empty() {
+            // Their digests are known now; readers ask for them.
+            running.resolved.files = plan::files(context, &running.resolved)?;
+        }
+        let graph = context.graph;
+        let definition = &graph.stages[stage];
+        if running.missing > 0 || !written.is_empty() {
+            self.observer.event(&Event::StageFinished {
+                stage: &definition.name,
+                kind: definition.kind.name(),
+                ran: running.ran,
+                seconds: running.began.map_or(0.0, |began| began.elapsed().as_secs_f64()),
+                written: &written,
+            });
+        }
+        if running.ran > 0 || !written.is_empty() {
+            self.outcome.built.push(definition.name.clone());
+        } else if !self.outcome.built.contains(&definition.name) {
+            self.outcome.current += 1;
+        }
+        let inputs = graph.inputs[stage].iter().filter_map(|i| {
+            let digests = self.finished.get(i)?.0.digests()?;
+            Some((graph.stages[*i].name.clone(), plan::stage_digest(&digests).to_string()))
+        });
+        let found = &running.resolved.found;
+        let files = found.sources.iter().map(|(name, digest)| (name.clone(), Digest(*digest).to_string()));
+        let before = Last::read(context.store, &definition.name);
+        let pace = if running.estimated > 0.0 { Some(running.measured / running.estimated) } else { None };
+        let pace = pace.or(before.as_ref().and_then(|last| last.pace));
+        let manifest = running.resolved.manifest(&definition.kind);
+        let last = Last { manifest, inputs: inputs.chain(files).collect(), pace };
+        if before.as_ref() != Some(&last) {
+            last.write(context.store, &definition.name);
+        }
+        self.outcome.written.extend(written);
+        let units = running.results.iter().copied().flatten().collect();
+        self.finished.insert(stage, (running.resolved, Arc::new(units)));
+        self.schedule.done(stage);
+        self.shop.shared.clear();
+        Ok(())
+    }
+
+    /// A stage cannot be made. Units of it that are under way are not awaited.
+    fn fail(&mut self, stage: usize, unit: String, error: Error, go_on: bool) {
+        self.running.remove(&stage);
+        if is_lost(&error) && self.may_repeat {
+            self.lost = true;
+            self.stop();
+            return;
+        }
+        // One failure of many units of a stage is told.
+        let name = self.name(stage);
+        if !self.outcome.failures.iter().any(|failure| failure.stage == name) {
+            self.failed(stage, unit, error);
+        }
+        if !self.options.keep_going && !go_on {
+            self.stop();
+        }
+    }
+
+    /// Tell a failure; what needs the stage is skipped.
+    fn failed(&mut self, stage: usize, unit: String, error: Error) {
+        let graph = self.shop.context.graph;
+        let skipped = self.schedule.failed(graph, stage);
+        self.outcome.skipped.extend(skipped.into_iter().map(|stage| graph.stages[stage].name.clone()));
+        self.observer.event(&Event::StageFailed { stage: &graph.stages[stage].name, unit: &unit, error: &error });
+        self.outcome.failures.push(Failure { stage: graph.stages[stage].name.clone(), unit, error });
+    }
+
+    fn stop(&mut self) {
+        self.shop.stop.store(true, Ordering::Relaxed);
+        self.in_flight -= self.shop.queue.drop_waiting();
+    }
+
+    /// Look after the clock: flush finished units, tell progress, heed Ctrl-C.
+    pub fn tick(&mut self) -> Result<()> {
+        self.shop.writer.tick()?;
+        for warning in self.shop.context.store.take_warnings() {
+            self.observer.warning(&warning);
+        }
+        if self.shop.stopping() {
+            self.in_flight -= self.shop.queue.drop_waiting();
+        }
+        if self.rescanned.elapsed() >= RESCAN {
+            self.shop.context.store.rescan();
+            self.rescanned = Instant::now();
+        }
+        for (&stage, running) in &self.running {
+            if running.left > 0 {
+                let inside = self.shop.inside[stage].load(Ordering::Relaxed) as f64 / 1e6;
+                self.observer.event(&Event::Progress {
+                    stage: &self.shop.context.graph.stages[stage].name,
+                    done: (running.missing - running.left) as f64 + inside,
+                    units: running.missing,
+                });
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,295 @@
+//! The threads that run units and make files, and what they share.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::Sender;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::Options;
+use super::inputs::{Shared, StageInputs, content, lost};
+use super::queue::Queue;
+use crate::error::{Error, Result};
+use crate::plan::{Context, FileState};
+use crate::stages::{Demand, FileSpec, Found, Inputs};
+use crate::store::{Digest, Key, Scratch, Store, Writer};
+use crate::train::Control;
+use crate::value::decode_tree;
+
+/// A unit that has run this long leaves a checkpoint, and another one each time this passes again.
+const CHECKPOINT: Duration = Duration::from_secs(2);
+
+/// The key and the digest of every unit of a stage.
+pub type Results = Arc<Vec<(Key, Digest)>>;
+
+/// What a worker is asked to do.
+pub enum Job {
+    Unit {
+        stage: usize,
+        unit: usize,
+        key: Key,
+        results: Vec<Results>,
+        found: Arc<Found>,
+        demand: Demand,
+    },
+    /// Make the files of a stage from its units.
+    Files {
+        stage: usize,
+        units: Results,
+        files: Vec<(FileSpec, FileState)>,
+    },
+}
+
+impl Job {
+    /// What it takes of the machine.
+    pub fn demand(&self) -> Demand {
+        match self {
+            Job::Unit { demand, .. } => *demand,
+            Job::Files { .. } => Demand { cpus: 1, memory: 0 },
+        }
+    }
+}
+
+/// What a worker answers.
+pub enum Answer {
+    Unit { stage: usize, unit: usize, key: Key, result: Result<Option<Made>>, seconds: f64 },
+    Files { stage: usize, result: Result<Vec<String>>, seconds: f64 },
+}
+
+/// A unit's result.
+#[derive(Clone, Copy)]
+pub struct Made {
+    pub digest: Digest,
+    /// Not run here: another process had made it meanwhile.
+    pub found: bool,
+    /// Run here from the beginning, so that its time says how long such work takes.
+    pub whole: bool,
+}
+
+/// What all threads of a build share.
+pub struct Shop<'a> {
+    pub context: Context<'a>,
+    pub writer: &'a Writer<'a>,
+    pub shared: Shared,
+    pub queue: Queue,
+    pub stop: AtomicBool,
+    interrupted: &'static AtomicBool,
+    /// Millionths of units done inside running units, by stage.
+    pub inside: Vec<AtomicU64>,
+    /// Where programs of this build run, once one does.
+    scratch: OnceLock<Scratch>,
+}
+
+impl<'a> Shop<'a> {
+    pub fn new(context: Context<'a>, writer: &'a Writer<'a>, options: &Options) -> Self {
+        Shop {
+            context,
+            writer,
+            shared: Shared::default(),
+            queue: Queue::new(options.jobs),
+            stop: AtomicBool::new(false),
+            interrupted: options.interrupted,
+            inside: context.graph.stages.iter().map(|_| AtomicU64::new(0)).collect(),
+            scratch: OnceLock::new(),
+        }
+    }
+
+    /// The folder for programs of this build.
+    pub fn scratch(&self) -> Result<&Scratch> {
+        if let Some(scratch) = self.scratch.get() {
+            return Ok(scratch);
+        }
+        // Of two threads that make one at once, the second's goes again.
+        let made = self.context.store.scratch()?;
+        Ok(self.scratch.get_or_init(|| made))
+    }
+
+    /// Whether everything should end soon.
+    pub fn stopping(&self) -> bool {
+        self.stop.load(Ordering::Relaxed) || self.interrupted.load(Ordering::Relaxed)
+    }
+
+    /// Sends the workers home when it is dropped.
+    pub fn open(&self) -> Open<'_, 'a> {
+        Open(self)
+    }
+}
+
+pub struct Open<'b, 'a>(&'b Shop<'a>);
+
+impl Drop for Open<'_, '_> {
+    fn drop(&mut self) {
+        self.0.stop.store(true, Ordering::Relaxed);
+        self.0.queue.close();
+    }
+}
+
+/// The life of a worker: take a job, do it, answer.
+pub fn work(shop: &Shop, answers: &Sender<Answer>) {
+    while let Some(job) = shop.queue.pop() {
+        let taken = job.demand();
+        let answer = match job {
+            Job::Unit { stage, unit, key, results, found, .. } => {
+                let started = Instant::now();
+                let inputs = StageInputs { shop, stage, results, found };
+                let result = guarded(|| run_unit(&inputs, unit, key, started));
+                Answer::Unit { stage, unit, key, result, seconds: started.elapsed().as_secs_f64() }
+            }
+            Job::Files { stage, units, files } => {
+                let started = Instant::now();
+                let result = guarded(|| make_files(shop, stage, &units, &files));
+                Answer::Files { stage, result, seconds: started.elapsed().as_secs_f64() }
+            }
+        };
+        shop.queue.give_back(taken);
+        if answers.send(answer).is_err() {
+            return;
+        }
+    }
+}
+
+/// A panic in a unit is a bug, and it is told as one instead of ending the build without a word.
+fn guarded<T>(run: impl FnOnce() -> Result<T>) -> Result<T> {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+        Err(Error::internal(format!("a unit panicked: {}", text.unwrap_or("without a message"))))
+    })
+}
+
+fn run_unit(inputs: &StageInputs, unit: usize, key: Key, started: Instant) -> Result<Option<Made>> {
+    let StageInputs { shop, stage, .. } = *inputs;
+    let Context { graph, store, .. } = shop.context;
+    if shop.stopping() {
+        return Ok(None);
+    }
+    if let Some(trace) = store.trace(&key) {
+        return Ok(Some(Made { digest: trace.digest, found: true, whole: false }));
+    }
+    let kind = graph.stages[stage].kind.entry();
+    let layout = &graph.layouts[stage];
+    let outlines = graph.outlines(stage);
+    let steps = kind.steps(unit, layout).max(1);
+    let control = UnitControl {
+        shop,
+        stage,
+        key,
+        steps,
+        told: AtomicU64::new(0),
+        saved: Mutex::new(Instant::now()),
+        resumed: AtomicBool::new(false),
+    };
+    let payload = kind.run(unit, layout, &outlines, inputs as &dyn Inputs, &control);
+    control.forget_progress();
+    let Some(payload) = payload? else { return Ok(None) };
+    let micros = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
+    let digest = shop.writer.put(key, &payload, micros)?;
+    if store.has_checkpoint(&key) {
+        // Long work: its result has to be on disk before its checkpoint goes.
+        shop.writer.flush()?;
+        store.drop_checkpoint(&key);
+    }
+    Ok(Some(Made { digest, found: false, whole: !control.resumed.into_inner() }))
+}
+
+/// What a running unit can ask and tell.
+struct UnitControl<'a, 'b> {
+    shop: &'b Shop<'a>,
+    stage: usize,
+    key: Key,
+    steps: u32,
+    /// Millionths of the unit already counted in `inside`.
+    told: AtomicU64,
+    saved: Mutex<Instant>,
+    resumed: AtomicBool,
+}
+
+impl UnitControl<'_, '_> {
+    fn forget_progress(&self) {
+        self.shop.inside[self.stage].fetch_sub(self.told.swap(0, Ordering::Relaxed), Ordering::Relaxed);
+    }
+}
+
+impl Control for UnitControl<'_, '_> {
+    fn stop(&self) -> bool {
+        self.shop.stopping()
+    }
+
+    fn progress(&self, steps_done: u32) {
+        let now = u64::from(steps_done) * 1_000_000 / u64::from(self.steps);
+        let before = self.told.swap(now, Ordering::Relaxed);
+        self.shop.inside[self.stage].fetch_add(now.saturating_sub(before), Ordering::Relaxed);
+    }
+
+    fn checkpoint(&self) -> Option<Vec<u8>> {
+        let found = self.shop.context.store.checkpoint(&self.key);
+        self.resumed.store(found.is_some(), Ordering::Relaxed);
+        found
+    }
+
+    fn save(&self, bytes: &dyn Fn() -> Vec<u8>) {
+        let mut saved = self.saved.lock().unwrap_or_else(PoisonError::into_inner);
+        if saved.elapsed() >= CHECKPOINT || self.stop() && saved.elapsed() >= CHECKPOINT / 4 {
+            // A checkpoint that cannot be written costs time after a crash, nothing else.
+            if let Err(error) = self.shop.context.store.save_checkpoint(&self.key, &bytes()) {
+                tracing::debug!("no checkpoint: {error}");
+            }
+            *saved = Instant::now();
+        }
+    }
+}
+
+fn make_files(
+    shop: &Shop,
+    stage: usize,
+    units: &[(Key, Digest)],
+    files: &[(FileSpec, FileState)],
+) -> Result<Vec<String>> {
+    let Context { graph, store, publish, figures, .. } = shop.context;
+    let mut payloads: Option<Vec<Vec<u8>>> = None;
+    let mut written = Vec::new();
+    for (spec, state) in files {
+        let (key, stored) = match state {
+            FileState::Current { .. } | FileState::Unknown => continue,
+            FileState::Stored { key, digest } => (key, store.load(key, digest)),
+            FileState::Missing(key) => (key, None),
+        };
+        let bytes = match stored {
+            Some(bytes) => bytes,
+            None => {
+                let payloads = match &mut payloads {
+                    Some(payloads) => payloads,
+                    None => payloads.insert(load_all(store, units)?),
+                };
+                let started = Instant::now();
+                let bytes = match &spec.output {
+                    Some(path) => output(shop.context, stage, units, payloads, path)?,
+                    None => publish.render(&graph.stages[stage], spec, payloads, &key.to_string())?,
+                };
+                shop.writer.put(*key, &bytes, u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX))?;
+                bytes
+            }
+        };
+        crate::store::write_file(&figures.join(&spec.name), &bytes)?;
+        written.push(spec.name.clone());
+    }
+    Ok(written)
+}
+
+fn load_all(store: &Store, units: &[(Key, Digest)]) -> Result<Vec<Vec<u8>>> {
+    units.iter().map(|(key, digest)| store.load(key, digest).ok_or_else(lost)).collect()
+}
+
+/// A file that a program made.
+fn output(
+    context: Context,
+    stage: usize,
+    units: &[(Key, Digest)],
+    payloads: &[Vec<u8>],
+    path: &str,
+) -> Result<Vec<u8>> {
+    let tree = payloads.first().and_then(|payload| decode_tree(payload));
+    let file = tree.as_ref().and_then(|tree| tree.get(path));
+    let (Some(file), Some(unit)) = (file, units.first()) else {
+        return Err(Error::internal(format!("the result of a program lacks `{path}`")));
+    };
+    content(context, stage, *unit, file)
+}

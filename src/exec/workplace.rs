@@ -1,0 +1,198 @@
+//! A folder of its own for one run of a program: below the cache, furnished with exactly the declared inputs, and gone afterwards.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use super::inputs::{StageInputs, copy, copy_of_project, lost};
+use crate::error::{Error, Result};
+use crate::exchange;
+use crate::plan;
+use crate::stages::{FIGURES, Inputs, Kind, Workplace};
+use crate::store::{Digest, content_key, remove_folder};
+use crate::value::{Hex, decode_tree};
+
+/// What every program sees of the environment: where programs and libraries are, and who the user is.
+const PASSED: [&str; 13] = [
+    "PATH",
+    "HOME",
+    "USER",
+    "LOGNAME",
+    "SHELL",
+    "LD_LIBRARY_PATH",
+    "DYLD_LIBRARY_PATH",
+    "VIRTUAL_ENV",
+    "CONDA_PREFIX",
+    "PYENV_ROOT",
+    "PYENV_VERSION",
+    "NIX_PATH",
+    "SystemRoot",
+];
+
+/// What is the same everywhere, so that results are: language, time zone, dates that programs write into files, Python's order of sets.
+const FIXED: [(&str, &str); 6] = [
+    ("LC_ALL", "C.UTF-8"),
+    ("TZ", "UTC"),
+    ("SOURCE_DATE_EPOCH", "0"),
+    ("PYTHONHASHSEED", "0"),
+    ("PYTHONDONTWRITEBYTECODE", "1"),
+    ("PYTHONUNBUFFERED", "1"),
+];
+
+pub struct Place<'a> {
+    inputs: &'a StageInputs<'a, 'a>,
+    /// Holds the two below; deleted at the end.
+    root: PathBuf,
+    folder: PathBuf,
+    tmp: PathBuf,
+}
+
+impl<'a> Place<'a> {
+    pub fn new(inputs: &'a StageInputs<'_, '_>) -> Result<Place<'a>> {
+        let root = inputs.shop.scratch()?.folder()?;
+        let place = Place { inputs, folder: root.join("work"), tmp: root.join("tmp"), root };
+        for folder in [&place.folder, &place.tmp] {
+            std::fs::create_dir(folder).map_err(|e| Error::io("make the folder", folder, &e))?;
+        }
+        Ok(place)
+    }
+
+    /// The full name of a place in the folder, with the folders above it made; no two inputs lie at one place.
+    fn place(&self, path: &str) -> Result<PathBuf> {
+        let full = self.folder.join(path);
+        if full.symlink_metadata().is_ok() {
+            return Err(Error::user(format!("two inputs lie at `{path}`")).hint("rename one of them"));
+        }
+        let folder = full.parent().unwrap_or(&self.folder);
+        std::fs::create_dir_all(folder).map_err(|e| match e.kind() {
+            std::io::ErrorKind::NotADirectory | std::io::ErrorKind::AlreadyExists => {
+                Error::user(format!("two inputs lie at `{path}`, one of them a file where the other has a folder"))
+            }
+            _ => Error::io("make the folder", folder, &e),
+        })?;
+        Ok(full)
+    }
+
+    /// Files that a stage is made of: in the project at their own paths, else in a folder of the stage's name.
+    fn files(&self, input: usize, stage: usize) -> Result<()> {
+        let context = self.inputs.shop.context;
+        let definition = &context.graph.stages[stage];
+        let own_path = matches!(&definition.kind, Kind::Data(data) if data.in_project());
+        for &unit in self.inputs.results[input].iter() {
+            let payload = context.store.load(&unit.0, &unit.1).ok_or_else(lost)?;
+            let tree =
+                decode_tree(&payload).ok_or_else(|| Error::internal("a stored result is not a list of files"))?;
+            for file in &tree.files {
+                let own_path = own_path || file.path.starts_with(FIGURES);
+                let path = if own_path { file.path.clone() } else { format!("{}/{}", definition.name, file.path) };
+                if self.needed(&path, &file.digest) {
+                    continue;
+                }
+                copy(context, stage, unit, file, &self.place(&path)?)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a file of the project is there already because it is named as a file too.
+    fn needed(&self, path: &str, digest: &Hex) -> bool {
+        self.inputs.found.tree.get(path).is_some_and(|file| file.digest == *digest)
+    }
+
+    /// The files that a figure or a table leaves in `figures/`.
+    fn published(&self, input: usize, stage: usize) -> Result<()> {
+        let context = self.inputs.shop.context;
+        let digests: Vec<Digest> = self.inputs.results[input].iter().map(|(_, digest)| *digest).collect();
+        for spec in context.publish.files(&context.graph.stages[stage]) {
+            let key = plan::file_key(&spec, &digests)?;
+            let bytes = context.store.trace(&key).and_then(|trace| context.store.load(&key, &trace.digest));
+            let path = self.place(&format!("{FIGURES}{}", spec.name))?;
+            std::fs::write(&path, bytes.ok_or_else(lost)?).map_err(|e| Error::io("write", &path, &e))?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        remove_folder(&self.root);
+    }
+}
+
+impl Workplace for Place<'_> {
+    fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    fn furnish(&self) -> Result<()> {
+        let context = self.inputs.shop.context;
+        for file in &self.inputs.found.tree.files {
+            copy_of_project(context, file, &self.place(&file.path)?)?;
+        }
+        for (input, &stage) in context.graph.inputs[self.inputs.stage].iter().enumerate() {
+            let definition = &context.graph.stages[stage];
+            match &definition.kind {
+                Kind::Data(_) | Kind::Exec(_) => self.files(input, stage)?,
+                Kind::Figure(_) | Kind::Table(_) => self.published(input, stage)?,
+                Kind::Train(_) | Kind::Sweep(_) | Kind::Metric(_) => {
+                    let bytes = exchange::npz(&*self.inputs.whole(input)?).map_err(|error| Error {
+                        message: format!("`{}`: {}", definition.name, error.message),
+                        ..error
+                    })?;
+                    let path = self.place(&format!("{}.npz", definition.name))?;
+                    std::fs::write(&path, bytes).map_err(|e| Error::io("write", &path, &e))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn environment(&self) -> Vec<(String, OsString)> {
+        let passed = PASSED.iter().filter_map(|name| Some((name.to_string(), std::env::var_os(name)?)));
+        let fixed = FIXED.iter().map(|(name, value)| (name.to_string(), OsString::from(value)));
+        let own = ["TMPDIR", "TMP", "TEMP"].iter().map(|name| (name.to_string(), self.tmp.clone().into_os_string()));
+        let mut variables: Vec<(String, OsString)> = passed.chain(fixed).chain(own).collect();
+        // What the stage names itself is what its key says it is.
+        variables.retain(|(name, _)| !self.inputs.found.env.contains_key(name));
+        let named =
+            self.inputs.found.env.iter().filter_map(|(name, value)| Some((name.clone(), value.clone()?.into())));
+        variables.extend(named);
+        variables
+    }
+
+    fn log(&self) -> Result<(File, PathBuf)> {
+        let context = self.inputs.shop.context;
+        let path = context.store.log_path(&context.graph.stages[self.inputs.stage].name);
+        context.store.new_log(&path).map(|file| (file, path))
+    }
+
+    fn undeclared(&self, lines: &[String]) -> Vec<String> {
+        let home = self.inputs.shop.context.home;
+        let tree = &self.inputs.found.tree;
+        let mut names: Vec<String> = Vec::new();
+        let separates = |c: char| c.is_whitespace() || "'\"`,;:()[]{}<>=".contains(c);
+        for word in lines.iter().flat_map(|line| line.split(separates)) {
+            let word = word.strip_prefix("./").unwrap_or(word).trim_end_matches('.');
+            // `No module named 'utils.io'`
+            let module = word.replace('.', "/");
+            let found = [word.to_string(), format!("{module}.py"), module].into_iter().find(|name| {
+                let inside = !name.is_empty() && !name.starts_with(['/', '.', '~']) && !name.contains("..");
+                let there = |folder: &Path| folder.join(name).exists();
+                inside && name.contains(['.', '/']) && there(home) && !there(&self.folder) && tree.get(name).is_none()
+            });
+            names.extend(found.filter(|name| !names.contains(name)));
+        }
+        names.truncate(3);
+        names
+    }
+
+    fn keep(&self, file: &Path) -> Result<(Hex, u64)> {
+        self.inputs.shop.writer.keep(file).map(|(digest, size)| (Hex(digest.0), size))
+    }
+
+    fn kept(&self, digest: &Hex) -> Option<u64> {
+        let (store, digest) = (self.inputs.shop.context.store, Digest(digest.0));
+        let trace = store.trace(&content_key(&digest))?;
+        store.content(&digest).map(|_| trace.size)
+    }
+}

@@ -1,0 +1,281 @@
+//! What stands around a plot area: ticks, numbers, labels, title, colour bar, and how much room all that takes.
+
+use super::color::Colors;
+use super::panel::{PanelAxis, Prepared};
+use super::scale::{Scale, ScaleKind, Tick};
+use super::text;
+use crate::value::{Color, Horizontal, Item, Label, Rect, Stroke, Vertical};
+
+/// Lengths in points.
+const TICK: f64 = 3.5;
+const MINOR_TICK: f64 = 2.0;
+const TICK_PAD: f64 = 3.0;
+const LABEL_PAD: f64 = 4.0;
+const TITLE_PAD: f64 = 5.0;
+const BAR_GAP: f64 = 8.0;
+const BAR_WIDTH: f64 = 9.0;
+const LINE: f64 = 0.8;
+
+/// Sizes of text, from the figure's font size.
+#[derive(Clone, Copy, Debug)]
+pub struct Fonts {
+    pub tick: f64,
+    pub label: f64,
+    pub title: f64,
+}
+
+impl Fonts {
+    pub fn of(size: f64) -> Fonts {
+        Fonts { tick: 0.9 * size, label: size, title: 1.1 * size }
+    }
+}
+
+/// Room on each side of a plot area.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Around {
+    pub left: f64,
+    pub right: f64,
+    pub top: f64,
+    pub bottom: f64,
+}
+
+/// Ticks and the room they and all else need.
+#[derive(Clone, Debug)]
+pub struct Decor {
+    pub around: Around,
+    x: Vec<Tick>,
+    y: Vec<Tick>,
+    /// Widest number of the y axis, highest of the x axis.
+    y_width: f64,
+    x_height: f64,
+    bar: Vec<Tick>,
+    bar_labels: f64,
+}
+
+/// Which numbers and labels a panel shows: inner panels of a grid may leave them to the outer ones.
+#[derive(Clone, Copy, Debug)]
+pub struct Shown {
+    pub x_numbers: bool,
+    pub y_numbers: bool,
+    pub x_label: bool,
+    pub y_label: bool,
+}
+
+/// Width and height of a line of text.
+pub fn extent(markup: &str, size: f64, bold: bool) -> (f64, f64) {
+    let line = text::layout(markup, size, bold);
+    (line.width, line.ascent + line.descent)
+}
+
+/// Width and height of turned text.
+fn turned((width, height): (f64, f64), degrees: f64) -> (f64, f64) {
+    let (sin, cos) = sin_cos(degrees);
+    (width * cos.abs() + height * sin.abs(), width * sin.abs() + height * cos.abs())
+}
+
+/// Sine and cosine of an angle in degrees; exact for quarter turns.
+fn sin_cos(degrees: f64) -> (f64, f64) {
+    match degrees.rem_euclid(360.0) {
+        0.0 => (0.0, 1.0),
+        90.0 => (1.0, 0.0),
+        180.0 => (0.0, -1.0),
+        270.0 => (-1.0, 0.0),
+        other => other.to_radians().sin_cos(),
+    }
+}
+
+impl Decor {
+    /// Choose ticks for a plot area of about this size and measure.
+    pub fn of(panel: &Prepared, (width, height): (f64, f64), fonts: Fonts, shown: Shown) -> Decor {
+        let x = fitting(&panel.x, width, fonts, true);
+        let y = fitting(&panel.y, height, fonts, false);
+        let size = |tick: &Tick| tick.label.as_ref().map_or((0.0, 0.0), |label| extent(label, fonts.tick, false));
+        let y_width = y.iter().map(|tick| turned(size(tick), panel.y.rotate).0).fold(0.0, f64::max);
+        let x_height = x.iter().map(|tick| turned(size(tick), panel.x.rotate).1).fold(0.0, f64::max);
+        let mut around = Around { left: TICK, right: LINE, top: LINE, bottom: TICK };
+        if shown.y_numbers {
+            around.left += TICK_PAD + y_width;
+        }
+        if shown.x_numbers {
+            around.bottom += TICK_PAD + x_height;
+            // The last number may reach beyond the corner.
+            let over = |tick: &Tick| {
+                0.5 * turned(size(tick), panel.x.rotate).0 - (1.0 - panel.x.scale.place(tick.value)) * width
+            };
+            around.right = around.right.max(x.iter().map(over).fold(0.0, f64::max));
+        }
+        let over = |tick: &Tick| 0.5 * size(tick).1 - (1.0 - panel.y.scale.place(tick.value)) * height;
+        around.top = around.top.max(y.iter().map(over).fold(0.0, f64::max));
+        if shown.y_label && !panel.y.label.is_empty() {
+            around.left += LABEL_PAD + extent(&panel.y.label, fonts.label, false).1;
+        }
+        if shown.x_label && !panel.x.label.is_empty() {
+            around.bottom += LABEL_PAD + extent(&panel.x.label, fonts.label, false).1;
+        }
+        if !panel.caption.is_empty() {
+            around.bottom += LABEL_PAD + extent(&panel.caption, fonts.label, true).1;
+        }
+        if !panel.title.is_empty() {
+            around.top += TITLE_PAD + extent(&panel.title, fonts.title, false).1;
+        }
+        let (mut bar, mut bar_labels) = (Vec::new(), 0.0);
+        if let Some((colors, label)) = &panel.drawing.bar {
+            bar = bar_ticks(colors, height);
+            bar_labels = bar.iter().map(|tick| size(tick).0).fold(0.0, f64::max);
+            let name = if label.is_empty() { 0.0 } else { LABEL_PAD + extent(label, fonts.label, false).1 };
+            around.right = around.right.max(BAR_GAP + BAR_WIDTH + TICK + TICK_PAD + bar_labels + name);
+        }
+        Decor { around, x, y, y_width, x_height, bar, bar_labels }
+    }
+
+    /// Grid lines, behind the marks.
+    pub fn grid(&self, panel: &Prepared, area: Rect, items: &mut Vec<Item>) {
+        if panel.grid <= 0.0 {
+            return;
+        }
+        let color = Color(0xb0, 0xb0, 0xb0, 255).opacity(panel.grid * 1.6);
+        let mut line = |points: [[f64; 2]; 2]| items.push(path(points.to_vec(), Stroke::solid(color, 0.6)));
+        for tick in self.x.iter().filter(|tick| tick.label.is_some()) {
+            let x = area.x + area.width * panel.x.scale.place(tick.value);
+            line([[x, area.y], [x, area.bottom()]]);
+        }
+        for tick in self.y.iter().filter(|tick| tick.label.is_some()) {
+            let y = area.bottom() - area.height * panel.y.scale.place(tick.value);
+            line([[area.x, y], [area.right(), y]]);
+        }
+    }
+
+    /// Frame, ticks, numbers, labels, title and colour bar, in front of the marks.
+    pub fn draw(&self, panel: &Prepared, area: Rect, fonts: Fonts, shown: Shown, items: &mut Vec<Item>) {
+        let stroke = Stroke::solid(Color::BLACK, LINE);
+        for tick in &self.x {
+            let x = area.x + area.width * panel.x.scale.place(tick.value);
+            let length = if tick.label.is_some() { TICK } else { MINOR_TICK };
+            items.push(path(vec![[x, area.bottom()], [x, area.bottom() + length]], stroke.clone()));
+            if let (Some(markup), true) = (&tick.label, shown.x_numbers) {
+                let (horizontal, vertical) = match panel.x.rotate {
+                    0.0 => (Horizontal::Middle, Vertical::Top),
+                    _ => (Horizontal::Right, Vertical::Middle),
+                };
+                let at = [x + if panel.x.rotate == 0.0 { 0.0 } else { 3.0 }, area.bottom() + TICK + TICK_PAD];
+                items.push(label(markup, at, fonts.tick, panel.x.rotate, horizontal, vertical));
+            }
+        }
+        for tick in &self.y {
+            let y = area.bottom() - area.height * panel.y.scale.place(tick.value);
+            let length = if tick.label.is_some() { TICK } else { MINOR_TICK };
+            items.push(path(vec![[area.x - length, y], [area.x, y]], stroke.clone()));
+            if let (Some(markup), true) = (&tick.label, shown.y_numbers) {
+                let at = [area.x - TICK - TICK_PAD, y];
+                items.push(label(markup, at, fonts.tick, panel.y.rotate, Horizontal::Right, Vertical::Middle));
+            }
+        }
+        let corners =
+            vec![[area.x, area.y], [area.right(), area.y], [area.right(), area.bottom()], [area.x, area.bottom()]];
+        items.push(Item::Path { points: corners, close: true, fill: None, stroke: Some(stroke) });
+        let [middle_x, middle_y] = area.middle();
+        let mut below = area.bottom() + TICK + if shown.x_numbers { TICK_PAD + self.x_height } else { 0.0 };
+        if shown.x_label && !panel.x.label.is_empty() {
+            let at = [middle_x, below + LABEL_PAD];
+            items.push(label(&panel.x.label, at, fonts.label, 0.0, Horizontal::Middle, Vertical::Top));
+            below += LABEL_PAD + extent(&panel.x.label, fonts.label, false).1;
+        }
+        if !panel.caption.is_empty() {
+            let at = [middle_x, below + LABEL_PAD];
+            items.push(bold(label(&panel.caption, at, fonts.label, 0.0, Horizontal::Middle, Vertical::Top)));
+        }
+        if shown.y_label && !panel.y.label.is_empty() {
+            let numbers = if shown.y_numbers { TICK_PAD + self.y_width } else { 0.0 };
+            let at = [area.x - TICK - numbers - LABEL_PAD, middle_y];
+            items.push(label(&panel.y.label, at, fonts.label, 90.0, Horizontal::Middle, Vertical::Bottom));
+        }
+        if !panel.title.is_empty() {
+            let at = [middle_x, area.y - TITLE_PAD];
+            items.push(label(&panel.title, at, fonts.title, 0.0, Horizontal::Middle, Vertical::Bottom));
+        }
+        if let Some((colors, name)) = &panel.drawing.bar {
+            self.bar(colors, name, area, fonts, items);
+        }
+    }
+
+    fn bar(&self, colors: &Colors, name: &str, area: Rect, fonts: Fonts, items: &mut Vec<Item>) {
+        let bar = Rect::new(area.right() + BAR_GAP, area.y, BAR_WIDTH, area.height);
+        let (cells, scale) = match colors {
+            Colors::Map { map, from, to } => {
+                let cells = (0..128).rev().map(|i| Some(map.at((f64::from(i) + 0.5) / 128.0))).collect();
+                (cells, Scale { kind: ScaleKind::Linear, from: *from, to: *to })
+            }
+            Colors::Things { palette, labels } => {
+                let cells = (0..labels.len()).rev().map(|i| Some(palette.at(i))).collect();
+                (cells, Scale { kind: ScaleKind::Linear, from: -0.5, to: labels.len() as f64 - 0.5 })
+            }
+        };
+        items.push(Item::Image { area: bar, columns: 1, cells });
+        let corners = vec![[bar.x, bar.y], [bar.right(), bar.y], [bar.right(), bar.bottom()], [bar.x, bar.bottom()]];
+        let stroke = Stroke::solid(Color::BLACK, LINE);
+        items.push(Item::Path { points: corners, close: true, fill: None, stroke: Some(stroke.clone()) });
+        for tick in &self.bar {
+            let place = if scale.from < scale.to { scale.place(tick.value) } else { 0.5 };
+            let y = bar.bottom() - bar.height * place;
+            items.push(path(vec![[bar.right(), y], [bar.right() + TICK, y]], stroke.clone()));
+            if let Some(markup) = &tick.label {
+                let at = [bar.right() + TICK + TICK_PAD, y];
+                items.push(label(markup, at, fonts.tick, 0.0, Horizontal::Left, Vertical::Middle));
+            }
+        }
+        if !name.is_empty() {
+            let at = [bar.right() + TICK + TICK_PAD + self.bar_labels + LABEL_PAD, bar.middle()[1]];
+            items.push(label(name, at, fonts.label, 90.0, Horizontal::Middle, Vertical::Top));
+        }
+    }
+}
+
+/// As many ticks as have room for their numbers.
+fn fitting(axis: &PanelAxis, length: f64, fonts: Fonts, across: bool) -> Vec<Tick> {
+    let most = if across { length / 34.0 } else { length / 22.0 };
+    let mut count = (most as usize).clamp(2, 9);
+    loop {
+        let ticks = axis.ticks(count);
+        let needed: f64 = ticks
+            .iter()
+            .filter_map(|tick| tick.label.as_ref())
+            .map(|text| {
+                let (width, height) = turned(extent(text, fonts.tick, false), axis.rotate);
+                if across && axis.rotate == 0.0 { width + 0.6 * fonts.tick } else { height.min(1.6 * fonts.tick) }
+            })
+            .sum();
+        if count <= 2 || needed <= length {
+            return ticks;
+        }
+        count -= 1;
+    }
+}
+
+fn bar_ticks(colors: &Colors, height: f64) -> Vec<Tick> {
+    match colors {
+        Colors::Map { from, to, .. } => {
+            let scale = Scale { kind: ScaleKind::Linear, from: *from, to: *to };
+            scale.ticks(((height / 24.0) as usize).clamp(2, 8))
+        }
+        Colors::Things { labels, .. } => {
+            let tick = |(i, text): (usize, &String)| Tick { value: i as f64, label: Some(text.clone()) };
+            labels.iter().enumerate().map(tick).collect()
+        }
+    }
+}
+
+pub fn path(points: Vec<[f64; 2]>, stroke: Stroke) -> Item {
+    Item::Path { points, close: false, fill: None, stroke: Some(stroke) }
+}
+
+pub fn label(markup: &str, at: [f64; 2], size: f64, rotation: f64, horizontal: Horizontal, vertical: Vertical) -> Item {
+    let markup = markup.to_string();
+    Item::Label(Label { markup, at, size, color: Color::BLACK, bold: false, rotation, horizontal, vertical })
+}
+
+fn bold(item: Item) -> Item {
+    match item {
+        Item::Label(label) => Item::Label(Label { bold: true, ..label }),
+        other => other,
+    }
+}

@@ -1,0 +1,220 @@
+//! The colour of a mark: one for all, one for each coordinate of an axis, or a colour map over the values of an array.
+
+use serde_json::{Value as Json, json};
+
+use super::colormaps::{ColorMap, Palette};
+use crate::error::Error;
+use crate::spec::{Decode, Located, Node, Problems, Schemas, Yaml, nearest};
+use crate::value::Color;
+
+/// Names a colour can have besides `#rrggbb`.
+const NAMED: [(&str, u32); 16] = [
+    ("black", 0x000000),
+    ("white", 0xffffff),
+    ("gray", 0x7f7f7f),
+    ("lightgray", 0xd3d3d3),
+    ("red", 0xd62728),
+    ("orange", 0xff7f0e),
+    ("yellow", 0xeeca3b),
+    ("green", 0x2ca02c),
+    ("blue", 0x1f77b4),
+    ("purple", 0x9467bd),
+    ("brown", 0x8c564b),
+    ("pink", 0xe377c2),
+    ("cyan", 0x17becf),
+    ("pure-red", 0xff0000),
+    ("pure-green", 0x008000),
+    ("pure-blue", 0x0000ff),
+];
+
+/// A colour as written: a name or `#rrggbb`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Paint(pub Color);
+
+impl Paint {
+    pub const BLACK: Paint = Paint(Color::BLACK);
+}
+
+fn from_bits(bits: u32) -> Color {
+    Color((bits >> 16 & 255) as u8, (bits >> 8 & 255) as u8, (bits & 255) as u8, 255)
+}
+
+impl Decode for Paint {
+    fn decode(node: &Node, problems: &mut Problems) -> Option<Self> {
+        let Yaml::Text(text) = &node.value else { return crate::spec::wrong_type(node, problems) };
+        if let Some(hex) = text.strip_prefix('#')
+            && hex.len() == 6
+            && let Ok(bits) = u32::from_str_radix(hex, 16)
+        {
+            return Some(Paint(from_bits(bits)));
+        }
+        if let Some((_, bits)) = NAMED.iter().find(|(name, _)| name == text) {
+            return Some(Paint(from_bits(*bits)));
+        }
+        let error = Error::user(format!("`{text}` is not a colour")).at(node.span);
+        problems.push(match nearest(text, NAMED.iter().map(|(name, _)| *name)) {
+            Some(name) => error.hint(format!("did you mean `{name}`?")),
+            None => error.hint("write it as `\"#1f77b4\"`, or as a name such as `red`, `gray` or `black`"),
+        });
+        None
+    }
+
+    fn manifest(&self) -> Json {
+        json!(self.0.hex())
+    }
+
+    fn schema(_: &mut Schemas) -> Json {
+        let names: Vec<&str> = NAMED.iter().map(|(name, _)| *name).collect();
+        json!({"anyOf": [{"type": "string", "pattern": "^#[0-9a-fA-F]{6}$"}, {"enum": names}]})
+    }
+
+    fn expected() -> String {
+        "a colour, as `\"#1f77b4\"` or a name".into()
+    }
+}
+
+crate::record! {
+    /// A colour for each coordinate of an axis; the legend names them.
+    pub struct ColorBy {
+        /// The axis whose coordinates have colours.
+        pub by: Located<String>,
+        pub palette: Palette = Palette::Tab10,
+        /// Colours one by one, instead of the palette.
+        pub colors: Vec<Paint> = Vec::new(),
+        /// What the legend says instead of a coordinate.
+        pub labels: std::collections::BTreeMap<String, String> = std::collections::BTreeMap::new(),
+    }
+}
+
+crate::record! {
+    /// Colours from the values of an array.
+    pub struct ColorOf {
+        /// The array.
+        pub value: Located<String>,
+        pub map: ColorMap = ColorMap::Viridis,
+        /// Whole numbers 0, 1, ... are names of things, with these colours; `labels` says how many and what they are called.
+        pub palette: Option<Palette> = None,
+        pub labels: Vec<String> = Vec::new(),
+        /// The value of the first colour; by default the smallest.
+        pub from: Option<f64> = None,
+        /// The value of the last colour; by default the largest.
+        pub to: Option<f64> = None,
+        /// What the colour bar is called.
+        pub label: String = String::new(),
+        /// Whether there is a colour bar.
+        pub bar: bool = true,
+    }
+}
+
+/// The colour of a mark.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ColorChannel {
+    Fixed(Paint),
+    By(ColorBy),
+    Of(ColorOf),
+}
+
+impl Decode for ColorChannel {
+    fn decode(node: &Node, problems: &mut Problems) -> Option<Self> {
+        match &node.value {
+            Yaml::Map(_) if node.get("by").is_some() => ColorBy::decode(node, problems).map(ColorChannel::By),
+            Yaml::Map(_) if node.get("value").is_some() => ColorOf::decode(node, problems).map(ColorChannel::Of),
+            Yaml::Text(_) => Paint::decode(node, problems).map(ColorChannel::Fixed),
+            _ => crate::spec::wrong_type(node, problems),
+        }
+    }
+
+    fn manifest(&self) -> Json {
+        match self {
+            ColorChannel::Fixed(paint) => paint.manifest(),
+            ColorChannel::By(by) => by.manifest(),
+            ColorChannel::Of(of) => of.manifest(),
+        }
+    }
+
+    fn schema(schemas: &mut Schemas) -> Json {
+        json!({"anyOf": [Paint::schema(schemas), ColorBy::schema(schemas), ColorOf::schema(schemas)]})
+    }
+
+    fn expected() -> String {
+        "a colour, `{by: AXIS}` or `{value: ARRAY}`".into()
+    }
+}
+
+impl ColorBy {
+    /// The colour of the i-th coordinate.
+    pub fn color(&self, i: usize) -> Color {
+        match self.colors.as_slice() {
+            [] => self.palette.at(i),
+            colors => colors[i % colors.len()].0,
+        }
+    }
+
+    /// What the legend calls a coordinate.
+    pub fn label(&self, coordinate: &str) -> String {
+        self.labels.get(coordinate).cloned().unwrap_or_else(|| coordinate.to_string())
+    }
+}
+
+/// A colour scale worked out for some values, as its colour bar shows it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Colors {
+    Map { map: ColorMap, from: f64, to: f64 },
+    Things { palette: Palette, labels: Vec<String> },
+}
+
+impl ColorOf {
+    /// The scale for these values.
+    pub fn scale(&self, values: impl Iterator<Item = f64>) -> Colors {
+        let (mut low, mut high) = (f64::INFINITY, f64::NEG_INFINITY);
+        values.filter(|v| v.is_finite()).for_each(|v| (low, high) = (low.min(v), high.max(v)));
+        if let Some(palette) = &self.palette {
+            let labels = if self.labels.is_empty() {
+                (0..=high.clamp(0.0, 99.0) as usize).map(|i| i.to_string()).collect()
+            } else {
+                self.labels.clone()
+            };
+            return Colors::Things { palette: palette.clone(), labels };
+        }
+        let (low, high) = if low <= high { (low, high) } else { (0.0, 1.0) };
+        Colors::Map { map: self.map.clone(), from: self.from.unwrap_or(low), to: self.to.unwrap_or(high) }
+    }
+}
+
+impl Colors {
+    /// The colour of a value; none for NaN.
+    pub fn at(&self, value: f64) -> Option<Color> {
+        match self {
+            _ if value.is_nan() => None,
+            Colors::Map { map, from, to } => Some(map.at(if to > from { (value - from) / (to - from) } else { 0.5 })),
+            Colors::Things { palette, .. } => Some(palette.at(value.max(0.0).round() as usize)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_map_runs_from_its_first_to_its_last_colour() {
+        assert_eq!(ColorMap::Viridis.at(0.0).hex(), "#440154");
+        assert_eq!(ColorMap::Viridis.at(2.0).hex(), "#fde725");
+        assert_eq!(ColorMap::Gray.at(0.5).hex(), "#808080");
+        let colors = Colors::Map { map: ColorMap::Gray, from: 2.0, to: 2.0 };
+        assert!(colors.at(2.0).is_some() && colors.at(f64::NAN).is_none());
+    }
+
+    #[test]
+    fn colours_are_names_or_hex() {
+        let decode = |text: &str| {
+            let mut problems = Problems::default();
+            let node = crate::spec::read(text, &mut problems).unwrap();
+            Paint::decode(&node, &mut problems).map(|paint| paint.0.hex()).ok_or(problems.into_errors())
+        };
+        assert_eq!(decode("'#12AB9f'").unwrap(), "#12ab9f");
+        assert_eq!(decode("red").unwrap(), "#d62728");
+        assert_eq!(decode("rde").unwrap_err()[0].hints, ["did you mean `red`?"]);
+        assert!(decode("'#12'").is_err());
+    }
+}

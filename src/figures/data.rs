@@ -1,0 +1,351 @@
+//! From names to numbers: what a mark reads, selected by name.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::{Value as Json, json};
+
+use crate::error::{Error, Result, Span};
+use crate::spec::{Coordinate, Decode, Located, Node, Problems, Schemas, Yaml, suggest, wrong_type};
+use crate::value::{Array, Axis, Coords, Dataset};
+
+/// Coordinates that are fixed: axis -> coordinate.
+pub type Where = BTreeMap<String, Coordinate>;
+
+crate::union! {
+    /// One number for all along an axis.
+    pub enum Reduce {
+        /// Their mean.
+        "mean" => Mean(Located<String>),
+        /// Their median.
+        "median" => Median(Located<String>),
+        /// The smallest.
+        "min" => Min(Located<String>),
+        /// The largest.
+        "max" => Max(Located<String>),
+        /// Their sum.
+        "sum" => Sum(Located<String>),
+        /// Their standard deviation (n - 1).
+        "std" => Std(Located<String>),
+    }
+}
+
+crate::union! {
+    /// A function of every value.
+    pub enum Transform {
+        /// 1/x
+        "reciprocal" => Reciprocal,
+        /// 1 - x
+        "complement" => Complement,
+        /// The natural logarithm.
+        "ln" => Ln,
+        /// -x
+        "negative" => Negative,
+        /// |x|
+        "absolute" => Absolute,
+        /// x^2
+        "square" => Square,
+    }
+}
+
+crate::record! {
+    /// Numbers by name.
+    pub struct ChannelSettings {
+        /// An array of the stage, or an axis, whose coordinates are the numbers.
+        pub value: Located<String>,
+        /// One number for all along an axis, first.
+        pub reduce: Option<Reduce> = None,
+        /// A function of every number, after that.
+        pub transform: Option<Transform> = None,
+    }
+}
+
+/// What a mark reads: a name, or a mapping that does something to the named numbers, or one number.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Channel {
+    Number(f64),
+    Named(ChannelSettings),
+}
+
+impl Decode for Channel {
+    fn decode(node: &Node, problems: &mut Problems) -> Option<Self> {
+        match &node.value {
+            Yaml::Int(_) | Yaml::Float(_) => f64::decode(node, problems).map(Channel::Number),
+            Yaml::Text(name) => {
+                let value = Located { value: name.clone(), span: node.span };
+                Some(Channel::Named(ChannelSettings { value, reduce: None, transform: None }))
+            }
+            Yaml::Map(_) => ChannelSettings::decode(node, problems).map(Channel::Named),
+            _ => wrong_type(node, problems),
+        }
+    }
+    fn manifest(&self) -> Json {
+        match self {
+            Channel::Number(number) => json!(number),
+            Channel::Named(settings) => settings.manifest(),
+        }
+    }
+    fn schema(schemas: &mut Schemas) -> Json {
+        json!({"anyOf": [{"type": ["string", "number"]}, ChannelSettings::schema(schemas)]})
+    }
+    fn expected() -> String {
+        "the name of an array or an axis, a number, or `{value: NAME, ...}`".into()
+    }
+}
+
+impl Channel {
+    /// The array or axis it names, if any.
+    pub fn name(&self) -> Option<&Located<String>> {
+        match self {
+            Channel::Number(_) => None,
+            Channel::Named(settings) => Some(&settings.value),
+        }
+    }
+}
+
+/// Where a mark finds its numbers: a stage, and coordinates fixed by `where` and by the panel.
+#[derive(Clone)]
+pub struct Scope<'a> {
+    data: &'a dyn Fn(&str) -> Option<Arc<Dataset>>,
+    of: Option<Located<String>>,
+    /// Axis, coordinate, and the place in the file where it was fixed.
+    fixed: Vec<(String, String, Span)>,
+}
+
+impl<'a> Scope<'a> {
+    pub fn new(data: &'a dyn Fn(&str) -> Option<Arc<Dataset>>) -> Self {
+        Scope { data, of: None, fixed: Vec::new() }
+    }
+
+    /// The same with another stage (if one is named) and more coordinates fixed.
+    pub fn within(&self, of: &Option<Located<String>>, fixed: &Where) -> Scope<'a> {
+        let mut scope = self.clone();
+        scope.of = of.clone().or(scope.of);
+        scope.fixed.extend(fixed.iter().map(|(axis, at)| (axis.clone(), at.text().to_string(), at.span())));
+        scope
+    }
+
+    /// The same with one more coordinate fixed.
+    pub fn fix(&self, axis: &str, coordinate: &str, span: Span) -> Scope<'a> {
+        let mut scope = self.clone();
+        scope.fixed.push((axis.to_string(), coordinate.to_string(), span));
+        scope
+    }
+
+    /// The coordinate at which an axis is fixed.
+    pub fn fixed(&self, axis: &str) -> Option<&str> {
+        self.fixed.iter().rev().find(|(name, ..)| name == axis).map(|(_, at, _)| at.as_str())
+    }
+
+    fn dataset(&self, span: Span) -> Result<Arc<Dataset>> {
+        let of = self.of.as_ref().ok_or_else(|| {
+            Error::user("this mark does not say where its numbers come from").at(span).hint("add `of: STAGE`")
+        })?;
+        (self.data)(&of.value).ok_or_else(|| Error::internal(format!("the figure did not get `{}`", of.value)))
+    }
+
+    /// All coordinates of an axis of the stage.
+    pub fn axis(&self, name: &Located<String>) -> Result<Axis> {
+        let dataset = self.dataset(name.span)?;
+        dataset.arrays.values().find_map(|array| array.axis(&name.value).cloned()).ok_or_else(|| {
+            Error::user(format!("there is no axis `{}`", name.value))
+                .at(name.span)
+                .hint(suggest(&name.value, &refs(&axes_of(&dataset))))
+        })
+    }
+
+    /// The array or axis of this name, with all fixed coordinates taken out.
+    pub fn named(&self, name: &Located<String>) -> Result<Array> {
+        let dataset = self.dataset(name.span)?;
+        let mut array = match dataset.get(&name.value) {
+            Some(array) => array.clone(),
+            None => match dataset.arrays.values().find_map(|array| array.axis(&name.value)) {
+                Some(axis) => coordinates(axis)?,
+                None => {
+                    let mut known: Vec<String> = dataset.arrays.keys().cloned().collect();
+                    known.extend(axes_of(&dataset));
+                    let error = Error::user(format!("there is no array or axis `{}`", name.value)).at(name.span);
+                    return Err(error.hint(suggest(&name.value, &refs(&known))));
+                }
+            },
+        };
+        for (axis, at, span) in &self.fixed {
+            let Some(found) = array.axis(axis) else { continue };
+            let Some(selected) = found.coords.position(at).and_then(|position| array.at(axis, position)) else {
+                let known: Vec<String> = (0..found.len().min(30)).map(|i| found.coords.label(i)).collect();
+                return Err(Error::user(format!("axis `{axis}` has no coordinate `{at}`"))
+                    .at(*span)
+                    .hint(suggest(at, &refs(&known))));
+            };
+            array = selected;
+        }
+        Ok(array)
+    }
+
+    /// The numbers of a channel.
+    pub fn channel(&self, channel: &Channel) -> Result<Array> {
+        let settings = match channel {
+            Channel::Number(number) => return Ok(Array::scalar(*number)),
+            Channel::Named(settings) => settings,
+        };
+        let mut array = self.named(&settings.value)?;
+        if let Some(reduce) = &settings.reduce {
+            array = reduce.apply(&array)?;
+        }
+        if let Some(transform) = &settings.transform {
+            array.data.mapv_inplace(|v| transform.apply(v));
+        }
+        Ok(array)
+    }
+
+    /// The single number of a channel.
+    pub fn number(&self, channel: &Channel) -> Result<f64> {
+        let array = self.channel(channel)?;
+        let span = channel.name().map(|name| name.span).unwrap_or_default();
+        array.single().ok_or_else(|| Error::user(format!("this is not one number: {}", left_over(&array))).at(span))
+    }
+}
+
+/// What axes an array still has, for messages.
+pub fn left_over(array: &Array) -> String {
+    let names: Vec<String> = array.axes.iter().map(|axis| format!("`{}` ({})", axis.name, axis.len())).collect();
+    format!("it has the axes {}", names.join(", "))
+}
+
+fn coordinates(axis: &Axis) -> Result<Array> {
+    let values = (0..axis.len()).map(|i| axis.coords.number(i)).collect();
+    Array::f64(vec![axis.clone()], values)
+}
+
+fn axes_of(dataset: &Dataset) -> Vec<String> {
+    let mut names: Vec<String> = dataset.arrays.values().flat_map(|a| a.axes.iter().map(|x| x.name.clone())).collect();
+    names.sort();
+    names.dedup();
+    names
+}
+
+fn refs(names: &[String]) -> Vec<&str> {
+    names.iter().map(String::as_str).collect()
+}
+
+/// Names of an axis' coordinates if they are names, not numbers.
+pub fn categories(axis: &Axis) -> Option<Vec<String>> {
+    match &axis.coords {
+        Coords::Labels(labels) => Some(labels.clone()),
+        _ => None,
+    }
+}
+
+impl Transform {
+    fn apply(&self, v: f64) -> f64 {
+        match self {
+            Transform::Reciprocal => 1.0 / v,
+            Transform::Complement => 1.0 - v,
+            Transform::Ln if v > 0.0 && v.is_normal() => crate::train::ln(v),
+            Transform::Ln => f64::NAN,
+            Transform::Negative => -v,
+            Transform::Absolute => v.abs(),
+            Transform::Square => v * v,
+        }
+    }
+}
+
+impl Reduce {
+    fn axis(&self) -> &Located<String> {
+        match self {
+            Reduce::Mean(axis) | Reduce::Median(axis) | Reduce::Min(axis) => axis,
+            Reduce::Max(axis) | Reduce::Sum(axis) | Reduce::Std(axis) => axis,
+        }
+    }
+
+    fn apply(&self, array: &Array) -> Result<Array> {
+        let axis = self.axis();
+        let dim = array.dim(&axis.value).ok_or_else(|| {
+            let known: Vec<&str> = array.axes.iter().map(|axis| axis.name.as_str()).collect();
+            Error::user(format!("there is no axis `{}` to take the {} over", axis.value, self.name()))
+                .at(axis.span)
+                .hint(suggest(&axis.value, &known))
+        })?;
+        let mut axes = array.axes.clone();
+        axes.remove(dim);
+        let values = array.data.lanes(ndarray::Axis(dim)).into_iter();
+        Array::f64(axes, values.map(|lane| self.number(lane.iter().copied().collect())).collect())
+    }
+
+    /// NaNs are left out.
+    fn number(&self, mut values: Vec<f64>) -> f64 {
+        values.retain(|v| !v.is_nan());
+        if values.is_empty() {
+            return f64::NAN;
+        }
+        let n = values.len() as f64;
+        let mean = |values: &[f64]| values.iter().sum::<f64>() / n;
+        match self {
+            Reduce::Mean(_) => mean(&values),
+            Reduce::Sum(_) => values.iter().sum(),
+            Reduce::Min(_) => values.iter().copied().fold(f64::INFINITY, f64::min),
+            Reduce::Max(_) => values.iter().copied().fold(f64::NEG_INFINITY, f64::max),
+            Reduce::Std(_) => {
+                let middle = mean(&values);
+                (values.iter().map(|v| (v - middle) * (v - middle)).sum::<f64>() / (n - 1.0)).sqrt()
+            }
+            Reduce::Median(_) => quantile(&mut values, 0.5),
+        }
+    }
+}
+
+/// The q-quantile, linear between neighbours; sorts the values.
+pub fn quantile(values: &mut [f64], q: f64) -> f64 {
+    values.sort_by(f64::total_cmp);
+    let place = q.clamp(0.0, 1.0) * values.len().saturating_sub(1) as f64;
+    let below = place.floor() as usize;
+    match (values.get(below), values.get(below + 1)) {
+        (Some(a), Some(b)) => a + (b - a) * (place - below as f64),
+        (Some(a), None) => *a,
+        _ => f64::NAN,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn dataset() -> Arc<Dataset> {
+        let axes = vec![Axis::labels("model", vec!["a".into(), "b".into()]), Axis::numbers("p", vec![0.5, 0.1])];
+        let loss = Array::f64(axes, vec![1.0, 2.0, 3.0, f64::NAN]).unwrap();
+        Arc::new(Dataset::default().with("loss", loss))
+    }
+
+    fn channel(text: &str) -> Channel {
+        let mut problems = Problems::default();
+        let node = crate::spec::read(text, &mut problems).unwrap();
+        Channel::decode(&node, &mut problems).unwrap()
+    }
+
+    fn of() -> Option<Located<String>> {
+        Some(Located { value: "s".into(), span: Span::default() })
+    }
+
+    #[test]
+    fn numbers_are_found_by_name_and_coordinate() {
+        let data = |_: &str| Some(dataset());
+        let scope = Scope::new(&data).within(&of(), &Where::new());
+        let values = |scope: &Scope, text: &str| scope.channel(&channel(text)).map(|array| array.values());
+        assert_eq!(values(&scope, "{value: p, transform: reciprocal}").unwrap(), [2.0, 10.0]);
+        assert_eq!(values(&scope, "{value: loss, reduce: {mean: p}}").unwrap(), [1.5, 3.0]);
+        let fixed = scope.fix("model", "b", Span::default()).fix("p", "5e-1", Span::default());
+        assert_eq!(values(&fixed, "loss").unwrap(), [3.0]);
+        assert_eq!(fixed.number(&channel("loss")).unwrap(), 3.0);
+        let error = values(&scope, "{value: loss, reduce: {mean: q}}").unwrap_err();
+        assert_eq!(error.message, "there is no axis `q` to take the mean over");
+        let error = scope.fix("model", "c", Span::default()).channel(&channel("loss")).unwrap_err();
+        assert_eq!(error.message, "axis `model` has no coordinate `c`");
+        assert_eq!(values(&scope, "los").unwrap_err().hints, ["did you mean `loss`?"]);
+    }
+
+    #[test]
+    fn quantiles_lie_between_neighbours() {
+        assert_eq!(quantile(&mut [3.0, 1.0, 2.0, 4.0], 0.5), 2.5);
+        assert_eq!(quantile(&mut [3.0], 0.25), 3.0);
+    }
+}

@@ -1,0 +1,73 @@
+//! Where panels stand on the page: plot areas of a row or column are aligned, and everything around them has the room it needs.
+
+use super::axes::{Around, Decor};
+use super::panel::Prepared;
+use crate::value::Rect;
+
+/// Room between neighbouring panels and at the page's edge, in points.
+const GAP: f64 = 10.0;
+const EDGE: f64 = 3.0;
+
+/// How the page is divided.
+pub struct Grid<'a> {
+    pub width: f64,
+    pub height: f64,
+    pub columns: usize,
+    pub rows: usize,
+    /// Shares of the plot areas' total width and height.
+    pub widths: &'a [f64],
+    pub heights: &'a [f64],
+    /// Room above all panels.
+    pub top: f64,
+}
+
+impl Grid<'_> {
+    /// About how large a plot area will be, before anything is known of what stands around it.
+    pub fn guess(&self) -> (f64, f64) {
+        (0.75 * self.width / self.columns as f64, 0.75 * self.height / self.rows as f64)
+    }
+
+    /// The plot area of each panel; `slots` gives row and column.
+    pub fn areas(&self, panels: &[(Prepared, Decor)], slots: &[(usize, usize)]) -> Vec<Rect> {
+        let mut around_columns = vec![[0.0f64; 2]; self.columns];
+        let mut around_rows = vec![[0.0f64; 2]; self.rows];
+        for ((_, decor), &(row, column)) in panels.iter().zip(slots) {
+            let Around { left, right, top, bottom } = decor.around;
+            let (c, r) = (&mut around_columns[column], &mut around_rows[row]);
+            *c = [c[0].max(left), c[1].max(right)];
+            *r = [r[0].max(top), r[1].max(bottom)];
+        }
+        let across = divide(self.width - 2.0 * EDGE, &around_columns, self.widths);
+        let down = divide(self.height - self.top - 2.0 * EDGE, &around_rows, self.heights);
+        let place = |&(row, column): &(usize, usize), panel: &Prepared| {
+            let ((x, width), (y, height)) = (across[column], down[row]);
+            let mut area = Rect::new(EDGE + x, self.top + EDGE + y, width, height);
+            if let Some(aspect) = panel.aspect {
+                let shrunk = (area.width.min(area.height / aspect), area.height.min(area.width * aspect));
+                area.x += 0.5 * (area.width - shrunk.0);
+                area.y += 0.5 * (area.height - shrunk.1);
+                (area.width, area.height) = shrunk;
+            }
+            area
+        };
+        slots.iter().zip(panels).map(|(slot, (panel, _))| place(slot, panel)).collect()
+    }
+}
+
+/// Start and length of each plot area along one direction.
+fn divide(total: f64, around: &[[f64; 2]], shares: &[f64]) -> Vec<(f64, f64)> {
+    let gaps = GAP * (around.len().saturating_sub(1)) as f64;
+    let taken: f64 = around.iter().map(|[before, after]| before + after).sum();
+    let share = |i: usize| shares.get(i).copied().filter(|s| *s > 0.0).unwrap_or(1.0);
+    let sum: f64 = (0..around.len()).map(share).sum();
+    // A page too small for its labels still gets plot areas, overlapping as they must.
+    let free = (total - taken - gaps).max(10.0 * around.len() as f64);
+    let mut at = 0.0;
+    let mut places = Vec::with_capacity(around.len());
+    for (i, [before, after]) in around.iter().enumerate() {
+        let length = free * share(i) / sum;
+        places.push((at + before, length));
+        at += before + length + after + GAP;
+    }
+    places
+}

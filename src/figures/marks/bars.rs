@@ -1,0 +1,104 @@
+//! `bars`: bars that stand on 0, one for each place along an axis; several series stand side by side or on each other.
+
+use super::super::color::{ColorChannel, Paint};
+use super::super::data::{Channel, Scope, Where, left_over};
+use super::series::{Series, series};
+use super::{Draw, Drawing, Entry, Extent, Shape, Swatch, color_names};
+use crate::error::{Error, Result};
+use crate::spec::Located;
+use crate::value::Color;
+
+crate::record! {
+    /// Bars that stand on 0.
+    pub struct Bars {
+        /// The stage; by default the panel's.
+        pub of: Option<Located<String>> = None,
+        /// Coordinates that are fixed.
+        pub r#where: Where = Where::new(),
+        /// Places; by default the coordinates of the one axis that `y` has left.
+        pub x: Option<Channel> = None,
+        /// Heights.
+        pub y: Channel,
+        pub color: ColorChannel = ColorChannel::Fixed(Paint(Color(0x1f, 0x77, 0xb4, 255))),
+        /// Width in units of x.
+        pub width: f64 = 0.8,
+        /// With `color: {by: AXIS}`: on each other instead of side by side, negative ones downwards.
+        pub stacked: bool = false,
+        pub opacity: f64 = 1.0,
+        /// What the legend calls them.
+        pub label: Option<String> = None,
+    }
+}
+
+impl Draw for Bars {
+    fn of(&self) -> &Option<Located<String>> {
+        &self.of
+    }
+
+    fn fixed(&self) -> &Where {
+        &self.r#where
+    }
+
+    fn names(&self) -> Vec<&Located<String>> {
+        let channels = self.x.as_ref().and_then(Channel::name).into_iter().chain(self.y.name());
+        channels.chain(color_names(&self.color)).collect()
+    }
+
+    fn draw(&self, scope: &Scope) -> Result<Drawing> {
+        let scope = scope.within(&self.of, &self.r#where);
+        let rows = series(&scope, &self.x, &self.y, &self.color)?;
+        let mut drawing = Drawing::default();
+        let mut colors = None;
+        if let ColorChannel::Of(of) = &self.color {
+            let values = scope.named(&of.value)?;
+            if rows.iter().any(|row| row.y.len() != values.data.len()) {
+                let message = format!("colours need one value for each bar; {}", left_over(&values));
+                return Err(Error::user(message).at(of.value.span));
+            }
+            let scale = of.scale(values.data.iter().copied());
+            drawing.bar = of.bar.then(|| (scale.clone(), of.label.clone()));
+            colors = Some((scale, values.values()));
+        }
+        let count = if self.stacked { 1 } else { rows.len().max(1) };
+        let width = self.width / count as f64;
+        // Heights reached so far at each place: upwards and downwards.
+        let places = rows.iter().map(|row| row.x.len()).max().unwrap_or(0);
+        let mut reached = vec![[0.0f64; 2]; places];
+        for (number, row) in rows.into_iter().enumerate() {
+            let slot = if self.stacked { 0 } else { number };
+            let shift = (slot as f64 - 0.5 * (count as f64 - 1.0)) * width;
+            drawing.x = drawing.x.join(self.across(&row));
+            for (i, (&x, &y)) in row.x.iter().zip(&row.y).enumerate() {
+                if y.is_nan() {
+                    continue;
+                }
+                let side = usize::from(y < 0.0);
+                let base = if self.stacked { reached[i][side] } else { 0.0 };
+                reached[i][side] = base + y;
+                drawing.y = drawing.y.include(base).include(base + y);
+                let fill = match &colors {
+                    Some((scale, values)) => values.get(i).and_then(|value| scale.at(*value)),
+                    None => Some(row.color),
+                };
+                if let Some(fill) = fill {
+                    let (left, right) = (x + shift - 0.5 * width, x + shift + 0.5 * width);
+                    let corners = vec![[left, base], [right, base], [right, base + y], [left, base + y]];
+                    drawing.shapes.push(Shape::Area { corners, fill: fill.opacity(self.opacity), outline: None });
+                }
+            }
+            if let Some(label) = row.label.or_else(|| self.label.clone()) {
+                drawing.legend.push(Entry { label, swatch: Swatch::Area(row.color.opacity(self.opacity)) });
+            }
+        }
+        drawing.y = drawing.y.include(0.0);
+        Ok(drawing)
+    }
+}
+
+impl Bars {
+    fn across(&self, row: &Series) -> Extent {
+        let extent = row.x_extent();
+        let (low, high) = (extent.low - 0.5 * self.width - 0.1, extent.high + 0.5 * self.width + 0.1);
+        Extent { low, high, tight: true, ..extent }
+    }
+}

@@ -1,0 +1,93 @@
+//! `box`: quartiles, whiskers and outliers of the values at each coordinate of an axis (Tukey 1977).
+
+use super::super::color::{ColorBy, Paint};
+use super::super::colormaps::Palette;
+use super::super::data::{Channel, Scope, Where, quantile};
+use super::{Draw, Drawing, Extent, Shape, Style};
+use crate::error::Result;
+use crate::spec::Located;
+use crate::value::{Color, Stroke};
+
+crate::record! {
+    /// A box for each coordinate of an axis, over all other axes.
+    pub struct BoxPlot {
+        /// The stage; by default the panel's.
+        pub of: Option<Located<String>> = None,
+        /// Coordinates that are fixed.
+        pub r#where: Where = Where::new(),
+        /// The axis whose coordinates have boxes.
+        pub x: Located<String>,
+        /// The values.
+        pub y: Channel,
+        pub palette: Palette = Palette::Tab10,
+        /// What stands below a box instead of the coordinate.
+        pub labels: std::collections::BTreeMap<String, String> = std::collections::BTreeMap::new(),
+        /// Width of a box, in units of the axis' places.
+        pub width: f64 = 0.5,
+        /// Whiskers reach the last value within so many interquartile ranges of the box.
+        pub whiskers: f64 = 1.5,
+        pub opacity: f64 = 0.7,
+        /// Colour of the median.
+        pub median: Paint = Paint(Color(0xff, 0x7f, 0x0e, 255)),
+    }
+}
+
+impl Draw for BoxPlot {
+    fn of(&self) -> &Option<Located<String>> {
+        &self.of
+    }
+
+    fn fixed(&self) -> &Where {
+        &self.r#where
+    }
+
+    fn names(&self) -> Vec<&Located<String>> {
+        std::iter::once(&self.x).chain(self.y.name()).collect()
+    }
+
+    fn draw(&self, scope: &Scope) -> Result<Drawing> {
+        let scope = scope.within(&self.of, &self.r#where);
+        let axis = scope.axis(&self.x)?;
+        let by = ColorBy {
+            by: self.x.clone(),
+            palette: self.palette.clone(),
+            colors: Vec::new(),
+            labels: self.labels.clone(),
+        };
+        let mut drawing = Drawing::default();
+        let thin = Style::Solid.stroke(Color::BLACK, 0.8);
+        for i in 0..axis.len() {
+            let inner = scope.fix(&axis.name, &axis.coords.label(i), self.x.span);
+            let mut values = inner.channel(&self.y)?.values();
+            values.retain(|v| !v.is_nan());
+            drawing.y = drawing.y.join(Extent::of(values.iter().copied()));
+            if values.is_empty() {
+                continue;
+            }
+            let [low, middle, high] = [0.25, 0.5, 0.75].map(|q| quantile(&mut values, q));
+            let reach = self.whiskers * (high - low);
+            let bottom = values.iter().copied().find(|v| *v >= low - reach).unwrap_or(low).min(low);
+            let top = values.iter().rev().copied().find(|v| *v <= high + reach).unwrap_or(high).max(high);
+            let (x, half) = (i as f64, 0.5 * self.width);
+            let mut line = |a: [f64; 2], b: [f64; 2], stroke: Stroke| {
+                drawing.shapes.push(Shape::Line { points: vec![a, b], stroke });
+            };
+            line([x, bottom], [x, low], thin.clone());
+            line([x, high], [x, top], thin.clone());
+            for end in [bottom, top] {
+                line([x - 0.5 * half, end], [x + 0.5 * half, end], thin.clone());
+            }
+            let corners = vec![[x - half, low], [x + half, low], [x + half, high], [x - half, high]];
+            let fill = by.color(i).opacity(self.opacity);
+            drawing.shapes.push(Shape::Area { corners, fill, outline: Some(thin.clone()) });
+            let stroke = Stroke::solid(self.median.0, 1.0);
+            drawing.shapes.push(Shape::Line { points: vec![[x - half, middle], [x + half, middle]], stroke });
+            let outliers = values.iter().filter(|v| **v < bottom || **v > top).map(|v| [x, *v]).collect();
+            let outline = Some(Stroke::solid(Color::BLACK, 0.7));
+            drawing.shapes.push(Shape::Points { points: outliers, radius: 2.2, fill: None, outline });
+        }
+        let names = (0..axis.len()).map(|i| by.label(&axis.coords.label(i))).collect();
+        drawing.x = Extent { low: -0.6, high: axis.len() as f64 - 0.4, tight: true, categories: Some(names) };
+        Ok(drawing)
+    }
+}

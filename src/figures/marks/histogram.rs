@@ -1,0 +1,90 @@
+//! `histogram`: how often values fall into equal bins, over all axes that are left; with weights, the sum of these.
+
+use super::super::color::Paint;
+use super::super::data::{Channel, Scope, Where};
+use super::{Draw, Drawing, Entry, Extent, Shape, Swatch};
+use crate::error::{Error, Result};
+use crate::spec::Located;
+use crate::value::{Color, Stroke};
+
+crate::record! {
+    /// How often values fall into equal bins.
+    pub struct Histogram {
+        /// The stage; by default the panel's.
+        pub of: Option<Located<String>> = None,
+        /// Coordinates that are fixed.
+        pub r#where: Where = Where::new(),
+        /// The values.
+        pub x: Channel,
+        /// What each value counts for; 1 by default.
+        pub weight: Option<Channel> = None,
+        /// Number of bins.
+        pub bins: u32 = 30,
+        /// The left edge of the first bin; by default the smallest value.
+        pub from: Option<f64> = None,
+        /// The right edge of the last bin; by default the largest value.
+        pub to: Option<f64> = None,
+        pub color: Paint = Paint(Color(0x1f, 0x77, 0xb4, 255)),
+        pub opacity: f64 = 0.7,
+        /// What the legend calls it.
+        pub label: Option<String> = None,
+    }
+}
+
+impl Draw for Histogram {
+    fn of(&self) -> &Option<Located<String>> {
+        &self.of
+    }
+
+    fn fixed(&self) -> &Where {
+        &self.r#where
+    }
+
+    fn names(&self) -> Vec<&Located<String>> {
+        self.x.name().into_iter().chain(self.weight.as_ref().and_then(Channel::name)).collect()
+    }
+
+    fn draw(&self, scope: &Scope) -> Result<Drawing> {
+        let scope = scope.within(&self.of, &self.r#where);
+        let values = scope.channel(&self.x)?;
+        let weights = match &self.weight {
+            Some(channel) => {
+                let weights = scope.channel(channel)?;
+                if weights.data.len() != values.data.len() {
+                    let span = channel.name().map(|name| name.span).unwrap_or_default();
+                    return Err(Error::user("there is not one weight for each value").at(span));
+                }
+                weights.values()
+            }
+            None => vec![1.0; values.data.len()],
+        };
+        let found = Extent::of(values.data.iter().copied());
+        let (low, high) = (self.from.unwrap_or(found.low), self.to.unwrap_or(found.high));
+        let bins = self.bins.clamp(1, 10_000) as usize;
+        let (low, high) = if low < high { (low, high) } else { (low - 0.5, low + 0.5) };
+        let width = (high - low) / bins as f64;
+        let mut counts = vec![0.0; bins];
+        for (value, weight) in values.data.iter().zip(weights) {
+            // The last bin holds its right edge too.
+            let bin = if *value == high { bins as f64 - 1.0 } else { ((value - low) / width).floor() };
+            if bin >= 0.0
+                && let Some(count) = counts.get_mut(bin as usize)
+            {
+                *count += weight;
+            }
+        }
+        let fill = self.color.0.opacity(self.opacity);
+        let outline = Some(Stroke::solid(Color::BLACK, 0.6));
+        let mut drawing = Drawing { x: Extent { tight: true, ..Extent::of([low, high]) }, ..Drawing::default() };
+        drawing.y = Extent::of(counts.iter().copied()).include(0.0);
+        for (bin, count) in counts.into_iter().enumerate().filter(|(_, count)| *count != 0.0) {
+            let (left, right) = (low + bin as f64 * width, low + (bin + 1) as f64 * width);
+            let corners = vec![[left, 0.0], [right, 0.0], [right, count], [left, count]];
+            drawing.shapes.push(Shape::Area { corners, fill, outline: outline.clone() });
+        }
+        if let Some(label) = &self.label {
+            drawing.legend.push(Entry { label: label.clone(), swatch: Swatch::Area(fill) });
+        }
+        Ok(drawing)
+    }
+}

@@ -1,0 +1,66 @@
+//! `line`: points joined in the order of their axis.
+
+use super::super::color::{ColorChannel, Paint};
+use super::super::data::{Channel, Scope, Where};
+use super::series::series;
+use super::{Draw, Drawing, Entry, Shape, Style, Swatch, color_names};
+use crate::error::Result;
+use crate::spec::Located;
+use crate::value::Color;
+
+crate::record! {
+    /// Points joined by a line.
+    pub struct Line {
+        /// The stage; by default the panel's.
+        pub of: Option<Located<String>> = None,
+        /// Coordinates that are fixed.
+        pub r#where: Where = Where::new(),
+        /// Places; by default the coordinates of the one axis that `y` has left.
+        pub x: Option<Channel> = None,
+        /// Heights.
+        pub y: Channel,
+        pub color: ColorChannel = ColorChannel::Fixed(Paint(Color(0x1f, 0x77, 0xb4, 255))),
+        /// Points.
+        pub width: f64 = 1.5,
+        pub style: Style = Style::Solid,
+        pub opacity: f64 = 1.0,
+        /// Radius of a dot at every point, in points; 0 for none.
+        pub dots: f64 = 0.0,
+        /// What the legend calls it.
+        pub label: Option<String> = None,
+    }
+}
+
+impl Draw for Line {
+    fn of(&self) -> &Option<Located<String>> {
+        &self.of
+    }
+
+    fn fixed(&self) -> &Where {
+        &self.r#where
+    }
+
+    fn names(&self) -> Vec<&Located<String>> {
+        let channels = self.x.as_ref().and_then(Channel::name).into_iter().chain(self.y.name());
+        channels.chain(color_names(&self.color)).collect()
+    }
+
+    fn draw(&self, scope: &Scope) -> Result<Drawing> {
+        let mut drawing = Drawing::default();
+        for series in series(&scope.within(&self.of, &self.r#where), &self.x, &self.y, &self.color)? {
+            let color = series.color.opacity(self.opacity);
+            let stroke = self.style.stroke(color, self.width);
+            drawing.x = drawing.x.join(series.x_extent());
+            drawing.y = drawing.y.join(series.y_extent());
+            drawing.shapes.push(Shape::Line { points: series.points(), stroke: stroke.clone() });
+            if self.dots > 0.0 {
+                let points = series.points();
+                drawing.shapes.push(Shape::Points { points, radius: self.dots, fill: Some(color), outline: None });
+            }
+            if let Some(label) = series.label.or_else(|| self.label.clone()) {
+                drawing.legend.push(Entry { label, swatch: Swatch::Line(stroke) });
+            }
+        }
+        Ok(drawing)
+    }
+}

@@ -1,0 +1,213 @@
+//! Marks: named arrays to shapes in data units, one file each. They know no page and no panel around them.
+
+mod band;
+mod bars;
+mod boxes;
+mod heatmap;
+mod histogram;
+mod line;
+mod points;
+mod rule;
+mod series;
+mod text;
+
+use super::color::{ColorChannel, Colors};
+use super::data::{Scope, Where};
+use crate::error::Result;
+use crate::spec::Located;
+use crate::value::{Color, Horizontal, Stroke, Vertical};
+
+/// What every mark can do.
+pub trait Draw {
+    /// The stage it reads, if it is not the panel's.
+    fn of(&self) -> &Option<Located<String>>;
+    /// Coordinates that it fixes.
+    fn fixed(&self) -> &Where;
+    /// The arrays and axes it names.
+    fn names(&self) -> Vec<&Located<String>>;
+    /// Its shapes.
+    fn draw(&self, scope: &Scope) -> Result<Drawing>;
+}
+
+crate::union! {
+    /// What is drawn in a panel.
+    pub enum Mark as dyn Draw {
+        /// Points joined by a line, one line for each coordinate of `color: {by: AXIS}`.
+        "line" => Line(line::Line),
+        /// Points.
+        "points" => Points(points::Points),
+        /// Bars from 0, one for each coordinate or category.
+        "bars" => Bars(bars::Bars),
+        /// Coloured cells of a grid.
+        "heatmap" => Heatmap(heatmap::Heatmap),
+        /// How often values fall into equal bins.
+        "histogram" => Histogram(histogram::Histogram),
+        /// Quartiles, whiskers and outliers, one box for each coordinate of an axis.
+        "box" => Box(boxes::BoxPlot),
+        /// A straight line across the panel.
+        "rule" => Rule(rule::Rule),
+        /// A coloured band across the panel.
+        "band" => Band(band::Band),
+        /// Text at a place in data units; values may stand in braces.
+        "text" => Text(text::Text),
+    }
+}
+
+crate::union! {
+    /// How a line is drawn.
+    pub enum Style {
+        "solid" => Solid,
+        "dashed" => Dashed,
+        "dotted" => Dotted,
+    }
+}
+
+impl Style {
+    /// A stroke of this style.
+    pub fn stroke(&self, color: Color, width: f64) -> Stroke {
+        let dashes = match self {
+            Style::Solid => Vec::new(),
+            Style::Dashed => vec![3.7 * width, 1.6 * width],
+            Style::Dotted => vec![width, 1.65 * width],
+        };
+        Stroke { color, width, dashes }
+    }
+}
+
+/// Something in data units.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Shape {
+    Line {
+        points: Vec<[f64; 2]>,
+        stroke: Stroke,
+    },
+    Points {
+        points: Vec<[f64; 2]>,
+        radius: f64,
+        fill: Option<Color>,
+        outline: Option<Stroke>,
+    },
+    /// A filled area with corners.
+    Area {
+        corners: Vec<[f64; 2]>,
+        fill: Color,
+        outline: Option<Stroke>,
+    },
+    /// Cells between edges, rows of ascending y.
+    Cells {
+        x: Vec<f64>,
+        y: Vec<f64>,
+        colors: Vec<Option<Color>>,
+    },
+    /// A line across the panel at this x or y.
+    Across {
+        x: Option<f64>,
+        y: Option<f64>,
+        stroke: Stroke,
+    },
+    /// A band across the panel between two x or two y.
+    Band {
+        x: Option<[f64; 2]>,
+        y: Option<[f64; 2]>,
+        fill: Color,
+    },
+    Text {
+        at: [f64; 2],
+        markup: String,
+        scale: f64,
+        color: Color,
+        horizontal: Horizontal,
+        vertical: Vertical,
+    },
+}
+
+/// What a mark needs of an axis.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Extent {
+    pub low: f64,
+    pub high: f64,
+    /// The limits need no room beyond them.
+    pub tight: bool,
+    /// Places 0, 1, ... have these names.
+    pub categories: Option<Vec<String>>,
+}
+
+impl Default for Extent {
+    fn default() -> Self {
+        Extent { low: f64::INFINITY, high: f64::NEG_INFINITY, tight: false, categories: None }
+    }
+}
+
+impl Extent {
+    pub fn of(values: impl IntoIterator<Item = f64>) -> Extent {
+        values.into_iter().fold(Extent::default(), Extent::include)
+    }
+
+    pub fn include(mut self, value: f64) -> Extent {
+        if value.is_finite() {
+            (self.low, self.high) = (self.low.min(value), self.high.max(value));
+        }
+        self
+    }
+
+    /// The smallest extent that holds both; names of the first that has some.
+    pub fn join(self, other: Extent) -> Extent {
+        Extent {
+            low: self.low.min(other.low),
+            high: self.high.max(other.high),
+            tight: self.tight || other.tight,
+            categories: self.categories.or(other.categories),
+        }
+    }
+}
+
+/// How a legend shows a thing.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Swatch {
+    Line(Stroke),
+    Area(Color),
+    Point(Color),
+}
+
+/// A line of a legend.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entry {
+    pub label: String,
+    pub swatch: Swatch,
+}
+
+/// What marks show.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Drawing {
+    pub x: Extent,
+    pub y: Extent,
+    pub shapes: Vec<Shape>,
+    pub legend: Vec<Entry>,
+    /// A colour bar, with its label.
+    pub bar: Option<(Colors, String)>,
+}
+
+impl Drawing {
+    /// Both, the second in front. The first colour bar stays.
+    pub fn join(mut self, other: Drawing) -> Drawing {
+        self.x = self.x.join(other.x);
+        self.y = self.y.join(other.y);
+        self.shapes.extend(other.shapes);
+        for entry in other.legend {
+            if !self.legend.contains(&entry) {
+                self.legend.push(entry);
+            }
+        }
+        self.bar = self.bar.or(other.bar);
+        self
+    }
+}
+
+/// The array or axis whose values are a mark's colours.
+fn color_names(color: &ColorChannel) -> Option<&Located<String>> {
+    match color {
+        ColorChannel::Fixed(_) => None,
+        ColorChannel::By(by) => Some(&by.by),
+        ColorChannel::Of(of) => Some(&of.value),
+    }
+}

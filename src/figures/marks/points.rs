@@ -1,0 +1,93 @@
+//! `points`: a dot for every number, over all axes that are left.
+
+use super::super::color::{ColorChannel, Paint};
+use super::super::data::{Channel, Scope, Where, left_over};
+use super::series::series;
+use super::{Draw, Drawing, Entry, Extent, Shape, Swatch, color_names};
+use crate::error::{Error, Result};
+use crate::spec::Located;
+use crate::value::{Color, Stroke};
+
+crate::record! {
+    /// A dot for every number.
+    pub struct Points {
+        /// The stage; by default the panel's.
+        pub of: Option<Located<String>> = None,
+        /// Coordinates that are fixed.
+        pub r#where: Where = Where::new(),
+        /// Places; by default the coordinates of the one axis that `y` has left.
+        pub x: Option<Channel> = None,
+        /// Heights.
+        pub y: Channel,
+        pub color: ColorChannel = ColorChannel::Fixed(Paint(Color(0x1f, 0x77, 0xb4, 255))),
+        /// Radius in points.
+        pub radius: f64 = 2.5,
+        pub opacity: f64 = 1.0,
+        /// Width of a black rim in points; 0 for none.
+        pub rim: f64 = 0.0,
+        /// What the legend calls it.
+        pub label: Option<String> = None,
+    }
+}
+
+impl Draw for Points {
+    fn of(&self) -> &Option<Located<String>> {
+        &self.of
+    }
+
+    fn fixed(&self) -> &Where {
+        &self.r#where
+    }
+
+    fn names(&self) -> Vec<&Located<String>> {
+        let channels = self.x.as_ref().and_then(Channel::name).into_iter().chain(self.y.name());
+        channels.chain(color_names(&self.color)).collect()
+    }
+
+    fn draw(&self, scope: &Scope) -> Result<Drawing> {
+        let scope = scope.within(&self.of, &self.r#where);
+        let outline = (self.rim > 0.0).then(|| Stroke::solid(Color::BLACK, self.rim));
+        if let ColorChannel::Of(of) = &self.color {
+            return self.by_value(&scope, of, outline);
+        }
+        let mut drawing = Drawing::default();
+        for series in series(&scope, &self.x, &self.y, &self.color)? {
+            let color = series.color.opacity(self.opacity);
+            drawing.x = drawing.x.join(series.x_extent());
+            drawing.y = drawing.y.join(series.y_extent());
+            let (points, fill) = (series.points(), Some(color));
+            drawing.shapes.push(Shape::Points { points, radius: self.radius, fill, outline: outline.clone() });
+            if let Some(label) = series.label.or_else(|| self.label.clone()) {
+                drawing.legend.push(Entry { label, swatch: Swatch::Point(color) });
+            }
+        }
+        Ok(drawing)
+    }
+}
+
+impl Points {
+    /// Colours from an array with the same axes as y.
+    fn by_value(&self, scope: &Scope, of: &super::super::color::ColorOf, outline: Option<Stroke>) -> Result<Drawing> {
+        let rows = series(scope, &self.x, &self.y, &self.color)?;
+        let values = scope.named(&of.value)?;
+        let Some(series) = rows.into_iter().next().filter(|row| row.y.len() == values.data.len()) else {
+            return Err(
+                Error::user(format!("colours need one value for each point; {}", left_over(&values))).at(of.value.span)
+            );
+        };
+        let colors = of.scale(values.data.iter().copied());
+        let mut drawing = Drawing { x: series.x_extent(), y: series.y_extent(), ..Drawing::default() };
+        for (point, value) in series.points().into_iter().zip(&values.data) {
+            let fill = colors.at(*value).map(|color| color.opacity(self.opacity));
+            drawing.shapes.push(Shape::Points {
+                points: vec![point],
+                radius: self.radius,
+                fill,
+                outline: outline.clone(),
+            });
+        }
+        drawing.bar = of.bar.then(|| (colors, of.label.clone()));
+        drawing.y = drawing.y.join(Extent::default());
+        Ok(drawing)
+    }
+}

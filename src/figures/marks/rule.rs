@@ -1,0 +1,58 @@
+//! `rule`: a straight line across the panel.
+
+use super::super::color::Paint;
+use super::super::data::{Channel, Scope, Where};
+use super::{Draw, Drawing, Entry, Extent, Shape, Style, Swatch};
+use crate::error::Result;
+use crate::spec::Located;
+
+crate::record! {
+    /// A straight line across the panel, at `x` or at `y` (or one at each).
+    pub struct Rule {
+        /// The stage; by default the panel's.
+        pub of: Option<Located<String>> = None,
+        /// Coordinates that are fixed.
+        pub r#where: Where = Where::new(),
+        /// Where an upright line stands: a number, or an array that is one number here.
+        pub x: Option<Channel> = None,
+        /// Where a level line lies.
+        pub y: Option<Channel> = None,
+        pub color: Paint = Paint::BLACK,
+        /// Points.
+        pub width: f64 = 1.0,
+        pub style: Style = Style::Solid,
+        pub opacity: f64 = 1.0,
+        /// What the legend calls it.
+        pub label: Option<String> = None,
+    }
+}
+
+impl Draw for Rule {
+    fn of(&self) -> &Option<Located<String>> {
+        &self.of
+    }
+
+    fn fixed(&self) -> &Where {
+        &self.r#where
+    }
+
+    fn names(&self) -> Vec<&Located<String>> {
+        [&self.x, &self.y].into_iter().flatten().filter_map(Channel::name).collect()
+    }
+
+    fn draw(&self, scope: &Scope) -> Result<Drawing> {
+        let scope = scope.within(&self.of, &self.r#where);
+        let place = |channel: &Option<Channel>| channel.as_ref().map(|channel| scope.number(channel)).transpose();
+        let (x, y) = (place(&self.x)?, place(&self.y)?);
+        let stroke = self.style.stroke(self.color.0.opacity(self.opacity), self.width);
+        let legend =
+            self.label.iter().map(|label| Entry { label: label.clone(), swatch: Swatch::Line(stroke.clone()) });
+        Ok(Drawing {
+            x: Extent::of(x),
+            y: Extent::of(y),
+            legend: legend.collect(),
+            shapes: vec![Shape::Across { x, y, stroke }],
+            bar: None,
+        })
+    }
+}

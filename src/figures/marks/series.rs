@@ -1,0 +1,102 @@
+//! What lines, points and bars share: one or several rows of numbers along one axis.
+
+use super::super::color::ColorChannel;
+use super::super::data::{Channel, Scope, categories, left_over};
+use super::Extent;
+use crate::error::{Error, Result};
+use crate::value::{Array, Color};
+
+/// Numbers along one axis, with a colour.
+pub struct Series {
+    /// What the legend calls it.
+    pub label: Option<String>,
+    pub color: Color,
+    pub x: Vec<f64>,
+    pub y: Vec<f64>,
+    /// Names of the places along x, where they have names.
+    pub categories: Option<Vec<String>>,
+    /// The scope it was read in, with the coordinate of its colour fixed.
+    pub coordinate: Option<(String, String)>,
+}
+
+impl Series {
+    pub fn points(&self) -> Vec<[f64; 2]> {
+        self.x.iter().zip(&self.y).map(|(&x, &y)| [x, y]).collect()
+    }
+
+    pub fn x_extent(&self) -> Extent {
+        Extent { categories: self.categories.clone(), ..Extent::of(self.x.iter().copied()) }
+    }
+
+    pub fn y_extent(&self) -> Extent {
+        Extent::of(self.y.iter().copied())
+    }
+}
+
+/// One series, or one for each coordinate of the axis that has colours. Values of a colour map are no matter here.
+pub fn series(scope: &Scope, x: &Option<Channel>, y: &Channel, color: &ColorChannel) -> Result<Vec<Series>> {
+    let ColorChannel::By(by) = color else {
+        let color = match color {
+            ColorChannel::Fixed(paint) => paint.0,
+            _ => Color::BLACK,
+        };
+        return Ok(vec![one(scope, x, y, color)?]);
+    };
+    let axis = scope.axis(&by.by)?;
+    let mut all = Vec::new();
+    for i in 0..axis.len() {
+        let coordinate = axis.coords.label(i);
+        // A panel may have fixed the axis already; then one series is left.
+        if scope.fixed(&axis.name).is_some_and(|at| axis.coords.position(at) != Some(i)) {
+            continue;
+        }
+        let inner = scope.fix(&axis.name, &coordinate, by.by.span);
+        let mut series = one(&inner, x, y, by.color(i))?;
+        series.label = Some(by.label(&coordinate));
+        series.coordinate = Some((axis.name.clone(), coordinate));
+        all.push(series);
+    }
+    Ok(all)
+}
+
+fn one(scope: &Scope, x: &Option<Channel>, y: &Channel, color: Color) -> Result<Series> {
+    let values = scope.channel(y)?;
+    let span = y.name().map(|name| name.span).unwrap_or_default();
+    if values.axes.len() > 1 {
+        return Err(Error::user(format!("this needs numbers along one axis; {}", left_over(&values)))
+            .at(span)
+            .hint("fix an axis with `where` or `for`, give it colours with `color: {by: AXIS}`, or `reduce` it"));
+    }
+    let places = match x {
+        Some(channel) => scope.channel(channel)?,
+        None => match values.axes.first() {
+            Some(axis) => Array::f64(vec![axis.clone()], (0..axis.len()).map(|i| axis.coords.number(i)).collect())?,
+            None => Array::scalar(0.0),
+        },
+    };
+    let n = values.data.len();
+    let names = |array: &Array| -> Vec<String> { array.axes.iter().map(|axis| axis.name.clone()).collect() };
+    if places.data.len() != 1 && (names(&places) != names(&values) || places.data.len() != n) {
+        let span = x.as_ref().and_then(Channel::name).map_or(span, |name| name.span);
+        return Err(
+            Error::user(format!("x and y lie along different axes: x {}, y {}", has(&places), has(&values))).at(span)
+        );
+    }
+    let mut x_values = places.values();
+    if x_values.len() == 1 {
+        x_values.resize(n, x_values[0]);
+    }
+    let plain = matches!(x, None | Some(Channel::Named(_)));
+    Ok(Series {
+        label: None,
+        color,
+        x: x_values,
+        y: values.values(),
+        categories: places.axes.first().filter(|_| plain).and_then(categories),
+        coordinate: None,
+    })
+}
+
+fn has(array: &Array) -> String {
+    if array.axes.is_empty() { "is one number".into() } else { left_over(array).replacen("it has", "has", 1) }
+}

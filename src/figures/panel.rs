@@ -1,0 +1,251 @@
+//! A panel: marks over two axes, and what stands around them.
+
+use super::data::{Scope, Where};
+use super::marks::{Drawing, Extent, Mark};
+use super::scale::{Scale, ScaleKind, Tick, number};
+use super::template;
+use crate::error::{Error, Result};
+use crate::spec::{Located, Node, Problems};
+
+crate::record! {
+    /// Marks over two axes.
+    pub struct Panel {
+        /// The stage whose arrays the marks show; by default the figure's.
+        pub of: Option<Located<String>> = None,
+        /// Coordinates that are fixed for all marks.
+        pub r#where: Where = Where::new(),
+        /// One panel for each coordinate of this axis.
+        pub r#for: Option<Located<String>> = None,
+        /// Text above; values stand in braces, as `Expert {expert}`.
+        pub title: Option<Located<String>> = None,
+        /// Bold text below.
+        pub caption: Option<Located<String>> = None,
+        pub x: AxisSettings = AxisSettings::default(),
+        pub y: AxisSettings = AxisSettings::default(),
+        pub marks: Vec<Mark>,
+        /// Where the legend is; it appears when a mark has something to say in it.
+        pub legend: LegendPlace = LegendPlace::Best,
+        /// Height of the panel divided by its width; by default it fills its place.
+        pub aspect: Option<f64> = None,
+        /// Opacity of the grid lines; 0 for none.
+        pub grid: f64 = 0.3,
+    }
+}
+
+crate::record! {
+    /// One axis of a panel.
+    pub struct AxisSettings {
+        pub label: Option<Located<String>> = None,
+        pub scale: ScaleKind = ScaleKind::Linear,
+        /// The low end; by default the data decide.
+        pub from: Option<f64> = None,
+        /// The high end.
+        pub to: Option<f64> = None,
+        /// Ticks at these values.
+        pub ticks: Option<Vec<f64>> = None,
+        /// Ticks at multiples of this.
+        pub every: Option<f64> = None,
+        /// With `ticks`: what stands beside them.
+        pub labels: Option<Vec<String>> = None,
+        /// Decimals of the numbers.
+        pub decimals: Option<u32> = None,
+        /// Degrees by which the numbers are turned.
+        pub rotate: f64 = 0.0,
+        /// The low end on the other side: to the right, or above.
+        pub reverse: bool = false,
+    }
+}
+
+impl Default for AxisSettings {
+    fn default() -> Self {
+        AxisSettings {
+            label: None,
+            scale: ScaleKind::Linear,
+            from: None,
+            to: None,
+            ticks: None,
+            every: None,
+            labels: None,
+            decimals: None,
+            rotate: 0.0,
+            reverse: false,
+        }
+    }
+}
+
+crate::union! {
+    /// Where a legend is.
+    pub enum LegendPlace {
+        /// In the corner that covers the least.
+        "best" => Best,
+        "top-left" => TopLeft,
+        "top-right" => TopRight,
+        "bottom-left" => BottomLeft,
+        "bottom-right" => BottomRight,
+        /// Right of the panel.
+        "right" => Right,
+        "none" => None,
+    }
+}
+
+/// An axis worked out.
+#[derive(Clone, Debug)]
+pub struct PanelAxis {
+    pub scale: Scale,
+    pub label: String,
+    pub rotate: f64,
+    /// Names of the places 0, 1, ...
+    categories: Option<Vec<String>>,
+    settings: AxisSettings,
+}
+
+/// A panel with its numbers found.
+#[derive(Clone, Debug)]
+pub struct Prepared {
+    pub title: String,
+    pub caption: String,
+    pub x: PanelAxis,
+    pub y: PanelAxis,
+    pub drawing: Drawing,
+    pub legend: LegendPlace,
+    pub aspect: Option<f64>,
+    pub grid: f64,
+}
+
+impl Panel {
+    /// Stages that the panel and its marks name.
+    pub fn stages(&self) -> impl Iterator<Item = &Located<String>> {
+        self.of.iter().chain(self.marks.iter().filter_map(|mark| mark.entry().of().as_ref()))
+    }
+
+    /// Report what is wrong beyond the types of settings.
+    pub fn check(&self, node: &Node, problems: &mut Problems) {
+        if self.marks.is_empty() {
+            problems.push(Error::user("this panel has no marks").at(node.deepest(&["marks"]).span));
+        }
+        for text in [&self.title, &self.caption, &self.x.label, &self.y.label].into_iter().flatten() {
+            template::check(text, text.span, problems);
+        }
+        for (name, axis) in [("x", &self.x), ("y", &self.y)] {
+            let place = |field: &str| node.deepest(&[name, field]).span;
+            if let (Some(from), Some(to)) = (axis.from, axis.to)
+                && from >= to
+            {
+                let error = Error::user(format!("`from` ({from}) is not below `to` ({to})")).at(place("from"));
+                problems.push(error.hint("to turn an axis round, write `reverse: true`"));
+            }
+            let logarithmic = axis.scale == ScaleKind::Log;
+            for (field, value) in [("from", axis.from), ("to", axis.to)] {
+                if logarithmic && value.is_some_and(|value| value <= 0.0) {
+                    problems.push(Error::user("a logarithmic axis has no 0 and nothing below it").at(place(field)));
+                }
+            }
+            if axis.every.is_some_and(|every| every <= 0.0) {
+                problems.push(Error::user("`every` must be above 0").at(place("every")));
+            }
+            if axis.labels.as_ref().map(Vec::len) != axis.ticks.as_ref().map(Vec::len) && axis.labels.is_some() {
+                problems.push(Error::user("`labels` needs as many `ticks`").at(place("labels")));
+            }
+        }
+        if self.aspect.is_some_and(|aspect| aspect <= 0.0) {
+            problems.push(Error::user("`aspect` must be above 0").at(node.deepest(&["aspect"]).span));
+        }
+    }
+
+    /// The scopes of its panels: one, or one for each coordinate of `for`.
+    pub fn scopes<'a>(&self, scope: &Scope<'a>) -> Result<Vec<Scope<'a>>> {
+        let scope = scope.within(&self.of, &self.r#where);
+        let Some(name) = &self.r#for else { return Ok(vec![scope]) };
+        let axis = scope.axis(name)?;
+        Ok((0..axis.len()).map(|i| scope.fix(&axis.name, &axis.coords.label(i), name.span)).collect())
+    }
+
+    /// Find the numbers of one panel.
+    pub fn prepare(&self, scope: &Scope) -> Result<Prepared> {
+        let mut drawing = Drawing::default();
+        for mark in &self.marks {
+            drawing = drawing.join(mark.entry().draw(scope)?);
+        }
+        let text = |text: &Option<Located<String>>| match text {
+            Some(text) => template::fill(text, scope, text.span),
+            None => Ok(String::new()),
+        };
+        let axis = |settings: &AxisSettings, extent: &Extent| -> Result<PanelAxis> {
+            Ok(PanelAxis {
+                scale: settings.limits(extent),
+                label: text(&settings.label)?,
+                rotate: settings.rotate,
+                categories: extent.categories.clone(),
+                settings: settings.clone(),
+            })
+        };
+        Ok(Prepared {
+            title: text(&self.title)?,
+            caption: text(&self.caption)?,
+            x: axis(&self.x, &drawing.x)?,
+            y: axis(&self.y, &drawing.y)?,
+            drawing,
+            legend: self.legend.clone(),
+            aspect: self.aspect,
+            grid: self.grid,
+        })
+    }
+}
+
+impl AxisSettings {
+    /// Limits: those given, or the data's with a little room.
+    fn limits(&self, extent: &Extent) -> Scale {
+        let (mut low, mut high) = (extent.low, extent.high);
+        if let (Some(names), false) = (&extent.categories, extent.tight) {
+            (low, high) = (-0.5, names.len() as f64 - 0.5);
+        } else if low > high {
+            (low, high) = if self.scale == ScaleKind::Log { (1.0, 10.0) } else { (0.0, 1.0) };
+        } else if self.scale == ScaleKind::Log {
+            low = if low > 0.0 { low } else { high * 1e-3 };
+            let room = if extent.tight { 1.0 } else { crate::train::ln(high / low).max(0.1) * 0.04 + 1.0 };
+            (low, high) = (low / room, high * room);
+        } else if low == high {
+            (low, high) = (low - 0.5, high + 0.5);
+        } else if !extent.tight {
+            let room = 0.05 * (high - low);
+            // Bars and counts stand on the axis.
+            low = if low == 0.0 { 0.0 } else { low - room };
+            high += room;
+        }
+        let (low, high) = (self.from.unwrap_or(low), self.to.unwrap_or(high));
+        let (low, high) = if low < high { (low, high) } else { (low, low + 1.0) };
+        let (from, to) = if self.reverse { (high, low) } else { (low, high) };
+        Scale { kind: self.scale.clone(), from, to }
+    }
+}
+
+impl PanelAxis {
+    /// Ticks, about `count` of them where nothing is said.
+    pub fn ticks(&self, count: usize) -> Vec<Tick> {
+        let AxisSettings { ticks, every, labels, decimals, .. } = &self.settings;
+        let decimals = decimals.map(|d| d as usize);
+        if let Some(values) = ticks {
+            let mut found = self.scale.ticks_at(values, decimals);
+            for tick in &mut found {
+                let label = labels.as_ref().and_then(|l| l.get(values.iter().position(|v| *v == tick.value)?));
+                tick.label = label.cloned().or(tick.label.take());
+            }
+            return found;
+        }
+        if let Some(names) = &self.categories {
+            let tick = |(i, name): (usize, &String)| Tick { value: i as f64, label: Some(name.clone()) };
+            return names.iter().enumerate().map(tick).collect();
+        }
+        if let Some(every) = every {
+            let (low, high) = (self.scale.from.min(self.scale.to), self.scale.from.max(self.scale.to));
+            let (first, last) = ((low / every - 1e-9).ceil() as i64, (high / every + 1e-9).floor() as i64);
+            let values: Vec<f64> = (first..=last.min(first + 1000)).map(|i| i as f64 * every).collect();
+            return self.scale.ticks_at(&values, decimals);
+        }
+        let mut found = self.scale.ticks(count);
+        if let Some(decimals) = decimals {
+            found.iter_mut().filter(|t| t.label.is_some()).for_each(|t| t.label = Some(number(t.value, decimals)));
+        }
+        found
+    }
+}

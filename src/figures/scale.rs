@@ -1,0 +1,161 @@
+//! From data to places: linear, logarithmic and categorical scales, and where their ticks go.
+
+crate::union! {
+    /// How data are laid out along an axis.
+    pub enum ScaleKind {
+        /// Equal differences are equally far apart.
+        "linear" => Linear,
+        /// Equal ratios are equally far apart.
+        "log" => Log,
+    }
+}
+
+/// A scale worked out: its kind and its limits, `from` at the low end.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Scale {
+    pub kind: ScaleKind,
+    pub from: f64,
+    pub to: f64,
+}
+
+/// A tick: where, and what stands beside it (nothing for minor ticks).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tick {
+    pub value: f64,
+    pub label: Option<String>,
+}
+
+impl Scale {
+    /// The place of a value, 0 at `from` and 1 at `to`; NaN where the scale has no place for it.
+    pub fn place(&self, value: f64) -> f64 {
+        match self.kind {
+            ScaleKind::Linear => (value - self.from) / (self.to - self.from),
+            ScaleKind::Log => (log10(value) - log10(self.from)) / (log10(self.to) - log10(self.from)),
+        }
+    }
+
+    /// About `count` ticks at round values inside the limits.
+    pub fn ticks(&self, count: usize) -> Vec<Tick> {
+        match self.kind {
+            ScaleKind::Linear => linear_ticks(self.from, self.to, count),
+            ScaleKind::Log => log_ticks(self.from, self.to, count),
+        }
+    }
+
+    /// Ticks at given values, those outside the limits left out.
+    pub fn ticks_at(&self, values: &[f64], decimals: Option<usize>) -> Vec<Tick> {
+        let decimals = decimals.unwrap_or_else(|| values.iter().map(|v| decimals_of(*v)).max().unwrap_or(0));
+        let inside = values.iter().filter(|v| (-1e-9..=1.0 + 1e-9).contains(&self.place(**v)));
+        inside.map(|&value| Tick { value, label: Some(number(value, decimals)) }).collect()
+    }
+}
+
+/// log10 from the crate's own logarithm, the same on every machine; NaN for what has none.
+fn log10(value: f64) -> f64 {
+    if value >= f64::MIN_POSITIVE && value.is_finite() {
+        crate::train::ln(value) / std::f64::consts::LN_10
+    } else {
+        f64::NAN
+    }
+}
+
+/// Fewest decimals that show a value, up to 6.
+fn decimals_of(value: f64) -> usize {
+    (0..6)
+        .find(|&d| {
+            let shift = 10f64.powi(d as i32);
+            ((value * shift).round() - value * shift).abs() < 1e-6 * shift.max(1.0) * 1e-3
+        })
+        .unwrap_or(6)
+}
+
+/// A number with a typographic minus.
+pub fn number(value: f64, decimals: usize) -> String {
+    let text = format!("{:.decimals$}", if value == 0.0 { 0.0 } else { value });
+    match text.strip_prefix('-') {
+        Some(rest) if rest.chars().any(|c| c.is_ascii_digit() && c != '0') => format!("−{rest}"),
+        Some(rest) => rest.to_string(),
+        None => text,
+    }
+}
+
+/// The round step (1, 2, 2.5 or 5 times a power of ten) that gives at most `count` intervals.
+fn round_step(range: f64, count: usize) -> f64 {
+    let rough = range / count.max(1) as f64;
+    let power = 10f64.powi(log10(rough).floor() as i32);
+    let factors = [1.0, 2.0, 2.5, 5.0, 10.0];
+    factors.iter().map(|f| f * power).find(|step| *step >= rough * (1.0 - 1e-9)).unwrap_or(10.0 * power)
+}
+
+fn linear_ticks(from: f64, to: f64, count: usize) -> Vec<Tick> {
+    let (low, high) = (from.min(to), from.max(to));
+    if !(high - low).is_normal() {
+        return vec![Tick { value: low, label: Some(number(low, decimals_of(low))) }];
+    }
+    let step = round_step(high - low, count);
+    let first = (low / step - 1e-9).ceil() as i64;
+    let last = (high / step + 1e-9).floor() as i64;
+    let values: Vec<f64> = (first..=last).map(|i| i as f64 * step).collect();
+    let decimals = decimals_of(step).max(values.iter().map(|v| decimals_of(*v)).max().unwrap_or(0));
+    values.into_iter().map(|value| Tick { value, label: Some(number(value, decimals)) }).collect()
+}
+
+/// Powers of ten, or within less than two decades 1, 2, 3, ... of each; ticks without labels between.
+fn log_ticks(from: f64, to: f64, count: usize) -> Vec<Tick> {
+    let (low, high) = (from.min(to), from.max(to));
+    let (first, last) = (log10(low).floor() as i32, log10(high).ceil() as i32);
+    let inside = |v: f64| v >= low * (1.0 - 1e-9) && v <= high * (1.0 + 1e-9);
+    let decades = log10(high) - log10(low);
+    let every = ((decades / count.max(1) as f64).ceil() as i32).max(1);
+    let mut ticks = Vec::new();
+    for exponent in first..=last {
+        let power = 10f64.powi(exponent);
+        for factor in 1..10 {
+            let value = f64::from(factor) * power;
+            if !inside(value) {
+                continue;
+            }
+            let label = if factor == 1 && (exponent - first) % every == 0 || factor > 1 && decades < 1.5 {
+                let plain = (-3..5).contains(&exponent);
+                Some(if plain { number(value, (-exponent).max(0) as usize) } else { format!("$10^{{{exponent}}}$") })
+            } else {
+                None
+            };
+            ticks.push(Tick { value, label });
+        }
+    }
+    ticks
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn labels(kind: ScaleKind, from: f64, to: f64, count: usize) -> Vec<String> {
+        Scale { kind, from, to }.ticks(count).into_iter().filter_map(|tick| tick.label).collect()
+    }
+
+    #[test]
+    fn ticks_stand_at_round_values() {
+        assert_eq!(labels(ScaleKind::Linear, 0.0, 1.02, 6), ["0.0", "0.2", "0.4", "0.6", "0.8", "1.0"]);
+        assert_eq!(
+            labels(ScaleKind::Linear, -1.0, 1.0, 8),
+            ["−1.00", "−0.75", "−0.50", "−0.25", "0.00", "0.25", "0.50", "0.75", "1.00"]
+        );
+        assert_eq!(labels(ScaleKind::Linear, -0.5, 19.5, 5), ["0", "5", "10", "15"]);
+        assert_eq!(labels(ScaleKind::Linear, 3.0, 3.0, 5), ["3"]);
+    }
+
+    #[test]
+    fn logarithmic_ticks_are_powers_of_ten_or_their_multiples() {
+        assert_eq!(labels(ScaleKind::Log, 1.0, 10.0, 5), ["1", "2", "3", "4", "5", "6", "7", "8", "9", "10"]);
+        assert_eq!(labels(ScaleKind::Log, 1e-6, 1e2, 5), ["$10^{-6}$", "$10^{-4}$", "0.01", "1", "100"]);
+    }
+
+    #[test]
+    fn places_run_from_zero_to_one() {
+        let log = Scale { kind: ScaleKind::Log, from: 1.0, to: 100.0 };
+        assert!((log.place(10.0) - 0.5).abs() < 1e-12 && log.place(-1.0).is_nan());
+        assert_eq!(Scale { kind: ScaleKind::Linear, from: 2.0, to: 0.0 }.place(0.5), 0.75);
+    }
+}

@@ -1,0 +1,107 @@
+//! Text with values in it: `Loss: {loss:.3f}`. Braces inside `$...$` belong to the mathematics.
+
+use super::data::{Channel, Scope};
+use super::text;
+use crate::error::{Error, Result, Span};
+use crate::spec::{Located, Problems};
+
+/// A piece of a template.
+enum Piece<'a> {
+    Text(&'a str),
+    /// A name and decimals.
+    Value(&'a str, Option<usize>),
+}
+
+fn pieces(text: &str) -> Result<Vec<Piece<'_>>, String> {
+    let mut pieces = Vec::new();
+    let (mut from, mut inside, mut escaped) = (0, false, false);
+    let mut parts = Vec::new();
+    for (at, c) in text.char_indices() {
+        if c == '$' && !escaped {
+            parts.push((&text[from..at], inside));
+            (from, inside) = (at, !inside);
+        }
+        escaped = c == '\\' && !escaped;
+    }
+    parts.push((&text[from..], inside));
+    for (part, mathematics) in parts {
+        if mathematics {
+            pieces.push(Piece::Text(part));
+            continue;
+        }
+        let mut rest = part;
+        while let Some((before, after)) = rest.split_once('{') {
+            pieces.push(Piece::Text(before));
+            let (inside, after) = after.split_once('}').ok_or("`{` without `}`")?;
+            let (name, format) = inside.split_once(':').map_or((inside, None), |(name, format)| (name, Some(format)));
+            let decimals = match format {
+                None => None,
+                Some(format) => {
+                    let digits = format.strip_prefix('.').and_then(|f| f.strip_suffix('f'));
+                    let digits = digits.and_then(|d| d.parse::<usize>().ok()).filter(|d| *d <= 15);
+                    Some(digits.ok_or_else(|| format!("`{format}` is not a format; write `.3f` for three decimals"))?)
+                }
+            };
+            pieces.push(Piece::Value(name.trim(), decimals));
+            rest = after;
+        }
+        pieces.push(Piece::Text(rest));
+    }
+    Ok(pieces)
+}
+
+/// Report what is wrong with a template and its mathematics.
+pub fn check(words: &str, span: Span, problems: &mut Problems) {
+    if let Err(what) = pieces(words) {
+        problems.push(Error::user(what).at(span).hint("values stand in braces: `Loss: {loss:.3f}`"));
+    } else if let Err(what) = text::check(words) {
+        problems.push(Error::user(what).at(span));
+    }
+}
+
+/// The text with its values: arrays that are one number here, or the coordinate at which an axis is fixed.
+pub fn fill(text: &str, scope: &Scope, span: Span) -> Result<String> {
+    let mut out = String::with_capacity(text.len());
+    for piece in pieces(text).map_err(|what| Error::user(what).at(span))? {
+        match piece {
+            Piece::Text(text) => out.push_str(text),
+            Piece::Value(name, decimals) => {
+                let fixed = scope.fixed(name).map(|text| (text.to_string(), text.parse::<f64>().ok()));
+                let (text, number) = match fixed {
+                    Some(found) => found,
+                    None => {
+                        let value = Located { value: name.to_string(), span };
+                        let settings = super::data::ChannelSettings { value, reduce: None, transform: None };
+                        let number = scope.number(&Channel::Named(settings))?;
+                        (number.to_string(), Some(number))
+                    }
+                };
+                match (number, decimals) {
+                    (Some(number), Some(decimals)) => out.push_str(&format!("{number:.decimals$}")),
+                    _ => out.push_str(&text),
+                }
+            }
+        }
+    }
+    Ok(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::value::{Array, Dataset};
+    use std::sync::Arc;
+
+    #[test]
+    fn values_stand_in_braces_outside_mathematics() {
+        let data = |_: &str| Some(Arc::new(Dataset::default().with("loss", Array::scalar(0.12345))));
+        let of = Some(Located { value: "s".to_string(), span: Span::default() });
+        let scope = Scope::new(&data).within(&of, &Default::default()).fix("expert", "2", Span::default());
+        let fill = |text: &str| fill(text, &scope, Span::default());
+        assert_eq!(fill("Expert {expert}, loss {loss:.3f}").unwrap(), "Expert 2, loss 0.123");
+        assert_eq!(fill("$\\frac{1}{1-S}$ {loss:.1f}").unwrap(), "$\\frac{1}{1-S}$ 0.1");
+        assert_eq!(fill("\\$5 for {loss:.0f} $x$").unwrap(), "\\$5 for 0 $x$");
+        assert_eq!(fill("{los}").unwrap_err().message, "there is no array or axis `los`");
+        assert!(fill("{loss").is_err() && fill("{loss:3}").is_err());
+    }
+}

@@ -1,0 +1,175 @@
+//! How figures are drawn: scenes as text, one line an item.
+
+use super::*;
+use crate::spec::{Decode, Problems, read};
+use crate::value::{Array, Axis};
+
+fn data() -> Arc<Dataset> {
+    let models = || Axis::labels("model", vec!["dense".into(), "moe".into()]);
+    let p = || Axis::numbers("p", vec![1.0, 0.5, 0.1]);
+    let loss = Array::f64(vec![models(), p()], vec![1.0, 2.0, 4.0, 1.0, f64::NAN, 3.0]).unwrap();
+    let cells = Array::f64(vec![Axis::index("row", 2), Axis::index("column", 2)], vec![0.0, 1.0, 2.0, f64::NAN]);
+    let norm = Array::f64(vec![models(), Axis::index("feature", 2)], vec![1.0, 0.5, -0.25, 0.0]).unwrap();
+    Arc::new(Dataset::default().with("loss", loss).with("cells", cells.unwrap()).with("norm", norm))
+}
+
+fn figure(text: &str) -> Figure {
+    let mut problems = Problems::default();
+    let node = read(text, &mut problems).unwrap();
+    let figure = Figure::decode(&node, &mut problems);
+    let errors = problems.into_errors();
+    assert!(errors.is_empty(), "{errors:?}");
+    figure.unwrap()
+}
+
+fn draw(text: &str) -> Result<Scene> {
+    figure(text).draw(&|_| Some(data()))
+}
+
+/// What is inside the plot areas, and the labels, places to a tenth of a point.
+fn lines(items: &[Item]) -> Vec<String> {
+    let place = |[x, y]: &[f64; 2]| format!("{x:.1},{y:.1}");
+    let mut lines = Vec::new();
+    for item in items {
+        match item {
+            Item::Path { points, fill, stroke, .. } => {
+                let points: Vec<String> = points.iter().map(place).collect();
+                let paint = fill.map_or(String::new(), |fill| format!(" fill {}", fill.hex()));
+                let line = stroke.as_ref().map_or(String::new(), |stroke| format!(" line {}", stroke.color.hex()));
+                lines.push(format!("path {}{paint}{line}", points.join(" ")));
+            }
+            Item::Circle { center, radius, .. } => lines.push(format!("circle {} {radius:.1}", place(center))),
+            Item::Label(label) => lines.push(format!("label {} {}", place(&label.at), label.markup)),
+            Item::Image { columns, cells, .. } => {
+                let cells: Vec<String> = cells.iter().map(|cell| cell.map_or("none".into(), Color::hex)).collect();
+                lines.push(format!("image of {columns} columns: {}", cells.join(" ")));
+            }
+            Item::Clip { items, .. } => {
+                lines.extend(self::lines(items).into_iter().map(|line| format!("inside {line}")))
+            }
+        }
+    }
+    lines
+}
+
+use crate::value::Color;
+
+fn inside(scene: &Scene) -> Vec<String> {
+    lines(&scene.items).into_iter().filter_map(|line| line.strip_prefix("inside ").map(str::to_string)).collect()
+}
+
+fn labels(scene: &Scene) -> Vec<String> {
+    let label = |line: &String| line.strip_prefix("label ").and_then(|rest| Some(rest.split_once(' ')?.1.to_string()));
+    lines(&scene.items).iter().filter_map(label).collect()
+}
+
+#[test]
+fn a_line_for_each_coordinate_of_an_axis_broken_where_numbers_are_missing() {
+    let text =
+        "{of: s, panels: [{y: {from: 0, to: 4}, x: {from: 0, to: 1}, marks: [{line: {y: loss, color: {by: model}}}]}]}";
+    let scene = draw(text).unwrap();
+    let found = inside(&scene);
+    assert_eq!(found.len(), 1, "the line with a missing number has no two points side by side: {found:?}");
+    assert!(found[0].ends_with("line #1f77b4"));
+    let names = labels(&scene);
+    assert!(names.contains(&"dense".to_string()) && names.contains(&"moe".to_string()), "{names:?}");
+}
+
+#[test]
+fn the_top_row_of_an_image_is_the_last_row_unless_the_axis_is_reversed() {
+    let heat = "marks: [{heatmap: {x: column, y: row, color: {value: cells, map: gray, bar: false}}}]";
+    let plain = draw(&format!("{{of: s, panels: [{{{heat}}}]}}")).unwrap();
+    assert_eq!(inside(&plain), ["image of 2 columns: #000000 none #ffffff #808080"]);
+    let reversed = draw(&format!("{{of: s, panels: [{{y: {{reverse: true}}, {heat}}}]}}")).unwrap();
+    assert_eq!(inside(&reversed), ["image of 2 columns: #ffffff #808080 #000000 none"]);
+    let turned = heat.replace("x: column, y: row", "x: row, y: column");
+    let turned = draw(&format!("{{of: s, panels: [{{y: {{reverse: true}}, {turned}}}]}}")).unwrap();
+    assert_eq!(inside(&turned), ["image of 2 columns: #ffffff #000000 #808080 none"]);
+}
+
+#[test]
+fn one_panel_for_each_coordinate_with_its_name_in_the_title() {
+    let text = "{of: s, columns: 1, share-x: true, panels: [{for: model, title: 'Model {model}', x: {label: Features},
+        marks: [{bars: {y: norm}}]}]}";
+    let names = labels(&draw(text).unwrap());
+    assert_eq!(
+        names.iter().filter(|name| name.starts_with("Model ")).collect::<Vec<_>>(),
+        ["Model dense", "Model moe"]
+    );
+    // The label of the shared axis stands below the last panel only.
+    assert_eq!(names.iter().filter(|name| *name == "Features").count(), 1);
+}
+
+#[test]
+fn bars_stand_on_zero_and_stack_away_from_it() {
+    let bars = |more: &str| {
+        let panel = "{x: {from: -1, to: 3}, y: {from: -1, to: 3}, marks: [{bars: {y: norm, width: 1";
+        let scene = draw(&format!("{{of: s, panels: [{panel}, color: {{by: model}}{more}}}}}]}}]}}")).unwrap();
+        inside(&scene)
+    };
+    let heights = |found: Vec<String>| -> Vec<(f64, f64)> {
+        let y = |point: &str| point.split_once(',').unwrap().1.parse::<f64>().unwrap();
+        let parts: Vec<Vec<String>> = found.iter().map(|l| l.split(' ').map(str::to_string).collect()).collect();
+        parts.iter().map(|points| (y(&points[1]), y(&points[3]))).collect()
+    };
+    let beside = heights(bars(""));
+    let zero = beside[0].0;
+    assert!(beside.iter().all(|(base, _)| *base == zero), "{beside:?}");
+    // Downwards is larger: the bar of -0.25 hangs below zero in both.
+    let stacked = heights(bars(", stacked: true"));
+    assert!(stacked[..3].iter().all(|(base, _)| *base == zero) && stacked[2].1 > zero, "{stacked:?}");
+    assert_eq!(stacked[3].0, stacked[1].1, "the second model's bar begins where the first one's ends");
+}
+
+#[test]
+fn marks_that_need_one_axis_say_which_are_left() {
+    let error = draw("{of: s, panels: [{marks: [{line: {y: loss}}]}]}").unwrap_err();
+    assert_eq!(error.message, "this needs numbers along one axis; it has the axes `model` (2), `p` (3)");
+    let error = draw("{of: s, panels: [{where: {model: dens}, marks: [{line: {y: loss}}]}]}").unwrap_err();
+    assert_eq!(
+        (error.message.as_str(), error.hints[0].as_str()),
+        ("axis `model` has no coordinate `dens`", "did you mean `dense`?")
+    );
+}
+
+#[test]
+fn settings_that_make_no_sense_are_told_together() {
+    let text = "{of: s, width: 0, dpi: 1, panels: [{aspect: -1, title: 'Loss {loss', x: {from: 2, to: 1}, y: {scale: log, from: 0},
+        marks: []}]}";
+    let mut problems = Problems::default();
+    let node = read(text, &mut problems).unwrap();
+    Figure::decode(&node, &mut problems).unwrap().check(&node, &mut problems);
+    let messages: Vec<String> = problems.into_errors().into_iter().map(|error| error.message).collect();
+    assert_eq!(
+        messages,
+        [
+            "`width` lies above 0 and up to 200, this is 0",
+            "`dpi` lies between 10 and 2400, this is 1",
+            "`aspect` must be above 0",
+            "`{` without `}`",
+            "`from` (2) is not below `to` (1)",
+            "a logarithmic axis has no 0 and nothing below it",
+            "this panel has no marks",
+        ]
+    );
+}
+
+#[test]
+fn every_mark_draws_something() {
+    let marks = [
+        "points: {y: loss, where: {model: dense}}",
+        "points: {y: norm, where: {model: dense}, color: {value: norm}}",
+        "bars: {y: norm, where: {model: dense}, color: {value: norm}}",
+        "histogram: {x: loss, bins: 3, weight: loss}",
+        "box: {x: model, y: loss}",
+        "rule: {x: 1, y: 2, style: dashed, label: rule}",
+        "band: {x: [0, 1], label: band}",
+        "text: {x: 1, y: 1, text: 'here'}",
+    ];
+    for mark in marks {
+        let scene = draw(&format!(
+            "{{of: s, panels: [{{x: {{from: -1, to: 9}}, y: {{from: -1, to: 9}}, marks: [{{{mark}}}]}}]}}"
+        ));
+        assert!(!inside(&scene.unwrap()).is_empty(), "{mark}");
+    }
+}

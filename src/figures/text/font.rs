@@ -1,0 +1,203 @@
+//! The embedded faces: glyphs, advances, kerning and bounds, in units of the font (2048 to the em; y grows upwards).
+
+use std::sync::OnceLock;
+
+use ttf_parser::gpos::{PairAdjustment, PositioningSubtable};
+use ttf_parser::{GlyphId, OutlineBuilder};
+
+/// Units of the font in one em.
+pub const UNITS: f64 = 2048.0;
+
+/// A face of the embedded font.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Face {
+    Regular,
+    Bold,
+    Italic,
+}
+
+/// One face, parsed.
+pub struct Font {
+    /// The bytes of the font file.
+    pub data: &'static [u8],
+    parsed: ttf_parser::Face<'static>,
+    pairs: Vec<PairAdjustment<'static>>,
+}
+
+/// A glyph of a run: how far right of the run's start, and which character it stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Glyph {
+    pub id: u16,
+    pub x: i32,
+    pub advance: i32,
+    pub character: char,
+}
+
+/// Lowest and highest place that glyphs reach, and how far they lean out of the right end of their advance.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Extent {
+    pub bottom: i32,
+    pub top: i32,
+    pub lean: i32,
+}
+
+/// A face's own measures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Metrics {
+    /// Left, bottom, right and top of all glyphs laid on each other.
+    pub bounds: [i32; 4],
+    pub ascent: i32,
+    pub descent: i32,
+    /// Height of capitals.
+    pub capitals: i32,
+}
+
+impl Face {
+    pub const ALL: [Face; 3] = [Face::Regular, Face::Bold, Face::Italic];
+
+    /// The face's font, parsed once.
+    pub fn font(self) -> &'static Font {
+        static FONTS: OnceLock<[Font; 3]> = OnceLock::new();
+        let [regular, bold, italic] = FONTS.get_or_init(|| {
+            [
+                Font::parse(include_bytes!("../../../assets/fonts/DejaVuSans.ttf")),
+                Font::parse(include_bytes!("../../../assets/fonts/DejaVuSans-Bold.ttf")),
+                Font::parse(include_bytes!("../../../assets/fonts/DejaVuSans-Oblique.ttf")),
+            ]
+        });
+        match self {
+            Face::Regular => regular,
+            Face::Bold => bold,
+            Face::Italic => italic,
+        }
+    }
+}
+
+impl Font {
+    fn parse(data: &'static [u8]) -> Font {
+        // The bytes are part of the program and a test reads every face.
+        let parsed = ttf_parser::Face::parse(data, 0).expect("the embedded font is a font");
+        let mut pairs = Vec::new();
+        // The only positioning that the files hold is the kerning of pairs.
+        for lookup in parsed.tables().gpos.iter().flat_map(|table| table.lookups.into_iter()) {
+            for subtable in lookup.subtables.into_iter::<PositioningSubtable>() {
+                if let PositioningSubtable::Pair(pair) = subtable {
+                    pairs.push(pair);
+                }
+            }
+        }
+        Font { data, parsed, pairs }
+    }
+
+    /// The glyph of a character; `None` if the face lacks it.
+    pub fn glyph(&self, character: char) -> Option<u16> {
+        self.parsed.glyph_index(character).map(|id| id.0)
+    }
+
+    pub fn advance(&self, glyph: u16) -> i32 {
+        i32::from(self.parsed.glyph_hor_advance(GlyphId(glyph)).unwrap_or(0))
+    }
+
+    /// What kerning adds between two glyphs.
+    pub fn kern(&self, left: u16, right: u16) -> i32 {
+        let (left, right) = (GlyphId(left), GlyphId(right));
+        for pair in &self.pairs {
+            let Some(index) = pair.coverage().get(left) else { continue };
+            let value = match pair {
+                PairAdjustment::Format1 { sets, .. } => sets.get(index).and_then(|set| set.get(right)),
+                PairAdjustment::Format2 { classes, matrix, .. } => {
+                    matrix.get((classes.0.get(left), classes.1.get(right)))
+                }
+            };
+            if let Some((first, _)) = value {
+                return i32::from(first.x_advance);
+            }
+        }
+        0
+    }
+
+    /// Left, bottom, right and top of a glyph's ink; `None` for a space.
+    pub fn bounds(&self, glyph: u16) -> Option<[i32; 4]> {
+        let b = self.parsed.glyph_bounding_box(GlyphId(glyph))?;
+        Some([b.x_min, b.y_min, b.x_max, b.y_max].map(i32::from))
+    }
+
+    /// Draw a glyph's outline.
+    pub fn outline(&self, glyph: u16, pen: &mut dyn OutlineBuilder) {
+        self.parsed.outline_glyph(GlyphId(glyph), pen);
+    }
+
+    /// Set characters side by side. Characters that the face lacks become its replacement box.
+    pub fn set(&self, text: &str) -> Vec<Glyph> {
+        let mut glyphs: Vec<Glyph> = Vec::new();
+        for character in text.chars() {
+            let id = self.glyph(character).unwrap_or(0);
+            let x = match glyphs.last() {
+                Some(left) => left.x + left.advance + self.kern(left.id, id),
+                None => 0,
+            };
+            glyphs.push(Glyph { id, x, advance: self.advance(id), character });
+        }
+        glyphs
+    }
+
+    /// How far glyphs reach.
+    pub fn extent(&self, glyphs: &[Glyph]) -> Extent {
+        let mut extent = Extent::default();
+        for glyph in glyphs {
+            if let Some([_, bottom, right, top]) = self.bounds(glyph.id) {
+                extent.bottom = extent.bottom.min(bottom);
+                extent.top = extent.top.max(top);
+                extent.lean = (right - glyph.advance).max(0);
+            }
+        }
+        extent
+    }
+
+    pub fn metrics(&self) -> Metrics {
+        let b = self.parsed.global_bounding_box();
+        let capitals = self.glyph('H').and_then(|glyph| self.bounds(glyph)).map_or(0, |[.., top]| top);
+        Metrics {
+            bounds: [b.x_min, b.y_min, b.x_max, b.y_max].map(i32::from),
+            ascent: i32::from(self.parsed.ascender()),
+            descent: i32::from(self.parsed.descender()),
+            capitals,
+        }
+    }
+
+    /// The height of the minus sign, at which fractions have their bars.
+    pub fn axis(&self) -> i32 {
+        let minus = self.glyph('\u{2212}').and_then(|glyph| self.bounds(glyph));
+        minus.map_or(642, |[_, bottom, _, top]| (bottom + top) / 2)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_face_has_letters_greek_arrows_and_a_replacement_box() {
+        for face in Face::ALL {
+            let font = face.font();
+            for character in "Aaz09αΩ→−²×‖∑√ℝ□\u{fffd}".chars() {
+                assert!(font.glyph(character).is_some(), "{face:?} lacks {character}");
+            }
+            assert_eq!(font.glyph('漢'), None);
+            assert_eq!(font.set("漢"), [Glyph { id: 0, x: 0, advance: 1229, character: '漢' }]);
+            assert!(font.bounds(0).is_some(), "the replacement box has ink");
+        }
+    }
+
+    #[test]
+    fn pairs_are_kerned_as_fonttools_reads_the_table() {
+        let kern = |face: Face, left, right| {
+            let font = face.font();
+            font.kern(font.glyph(left).unwrap(), font.glyph(right).unwrap())
+        };
+        assert_eq!(kern(Face::Regular, 'A', 'V'), -131);
+        assert_eq!(kern(Face::Regular, 'n', 'n'), 0);
+        assert_eq!(kern(Face::Bold, 'A', 'V'), -139);
+        assert_eq!(kern(Face::Italic, 'T', 'o'), -253);
+    }
+}

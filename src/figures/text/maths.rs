@@ -1,0 +1,338 @@
+//! The tree of a formula to a line, by the rules of The TeXbook, appendix G, as far as labels need them. All in the style of text: limits of
+//! sums stand beside them, and parts of fractions are as small as scripts.
+
+use super::font::{Face, UNITS};
+use super::parse::{Accent, Node};
+use super::symbols::Class;
+use super::{Line, Run};
+
+/// Sizes of the line, of scripts, and of scripts of scripts.
+const SIZES: [f64; 3] = [1.0, 0.7, 0.5];
+
+// All in ems of the size at hand; TeX's own values for its fonts where not measured on this one.
+const X_HEIGHT: f64 = 1120.0 / UNITS;
+const SUPERSCRIPT: f64 = 0.39;
+const SUPERSCRIPT_DROP: f64 = 0.386;
+const SUBSCRIPT: f64 = 0.16;
+const SUBSCRIPT_BELOW_SUPERSCRIPT: f64 = 0.247;
+const SUBSCRIPT_DROP: f64 = 0.05;
+const SCRIPT_SPACE: f64 = 0.05;
+/// As thick as the bar at the top of the root's sign, which a rule goes on.
+const RULE: f64 = 96.0 / UNITS;
+const BOLD_RULE: f64 = 149.0 / UNITS;
+/// Between a rule and what it separates.
+const GAP: f64 = 0.1;
+/// Beside a fraction.
+const FRACTION_SPACE: f64 = 0.08;
+
+/// A piece of a formula: a line, and how far its last letter leans out of it.
+#[derive(Clone, Debug, Default)]
+pub struct Piece {
+    pub line: Line,
+    lean: f64,
+}
+
+/// Sets formulas in one size and weight.
+#[derive(Clone, Copy)]
+pub struct Setter {
+    pub size: f64,
+    pub bold: bool,
+}
+
+/// Characters that wait for more of their face.
+struct Pending {
+    text: String,
+    face: Face,
+}
+
+impl Setter {
+    fn em(&self, level: usize) -> f64 {
+        self.size * SIZES[level.min(SIZES.len() - 1)]
+    }
+
+    fn rule(&self, level: usize) -> f64 {
+        self.em(level) * if self.bold { BOLD_RULE } else { RULE }
+    }
+
+    /// There is no bold italic: in a bold line letters are bold, as are signs.
+    fn face(&self, face: Option<Face>) -> Face {
+        match face {
+            _ if self.bold => Face::Bold,
+            Some(face) => face,
+            None => Face::Regular,
+        }
+    }
+
+    /// Characters of one face.
+    pub fn characters(&self, text: &str, face: Face, level: usize) -> Piece {
+        let size = self.em(level);
+        let mut piece = Piece::default();
+        for (face, text) in by_available_face(text, face) {
+            let font = face.font();
+            let glyphs = font.set(&text);
+            let extent = font.extent(&glyphs);
+            let scale = size / UNITS;
+            let x = piece.line.width;
+            piece.line.width += scale * glyphs.last().map_or(0, |g| g.x + g.advance) as f64;
+            piece.line.ascent = piece.line.ascent.max(scale * f64::from(extent.top));
+            piece.line.descent = piece.line.descent.max(scale * f64::from(-extent.bottom));
+            piece.lean = if face == Face::Italic { scale * f64::from(extent.lean) } else { 0.0 };
+            piece.line.runs.push(Run { x, y: 0.0, size, face, text });
+        }
+        piece
+    }
+
+    /// Nodes side by side.
+    pub fn list(&self, nodes: &[Node], level: usize) -> Piece {
+        let classes = classes(nodes);
+        let mut piece = Piece::default();
+        let mut pending: Option<Pending> = None;
+        let mut before: Option<Class> = None;
+        for (node, class) in nodes.iter().zip(classes) {
+            let space = match (before, class) {
+                (Some(left), Some(right)) => self.em(level) * space(left, right, level) / 18.0,
+                _ => 0.0,
+            };
+            before = class.or(before);
+            if let Node::Symbol { text, face, .. } = node {
+                let face = self.face(*face);
+                match &mut pending {
+                    Some(run) if run.face == face && space == 0.0 => {
+                        run.text.push_str(text);
+                        continue;
+                    }
+                    _ => {}
+                }
+                self.flush(&mut piece, pending.replace(Pending { text: text.clone(), face }), level);
+                self.advance(&mut piece, space);
+                continue;
+            }
+            self.flush(&mut piece, pending.take(), level);
+            self.advance(&mut piece, space);
+            let part = self.node(node, level);
+            self.join(&mut piece, part);
+        }
+        self.flush(&mut piece, pending.take(), level);
+        piece
+    }
+
+    fn flush(&self, piece: &mut Piece, pending: Option<Pending>, level: usize) {
+        if let Some(Pending { text, face }) = pending {
+            let part = self.characters(&text, face, level);
+            self.join(piece, part);
+        }
+    }
+
+    /// Space takes up the lean of a letter before it.
+    fn advance(&self, piece: &mut Piece, space: f64) {
+        if space != 0.0 {
+            piece.line.width += space;
+            piece.lean = (piece.lean - space).max(0.0);
+        }
+    }
+
+    /// Put a part at the end; the lean of what stands there is kept free.
+    fn join(&self, piece: &mut Piece, part: Piece) {
+        if !part.line.runs.is_empty() {
+            piece.line.width += piece.lean;
+        }
+        let x = piece.line.width;
+        piece.line.put(&part.line, x, 0.0);
+        piece.line.width += part.line.width;
+        piece.lean = part.lean;
+    }
+
+    fn node(&self, node: &Node, level: usize) -> Piece {
+        match node {
+            Node::Symbol { text, face, .. } => self.characters(text, self.face(*face), level),
+            Node::Space(width) => {
+                Piece { line: Line { width: width / 18.0 * self.em(level), ..Line::default() }, lean: 0.0 }
+            }
+            Node::Group(nodes) => self.list(nodes, level),
+            Node::Fraction { above, below, display } => self.fraction(above, below, level, *display),
+            Node::Root(body) => self.root(body, level),
+            Node::Accent(accent, base) => self.accent(*accent, base, level),
+            Node::Scripts { base, upper, lower } => self.scripts(base, upper, lower, level),
+        }
+    }
+
+    fn axis(&self, level: usize) -> f64 {
+        f64::from(self.face(None).font().axis()) / UNITS * self.em(level)
+    }
+
+    fn fraction(&self, above: &[Node], below: &[Node], level: usize, display: bool) -> Piece {
+        let inner = if display { level } else { level + 1 };
+        let (above, below) = (self.list(above, inner).line, self.list(below, inner).line);
+        let em = self.em(level);
+        let thickness = self.rule(level);
+        let axis = self.axis(level);
+        let side = FRACTION_SPACE * em;
+        let width = above.width.max(below.width) + 0.1 * em;
+        let reach = 0.5 * thickness + GAP * em;
+        let mut line = Line { width: width + 2.0 * side, ..Line::default() };
+        line.put(&above, side + 0.5 * (width - above.width), -(axis + reach + above.descent));
+        line.put(&below, side + 0.5 * (width - below.width), -axis + reach + below.ascent);
+        line.rules.push([side, -axis, width, thickness]);
+        Piece { line, lean: 0.0 }
+    }
+
+    fn root(&self, body: &[Node], level: usize) -> Piece {
+        let body = self.list(body, level);
+        let em = self.em(level);
+        let font = self.face(None).font();
+        let sign = font.glyph('√').unwrap_or(0);
+        let [_, bottom, right, top] = font.bounds(sign).unwrap_or([0, 0, 1305, 1661]).map(|x| f64::from(x) / UNITS);
+        // The sign grows with what stands under it, and its bar with the sign.
+        let height = body.line.ascent + GAP * em + self.rule(level) + body.line.descent;
+        let size = em.max(height / (top - bottom));
+        let thickness = size / em * self.rule(level);
+        let baseline = body.line.descent.max(-em * bottom) + size * bottom;
+        let x = size * right;
+        let width = body.line.width + body.lean + 0.05 * em;
+        let mut line = Line { width: x + width, ..Line::default() };
+        let face = self.face(None);
+        line.runs.push(Run { x: 0.0, y: baseline, size, face, text: "√".into() });
+        line.ascent = size * top - baseline;
+        line.descent = baseline - size * bottom;
+        line.rules.push([x - thickness, -line.ascent + 0.5 * thickness, width + thickness, thickness]);
+        line.put(&body.line, x, 0.0);
+        Piece { line, lean: 0.0 }
+    }
+
+    fn accent(&self, accent: Accent, base: &[Node], level: usize) -> Piece {
+        let mut piece = self.list(base, level);
+        let em = self.em(level);
+        let (width, top) = (piece.line.width, piece.line.ascent);
+        // Half the lean of a slanted letter at its top, about a tenth of its height.
+        let slanted = piece.line.runs.last().is_some_and(|run| run.face == Face::Italic);
+        let middle = 0.5 * width + if slanted { 0.1 * top } else { 0.0 };
+        match accent {
+            Accent::Bar => {
+                let thickness = self.rule(level);
+                let length = (width - 0.1 * em).max(0.0);
+                let y = top + GAP * em + 0.5 * thickness;
+                piece.line.rules.push([middle - 0.5 * length, -y, length, thickness]);
+                piece.line.ascent = y + 0.5 * thickness;
+            }
+            Accent::Glyph(sign) => {
+                let arrow = sign == '→';
+                let small = Setter { size: if arrow { 0.5 * self.size } else { self.size }, bold: self.bold };
+                let mark = small.characters(sign.encode_utf8(&mut [0; 4]), self.face(None), level);
+                // Accents are drawn to stand on letters without ascenders; the arrow is not.
+                let rise = top - if arrow { -0.02 * em } else { X_HEIGHT * em };
+                piece.line.put(&mark.line, middle - 0.5 * mark.line.width, -rise.max(0.0));
+            }
+        }
+        piece
+    }
+
+    fn scripts(&self, base: &Node, upper: &[Node], lower: &[Node], level: usize) -> Piece {
+        let em = self.em(level);
+        let mut piece = self.node(base, level);
+        // The scripts of one letter stand at heights of the font, those of a taller thing at its corners.
+        let tall = !matches!(base, Node::Symbol { .. }) && !piece.line.runs.is_empty();
+        let drop = if tall { piece.line.ascent - SUPERSCRIPT_DROP * self.em(level + 1) } else { 0.0 };
+        let sink = if tall { piece.line.descent + SUBSCRIPT_DROP * self.em(level + 1) } else { 0.0 };
+        let (above, below) = (self.list(upper, level + 1), self.list(lower, level + 1));
+        let both = !upper.is_empty() && !lower.is_empty();
+        let up = drop.max(SUPERSCRIPT * em).max(above.line.descent + 0.25 * X_HEIGHT * em);
+        let mut down = sink.max(if both { SUBSCRIPT_BELOW_SUPERSCRIPT } else { SUBSCRIPT } * em);
+        if both {
+            // Scripts keep four rules apart.
+            let gap = (up - above.line.descent) - (below.line.ascent - down);
+            down += (4.0 * RULE * em - gap).max(0.0).min(0.3 * em);
+        } else {
+            down = down.max(below.line.ascent - 0.8 * X_HEIGHT * em);
+        }
+        let x = piece.line.width;
+        let (raised, lowered) = (x + piece.lean, x);
+        let mut end = x;
+        if !upper.is_empty() {
+            piece.line.put(&above.line, raised, -up);
+            end = end.max(raised + above.line.width + above.lean);
+        }
+        if !lower.is_empty() {
+            piece.line.put(&below.line, lowered, down);
+            end = end.max(lowered + below.line.width + below.lean);
+        }
+        piece.line.width = end + SCRIPT_SPACE * em;
+        piece.lean = 0.0;
+        piece
+    }
+}
+
+/// Stretches of text with the face that has their characters: the wanted one, or else the regular one.
+fn by_available_face(text: &str, wanted: Face) -> Vec<(Face, String)> {
+    let mut stretches: Vec<(Face, String)> = Vec::new();
+    for character in text.chars() {
+        let there = wanted.font().glyph(character).is_some() || Face::Regular.font().glyph(character).is_none();
+        let face = if there { wanted } else { Face::Regular };
+        match stretches.last_mut() {
+            Some((last, text)) if *last == face => text.push(character),
+            _ => stretches.push((face, character.into())),
+        }
+    }
+    stretches
+}
+
+fn class(node: &Node) -> Option<Class> {
+    match node {
+        Node::Symbol { class, .. } => Some(*class),
+        Node::Space(_) => None,
+        Node::Scripts { base, .. } => class(base),
+        Node::Fraction { .. } => Some(Class::Inner),
+        Node::Root(_) | Node::Accent(..) | Node::Group(_) => Some(Class::Ordinary),
+    }
+}
+
+/// The kinds of nodes in a list; a sign that has no two sides, as in −1, is not between anything.
+fn classes(nodes: &[Node]) -> Vec<Option<Class>> {
+    use Class::*;
+    let mut classes: Vec<Option<Class>> = nodes.iter().map(class).collect();
+    let mut last: Option<usize> = None;
+    for i in 0..classes.len() {
+        let Some(class) = classes[i] else { continue };
+        let before = last.and_then(|j| classes[j]);
+        if class == Binary && matches!(before, None | Some(Binary | Operator | Relation | Open | Punctuation)) {
+            classes[i] = Some(Ordinary);
+        }
+        if let Some(j) = last
+            && classes[j] == Some(Binary)
+            && matches!(class, Relation | Close | Punctuation)
+        {
+            classes[j] = Some(Ordinary);
+        }
+        last = Some(i);
+    }
+    if let Some(j) = last
+        && classes[j] == Some(Binary)
+    {
+        classes[j] = Some(Ordinary);
+    }
+    classes
+}
+
+/// The space between two kinds, in eighteenths of an em: the table of chapter 18. Scripts keep only that of operators.
+fn space(left: Class, right: Class, level: usize) -> f64 {
+    use Class::*;
+    let (thin, medium, thick) = (3.0, 4.0, 5.0);
+    let operators = match (left, right) {
+        (Operator, Open | Close | Punctuation) | (Open, Operator) => 0.0,
+        (Operator, Relation) | (Relation, Operator) if level == 0 => thick,
+        (Operator, Relation) | (Relation, Operator) => 0.0,
+        (Operator, _) | (_, Operator) => thin,
+        _ => 0.0,
+    };
+    if operators > 0.0 || level > 0 {
+        return operators;
+    }
+    match (left, right) {
+        (Binary, _) | (_, Binary) => medium,
+        (Relation, Relation | Close | Punctuation) | (Open | Operator, _) => 0.0,
+        (Relation, _) => thick,
+        (Punctuation, _) => thin,
+        (_, Relation) => thick,
+        (Inner, Ordinary | Open | Punctuation | Inner) | (Ordinary | Close, Inner) => thin,
+        _ => 0.0,
+    }
+}

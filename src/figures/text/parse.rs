@@ -1,0 +1,440 @@
+//! Markup to a tree. Nothing is refused here: what cannot be understood is shown as it is typed, and noted as a problem.
+
+use super::font::Face;
+use super::symbols::{self, Class, FUNCTIONS, SPACES, SYMBOLS};
+use crate::spec::nearest;
+
+/// Braces within braces beyond this depth are shown as typed.
+const DEPTH: usize = 24;
+const TOO_DEEP: &str = "mathematics nested more than 24 deep";
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Node {
+    /// Characters of one face; `face` is `None` where the face of the line serves.
+    Symbol {
+        text: String,
+        face: Option<Face>,
+        class: Class,
+    },
+    /// In eighteenths of an em.
+    Space(f64),
+    /// `display`: parts as large as the line.
+    Fraction {
+        above: Vec<Node>,
+        below: Vec<Node>,
+        display: bool,
+    },
+    Root(Vec<Node>),
+    Accent(Accent, Vec<Node>),
+    Scripts {
+        base: Box<Node>,
+        upper: Vec<Node>,
+        lower: Vec<Node>,
+    },
+    Group(Vec<Node>),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Accent {
+    Bar,
+    Glyph(char),
+}
+
+/// A stretch of a line.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Part {
+    Text(String),
+    Mathematics(Vec<Node>),
+}
+
+/// The parts of a line, and what is wrong with its markup.
+pub fn parse(markup: &str) -> (Vec<Part>, Vec<String>) {
+    let mut parts = Vec::new();
+    let mut problems = Vec::new();
+    let mut text = String::new();
+    // Control characters, such as the ends of lines, are spaces.
+    let typed: Vec<char> = markup.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let mut at = 0;
+    while let Some(&c) = typed.get(at) {
+        at += 1;
+        match c {
+            '\\' if typed.get(at) == Some(&'$') => {
+                text.push('$');
+                at += 1;
+            }
+            '$' => match closing(&typed, at) {
+                Some(end) => {
+                    if !text.is_empty() {
+                        parts.push(Part::Text(std::mem::take(&mut text)));
+                    }
+                    let mut parser =
+                        Parser { typed: &typed[at..end], at: 0, letters: None, depth: 0, left: 0, problems };
+                    let nodes = parser.whole();
+                    problems = parser.problems;
+                    parts.push(Part::Mathematics(nodes));
+                    at = end + 1;
+                }
+                None => {
+                    problems.push("a `$` without its partner; a dollar sign is written `\\$`".into());
+                    text.push('$');
+                }
+            },
+            _ => text.push(c),
+        }
+    }
+    if !text.is_empty() {
+        parts.push(Part::Text(text));
+    }
+    let mut seen = std::collections::HashSet::new();
+    problems.retain(|problem| seen.insert(problem.clone()));
+    (parts, problems)
+}
+
+/// The `$` that ends mathematics begun just before `start`.
+fn closing(typed: &[char], start: usize) -> Option<usize> {
+    let mut at = start;
+    while let Some(&c) = typed.get(at) {
+        match c {
+            '$' => return Some(at),
+            '\\' => at += 2,
+            _ => at += 1,
+        }
+    }
+    None
+}
+
+struct Parser<'a> {
+    typed: &'a [char],
+    at: usize,
+    /// How `\mathrm` and its kin set letters, inside their braces.
+    letters: Option<Letters>,
+    depth: usize,
+    /// `\left`s that wait for their `\right`.
+    left: usize,
+    problems: Vec<String>,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Letters {
+    /// `None`: that of the line.
+    Face(Option<Face>),
+    DoubleStruck,
+    Script,
+}
+
+impl Parser<'_> {
+    fn peek(&self) -> Option<char> {
+        self.typed.get(self.at).copied()
+    }
+
+    fn skip_spaces(&mut self) {
+        while self.peek().is_some_and(char::is_whitespace) {
+            self.at += 1;
+        }
+    }
+
+    fn problem(&mut self, what: impl Into<String>) {
+        self.problems.push(what.into());
+    }
+
+    fn whole(&mut self) -> Vec<Node> {
+        let mut nodes = self.list();
+        // What ends a list too early is a brace that closes nothing.
+        while self.peek().is_some() {
+            self.at += 1;
+            self.problem("a `}` without its `{`; the sign itself is written `\\}`");
+            nodes.push(literal("}"));
+            nodes.extend(self.list());
+        }
+        if self.left > 0 {
+            self.problem("a `\\left` without its `\\right`");
+        }
+        nodes
+    }
+
+    /// Everything up to a closing brace or the end.
+    fn list(&mut self) -> Vec<Node> {
+        let mut nodes: Vec<Node> = Vec::new();
+        loop {
+            self.skip_spaces();
+            match self.peek() {
+                None | Some('}') => return nodes,
+                Some(sign @ ('^' | '_')) => {
+                    self.at += 1;
+                    let Some(script) = self.argument(&sign.to_string()) else { continue };
+                    let base = match nodes.last() {
+                        Some(Node::Space(_)) | None => Node::Group(Vec::new()),
+                        Some(_) => nodes.pop().unwrap_or(Node::Group(Vec::new())),
+                    };
+                    nodes.push(self.attach(base, sign, script));
+                }
+                Some(_) => nodes.extend(self.atom()),
+            }
+        }
+    }
+
+    /// Put a script on what stands before it.
+    fn attach(&mut self, base: Node, sign: char, script: Vec<Node>) -> Node {
+        let (base, mut upper, mut lower) = match base {
+            Node::Scripts { base, upper, lower } => (base, upper, lower),
+            other => (Box::new(other), Vec::new(), Vec::new()),
+        };
+        let place = if sign == '^' { &mut upper } else { &mut lower };
+        if !place.is_empty() {
+            self.problems.push(format!("two `{sign}` on one base; use braces: `{{a{sign}b}}{sign}c`"));
+        }
+        place.extend(script);
+        Node::Scripts { base, upper, lower }
+    }
+
+    /// What follows a command: a group in braces, or one token. `None`, and a problem, if there is nothing.
+    fn argument(&mut self, command: &str) -> Option<Vec<Node>> {
+        self.skip_spaces();
+        match self.peek() {
+            None | Some('}' | '^' | '_') => {
+                self.problem(format!("nothing after `{command}`"));
+                None
+            }
+            Some('{') => Some(self.group()),
+            Some(_) if self.depth == DEPTH => {
+                self.problem(TOO_DEEP);
+                None
+            }
+            Some(_) => {
+                self.depth += 1;
+                let nodes = self.atom();
+                self.depth -= 1;
+                Some(nodes)
+            }
+        }
+    }
+
+    /// A group in braces; `at` is on the opening one.
+    fn group(&mut self) -> Vec<Node> {
+        self.at += 1;
+        if self.depth == DEPTH {
+            self.problem(TOO_DEEP);
+            return vec![literal("{")];
+        }
+        self.depth += 1;
+        let nodes = self.list();
+        self.depth -= 1;
+        match self.peek() {
+            Some('}') => self.at += 1,
+            _ => self.problem("a `{` without its `}`; the sign itself is written `\\{`"),
+        }
+        nodes
+    }
+
+    /// A group whose letters are set in some way.
+    fn styled(&mut self, command: &str, letters: Letters) -> Vec<Node> {
+        let before = self.letters.replace(letters);
+        let nodes = self.argument(command).unwrap_or_default();
+        self.letters = before;
+        vec![Node::Group(nodes)]
+    }
+
+    /// Text as it stands in braces, spaces and all.
+    fn verbatim(&mut self, command: &str) -> String {
+        self.skip_spaces();
+        if self.peek() != Some('{') {
+            self.problem(format!("`{command}` wants its text in braces"));
+            return String::new();
+        }
+        let mut text = String::new();
+        let mut depth = 0;
+        while let Some(c) = self.peek() {
+            self.at += 1;
+            match c {
+                '{' => {
+                    depth += 1;
+                    if depth == 1 {
+                        continue;
+                    }
+                }
+                '}' => {
+                    depth -= 1;
+                    if depth == 0 {
+                        return text;
+                    }
+                }
+                '\\' if self.peek().is_some_and(|c| "\\{}$%#&_ ".contains(c)) => {
+                    text.extend(self.peek());
+                    self.at += 1;
+                    continue;
+                }
+                _ => {}
+            }
+            text.push(c);
+        }
+        self.problem(format!("`{command}{{` without its `}}`"));
+        text
+    }
+
+    /// One thing, without its scripts.
+    fn atom(&mut self) -> Vec<Node> {
+        let Some(c) = self.peek() else { return Vec::new() };
+        match c {
+            '{' => {
+                let nodes = self.group();
+                vec![Node::Group(nodes)]
+            }
+            '\\' => {
+                self.at += 1;
+                self.command()
+            }
+            '~' => {
+                self.at += 1;
+                vec![Node::Space(6.0)]
+            }
+            '|' if self.typed.get(self.at + 1) == Some(&'|') => {
+                self.at += 2;
+                vec![symbol('‖', Class::Ordinary)]
+            }
+            _ => {
+                self.at += 1;
+                vec![self.character(c)]
+            }
+        }
+    }
+
+    fn character(&mut self, typed: char) -> Node {
+        let ordinary = |text: char, face| Node::Symbol { text: text.into(), face, class: Class::Ordinary };
+        let (command, found, known) = match self.letters {
+            Some(Letters::Face(face)) if typed.is_alphanumeric() => return ordinary(typed, face),
+            Some(Letters::Script) => ("mathcal", symbols::script(typed), "it has B, E, F, H, I, L, M and R"),
+            Some(Letters::DoubleStruck) => ("mathbb", symbols::double_struck(typed), "it has the Latin letters"),
+            Some(Letters::Face(_)) | None => ("", None, ""),
+        };
+        if let Some(found) = found {
+            return ordinary(found, None);
+        }
+        if typed.is_alphanumeric() && !command.is_empty() {
+            self.problem(format!("the font has no `\\{command}{{{typed}}}`; {known}"));
+        }
+        let (text, class) = symbols::character(typed);
+        symbol(text, class)
+    }
+
+    /// A command; `at` is behind its backslash.
+    fn command(&mut self) -> Vec<Node> {
+        let start = self.at;
+        while self.peek().is_some_and(|c| c.is_ascii_alphabetic()) {
+            self.at += 1;
+        }
+        if self.at == start && self.peek().is_some() {
+            self.at += 1;
+        }
+        let name: String = self.typed.get(start..self.at).unwrap_or_default().iter().collect();
+        if let Some((_, character, class)) = SYMBOLS.iter().find(|(known, ..)| *known == name) {
+            return vec![symbol(*character, *class)];
+        }
+        if let Some((_, width)) = SPACES.iter().find(|(known, _)| *known == name) {
+            return vec![Node::Space(*width)];
+        }
+        if FUNCTIONS.contains(&name.as_str()) {
+            return vec![upright(name, Class::Operator)];
+        }
+        self.structure(&name)
+    }
+
+    fn structure(&mut self, name: &str) -> Vec<Node> {
+        let command = format!("\\{name}");
+        let accent = |parser: &mut Self, accent| {
+            let base = parser.argument(&command).unwrap_or_default();
+            vec![Node::Accent(accent, base)]
+        };
+        match name {
+            "frac" | "dfrac" | "tfrac" => {
+                let above = self.argument(&command).unwrap_or_default();
+                let below = self.argument(&command).unwrap_or_default();
+                vec![Node::Fraction { above, below, display: name == "dfrac" }]
+            }
+            "sqrt" => {
+                let body = self.argument(&command).unwrap_or_default();
+                vec![Node::Root(body)]
+            }
+            "text" | "textrm" => vec![upright(self.verbatim(&command), Class::Ordinary)],
+            "textbf" | "textit" => {
+                let face = if name == "textbf" { Face::Bold } else { Face::Italic };
+                let text = self.verbatim(&command);
+                vec![Node::Symbol { text, face: Some(face), class: Class::Ordinary }]
+            }
+            "operatorname" => vec![upright(self.verbatim(&command), Class::Operator)],
+            "mathrm" | "mathsf" => self.styled(&command, Letters::Face(None)),
+            "mathbf" | "boldsymbol" => self.styled(&command, Letters::Face(Some(Face::Bold))),
+            "mathit" => self.styled(&command, Letters::Face(Some(Face::Italic))),
+            "mathbb" => self.styled(&command, Letters::DoubleStruck),
+            "mathcal" => self.styled(&command, Letters::Script),
+            "hat" | "widehat" => accent(self, Accent::Glyph('ˆ')),
+            "tilde" => accent(self, Accent::Glyph('˜')),
+            "dot" => accent(self, Accent::Glyph('˙')),
+            "vec" => accent(self, Accent::Glyph('→')),
+            "bar" | "overline" => accent(self, Accent::Bar),
+            "left" | "right" => self.delimiter(name),
+            "" => {
+                self.problem("a `\\` at the end");
+                vec![literal("\\")]
+            }
+            _ => {
+                // Most names are short, so that many are near to any slip; the first letter is seldom wrong.
+                let alike = symbols::commands().filter(|known| known.chars().next() == name.chars().next());
+                let hint = match nearest(name, alike) {
+                    Some(known) => format!("; did you mean `\\{known}`?"),
+                    None => String::new(),
+                };
+                self.problem(format!("unknown command `{command}`{hint}"));
+                vec![literal(&command)]
+            }
+        }
+    }
+
+    /// What stands after `\left` or `\right`. Delimiters keep the size of the line.
+    fn delimiter(&mut self, side: &str) -> Vec<Node> {
+        let class = if side == "left" { Class::Open } else { Class::Close };
+        match (side, self.left) {
+            ("left", _) => self.left += 1,
+            (_, 0) => self.problem("a `\\right` without its `\\left`"),
+            _ => self.left -= 1,
+        }
+        self.skip_spaces();
+        match self.peek() {
+            None | Some('{' | '}') => {
+                self.problem(format!("no delimiter after `\\{side}`"));
+                Vec::new()
+            }
+            Some('.') => {
+                self.at += 1;
+                Vec::new()
+            }
+            Some('<') => {
+                self.at += 1;
+                vec![symbol('⟨', class)]
+            }
+            Some('>') => {
+                self.at += 1;
+                vec![symbol('⟩', class)]
+            }
+            Some(_) => {
+                let mut nodes = self.atom();
+                if let [Node::Symbol { class: kind, .. }] = nodes.as_mut_slice() {
+                    *kind = class;
+                }
+                nodes
+            }
+        }
+    }
+}
+
+fn symbol(character: char, class: Class) -> Node {
+    let face = if symbols::is_variable(character) { Some(Face::Italic) } else { None };
+    Node::Symbol { text: character.into(), face, class }
+}
+
+fn upright(text: impl Into<String>, class: Class) -> Node {
+    Node::Symbol { text: text.into(), face: None, class }
+}
+
+fn literal(text: &str) -> Node {
+    upright(text, Class::Ordinary)
+}

@@ -1,0 +1,74 @@
+//! Markup as plain text, for the names of things in metadata and for readers that cannot see.
+
+use super::parse::{Accent, Node, Part, parse};
+use super::symbols::Class;
+
+/// A line of markup in plain characters: `$\frac{1}{1-S}$` is `1/(1−S)`.
+pub fn plain(markup: &str) -> String {
+    parse(markup).0.iter().map(part).collect()
+}
+
+pub(super) fn part(part: &Part) -> String {
+    match part {
+        Part::Text(text) => text.clone(),
+        Part::Mathematics(nodes) => list(nodes),
+    }
+}
+
+fn list(nodes: &[Node]) -> String {
+    let mut text = String::new();
+    for (i, node) in nodes.iter().enumerate() {
+        match node {
+            Node::Symbol { text: symbol, class: Class::Relation, .. } if nodes.len() > 1 => {
+                let left = if i == 0 { "" } else { " " };
+                let right = if i + 1 == nodes.len() { "" } else { " " };
+                text.extend([left, symbol, right]);
+            }
+            Node::Symbol { text: symbol, class: Class::Operator, .. } => {
+                text.push_str(symbol);
+                let next = nodes.get(i + 1);
+                if symbol.len() > 1 && matches!(next, Some(Node::Symbol { class: Class::Ordinary, .. })) {
+                    text.push(' ');
+                }
+            }
+            _ => text.push_str(&one(node)),
+        }
+    }
+    text
+}
+
+fn one(node: &Node) -> String {
+    match node {
+        Node::Symbol { text, .. } => text.clone(),
+        Node::Space(width) => if *width > 0.0 { " " } else { "" }.into(),
+        Node::Group(nodes) => list(nodes),
+        Node::Fraction { above, below, .. } => format!("{}/{}", closed(above), closed(below)),
+        Node::Root(body) => format!("√{}", closed(body)),
+        Node::Accent(accent, base) => {
+            let mark = match accent {
+                Accent::Bar => '\u{304}',
+                Accent::Glyph('ˆ') => '\u{302}',
+                Accent::Glyph('˜') => '\u{303}',
+                Accent::Glyph('˙') => '\u{307}',
+                Accent::Glyph(_) => '\u{20d7}',
+            };
+            format!("{}{mark}", list(base))
+        }
+        Node::Scripts { base, upper, lower } => {
+            let mut text = one(base);
+            for (sign, script) in [("_", lower), ("^", upper)] {
+                if !script.is_empty() {
+                    text.extend([sign, &closed(script)]);
+                }
+            }
+            text
+        }
+    }
+}
+
+/// In brackets, unless it is one thing.
+fn closed(nodes: &[Node]) -> String {
+    let text = list(nodes);
+    let number = text.chars().all(|c| c.is_ascii_digit());
+    if number || text.chars().count() == 1 { text } else { format!("({text})") }
+}

@@ -1,0 +1,163 @@
+//! Files of the project by path, folder or pattern. Nothing outside of the project is reached, whatever links lie in it.
+
+use std::collections::BTreeMap;
+use std::fs::Metadata;
+use std::path::{Path, PathBuf};
+
+use super::Context;
+use crate::error::{Error, Result};
+use crate::spec::glob;
+use crate::stages::is_pattern;
+
+/// Folders of these names, and whatever begins with a dot, are no part of a folder that is named as a whole.
+const PASSED_OVER: [&str; 1] = ["__pycache__"];
+
+/// The files that a path of the paper file stands for, by ascending path.
+pub fn files_of(context: Context, path: &str) -> Result<Vec<(String, Metadata)>> {
+    let mut search = Search { home: context.home, found: BTreeMap::new(), whole: None };
+    let cache = std::fs::canonicalize(context.store.dir()).ok();
+    if is_pattern(path) {
+        let parts: Vec<&str> = path.split('/').collect();
+        search.matching("", &parts)?;
+        if search.found.is_empty() {
+            return Err(Error::stage(format!("no file matches `{path}`"))
+                .hint("`*` and `?` stand for parts of a name, `**` for folders"));
+        }
+    } else {
+        search.add(path, true)?;
+        if search.found.is_empty() {
+            return Err(Error::stage(format!("there is no file in the folder `{path}`"))
+                .hint("names that begin with a dot do not count"));
+        }
+    }
+    if let Some(cache) = cache
+        && let Some(inside) =
+            search.found.keys().find(|file| search.real(file).is_some_and(|real| real.starts_with(&cache)))
+    {
+        return Err(Error::stage(format!("`{inside}` lies in the cache")).hint("name the stage that makes it"));
+    }
+    Ok(search.found.into_iter().collect())
+}
+
+struct Search<'a> {
+    home: &'a Path,
+    found: BTreeMap<String, Metadata>,
+    /// The real folder of the project, once it was needed.
+    whole: Option<PathBuf>,
+}
+
+impl Search<'_> {
+    /// The real place of a path, through all links.
+    fn real(&self, path: &str) -> Option<PathBuf> {
+        std::fs::canonicalize(self.home.join(path)).ok()
+    }
+
+    /// Report a path that leads out of the project by a link.
+    fn inside(&mut self, path: &str) -> Result<()> {
+        let whole = match &self.whole {
+            Some(whole) => whole.clone(),
+            None => {
+                let whole = std::fs::canonicalize(self.home).map_err(|e| Error::io("read", self.home, &e))?;
+                self.whole.insert(whole).clone()
+            }
+        };
+        match self.real(path) {
+            Some(real) if real.starts_with(&whole) => Ok(()),
+            Some(real) => Err(Error::stage(format!("`{path}` leads out of the project, to {}", real.display()))
+                .hint("put the file into the project, or name it by `data: {url: file:///..., digest: ...}`")),
+            None => Err(Error::stage(format!("there is no file `{path}`"))),
+        }
+    }
+
+    /// A file, or all files of a folder. `named`: in the paper file; other names may be passed over.
+    fn add(&mut self, path: &str, named: bool) -> Result<()> {
+        let full = self.home.join(path);
+        let unreadable = |e: std::io::Error| match e.kind() {
+            std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory => {
+                Error::stage(format!("there is no file `{path}`"))
+            }
+            _ => Error::io("read", &full, &e),
+        };
+        let own = std::fs::symlink_metadata(&full).map_err(unreadable)?;
+        let meta = if own.is_symlink() { std::fs::metadata(&full).map_err(unreadable)? } else { own.clone() };
+        if named || own.is_symlink() {
+            self.inside(path)?;
+        }
+        if meta.is_file() {
+            self.found.insert(path.to_string(), meta);
+            return Ok(());
+        }
+        if !meta.is_dir() {
+            return Err(Error::stage(format!("`{path}` is neither a file nor a folder")));
+        }
+        if own.is_symlink() && !named {
+            let error = Error::stage(format!("`{path}` is a link to a folder"));
+            return Err(error.hint("name that folder itself: links between folders may run in circles"));
+        }
+        for name in self.names(path)? {
+            self.add(&join(path, &name), false)?;
+        }
+        Ok(())
+    }
+
+    /// The names in a folder that count, ascending.
+    fn names(&self, path: &str) -> Result<Vec<String>> {
+        let full = self.home.join(path);
+        let unreadable = |e: std::io::Error| Error::io("read", &full, &e);
+        let mut names = Vec::new();
+        for entry in std::fs::read_dir(&full).map_err(unreadable)? {
+            let name = entry.map_err(unreadable)?.file_name();
+            let shown = join(path, &name.to_string_lossy());
+            let name = name.into_string().ok().filter(|name| !name.contains(|c: char| c.is_control() || c == '\\'));
+            let Some(name) = name else {
+                let error = Error::stage(format!("the name of {shown:?} holds characters that are not taken"));
+                return Err(error.hint("rename it: no control characters, no `\\`, and UTF-8"));
+            };
+            if !name.starts_with('.') && !PASSED_OVER.contains(&name.as_str()) {
+                names.push(name);
+            }
+        }
+        names.sort();
+        Ok(names)
+    }
+
+    /// The files below a folder that match the parts of a pattern.
+    fn matching(&mut self, folder: &str, parts: &[&str]) -> Result<()> {
+        let Some((part, rest)) = parts.split_first() else { return Ok(()) };
+        if !is_pattern(part) {
+            let path = join(folder, part);
+            let there = self.home.join(&path).exists();
+            return match rest {
+                _ if !there => Ok(()),
+                [] => self.add(&path, true),
+                rest => self.inside(&path).and_then(|()| self.matching(&path, rest)),
+            };
+        }
+        if !self.home.join(folder).is_dir() && !folder.is_empty() {
+            return Ok(());
+        }
+        let anywhere = *part == "**";
+        if anywhere {
+            self.matching(folder, if rest.is_empty() { &["*"] } else { rest })?;
+        }
+        for name in self.names(folder)?.into_iter().filter(|name| anywhere || glob(part, name)) {
+            let path = join(folder, &name);
+            let meta = std::fs::symlink_metadata(self.home.join(&path))
+                .map_err(|e| Error::io("read", &self.home.join(&path), &e))?;
+            match rest {
+                _ if anywhere && meta.is_dir() => self.matching(&path, parts)?,
+                _ if anywhere => {}
+                // A pattern of names stands for files; folders are named.
+                [] if meta.is_dir() => {}
+                [] => self.add(&path, false)?,
+                rest if meta.is_dir() => self.matching(&path, rest)?,
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+fn join(folder: &str, name: &str) -> String {
+    if folder.is_empty() { name.to_string() } else { format!("{folder}/{name}") }
+}

@@ -1,0 +1,146 @@
+//! What stages need of the world besides each other: files of the project, environment variables, tools. Found, checked, and digested.
+
+use std::path::Path;
+
+use rayon::prelude::*;
+
+use super::{Context, files_of};
+use crate::error::{Error, Result};
+use crate::program;
+use crate::spec::{Located, suggest};
+use crate::stages::{Found, Kind, Needs, is_pattern};
+use crate::store::{Digest, Store};
+use crate::value::{FileEntry, Hex, Tree, encode_tree};
+
+/// So many files are hashed by one thread.
+const FEW: usize = 8;
+
+/// All that a stage needs, with the content of its files digested. Errors: everything that is missing or cannot be used.
+pub fn surroundings(context: Context, stage: usize) -> Result<Found, Vec<Error>> {
+    let needs = context.graph.stages[stage].kind.entry().needs();
+    if needs.is_empty() {
+        return Ok(Found::default());
+    }
+    let mut errors = Vec::new();
+    let mut found = Found::default();
+    for need in &needs.files {
+        match digested(context, need) {
+            Ok(files) => {
+                let tree = Tree { files };
+                found.sources.push((need.value.clone(), Digest::of(&encode_tree(&tree)).0));
+                found.tree.files.extend(tree.files);
+            }
+            Err(error) => errors.push(with_names(context, stage, need, error)),
+        }
+    }
+    found.sources.sort();
+    found.sources.dedup();
+    found.tree.files.sort();
+    found.tree.files.dedup();
+    for name in &needs.env {
+        let value = std::env::var_os(&name.value).map(|value| value.into_string());
+        match value.transpose() {
+            Ok(value) => drop(found.env.insert(name.value.clone(), value)),
+            Err(_) => {
+                errors.push(Error::stage(format!("the value of `{}` is not UTF-8 text", name.value)).at(name.span))
+            }
+        }
+    }
+    for tool in &needs.tools {
+        match version(context.store, tool, context.home) {
+            Ok(version) => drop(found.tools.insert(tool.value.clone(), version)),
+            Err(error) => errors.push(error.at(tool.span)),
+        }
+    }
+    if errors.is_empty() { Ok(found) } else { Err(errors) }
+}
+
+/// The same problems as far as they are found without reading a file or asking a tool.
+pub fn faults(context: Context, stage: usize) -> Vec<Error> {
+    let Needs { files, tools, .. } = context.graph.stages[stage].kind.entry().needs();
+    let files = files.iter().filter_map(|need| {
+        let error = files_of(context, &need.value).err()?;
+        Some(with_names(context, stage, need, error))
+    });
+    let missing = tools.iter().filter_map(|tool| {
+        let name = tool.split_whitespace().next().unwrap_or_default();
+        if program::find(name, context.home).is_some() {
+            return None;
+        }
+        let error = Error::stage(format!("the tool `{name}` is not there")).at(tool.span);
+        Some(error.hint("install it, or set PATH so that it is found"))
+    });
+    files.chain(missing).collect()
+}
+
+fn digested(context: Context, need: &Located<String>) -> Result<Vec<FileEntry>> {
+    let files = files_of(context, &need.value)?;
+    let digest = |(path, meta): (String, std::fs::Metadata)| {
+        let digest = context.store.file_digest(&context.home.join(&path))?;
+        #[cfg(unix)]
+        let executable = std::os::unix::fs::PermissionsExt::mode(&meta.permissions()) & 0o100 != 0;
+        #[cfg(not(unix))]
+        let executable = false;
+        Ok(FileEntry { path, digest: Hex(digest.0), size: meta.len(), executable })
+    };
+    if files.len() > FEW {
+        files.into_par_iter().map(digest).collect()
+    } else {
+        files.into_iter().map(digest).collect()
+    }
+}
+
+/// An error about a file with its place, and with what may have been meant where there is no such file.
+fn with_names(context: Context, stage: usize, need: &Located<String>, error: Error) -> Error {
+    let error = error.at(need.span);
+    if !error.hints.is_empty() || is_pattern(&need.value) || context.home.join(&need.value).exists() {
+        return error;
+    }
+    let graph = context.graph;
+    let takes_stages = matches!(graph.stages[stage].kind, Kind::Exec(_));
+    let (folder, prefix) = match need.value.rsplit_once('/') {
+        Some((folder, _)) => (context.home.join(folder), format!("{folder}/")),
+        None => (context.home.to_path_buf(), String::new()),
+    };
+    let beside = std::fs::read_dir(folder)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| entry.file_name().into_string().ok());
+    let mut names: Vec<String> =
+        beside.filter(|name| !name.starts_with('.')).map(|name| format!("{prefix}{name}")).collect();
+    names.sort();
+    if takes_stages {
+        let others = graph.stages.iter().enumerate().filter(|(i, _)| *i != stage);
+        names.extend(others.map(|(_, other)| other.name.clone()));
+    }
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let message = match takes_stages {
+        true => format!("there is no stage and no file `{}`", need.value),
+        false => format!("there is no file `{}`", need.value),
+    };
+    let hint = match crate::spec::nearest(&need.value, names.iter().copied()) {
+        None if names.len() > 12 => "paths are relative to the paper file's folder".to_string(),
+        _ => suggest(&need.value, &names),
+    };
+    Error { message, ..error }.hint(hint)
+}
+
+/// What a tool says of its version; a program is asked again only when its file has changed. A script is always asked: what it will start
+/// may depend on anything.
+fn version(store: &Store, tool: &str, home: &Path) -> Result<String> {
+    let name = tool.split_whitespace().next().unwrap_or_default();
+    let file = program::find(name, home).and_then(|path| std::fs::canonicalize(path).ok());
+    let is_script = |path: &Path| {
+        let mut start = [0; 2];
+        let read = std::fs::File::open(path).and_then(|mut file| std::io::Read::read_exact(&mut file, &mut start));
+        read.is_err() || start == *b"#!"
+    };
+    // Within one run of this program nothing is asked twice.
+    let run = std::process::id();
+    let identity = match file.filter(|path| !is_script(path)) {
+        Some(path) => store.file_digest(&path)?.to_string(),
+        None => format!("process {run}"),
+    };
+    store.version(tool, &identity, || program::version(tool, home))
+}

@@ -1,0 +1,63 @@
+//! Tables as comma-separated values after RFC 4180, for programs: names of the paper file instead of labels, numbers at full precision,
+//! one column for each number that a cell shows, such as `unchanged_mean`. What is not there is empty.
+
+use crate::value::Table;
+
+/// The text of the file; it has no comments, so the key is not in it.
+pub fn table(table: &Table) -> String {
+    let keys = table.keys.iter().map(|key| field(&key.name));
+    let numbers = table.columns.iter().flat_map(|column| {
+        column.statistics.iter().map(move |statistic| field(&format!("{}_{statistic}", column.name)))
+    });
+    let mut out = line(keys.chain(numbers));
+    for row in &table.rows {
+        let coordinates = row.coordinates.iter().map(|coordinate| field(coordinate));
+        out +=
+            &line(coordinates.chain(row.cells.iter().flat_map(|cell| cell.values.iter().map(|value| number(*value)))));
+    }
+    out
+}
+
+fn line(fields: impl Iterator<Item = String>) -> String {
+    format!("{}\r\n", fields.collect::<Vec<_>>().join(","))
+}
+
+/// Text, in quotes where it would be read as something else.
+fn field(text: &str) -> String {
+    if text.contains([',', '"', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.to_string() }
+}
+
+/// The shortest digits that read back to the same number.
+fn number(value: f64) -> String {
+    match value {
+        value if value.is_nan() => String::new(),
+        value if value.fract() == 0.0 && value.abs() < 1e15 => format!("{value:.0}"),
+        value => format!("{value:?}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::sample;
+    use super::*;
+
+    #[test]
+    fn a_table_for_programs() {
+        assert_eq!(
+            table(&sample()),
+            "scheme,monosemantic,experts_n,unchanged_mean,unchanged_std,clamped_mean,\"a,b_mean\"\r\n\
+             xavier,1,42,0.1,0.01,0.22,-0.5\r\n\
+             xavier,2,20,0.08,0.02,0.2,1.234567890123e-5\r\n\
+             k-hot,1,0,,,,\r\n"
+        );
+    }
+
+    #[test]
+    fn fields_and_numbers_read_back_as_they_were() {
+        assert_eq!(field("a \"b\", c"), "\"a \"\"b\"\", c\"");
+        for value in [0.1 + 0.2, 1e-300, -2.5e22, f64::MAX, 3.0, -0.0] {
+            assert_eq!(number(value).parse::<f64>().unwrap(), value);
+        }
+        assert_eq!(number(f64::INFINITY), "inf");
+    }
+}

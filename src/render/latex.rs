@@ -1,0 +1,152 @@
+//! Tables for LaTeX: a `table` environment with the rules of the booktabs package, which is all it needs. Numbers are aligned to the
+//! right; with a format of fixed decimals that aligns their points.
+
+use super::markup::{Piece, SYMBOLS, pieces};
+use crate::value::{Cell, Table};
+
+/// The text of the file. The label is `tab:` and the table's name.
+pub fn table(table: &Table, key: &str) -> String {
+    let mut lines = vec![format!("% repro: key {key}"), "\\begin{table}".into(), "  \\centering".into()];
+    if !table.caption.is_empty() {
+        lines.push(format!("  \\caption{{{}}}", latex(&table.caption)));
+        lines.push(format!("  \\label{{tab:{}}}", table.name));
+    }
+    lines.push(format!("  \\begin{{tabular}}{{{}{}}}", "l".repeat(table.keys.len()), "r".repeat(table.columns.len())));
+    lines.push("    \\toprule".into());
+    let headers = table.headers();
+    let (labels, groups) = headers.split_last().map_or((&[][..], &[][..]), |(last, groups)| (last.as_slice(), groups));
+    for line in groups {
+        let mut cells = vec![String::new(); table.keys.len()];
+        let mut rules = Vec::new();
+        for header in line {
+            if header.text.is_empty() {
+                cells.extend(vec![String::new(); header.columns]);
+                continue;
+            }
+            cells.push(format!("\\multicolumn{{{}}}{{c}}{{{}}}", header.columns, latex(header.text)));
+            let first = table.keys.len() + header.first + 1;
+            rules.push(format!("\\cmidrule(lr){{{first}-{}}}", first + header.columns - 1));
+        }
+        lines.push(row(&cells));
+        lines.push(format!("    {}", rules.join(" ")));
+    }
+    let keys = table.keys.iter().map(|key| latex(&key.label));
+    lines.push(row(&keys.chain(labels.iter().map(|header| latex(header.text))).collect::<Vec<_>>()));
+    lines.push("    \\midrule".into());
+    for (i, entries) in table.rows.iter().enumerate() {
+        if table.begins_block(i) {
+            lines.push("    \\addlinespace".into());
+        }
+        let label = |(key, text): (usize, &String)| if table.repeats(i, key) { String::new() } else { latex(text) };
+        let labels = entries.labels.iter().enumerate().map(label);
+        lines.push(row(&labels.chain(entries.cells.iter().map(cell)).collect::<Vec<_>>()));
+    }
+    lines.push("    \\bottomrule".into());
+    lines.push("  \\end{tabular}".into());
+    for note in &table.footnotes {
+        lines.push(format!("  \\par\\smallskip{{\\footnotesize {}\\par}}", latex(note)));
+    }
+    lines.push("\\end{table}\n".into());
+    lines.join("\n")
+}
+
+/// One line of the tabular. After `\\` a star or a bracket would be taken for its argument.
+fn row(cells: &[String]) -> String {
+    let text = cells.join(" & ");
+    let guard = if text.starts_with(['*', '[']) { "{}" } else { "" };
+    format!("    {guard}{text} \\\\")
+}
+
+fn cell(cell: &Cell) -> String {
+    match (cell.bold, latex(&cell.text)) {
+        (false, text) => text,
+        (true, text) if text.contains('$') => format!("\\textbf{{\\boldmath {text}}}"),
+        (true, text) => format!("\\textbf{{{text}}}"),
+    }
+}
+
+/// Markup as LaTeX: mathematics as it is written, text with its special characters escaped.
+fn latex(markup: &str) -> String {
+    let mut out = String::new();
+    for piece in pieces(markup) {
+        match piece {
+            Piece::Math(math) => {
+                out.push('$');
+                let mut escaped = false;
+                for c in math.chars() {
+                    // These would end the line or the file, not the formula.
+                    if matches!(c, '%' | '#') && !escaped {
+                        out.push('\\');
+                    }
+                    escaped = c == '\\' && !escaped;
+                    out.push(c);
+                }
+                out.push('$');
+            }
+            Piece::Text(text) => text.chars().for_each(|c| escape(c, &mut out)),
+        }
+    }
+    out
+}
+
+fn escape(c: char, out: &mut String) {
+    match c {
+        '#' | '$' | '%' | '&' | '_' | '{' | '}' => out.extend(['\\', c]),
+        '~' => out.push_str("\\textasciitilde{}"),
+        '^' => out.push_str("\\textasciicircum{}"),
+        '\\' => out.push_str("\\textbackslash{}"),
+        '<' | '>' | '|' => out.extend(['$', c, '$']),
+        '−' => out.push_str("$-$"),
+        '–' => out.push_str("--"),
+        '—' => out.push_str("---"),
+        '…' => out.push_str("\\ldots{}"),
+        '\u{a0}' => out.push('~'),
+        c if c.is_ascii() => out.push(c),
+        c => match SYMBOLS.iter().find(|(_, symbol)| *symbol == c) {
+            Some((command, _)) => out.push_str(&format!("$\\{command}$")),
+            None => out.push(c),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::sample;
+    use super::*;
+
+    #[test]
+    fn a_table_for_latex() {
+        assert_eq!(
+            table(&sample(), "abc"),
+            r"% repro: key abc
+\begin{table}
+  \centering
+  \caption{Usage of experts \& their $k$-hot gates: 50\% of \$5}
+  \label{tab:table1}
+  \begin{tabular}{llrrrr}
+    \toprule
+     &  &  & \multicolumn{2}{c}{$p = 0.1$} & \multicolumn{1}{c}{$p = 1$} \\
+    \cmidrule(lr){4-5} \cmidrule(lr){6-6}
+    Gate & $c$ & Experts & unchanged & clamped & a\_b$|$c \\
+    \midrule
+    Xavier & 1 & 42 & 0.100 $\pm$ 0.010 & \textbf{0.220} & $-$0.5 \\
+     & 2 & 20 & 0.080 $\pm$ 0.020 & 0.200 & \textbf{\boldmath $1.2 \times 10^{-5}$} \\
+    \addlinespace
+    $k$-hot & 1 & 0 & -- & -- & -- \\
+    \bottomrule
+  \end{tabular}
+  \par\smallskip{\footnotesize $<$8192 inputs.\par}
+\end{table}
+"
+        );
+    }
+
+    #[test]
+    fn no_text_breaks_a_line_of_the_table() {
+        assert_eq!(row(&["[a]".into(), "b".into()]), r"    {}[a] & b \\");
+        assert_eq!(
+            latex(r"50% of $90%$ \ ~^{x}"),
+            r"50\% of $90\%$ \textbackslash{} \textasciitilde{}\textasciicircum{}\{x\}"
+        );
+    }
+}

@@ -1,0 +1,76 @@
+//! A scene as pixels: its SVG, drawn by resvg. Text is outlines there, so no fonts are looked up on the machine.
+
+use resvg::{tiny_skia, usvg};
+
+use super::svg;
+use crate::error::{Error, Result};
+use crate::value::Scene;
+
+/// More pixels than this would take half a gigabyte of memory.
+const PIXELS: f64 = 1.2e8;
+
+/// The file's bytes, at so many pixels an inch.
+pub fn png(scene: &Scene, dpi: u32, key: &str) -> Result<Vec<u8>> {
+    let pixels = |points: f64| (points / 72.0 * f64::from(dpi)).round().max(1.0);
+    let (width, height) = (pixels(scene.width), pixels(scene.height));
+    if width * height > PIXELS || width.max(height) > 65_000.0 {
+        let error = Error::stage(format!("a png of {width} by {height} pixels is too large"));
+        return Err(error.hint(format!("lower `dpi`, {dpi} now, or the size of the figure")));
+    }
+    let broken = |cause: &dyn std::fmt::Display| Error::internal(format!("the figure's svg cannot be drawn: {cause}"));
+    let tree = usvg::Tree::from_str(&svg::svg(scene, key), &usvg::Options::default()).map_err(|e| broken(&e))?;
+    let size = tree.size();
+    let mut picture = tiny_skia::Pixmap::new(width as u32, height as u32).ok_or_else(|| broken(&"it has no size"))?;
+    let scale = tiny_skia::Transform::from_scale(width as f32 / size.width(), height as f32 / size.height());
+    resvg::render(&tree, scale, &mut picture.as_mut());
+    let bytes = picture.encode_png().map_err(|e| broken(&e))?;
+    describe(&bytes, &crate::figures::text::plain(&scene.title), dpi, key)
+        .ok_or_else(|| Error::internal("the encoder made no png"))
+}
+
+/// The same file with resolution, title and key, which the encoder cannot write: chunks of their own after the header.
+fn describe(png: &[u8], title: &str, dpi: u32, key: &str) -> Option<Vec<u8>> {
+    // Eight bytes of signature; the header's length, name, 13 bytes and checksum.
+    const HEADER: usize = 8 + 4 + 4 + 13 + 4;
+    let mut out = png.get(..HEADER)?.to_vec();
+    let per_metre = ((f64::from(dpi) / 0.0254).round() as u32).to_be_bytes();
+    chunk(&mut out, b"pHYs", &[&per_metre[..], &per_metre[..], &[1]].concat());
+    if !title.is_empty() {
+        // International text, not compressed, in no certain language.
+        chunk(&mut out, b"iTXt", &[b"Title\0\0\0\0\0", title.as_bytes()].concat());
+    }
+    chunk(&mut out, b"tEXt", &[b"Software\0", &b"repro"[..]].concat());
+    chunk(&mut out, b"iTXt", &[b"repro key\0\0\0\0\0", key.as_bytes()].concat());
+    out.extend(png.get(HEADER..)?);
+    Some(out)
+}
+
+fn chunk(out: &mut Vec<u8>, name: &[u8; 4], data: &[u8]) {
+    out.extend((data.len() as u32).to_be_bytes());
+    let start = out.len();
+    out.extend(name);
+    out.extend(data);
+    let sum = crc(&out[start..]);
+    out.extend(sum.to_be_bytes());
+}
+
+/// The checksum of ISO 3309, as PNG wants it.
+fn crc(bytes: &[u8]) -> u32 {
+    let mut sum = u32::MAX;
+    for byte in bytes {
+        sum ^= u32::from(*byte);
+        for _ in 0..8 {
+            sum = if sum & 1 == 1 { (sum >> 1) ^ 0xedb8_8320 } else { sum >> 1 };
+        }
+    }
+    !sum
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_checksum_is_the_one_of_the_standard() {
+        assert_eq!(super::crc(b"123456789"), 0xcbf4_3926);
+        assert_eq!(super::crc(b"IEND"), 0xae42_6082);
+    }
+}

@@ -1,0 +1,324 @@
+//! A scene as SVG, written directly. A plotting library's back end would not do: plotters' `SVGBackend` rounds coordinates to integers, has
+//! no dashes, no clipping and only quarter turns of text, and leaves the letters to the fonts of whoever looks.
+//!
+//! Text is drawn as outlines, so it is the same in every viewer; every label says what it reads in `aria-label`. Ids are functions of
+//! what they name, so that several figures can stand in one web page.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use ttf_parser::OutlineBuilder;
+
+use super::cells::{blocks, rows};
+use super::label::place;
+use super::looks::{dashes, is_circle, is_line, shown, visible};
+use crate::figures::text::{self, Face, UNITS};
+use crate::value::{Color, Item, Label, Rect, Scene};
+
+/// The file's text. `key` is the name of what it was made from.
+pub fn svg(scene: &Scene, key: &str) -> String {
+    let mut writer = Writer::default();
+    writer.items(&scene.items);
+    let Writer { body, glyphs, clips } = writer;
+    let (width, height) = (number(scene.width), number(scene.height));
+    let mut out = format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" xmlns:xlink=\"http://www.w3.org/1999/xlink\" width=\"{width}pt\" \
+         height=\"{height}pt\" viewBox=\"0 0 {width} {height}\" role=\"graphics-document\" stroke-linejoin=\"round\">\n"
+    );
+    let title = text::plain(&scene.title);
+    if !title.is_empty() {
+        out += &format!("<title>{}</title>\n", escape(&title));
+    }
+    out += &format!("<metadata>repro key {}</metadata>\n", escape(key));
+    if !glyphs.is_empty() || !clips.is_empty() {
+        out += "<defs>\n";
+        for (id, path) in glyphs.iter().filter(|(_, path)| !path.is_empty()) {
+            out += &format!("<path id=\"{id}\" d=\"{path}\"/>\n");
+        }
+        for (id, path) in &clips {
+            out += &format!("<clipPath id=\"{id}\"><path d=\"{path}\"/></clipPath>\n");
+        }
+        out += "</defs>\n";
+    }
+    out += &format!("<path fill=\"#fff\" d=\"M0 0h{width}v{height}H0z\"/>\n");
+    out + &body + "</svg>\n"
+}
+
+/// The body as far as it is written, and what it refers to: id to path.
+#[derive(Default)]
+struct Writer {
+    body: String,
+    glyphs: BTreeMap<String, String>,
+    clips: BTreeMap<String, String>,
+}
+
+impl Writer {
+    fn items(&mut self, items: &[Item]) {
+        // Neighbours of one style share a group that names it once.
+        for alike in items.chunk_by(|a, b| style(a).is_some_and(|a| Some(a) == style(b))) {
+            match (style(&alike[0]), alike) {
+                (Some(style), [item]) => self.shape(item, &style),
+                (Some(style), _) => {
+                    self.body += &format!("<g{style}>\n");
+                    alike.iter().for_each(|item| self.shape(item, ""));
+                    self.body += "</g>\n";
+                }
+                (None, _) => alike.iter().for_each(|item| self.other(item)),
+            }
+        }
+    }
+
+    fn shape(&mut self, item: &Item, style: &str) {
+        match item {
+            Item::Path { points, close, .. } => {
+                self.body += &format!("<path{style} d=\"{}\"/>\n", polyline(points, *close));
+            }
+            Item::Circle { center, radius, .. } => {
+                let [x, y, radius] = [center[0], center[1], *radius].map(number);
+                self.body += &format!("<circle{style} cx=\"{x}\" cy=\"{y}\" r=\"{radius}\"/>\n");
+            }
+            _ => {}
+        }
+    }
+
+    fn other(&mut self, item: &Item) {
+        match item {
+            Item::Label(label) => self.label(label),
+            Item::Image { area, columns, cells } => self.image(*area, *columns, cells),
+            Item::Clip { area, items } => {
+                let numbers = [area.x, area.y, area.width, area.height].map(number);
+                let id = format!("clip_{}", numbers.join("_"));
+                let [x, y, width, height] = numbers;
+                self.body += &format!("<g clip-path=\"url(#{id})\">\n");
+                self.clips.insert(id, format!("M{x} {y}h{width}v{height}h-{width}z"));
+                self.items(items);
+                self.body += "</g>\n";
+            }
+            Item::Path { .. } | Item::Circle { .. } => {}
+        }
+    }
+
+    fn label(&mut self, label: &Label) {
+        let placed = place(label);
+        if placed.line.runs.is_empty() || !placed.matrix.iter().all(|x| x.is_finite()) {
+            return;
+        }
+        let [a, b, _, _, x, y] = placed.matrix;
+        let reads = escape(&text::plain(&label.markup));
+        let turn = match (-b).atan2(a).to_degrees() {
+            0.0 => String::new(),
+            angle => format!("rotate({})", number(-angle)),
+        };
+        self.body += &format!("<g role=\"img\" aria-label=\"{reads}\"{}", paint("fill", label.color, Color::BLACK));
+        self.body += &format!(" transform=\"translate({} {}){turn}\">\n", number(x), number(y));
+        for run in &placed.line.runs {
+            let mut uses = String::new();
+            for glyph in run.glyphs() {
+                let id = format!("{}{}", letter(run.face), glyph.id);
+                if !self.glyphs.contains_key(&id) {
+                    let mut pen = Pen::default();
+                    run.face.font().outline(glyph.id, &mut pen);
+                    self.glyphs.insert(id.clone(), pen.0);
+                }
+                // Spaces have no outline; an empty path in the table remembers that.
+                if self.glyphs.get(&id).is_some_and(|path| !path.is_empty()) {
+                    let x = if glyph.x == 0 { String::new() } else { format!(" x=\"{}\"", glyph.x) };
+                    uses += &format!("<use xlink:href=\"#{id}\"{x}/>");
+                }
+            }
+            if !uses.is_empty() {
+                let place = match (number(run.x), number(run.y)) {
+                    (x, y) if x == "0" && y == "0" => String::new(),
+                    (x, y) => format!("translate({x} {y})"),
+                };
+                let scale = digits(run.size / UNITS, 8);
+                self.body += &format!("<g transform=\"{place}scale({scale})\">{uses}</g>\n");
+            }
+        }
+        for &[x, y, width, thickness] in &placed.line.rules {
+            let (x, y) = (number(x), number(y - 0.5 * thickness));
+            let (width, thickness) = (number(width), number(thickness));
+            self.body += &format!("<path d=\"M{x} {y}h{width}v{thickness}h-{width}z\"/>\n");
+        }
+        self.body += "</g>\n";
+    }
+
+    fn image(&mut self, area: Rect, columns: usize, cells: &[Option<Color>]) {
+        let blocks = blocks(area, columns, cells);
+        if blocks.is_empty() {
+            return;
+        }
+        let (x, y) = (number(area.x), number(area.y));
+        let wide = digits(area.width / columns as f64, 6);
+        let high = digits(area.height / rows(columns, cells) as f64, 6);
+        self.body += &format!("<g transform=\"translate({x} {y})scale({wide} {high})\">\n");
+        for block in blocks {
+            let fill = paint("fill", block.color, Color::BLACK);
+            let [x, y, right, bottom] = [block.x, block.y, block.x + block.width, block.y + block.height].map(number);
+            let _ = writeln!(self.body, "<path{fill} d=\"M{x} {y}H{right}V{bottom}H{x}z\"/>");
+        }
+        self.body += "</g>\n";
+    }
+}
+
+/// The attributes of a path's or circle's looks, which neighbours may share; `None` for other items, and if there is nothing to see.
+fn style(item: &Item) -> Option<String> {
+    let (fill, stroke, mitre) = match item {
+        Item::Path { points, fill, stroke, close } if is_line(points) => (fill, stroke, *close),
+        Item::Circle { center, radius, fill, stroke } if is_circle(*center, *radius) => (fill, stroke, false),
+        _ => return None,
+    };
+    let (fill, stroke) = (shown(*fill), visible(stroke));
+    let mut text = match fill {
+        Some(color) => paint("fill", color, Color::BLACK),
+        None if stroke.is_none() => return None,
+        None => " fill=\"none\"".into(),
+    };
+    if let Some(stroke) = stroke {
+        text += &paint("stroke", stroke.color, Color(0, 0, 0, 0));
+        text += &format!(" stroke-width=\"{}\"", number(stroke.width));
+        let dashes: Vec<String> = dashes(stroke).iter().copied().map(number).collect();
+        if !dashes.is_empty() {
+            text += &format!(" stroke-dasharray=\"{}\"", dashes.join(" "));
+        }
+        // Corners of boxes are square, those of curves round.
+        if mitre {
+            text += " stroke-linejoin=\"miter\"";
+        }
+    }
+    Some(text)
+}
+
+/// Colour and opacity as attributes; nothing if it is what is taken when nothing is said.
+fn paint(attribute: &str, color: Color, default: Color) -> String {
+    if color == default {
+        return String::new();
+    }
+    let hex = color.hex();
+    let short: String = match hex.as_bytes() {
+        [hash, a, b, c, d, e, f] if a == b && c == d && e == f => [*hash, *a, *c, *e].map(char::from).iter().collect(),
+        _ => hex,
+    };
+    let opacity = match color.3 {
+        255 => String::new(),
+        alpha => format!(" {attribute}-opacity=\"{}\"", number(f64::from(alpha) / 255.0)),
+    };
+    format!(" {attribute}=\"{short}\"{opacity}")
+}
+
+/// Path data of straight lines, in steps, which are shorter than places. Points that are no numbers break the line.
+fn polyline(points: &[[f64; 2]], close: bool) -> String {
+    let mut d = String::new();
+    let stretches = points.split(|point| !point.iter().all(|x| x.is_finite()));
+    for stretch in stretches.filter(|stretch| stretch.len() > 1) {
+        let mut last: Option<[i64; 2]> = None;
+        for point in stretch {
+            let here = point.map(thousandths);
+            match last {
+                None => d += &format!("M{}", pair(here)),
+                Some(last) => match [here[0].saturating_sub(last[0]), here[1].saturating_sub(last[1])] {
+                    [0, 0] => {}
+                    [x, 0] => d += &format!("h{}", decimal(x, 3)),
+                    [0, y] => d += &format!("v{}", decimal(y, 3)),
+                    step => d += &format!("l{}", pair(step)),
+                },
+            }
+            last = Some(here);
+        }
+        if close {
+            d.push('z');
+        }
+    }
+    d
+}
+
+/// Two numbers; a minus sign serves as the space between them.
+fn pair([x, y]: [i64; 2]) -> String {
+    let (x, y) = (decimal(x, 3), decimal(y, 3));
+    if y.starts_with('-') { x + &y } else { format!("{x} {y}") }
+}
+
+fn thousandths(x: f64) -> i64 {
+    (x * 1e3).round() as i64
+}
+
+/// A length: three decimals, none that say nothing.
+fn number(x: f64) -> String {
+    decimal(thousandths(x), 3)
+}
+
+fn digits(x: f64, places: u32) -> String {
+    decimal((x * 10f64.powi(places as i32)).round() as i64, places)
+}
+
+/// `x` 10^-`places` in as few characters as can be.
+fn decimal(x: i64, places: u32) -> String {
+    let unit = 10u64.pow(places);
+    let sign = if x < 0 { "-" } else { "" };
+    let (whole, part) = (x.unsigned_abs() / unit, x.unsigned_abs() % unit);
+    if part == 0 {
+        return format!("{sign}{whole}");
+    }
+    let part = format!("{part:0width$}", width = places as usize);
+    let whole = if whole == 0 { String::new() } else { whole.to_string() };
+    format!("{sign}{whole}.{}", part.trim_end_matches('0'))
+}
+
+fn letter(face: Face) -> char {
+    match face {
+        Face::Regular => 'r',
+        Face::Bold => 'b',
+        Face::Italic => 'i',
+    }
+}
+
+fn escape(text: &str) -> String {
+    let mut out = String::new();
+    for c in text.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            // Not allowed in XML, not even escaped.
+            c if c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}') => out.push(' '),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+/// Outlines in units of the font, turned so that y grows downwards.
+#[derive(Default)]
+struct Pen(String);
+
+impl Pen {
+    fn go(&mut self, command: char, numbers: &[f32]) {
+        self.0.push(command);
+        for (i, x) in numbers.iter().enumerate() {
+            let x = if i % 2 == 0 { *x } else { -*x };
+            if i > 0 && x >= 0.0 {
+                self.0.push(' ');
+            }
+            self.0 += &number(f64::from(x));
+        }
+    }
+}
+
+impl OutlineBuilder for Pen {
+    fn move_to(&mut self, x: f32, y: f32) {
+        self.go('M', &[x, y]);
+    }
+    fn line_to(&mut self, x: f32, y: f32) {
+        self.go('L', &[x, y]);
+    }
+    fn quad_to(&mut self, x1: f32, y1: f32, x: f32, y: f32) {
+        self.go('Q', &[x1, y1, x, y]);
+    }
+    fn curve_to(&mut self, x1: f32, y1: f32, x2: f32, y2: f32, x: f32, y: f32) {
+        self.go('C', &[x1, y1, x2, y2, x, y]);
+    }
+    fn close(&mut self) {
+        self.0.push('z');
+    }
+}

@@ -1,0 +1,302 @@
+//! `data`: files that nobody computes. Those of the project are followed, or pinned by their digest; one from elsewhere is fetched once,
+//! checked against its digest and kept in the cache.
+
+use std::path::Path;
+
+use serde_json::{Value as Json, json};
+
+use super::files::read_tree;
+use super::paths::{is_pattern, normal};
+use super::{Inputs, Layout, Needs, Outline, Stage, Unit, Workplace};
+use crate::error::{Error, Result};
+use crate::exchange::{self, Axes};
+use crate::program::{self, End, Program};
+use crate::spec::{Decode, Located, Node, OneOrMany, Problems, Schemas, Yaml};
+use crate::train::Control;
+use crate::value::{Dataset, FileEntry, Hex, Tree, encode_tree};
+
+/// Raised when the same files make another result.
+const VERSION: u32 = 1;
+
+/// Schemes of addresses that can be fetched; all but `file` by curl.
+const SCHEMES: [&str; 4] = ["https", "http", "ftp", "file"];
+
+/// Variables that curl heeds on its way through a network.
+const NETWORK: [&str; 8] = [
+    "http_proxy",
+    "https_proxy",
+    "HTTPS_PROXY",
+    "all_proxy",
+    "ALL_PROXY",
+    "no_proxy",
+    "SSL_CERT_FILE",
+    "CURL_CA_BUNDLE",
+];
+
+crate::record! {
+    /// Files that are not computed.
+    pub struct DataSettings {
+        /// A file, a folder or a pattern (`runs/*.csv`, `**/*.npz`) in the project, or several of these.
+        pub path: OneOrMany<Located<String>> = OneOrMany::default(),
+        /// Where one file is fetched from, instead of `path`: `https://...` or `file:///...`; needs `digest`.
+        pub url: Option<Located<String>> = None,
+        /// The BLAKE3 digest that the content must have: `blake3:` and 64 digits. Without it, files of the project are followed.
+        pub digest: Option<Located<String>> = None,
+        /// Names of the axes of the arrays in the files.
+        pub axes: Axes = Axes::default(),
+    }
+}
+
+/// Files, with their paths in one spelling.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Data {
+    settings: DataSettings,
+    paths: Vec<Located<String>>,
+}
+
+impl Decode for Data {
+    fn decode(node: &Node, problems: &mut Problems) -> Option<Self> {
+        let settings = match &node.value {
+            // `data: corpus.csv`
+            Yaml::Text(text) => {
+                let place = Located { value: text.clone(), span: node.span };
+                let (path, url) = if text.contains("://") { (Vec::new(), Some(place)) } else { (vec![place], None) };
+                DataSettings { path: OneOrMany(path), url, digest: None, axes: Axes::default() }
+            }
+            _ => DataSettings::decode(node, problems)?,
+        };
+        let mut paths = Vec::new();
+        for path in &settings.path.0 {
+            match normal(path) {
+                Ok(value) => paths.push(Located { value, span: path.span }),
+                Err(error) => problems.push(error),
+            }
+        }
+        Some(Data { settings, paths })
+    }
+    fn manifest(&self) -> Json {
+        self.settings.manifest()
+    }
+    fn schema(schemas: &mut Schemas) -> Json {
+        json!({"anyOf": [{"type": "string"}, DataSettings::schema(schemas)]})
+    }
+    fn expected() -> String {
+        DataSettings::expected()
+    }
+}
+
+impl Data {
+    /// Whether the files lie in the project, at the paths of their tree.
+    pub fn in_project(&self) -> bool {
+        self.settings.url.is_none()
+    }
+
+    /// The pinned digest.
+    fn pin(&self) -> Option<Hex> {
+        let text = &self.settings.digest.as_ref()?.value;
+        let digits = text.strip_prefix("blake3:").unwrap_or(text);
+        blake3::Hash::from_hex(digits).ok().map(|hash| Hex(*hash.as_bytes()))
+    }
+
+    /// What a digest is compared with: the content of the one named file, or the tree of all files.
+    fn digest(&self, tree: &Tree) -> Hex {
+        match (tree.files.as_slice(), self.paths.as_slice()) {
+            ([file], [path]) if file.path == path.value => file.digest,
+            ([file], []) => file.digest,
+            _ => Hex(*blake3::hash(&encode_tree(tree)).as_bytes()),
+        }
+    }
+
+    /// The content is what the paper file says, or it says nothing.
+    fn check_pin(&self, tree: &Tree) -> Result<()> {
+        let found = self.digest(tree);
+        match (&self.settings.digest, self.pin()) {
+            (Some(written), Some(pin)) if pin != found => {
+                let what = match tree.files.as_slice() {
+                    [file] => format!("`{}` is", file.path),
+                    files => format!("these {} files are", files.len()),
+                };
+                let error = Error::stage(format!("{what} not the content that the paper file pins")).at(written.span);
+                Err(error.hint(format!("if it may be the new content, write `digest: blake3:{found}`")))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Fetch the file, unless its content is kept already.
+    fn fetch(&self, url: &Located<String>, inputs: &dyn Inputs, control: &dyn Control) -> Result<Option<Tree>> {
+        let name = file_name(url);
+        let place = inputs.workplace()?;
+        let kept = self.pin().and_then(|pin| place.kept(&pin).map(|size| (pin, size)));
+        let (digest, size) = match kept {
+            Some(kept) => kept,
+            None => {
+                let file = place.folder().join("data");
+                if !download(url, &file, &*place, control)? {
+                    return Ok(None);
+                }
+                place.keep(&file)?
+            }
+        };
+        let tree = Tree { files: vec![FileEntry { path: name, digest, size, executable: false }] };
+        if self.settings.digest.is_none() {
+            let error = Error::stage(format!("what is fetched from `{}` must be pinned by its digest", url.value));
+            return Err(error
+                .at(url.span)
+                .hint(format!("it was fetched; write `digest: blake3:{digest}` below `url`")));
+        }
+        self.check_pin(&tree)?;
+        Ok(Some(tree))
+    }
+}
+
+/// The last part of an address, as a name for the file.
+fn file_name(url: &str) -> String {
+    let path = url.split(['?', '#']).next().unwrap_or_default().trim_end_matches('/');
+    let name = path.rsplit('/').next().unwrap_or_default();
+    let name = Located { value: decoded(name), span: crate::error::Span::default() };
+    normal(&name).ok().filter(|name| !name.contains('/')).unwrap_or_else(|| "data".into())
+}
+
+/// Without `%20` and the like.
+fn decoded(text: &str) -> String {
+    let mut bytes = Vec::new();
+    let mut rest = text.as_bytes();
+    while let Some((&byte, tail)) = rest.split_first() {
+        let code = tail.get(..2).filter(|_| byte == b'%').and_then(|two| std::str::from_utf8(two).ok());
+        match code.and_then(|code| u8::from_str_radix(code, 16).ok()) {
+            Some(code) => {
+                bytes.push(code);
+                rest = tail.get(2..).unwrap_or_default();
+            }
+            None => {
+                bytes.push(byte);
+                rest = tail;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// False if `control` stopped it.
+fn download(url: &Located<String>, to: &Path, place: &dyn Workplace, control: &dyn Control) -> Result<bool> {
+    if let Some(path) = url.strip_prefix("file://") {
+        let path = decoded(path.strip_prefix("localhost").unwrap_or(path));
+        std::fs::copy(&path, to).map_err(|e| Error::io("read", Path::new(&path), &e).at(url.span))?;
+        return Ok(true);
+    }
+    let words = ["curl", "--fail", "--silent", "--show-error", "--location", "--retry", "2", "--output"];
+    let mut words: Vec<String> = words.iter().map(|word| word.to_string()).collect();
+    words.extend([to.display().to_string(), "--".into(), url.value.clone()]);
+    let mut environment = place.environment();
+    let network = NETWORK.iter().filter_map(|name| Some((name.to_string(), std::env::var_os(name)?)));
+    environment.extend(network);
+    let (log, path) = place.log()?;
+    let program = Program { words: &words, folder: place.folder(), environment: &environment, log: &log, limit: None };
+    match program::run(&program, &|| control.stop()).map_err(|error| error.at(url.span))? {
+        End::Exited(status) if status.success() => Ok(true),
+        End::Stopped => Ok(false),
+        _ => {
+            Err(Error::stage(format!("`{}` cannot be fetched", url.value)).at(url.span).output(program::tail(&path, 3)))
+        }
+    }
+}
+
+impl Stage for Data {
+    fn inputs(&self) -> Vec<Located<String>> {
+        Vec::new()
+    }
+
+    fn needs(&self) -> Needs {
+        Needs { files: self.paths.clone(), ..Needs::default() }
+    }
+
+    fn check(&self, body: &Node, problems: &mut Problems) {
+        let DataSettings { path, url, digest, .. } = &self.settings;
+        match (path.0.is_empty(), url) {
+            (true, None) => problems.push(Error::user("`path` or `url` is missing: which files").at(body.span)),
+            (false, Some(url)) => {
+                problems.push(Error::user("`path` and `url` exclude each other").at(url.span).hint("make two stages"));
+            }
+            (true, Some(url)) => {
+                let scheme = url.value.split_once("://").map_or("", |(scheme, _)| scheme);
+                if !SCHEMES.contains(&scheme) {
+                    let error =
+                        Error::user(format!("`{}` is not an address that can be fetched", url.value)).at(url.span);
+                    problems.push(error.hint(format!("addresses begin with {}", schemes())));
+                }
+            }
+            (false, None) => {}
+        }
+        if let Some(digest) = digest.as_ref().filter(|_| self.pin().is_none()) {
+            let error = Error::user(format!("`{}` is not a BLAKE3 digest", digest.value)).at(digest.span);
+            let hint = "write `blake3:` and 64 hexadecimal digits, as `b3sum FILE` prints them; any other digest, and the error says the right one";
+            problems.push(error.hint(hint));
+        }
+    }
+
+    fn layout(&self, _inputs: &[Outline], _problems: &mut Problems) -> Layout {
+        Layout::of(Vec::new())
+    }
+
+    fn manifest(&self) -> Json {
+        Decode::manifest(self)
+    }
+
+    fn unit(&self, _unit: usize, _layout: &Layout, _inputs: &[Outline]) -> Result<Unit> {
+        let mut manifest = json!({"kind": "data", "version": VERSION, "digest": self.pin().map(|pin| pin.to_string())});
+        if let Some(url) = &self.settings.url {
+            // Pinned content is the same wherever it comes from.
+            let from = if self.pin().is_some() { file_name(url) } else { url.value.clone() };
+            manifest["from"] = json!(from);
+        }
+        Ok(Unit { manifest, reads: Vec::new(), seconds: 1e-3 })
+    }
+
+    fn run(
+        &self,
+        _unit: usize,
+        _layout: &Layout,
+        _outlines: &[Outline],
+        inputs: &dyn Inputs,
+        control: &dyn Control,
+    ) -> Result<Option<Vec<u8>>> {
+        let tree = match &self.settings.url {
+            Some(url) => self.fetch(url, inputs, control)?,
+            None => {
+                self.check_pin(&inputs.found().tree)?;
+                Some(inputs.found().tree.clone())
+            }
+        };
+        Ok(tree.map(|tree| encode_tree(&tree)))
+    }
+
+    fn reading(&self) -> Json {
+        json!({"version": exchange::VERSION, "axes": self.settings.axes.manifest()})
+    }
+
+    /// One file: its arrays. Several, or a folder or a pattern: the arrays of all files that hold some, along a first axis `file`.
+    fn dataset(&self, payload: &[u8], content: &dyn Fn(&FileEntry) -> Result<Vec<u8>>) -> Result<Dataset> {
+        let several = self.paths.len() > 1 || self.paths.iter().any(|path| is_pattern(path));
+        read_tree(payload, several, content, |_| &self.settings.axes)
+    }
+}
+
+fn schemes() -> String {
+    let names: Vec<String> = SCHEMES.iter().map(|scheme| format!("{scheme}://")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    crate::spec::choices(&names)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fetched_file_is_called_like_the_end_of_its_address() {
+        assert_eq!(file_name("https://example.org/a/mnist.npz?download=1"), "mnist.npz");
+        assert_eq!(file_name("file:///data/two%20words.csv"), "two words.csv");
+        assert_eq!(file_name("https://example.org/a/..%2f..%2fx"), "data");
+        assert_eq!(file_name("https://example.org/%2e%2e"), "data");
+    }
+}

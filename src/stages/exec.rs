@@ -1,0 +1,433 @@
+//! `exec`: any program. It runs in a folder of its own that holds exactly its declared inputs, and its result is the files that it is
+//! declared to make, all of them or none.
+
+mod outputs;
+
+use std::collections::BTreeMap;
+use std::num::NonZeroU32;
+
+use serde_json::{Value as Json, json};
+
+use super::files::read_tree;
+use super::paths::{is_pattern, normal, overlap};
+use super::quantity::{Memory, Time};
+use super::{Demand, Inputs, Kind, Layout, Needs, Outline, Read, Stage, Unit, Workplace};
+use crate::error::{Error, Result};
+use crate::exchange::{self, Axes};
+use crate::program::{self, End, Program};
+use crate::spec::{Decode, Located, Node, Problems, Schemas, Yaml, wrong_type};
+use crate::train::Control;
+use crate::value::{Dataset, FileEntry, encode_tree};
+use outputs::Outputs;
+
+/// Raised when the same inputs are laid out or run in another way.
+const VERSION: u32 = 1;
+/// Where a program finds its parameters.
+const PARAMS: &str = "params.json";
+/// What is put before the name of a parameter as an environment variable.
+const PREFIX: &str = "REPRO_PARAM_";
+/// Lines of its log that a failed program shows.
+const TAIL: usize = 20;
+/// Variables by which libraries are told how many threads to use.
+const THREADS: [&str; 6] = [
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+    "RAYON_NUM_THREADS",
+];
+/// Published outputs lie in this folder, as the paper file writes it.
+pub const FIGURES: &str = "figures/";
+
+crate::record! {
+    /// A program of the user.
+    pub struct ExecSettings {
+        /// The command: text for the shell (`sh -e`), or a list of the program and its arguments, without one.
+        pub run: Located<Run>,
+        /// Stages by name, and files, folders and patterns of the project. The program sees these and nothing else.
+        pub inputs: Vec<Located<String>> = Vec::new(),
+        /// The files that it makes, or folders with all in them (`runs/`); files in `figures/` are put into the project.
+        pub outputs: Outputs,
+        /// Settings, which the program finds in `params.json`, and plain ones as `REPRO_PARAM_NAME` too.
+        pub params: BTreeMap<String, Param> = BTreeMap::new(),
+        /// Environment variables that it may read; their values are part of the key.
+        pub env: Vec<Located<String>> = Vec::new(),
+        /// Tools whose versions are part of the key: names (`python3 --version` is asked), or whole commands.
+        pub tools: Vec<Located<String>> = Vec::new(),
+        /// It is ended after this time: `90 s`, `10 min`, `2 h`.
+        pub timeout: Option<Time> = None,
+        /// Cores that it uses; no more run at once than `-j` says.
+        pub cpus: NonZeroU32 = NonZeroU32::MIN,
+        /// Memory that it needs, such as `4 GB`; no more runs at once than the machine has.
+        pub memory: Option<Memory> = None,
+    }
+}
+
+/// A command.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Run {
+    Shell(String),
+    Words(Vec<String>),
+}
+
+/// Any value, as it is written.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Param(Json);
+
+/// A program, with its inputs told apart.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Exec {
+    settings: ExecSettings,
+    stages: Vec<Located<String>>,
+    files: Vec<Located<String>>,
+}
+
+impl Run {
+    fn words(&self) -> Vec<String> {
+        match self {
+            Run::Shell(script) => vec!["/bin/sh".into(), "-ec".into(), script.clone()],
+            Run::Words(words) => words.clone(),
+        }
+    }
+
+    /// The first line of the command, for messages.
+    fn short(&self) -> String {
+        let text = match self {
+            Run::Shell(script) => script.trim().lines().next().unwrap_or_default().to_string(),
+            Run::Words(words) => words.join(" "),
+        };
+        if text.chars().count() > 70 { text.chars().take(67).chain("...".chars()).collect() } else { text }
+    }
+}
+
+impl Decode for Run {
+    fn decode(node: &Node, problems: &mut Problems) -> Option<Self> {
+        let run = match &node.value {
+            Yaml::Text(script) => Run::Shell(script.trim_end().to_string()),
+            Yaml::List(_) => Run::Words(Decode::decode(node, problems)?),
+            _ => return wrong_type(node, problems),
+        };
+        let words = run.words();
+        if words.iter().any(|word| word.contains('\0')) || run.short().is_empty() {
+            problems.push(Error::user("the command is empty, or holds a zero byte").at(node.span));
+            return None;
+        }
+        Some(run)
+    }
+    fn manifest(&self) -> Json {
+        match self {
+            Run::Shell(script) => json!(script),
+            Run::Words(words) => json!(words),
+        }
+    }
+    fn schema(_: &mut Schemas) -> Json {
+        json!({"anyOf": [{"type": "string", "minLength": 1}, {"type": "array", "minItems": 1, "items": {"type": ["string", "integer"]}}]})
+    }
+    fn expected() -> String {
+        "a command, `python3 train.py`, or a list of its words".into()
+    }
+}
+
+impl Decode for Param {
+    fn decode(node: &Node, problems: &mut Problems) -> Option<Self> {
+        let json = match &node.value {
+            Yaml::Null => Json::Null,
+            Yaml::Bool(value) => json!(value),
+            Yaml::Int(value) => json!(value),
+            Yaml::Float(value) if value.is_finite() => json!(value),
+            Yaml::Float(_) => f64::decode(node, problems).map(|value| json!(value))?,
+            Yaml::Text(text) => json!(text),
+            Yaml::List(items) => {
+                let items: Option<Vec<Json>> =
+                    items.iter().map(|item| Param::decode(item, problems).map(|p| p.0)).collect();
+                Json::Array(items?)
+            }
+            Yaml::Map(entries) => {
+                let entries =
+                    entries.iter().map(|(key, node)| Some((key.name.clone(), Param::decode(node, problems)?.0)));
+                Json::Object(entries.collect::<Option<_>>()?)
+            }
+        };
+        Some(Param(json))
+    }
+    fn manifest(&self) -> Json {
+        self.0.clone()
+    }
+    fn schema(_: &mut Schemas) -> Json {
+        json!({})
+    }
+    fn expected() -> String {
+        "a value".into()
+    }
+}
+
+impl Decode for Exec {
+    fn decode(node: &Node, problems: &mut Problems) -> Option<Self> {
+        let settings = ExecSettings::decode(node, problems)?;
+        Some(Exec { settings, stages: Vec::new(), files: Vec::new() })
+    }
+    fn manifest(&self) -> Json {
+        self.settings.manifest()
+    }
+    fn schema(schemas: &mut Schemas) -> Json {
+        ExecSettings::schema(schemas)
+    }
+    fn expected() -> String {
+        ExecSettings::expected()
+    }
+}
+
+impl Exec {
+    /// Tell inputs that are stages from those that are files; a stage comes first where both exist.
+    pub fn settle(&mut self, stages: &[&str], problems: &mut Problems) {
+        for input in &self.settings.inputs {
+            if stages.contains(&input.value.as_str()) {
+                if !self.stages.contains(input) {
+                    self.stages.push(input.clone());
+                }
+                continue;
+            }
+            match normal(input) {
+                Ok(value) => self.files.push(Located { value, span: input.span }),
+                Err(error) => problems.push(error),
+            }
+        }
+    }
+
+    /// Outputs that are put into the project, by their names in the folder of figures.
+    pub fn published(&self) -> impl Iterator<Item = &Located<String>> {
+        self.settings.outputs.0.iter().map(|output| &output.path).filter(|path| path.starts_with(FIGURES))
+    }
+
+    fn check_outputs(&self, body: &Node, problems: &mut Problems) {
+        let outputs = &self.settings.outputs.0;
+        if outputs.is_empty() {
+            problems.push(
+                Error::user("`outputs` is empty: name the files that the program makes")
+                    .at(body.deepest(&["outputs"]).span),
+            );
+        }
+        for (i, output) in outputs.iter().enumerate() {
+            let path = &output.path;
+            if let Some(other) = outputs[..i].iter().find(|other| overlap(&other.path, path)) {
+                let error =
+                    Error::user(format!("`{}` and `{}` are one output", other.path.value, path.value)).at(path.span);
+                problems.push(error.hint("name a file once, or the folder alone"));
+            }
+            if let Some(input) = self.files.iter().find(|input| !is_pattern(input) && overlap(input, path)) {
+                let error =
+                    Error::user(format!("`{}` is an input and `{}` an output", input.value, path.value)).at(path.span);
+                problems.push(error.hint("inputs are not written: give what is made another name"));
+            }
+            if path.value == FIGURES.trim_end_matches('/') {
+                let error = Error::user("name the files in `figures` one by one").at(path.span);
+                problems.push(error.hint("they are put into the project, where no two stages may write one file"));
+            }
+            if path.value == PARAMS {
+                problems.push(
+                    Error::user(format!("`{PARAMS}` holds the parameters; it cannot be an output")).at(path.span),
+                );
+            }
+        }
+    }
+
+    /// Parameters as environment variables.
+    fn variables(&self) -> Vec<(String, String)> {
+        let plain = |(name, param): (&String, &Param)| {
+            let value = match &param.0 {
+                Json::String(text) => text.clone(),
+                Json::Null | Json::Array(_) | Json::Object(_) => return None,
+                other => other.to_string(),
+            };
+            Some((variable(name), value))
+        };
+        self.settings.params.iter().filter_map(plain).collect()
+    }
+}
+
+/// `learning-rate` is `REPRO_PARAM_LEARNING_RATE`.
+fn variable(param: &str) -> String {
+    let fine = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' };
+    format!("{PREFIX}{}", param.chars().map(fine).collect::<String>())
+}
+
+impl Stage for Exec {
+    fn inputs(&self) -> Vec<Located<String>> {
+        self.stages.clone()
+    }
+
+    fn needs(&self) -> Needs {
+        Needs { files: self.files.clone(), env: self.settings.env.clone(), tools: self.settings.tools.clone() }
+    }
+
+    fn check(&self, body: &Node, problems: &mut Problems) {
+        self.check_outputs(body, problems);
+        let mut seen: BTreeMap<String, &str> = BTreeMap::new();
+        for name in self.settings.params.keys() {
+            if let Some(other) = seen.insert(variable(name), name) {
+                let error =
+                    Error::user(format!("the parameters `{other}` and `{name}` are one variable, {}", variable(name)));
+                problems.push(error.at(body.deepest(&["params", name]).span).hint("rename one of them"));
+            }
+        }
+        for name in &self.settings.env {
+            let fine = |c: char| c.is_ascii_alphanumeric() || c == '_';
+            if name.is_empty() || !name.chars().all(fine) || name.starts_with(|c: char| c.is_ascii_digit()) {
+                let error =
+                    Error::user(format!("`{}` is not the name of an environment variable", name.value)).at(name.span);
+                problems
+                    .push(error.hint("names hold letters, digits and `_`; values come from outside, or use `params`"));
+            }
+        }
+        for tool in self.settings.tools.iter().filter(|tool| tool.trim().is_empty() || tool.contains(char::is_control))
+        {
+            problems.push(Error::user("the name of a tool is missing").at(tool.span));
+        }
+    }
+
+    fn layout(&self, inputs: &[Outline], problems: &mut Problems) -> Layout {
+        for input in inputs {
+            let place = match input.kind {
+                Kind::Data(data) if data.in_project() => continue,
+                Kind::Data(_) | Kind::Exec(_) => input.name.to_string(),
+                Kind::Figure(_) | Kind::Table(_) => continue,
+                _ => format!("{}.npz", input.name),
+            };
+            if let Some(output) = self.settings.outputs.0.iter().find(|output| overlap(&output.path, &place)) {
+                let error = Error::user(format!(
+                    "the input `{}` lies at `{place}`, where `{}` would be made",
+                    input.name, output.path.value
+                ));
+                problems.push(error.at(output.path.span).hint("give the output another name"));
+            }
+        }
+        Layout::of(Vec::new())
+    }
+
+    fn manifest(&self) -> Json {
+        let mut manifest = Decode::manifest(self);
+        if let Some(map) = manifest.as_object_mut() {
+            // They say how to run it, not what it makes; `env` and `tools` are compared by what was found.
+            ["timeout", "cpus", "memory", "env", "tools", "inputs"].iter().for_each(|name| drop(map.remove(*name)));
+            map.insert("outputs".into(), json!(self.settings.outputs.paths()));
+        }
+        manifest
+    }
+
+    fn unit(&self, _unit: usize, _layout: &Layout, inputs: &[Outline]) -> Result<Unit> {
+        // Neither the order of inputs nor that of outputs is content. Where an input lies is: the program sees it.
+        let mut order: Vec<(usize, &Outline)> = inputs.iter().enumerate().collect();
+        order.sort_by_key(|(_, input)| input.name);
+        let places: Vec<&str> = order
+            .iter()
+            .map(|(_, input)| match input.kind {
+                Kind::Data(data) if data.in_project() => "",
+                _ => input.name,
+            })
+            .collect();
+        let manifest = json!({
+            "kind": "exec", "version": VERSION, "run": self.settings.run.manifest(), "params": self.settings.params.manifest(),
+            "outputs": self.settings.outputs.paths(), "inputs": places,
+        });
+        let reads =
+            order.iter().map(|(input, outline)| Read { input: *input, units: (0..outline.layout.units).collect() });
+        Ok(Unit { manifest, reads: reads.collect(), seconds: 1.0 })
+    }
+
+    fn run(
+        &self,
+        _unit: usize,
+        _layout: &Layout,
+        _outlines: &[Outline],
+        inputs: &dyn Inputs,
+        control: &dyn Control,
+    ) -> Result<Option<Vec<u8>>> {
+        let place = inputs.workplace()?;
+        place.furnish()?;
+        self.prepare(&*place)?;
+        let mut environment = place.environment();
+        let threads = THREADS.iter().map(|name| (name.to_string(), self.settings.cpus.to_string().into()));
+        environment.extend(threads.filter(|(name, _)| !inputs.found().env.contains_key(name)).collect::<Vec<_>>());
+        environment.extend(self.variables().into_iter().map(|(name, value)| (name, value.into())));
+        let (log, path) = place.log()?;
+        let words = self.settings.run.words();
+        let limit = self.settings.timeout.map(|time| time.0);
+        let program = Program { words: &words, folder: place.folder(), environment: &environment, log: &log, limit };
+        let failed = |what: String| {
+            let printed = program::tail(&path, TAIL);
+            let mut error = Error::stage(what).at(self.settings.run.span);
+            for name in place.undeclared(&printed) {
+                error = error
+                    .hint(format!("`{name}` is in the project, but not an input: add it to `inputs` if it is read"));
+            }
+            if !printed.is_empty() {
+                error = error.hint(format!("all that it printed is in {}", path.display()));
+            }
+            Err(error.output(printed))
+        };
+        let command = self.settings.run.short();
+        match program::run(&program, &|| control.stop()).map_err(|error| error.at(self.settings.run.span))? {
+            End::Stopped => Ok(None),
+            End::TimedOut => {
+                let limit = limit.unwrap_or_default().as_secs_f64();
+                failed(format!("`{command}` did not end within its time limit of {limit} s"))
+            }
+            End::Exited(status) if !status.success() => {
+                failed(format!("`{command}` ended with {}", program::words(status)))
+            }
+            End::Exited(_) => match outputs::collect(&self.settings.outputs, &*place)? {
+                Ok(tree) => Ok(Some(encode_tree(&tree))),
+                Err(wrong) => {
+                    let Error { message, span, hints, .. } = wrong;
+                    let error = failed(format!("`{command}` {message}"))
+                        .map_err(|error| Error { span: span.or(error.span), ..error });
+                    error.map_err(|error| hints.into_iter().fold(error, Error::hint))
+                }
+            },
+        }
+    }
+
+    fn demand(&self) -> Demand {
+        Demand { cpus: self.settings.cpus.get(), memory: self.settings.memory.map_or(0, |memory| memory.0) }
+    }
+
+    fn reads_files(&self) -> bool {
+        true
+    }
+
+    fn reading(&self) -> Json {
+        json!({"version": exchange::VERSION, "axes": self.settings.outputs.axes()})
+    }
+
+    fn dataset(&self, payload: &[u8], content: &dyn Fn(&FileEntry) -> Result<Vec<u8>>) -> Result<Dataset> {
+        const NONE: &Axes = &Axes::NONE;
+        let axes = |path: &str| {
+            self.settings
+                .outputs
+                .0
+                .iter()
+                .find(|output| overlap(&output.path, path))
+                .map_or(NONE, |output| &output.axes)
+        };
+        read_tree(payload, false, content, axes)
+    }
+}
+
+impl Exec {
+    /// What is in the folder besides inputs: parameters, and the folders of outputs.
+    fn prepare(&self, place: &dyn Workplace) -> Result<()> {
+        if !self.settings.params.is_empty() {
+            let path = place.folder().join(PARAMS);
+            let text = format!("{:#}\n", Decode::manifest(&self.settings.params));
+            std::fs::write(&path, text).map_err(|e| Error::io("write", &path, &e))?;
+        }
+        for output in &self.settings.outputs.0 {
+            let path = place.folder().join(&output.path.value);
+            if let Some(folder) = if output.folder { Some(path.as_path()) } else { path.parent() } {
+                std::fs::create_dir_all(folder).map_err(|e| Error::io("make the folder", folder, &e))?;
+            }
+        }
+        Ok(())
+    }
+}

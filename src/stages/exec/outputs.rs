@@ -1,0 +1,188 @@
+//! What a program is declared to make, and what it made.
+
+use std::fs::Metadata;
+use std::path::Path;
+
+use serde_json::{Map, Value as Json, json};
+
+use super::super::Workplace;
+use super::super::paths::{is_pattern, normal};
+use super::FIGURES;
+use crate::error::{Error, Result, Span};
+use crate::exchange::Axes;
+use crate::spec::{Decode, Located, Node, Problems, Schemas, Yaml, nearest, wrong_type};
+use crate::value::{FileEntry, Tree};
+
+/// More files than this are not looked through for one that was meant.
+const MANY: usize = 1000;
+
+/// A file or a folder that the program makes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Output {
+    pub path: Located<String>,
+    /// Written with a `/` at its end: the folder is there when the program starts.
+    pub folder: bool,
+    pub axes: Axes,
+}
+
+/// All of them: a list of paths, or a mapping from paths to what is to be known of the arrays in them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outputs(pub Vec<Output>);
+
+crate::record! {
+    /// How an output is read.
+    pub struct OutputSettings {
+        /// Names of the axes of its arrays.
+        pub axes: Axes = Axes::default(),
+    }
+}
+
+impl Outputs {
+    /// The paths in ascending order.
+    pub fn paths(&self) -> Vec<&str> {
+        let mut paths: Vec<&str> = self.0.iter().map(|output| output.path.as_str()).collect();
+        paths.sort_unstable();
+        paths
+    }
+
+    /// The axes that are named, by path.
+    pub fn axes(&self) -> Json {
+        Json::Object(
+            self.0.iter().map(|output| (output.path.value.clone(), output.axes.manifest())).collect::<Map<_, _>>(),
+        )
+    }
+}
+
+fn output(path: Located<String>, axes: Axes, problems: &mut Problems) -> Option<Output> {
+    if is_pattern(&path) {
+        let error = Error::user(format!("`{}` is a pattern; outputs are named one by one", path.value)).at(path.span);
+        problems.push(error.hint("of many files, name the folder that they are in"));
+        return None;
+    }
+    match normal(&path) {
+        Ok(value) => Some(Output { folder: path.ends_with('/'), path: Located { value, span: path.span }, axes }),
+        Err(mut error) => {
+            // Advice on data elsewhere is none for what is made here.
+            error.hints.retain(|hint| !hint.contains("data"));
+            problems.push(error.hint("outputs lie in the folder that the program runs in, and are kept in the cache"));
+            None
+        }
+    }
+}
+
+impl Decode for Outputs {
+    fn decode(node: &Node, problems: &mut Problems) -> Option<Self> {
+        let outputs: Vec<Option<Output>> = match &node.value {
+            Yaml::Text(_) => vec![output(Located::decode(node, problems)?, Axes::default(), problems)],
+            Yaml::List(items) => {
+                let one = |item| output(Located::decode(item, problems)?, Axes::default(), problems);
+                items.iter().map(one).collect()
+            }
+            Yaml::Map(entries) => {
+                let one = |(key, node): &(crate::spec::Key, Node)| {
+                    let settings = OutputSettings::decode(node, problems)?;
+                    output(Located { value: key.name.clone(), span: key.span }, settings.axes, problems)
+                };
+                entries.iter().map(one).collect()
+            }
+            _ => return wrong_type(node, problems),
+        };
+        outputs.into_iter().collect::<Option<_>>().map(Outputs)
+    }
+    fn manifest(&self) -> Json {
+        self.axes()
+    }
+    fn schema(schemas: &mut Schemas) -> Json {
+        let paths = json!({"type": "array", "items": {"type": "string"}, "minItems": 1});
+        let settings = json!({"anyOf": [{"type": "null"}, OutputSettings::schema(schemas)]});
+        let mapping = json!({"type": "object", "additionalProperties": settings, "minProperties": 1});
+        json!({"anyOf": [{"type": "string"}, paths, mapping]})
+    }
+    fn expected() -> String {
+        "a list of files, or a mapping such as `{loss.npz: {axes: [epoch]}}`".into()
+    }
+}
+
+/// Take all outputs into the cache. The inner error is the program's: it did not make what it should; nothing was taken then.
+pub fn collect(outputs: &Outputs, place: &dyn Workplace) -> Result<Result<Tree>> {
+    let mut found = Vec::new();
+    for output in &outputs.0 {
+        let path = &output.path.value;
+        if path.starts_with(FIGURES) && place.folder().join(path).is_dir() {
+            let error = Error::stage(format!("made `{path}`, which is a folder")).at(output.path.span);
+            return Ok(Err(error.hint("name the files in `figures` one by one: they are put into the project")));
+        }
+        if let Err(error) = walk(place.folder(), &output.path.value, output.path.span, &mut found) {
+            let error = error.at(output.path.span);
+            return Ok(Err(if error.hints.is_empty() { meant(error, &output.path, place.folder()) } else { error }));
+        }
+    }
+    let mut files = Vec::new();
+    for (path, executable) in found {
+        let (digest, size) = place.keep(&place.folder().join(&path))?;
+        files.push(FileEntry { path, digest, size, executable });
+    }
+    files.sort();
+    Ok(Ok(Tree { files }))
+}
+
+/// The files at a path: itself, or all in it if it is a folder.
+fn walk(root: &Path, path: &str, span: Span, found: &mut Vec<(String, bool)>) -> Result<()> {
+    let full = root.join(path);
+    let missing = |_| Error::stage(format!("did not make `{path}`"));
+    // A link on the way could lead anywhere.
+    let parents = Path::new(path).ancestors().skip(1).filter(|parent| !parent.as_os_str().is_empty());
+    let on_the_way = parents
+        .map(|parent| std::fs::symlink_metadata(root.join(parent)))
+        .find(|meta| meta.as_ref().is_ok_and(Metadata::is_symlink));
+    let meta = std::fs::symlink_metadata(&full).map_err(missing)?;
+    if meta.is_symlink() || on_the_way.is_some() {
+        return Err(Error::stage(format!("made a symbolic link at `{path}`"))
+            .hint("outputs are files: copy what the link leads to"));
+    }
+    if meta.is_file() {
+        #[cfg(unix)]
+        let executable = std::os::unix::fs::PermissionsExt::mode(&meta.permissions()) & 0o100 != 0;
+        #[cfg(not(unix))]
+        let executable = false;
+        found.push((path.to_string(), executable));
+        return Ok(());
+    }
+    if !meta.is_dir() {
+        return Err(
+            Error::stage(format!("made `{path}`, which is neither a file nor a folder")).hint("outputs are files")
+        );
+    }
+    let before = found.len();
+    let unreadable = |e: std::io::Error| Error::io("read", &full, &e);
+    for entry in std::fs::read_dir(&full).map_err(unreadable)? {
+        let name = entry.map_err(unreadable)?.file_name();
+        let inner = Located { value: format!("{path}/{}", name.to_string_lossy()), span };
+        walk(root, &normal(&inner)?, span, found)?;
+    }
+    if found.len() == before {
+        return Err(Error::stage(format!("left the folder `{path}` empty")).hint("an output holds at least one file"));
+    }
+    Ok(())
+}
+
+/// Did the program make a file of a similar name?
+fn meant(error: Error, path: &str, folder: &Path) -> Error {
+    let mut files = Vec::new();
+    let mut folders = vec![folder.to_path_buf()];
+    while let Some(next) = folders.pop().filter(|_| files.len() < MANY) {
+        for entry in std::fs::read_dir(&next).into_iter().flatten().flatten() {
+            match entry.file_type() {
+                Ok(kind) if kind.is_dir() => folders.push(entry.path()),
+                _ => files.extend(entry.path().strip_prefix(folder).ok().map(|path| path.display().to_string())),
+            }
+        }
+    }
+    // The same name in another folder is a frequent slip.
+    let name = |path: &str| path.rsplit('/').next().unwrap_or_default().to_string();
+    let elsewhere = files.iter().find(|file| name(file) == name(path));
+    match elsewhere.map(String::as_str).or_else(|| nearest(path, files.iter().map(String::as_str))) {
+        Some(file) => error.hint(format!("it made `{file}`: did you mean that?")),
+        None => error,
+    }
+}

@@ -1,0 +1,143 @@
+//! The numbers behind a cell: aggregates of its entries.
+
+use crate::value::{Array, Axis, Dataset};
+
+/// An aggregate of entries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Statistic {
+    Mean,
+    Std,
+    Median,
+    Min,
+    Max,
+    Sum,
+    N,
+    Sem,
+}
+
+impl Statistic {
+    pub const ALL: [Statistic; 8] = [
+        Statistic::Mean,
+        Statistic::Std,
+        Statistic::Median,
+        Statistic::Min,
+        Statistic::Max,
+        Statistic::Sum,
+        Statistic::N,
+        Statistic::Sem,
+    ];
+
+    /// Its name in formats.
+    pub fn name(self) -> &'static str {
+        match self {
+            Statistic::Mean => "mean",
+            Statistic::Std => "std",
+            Statistic::Median => "median",
+            Statistic::Min => "min",
+            Statistic::Max => "max",
+            Statistic::Sum => "sum",
+            Statistic::N => "n",
+            Statistic::Sem => "sem",
+        }
+    }
+
+    pub fn named(name: &str) -> Option<Statistic> {
+        Statistic::ALL.into_iter().find(|statistic| statistic.name() == name)
+    }
+}
+
+/// Aggregates of the entries that are numbers; NaN where there are too few of them.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Summary {
+    values: [f64; Statistic::ALL.len()],
+}
+
+impl Summary {
+    /// Entries that are NaN are left out, and `n` counts the rest. `std` is the sample's, over n - 1; `sem` is std / sqrt(n); the median
+    /// of an even number of entries is the middle of its two middle ones. `sum` of nothing is 0.
+    pub fn of(entries: &[f64]) -> Summary {
+        let mut sorted: Vec<f64> = entries.iter().copied().filter(|entry| !entry.is_nan()).collect();
+        let n = sorted.len() as f64;
+        let sum: f64 = sorted.iter().fold(0.0, |sum, entry| sum + entry);
+        let mean = sum / n;
+        let squares: f64 = sorted.iter().map(|entry| (entry - mean) * (entry - mean)).sum();
+        let std = if n > 1.0 { (squares / (n - 1.0)).sqrt() } else { f64::NAN };
+        sorted.sort_by(f64::total_cmp);
+        let at = |i: usize| sorted.get(i).copied().unwrap_or(f64::NAN);
+        let (lower, upper) = (at(sorted.len().saturating_sub(1) / 2), at(sorted.len() / 2));
+        let median = if lower == upper { lower } else { 0.5 * (lower + upper) };
+        let value = |statistic| match statistic {
+            Statistic::Mean => mean,
+            Statistic::Std => std,
+            Statistic::Median => median,
+            Statistic::Min => at(0),
+            Statistic::Max => at(sorted.len().wrapping_sub(1)),
+            Statistic::Sum => sum,
+            Statistic::N => n,
+            Statistic::Sem => std / n.sqrt(),
+        };
+        Summary { values: Statistic::ALL.map(value) }
+    }
+
+    pub fn get(&self, statistic: Statistic) -> f64 {
+        self.values[statistic as usize]
+    }
+
+    /// Named arrays of one number each, with an axis of length one for each key of the row, so that a cell says where it belongs.
+    pub fn dataset(&self, row: &[(String, String)]) -> Dataset {
+        let mut dataset = Dataset::default();
+        let axes: Vec<Axis> = row.iter().map(|(key, value)| Axis::labels(key, vec![value.clone()])).collect();
+        for statistic in Statistic::ALL {
+            if let Ok(array) = Array::f64(axes.clone(), vec![self.get(statistic)]) {
+                dataset.insert(statistic.name(), array);
+            }
+        }
+        dataset
+    }
+
+    /// The numbers and the coordinates of a cell; `None` if the dataset is not one.
+    pub fn from(cell: &Dataset) -> Option<(Summary, Vec<String>)> {
+        let mut values = [f64::NAN; Statistic::ALL.len()];
+        for (slot, statistic) in values.iter_mut().zip(Statistic::ALL) {
+            *slot = cell.get(statistic.name())?.single()?;
+        }
+        let coordinates = cell.get(Statistic::N.name())?.axes.iter().map(|axis| axis.coords.label(0)).collect();
+        Some((Summary { values }, coordinates))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn all(entries: &[f64]) -> [f64; 8] {
+        Statistic::ALL.map(|statistic| Summary::of(entries).get(statistic))
+    }
+
+    #[test]
+    fn entries_that_are_no_numbers_are_left_out() {
+        let [mean, std, median, min, max, sum, n, sem] = all(&[4.0, f64::NAN, 1.0, 2.0, 9.0, f64::NAN]);
+        assert_eq!([mean, median, min, max, sum, n], [4.0, 3.0, 1.0, 9.0, 16.0, 4.0]);
+        // Deviations 0, -3, -2, 5: sum of squares 38, over n - 1 = 3.
+        assert!((std - (38.0f64 / 3.0).sqrt()).abs() < 1e-15 && (sem - std / 2.0).abs() < 1e-15);
+    }
+
+    #[test]
+    fn too_few_entries_have_no_spread_and_none_have_no_mean() {
+        let [mean, std, median, .., n, sem] = all(&[2.5]);
+        assert_eq!([mean, median, n], [2.5, 2.5, 1.0]);
+        assert!(std.is_nan() && sem.is_nan());
+        let [mean, std, median, min, max, sum, n, sem] = all(&[f64::NAN]);
+        assert!([mean, std, median, min, max, sem].iter().all(|value| value.is_nan()));
+        assert_eq!([sum, n], [0.0, 0.0]);
+    }
+
+    #[test]
+    fn a_cell_is_read_back_with_its_coordinates() {
+        let summary = Summary::of(&[1.0, 2.0]);
+        let row = [("scheme".to_string(), "k-hot".to_string()), ("monosemantic".to_string(), "1".to_string())];
+        let read = Summary::from(&summary.dataset(&row));
+        assert_eq!(read, Some((summary, vec!["k-hot".to_string(), "1".to_string()])));
+        assert_eq!(Summary::from(&Dataset::default()), None);
+    }
+}

@@ -1,0 +1,57 @@
+//! The toy model with a privileged basis (Elhage et al. 2022): h = ReLU(W x), x' = ReLU(W^T h + b).
+//!
+//! With d = x' - x and g_j = (2 I_j / B n) d_j where the output's input is above 0, else 0: db = g; e_k = (W g)_k where (W x)_k > 0, else 0;
+//! dW = h g^T + e x^T.
+
+use super::{Definition, Fault, Initialiser, Layers, Parameter, Shape, check_sizes};
+
+const LAYERS: Layers = Layers { rectified: true, tied: true, magnitude: false };
+
+crate::record! {
+    /// Autoencoder with ReLU neurons: `h = ReLU(W x)`, `x' = ReLU(W^T h + b)`.
+    pub struct Neurons {
+        /// Inputs and outputs, n.
+        pub features: u32,
+        /// Neurons, m.
+        pub hidden: u32,
+    }
+}
+
+impl Definition for Neurons {
+    fn shape(&self) -> Shape {
+        Shape { experts: 1, features: self.features as usize, hidden: self.hidden as usize, active: 1 }
+    }
+
+    fn parameters(&self, instances: usize) -> Vec<Parameter> {
+        let Shape { features, hidden, .. } = self.shape();
+        LAYERS.parameters(features, hidden, instances, Initialiser::XavierNormal)
+    }
+
+    fn layers(&self) -> Option<Layers> {
+        Some(LAYERS)
+    }
+
+    fn check(&self) -> Vec<Fault> {
+        check_sizes(&[("features", self.features), ("hidden", self.hidden)])
+    }
+}
+
+#[cfg(test)]
+impl Neurons {
+    /// Sum over inputs \[sample\]\[feature\] and features of importance times squared error, as the source writes it; `theta` holds all
+    /// parameters one after another.
+    pub fn loss(&self, theta: &[f64], inputs: &[Vec<f64>], importance: &[f32]) -> f64 {
+        let (n, m) = (self.features as usize, self.hidden as usize);
+        let (w, b) = theta.split_at(m * n);
+        let mut total = 0.0;
+        for x in inputs {
+            let neuron = |k: usize| (0..n).map(|i| w[k * n + i] * x[i]).sum::<f64>().max(0.0);
+            let h: Vec<f64> = (0..m).map(neuron).collect();
+            for i in 0..n {
+                let output = (b[i] + (0..m).map(|k| w[k * n + i] * h[k]).sum::<f64>()).max(0.0);
+                total += f64::from(importance[i]) * (output - x[i]).powi(2);
+            }
+        }
+        total
+    }
+}

@@ -1,0 +1,487 @@
+//! `exec`: programs of the user, in folders of their own.
+#![cfg(unix)]
+
+mod support;
+
+use std::process::{Child, Command};
+use std::time::{Duration, Instant};
+
+use support::{GRID, Paper, Run, finish, wait_for};
+
+/// A paper with these stages, each in one line or with its own indentation.
+fn paper(stages: &str) -> Paper {
+    Paper::new().yaml(&format!("repro: 1\nstages:\n{stages}"))
+}
+
+fn built(paper: &Paper, targets: &str) -> Vec<String> {
+    paper.build(targets).ok().built()
+}
+
+/// What a stage made, as the terminal shows it.
+fn shown(paper: &Paper, stage: &str) -> String {
+    paper.run(&format!("show {stage}")).ok().stdout
+}
+
+/// Nothing is left of programs that have ended, however they did.
+fn nothing_left(paper: &Paper) {
+    assert_eq!(paper.files("cache/scratch").keys().collect::<Vec<_>>(), [""; 0]);
+    let folders = std::fs::read_dir(paper.path("cache/scratch")).map_or(0, |entries| entries.count());
+    assert_eq!(folders, 0);
+}
+
+const TWO: &str = "  twice:
+    exec:
+      run: awk -F, 'NR > 1 {$2 *= 2} {print $1 \",\" $2}' data.csv > twice.csv
+      inputs: [data.csv]
+      outputs: [twice.csv]
+  sum:
+    exec:
+      run: >-
+        awk -F, 'NR > 1 {s += $2} END {print \"{\\\"sum\\\": \" s \"}\"}' twice/twice.csv > sum.json
+      inputs: [twice]
+      outputs: [sum.json]
+";
+
+fn two() -> Paper {
+    paper(TWO).file("data.csv", "x,y\n1,2\n2,3\n")
+}
+
+#[test]
+fn programs_feed_programs_and_their_files_are_arrays() {
+    let paper = two();
+    assert_eq!(built(&paper, ""), ["twice", "sum"]);
+    assert_eq!(shown(&paper, "twice"), "twice\n  x  f64  row 2  1 2\n  y  f64  row 2  4 6\naxes\n  row  0 to 1\n");
+    assert_eq!(shown(&paper, "sum"), "sum\n  sum  f64    10\n");
+    nothing_left(&paper);
+    assert_eq!(built(&paper, ""), [""; 0]);
+    // Nothing is written into the project.
+    assert_eq!(paper.files("").keys().filter(|name| !name.starts_with("cache")).count(), 2);
+}
+
+#[test]
+fn a_program_that_comes_to_the_same_result_stops_the_rebuild_there() {
+    let paper = two();
+    paper.build("").ok();
+    paper.edit("print $1 \",\" $2", "print $1 \",\" $2 + 0");
+    assert_eq!(built(&paper, ""), ["twice", "sum"], "the header became numbers");
+    paper.edit("print $1 \",\" $2 + 0", "print $1 \",\" $2").edit("NR > 1 {$2 *= 2}", "NR >= 2 {$2 = $2 * 2}");
+    assert_eq!(built(&paper, ""), ["twice"]);
+}
+
+#[test]
+fn the_program_sees_its_inputs_and_nothing_else() {
+    let script = "S=$(find . -type f | sort); echo \"$S\" > seen.txt; cat params.json >> seen.txt; echo \"$A-$B-$REPRO_PARAM_LR-$REPRO_PARAM_WARM_UP\" >> seen.txt";
+    let paper = paper(&format!(
+        "  raw: {{data: data/*.csv}}\n  one: {{exec: {{run: echo 1 > deep/one.csv, outputs: deep/}}}}\n  see:\n    exec:\n      run: {script}\n      \
+         inputs: [src, raw, one]\n      outputs: [seen.txt]\n      params: {{lr: 1e-3, warm-up: 5, layers: [1, 2]}}\n      env: [A]\n"
+    ));
+    let paper = paper
+        .file("data/a.csv", "x\n1\n")
+        .file("src/train.py", "")
+        .file("src/.secret", "")
+        .file("src/__pycache__/x", "");
+    let paper = paper.file("undeclared.txt", "").env("A", "a").env("B", "b");
+    paper.build("").ok();
+    paper.edit("seen.txt; cat", "seen.txt; cp seen.txt /dev/stdout; cat").build("").ok();
+    let log = paper.read("cache/logs/see.log");
+    assert_eq!(log, "./data/a.csv\n./one/deep/one.csv\n./params.json\n./src/train.py\n");
+    let kept = paper.files("cache");
+    let text = kept.values().map(|bytes| String::from_utf8_lossy(bytes).into_owned()).collect::<String>();
+    assert!(
+        text.contains("{\n  \"layers\": [\n    1,\n    2\n  ],\n  \"lr\": 0.001,\n  \"warm-up\": 5\n}\na--0.001-5\n")
+    );
+}
+
+#[test]
+fn an_undeclared_read_fails_and_names_the_file() {
+    let paper = paper(
+        "  fit: {exec: {run: cat train.txt lib/helper.txt > out.txt, inputs: [train.txt], outputs: [out.txt]}}\n",
+    );
+    paper.write("train.txt", "").write("lib/helper.txt", "");
+    paper.run("build").code(1).stdout("").stderr(
+        "fit  started\n\
+         fit  failed\n\
+         error: fit: `cat train.txt lib/helper.txt > out.txt` ended with exit code 1\n \
+         --> paper.yaml:3:21\n  \
+         |\n\
+         3 |   fit: {exec: {run: cat train.txt lib/helper.txt > out.txt, inputs: [train.txt], outputs: [out.txt]}}\n  \
+         |                     ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^\n  \
+         | cat: lib/helper.txt: No such file or directory\n\
+         hint: `lib/helper.txt` is in the project, but not an input: add it to `inputs` if it is read\n\
+         hint: all that it printed is in cache/logs/fit.log\n\
+         1 stage failed: 0 stages built\n",
+    );
+    nothing_left(&paper);
+    paper.edit("inputs: [train.txt]", "inputs: [train.txt, lib]").build("").ok();
+}
+
+#[test]
+fn outputs_appear_all_or_none() {
+    let paper = paper("  fit: {exec: {run: \"echo 1 > a.txt; echo 2 > b.txt; exit 3\", outputs: [a.txt, b.txt]}}\n");
+    paper.run("build").code(1).says("`echo 1 > a.txt; echo 2 > b.txt; exit 3` ended with exit code 3");
+    assert_eq!(paper.shards().len(), 0);
+    paper.edit("exit 3", "mv b.txt b.text");
+    paper.run("build").code(1).says("did not make `b.txt`").says("hint: it made `b.text`: did you mean that?");
+    paper.edit("mv b.txt b.text", "mkdir x; mv b.txt x");
+    paper.run("build").code(1).says("hint: it made `x/b.txt`: did you mean that?");
+    paper.edit("mkdir x; mv b.txt x", "ln -sf a.txt b.txt");
+    paper.run("build").code(1).says("made a symbolic link at `b.txt`");
+    paper.edit("ln -sf a.txt b.txt", "rm b.txt; mkfifo b.txt");
+    paper.run("build").code(1).says("made `b.txt`, which is neither a file nor a folder");
+    assert_eq!(paper.shards().len(), 0);
+    paper.edit("rm b.txt; mkfifo b.txt", "true").build("").ok();
+    nothing_left(&paper);
+}
+
+#[test]
+fn a_link_on_the_way_to_an_output_is_refused() {
+    let elsewhere = tempfile::tempdir().unwrap();
+    std::fs::write(elsewhere.path().join("x.txt"), "secret").unwrap();
+    let script = format!("rmdir out; ln -s {} out", elsewhere.path().display());
+    let paper = paper(&format!("  fit: {{exec: {{run: {script}, outputs: [out/x.txt]}}}}\n"));
+    paper.run("build").code(1).says("made a symbolic link at `out/x.txt`");
+    paper
+        .edit("[out/x.txt]", "[out]")
+        .edit("rmdir out; ", "")
+        .run("build")
+        .code(1)
+        .says("made a symbolic link at `out`");
+    assert_eq!(std::fs::read_to_string(elsewhere.path().join("x.txt")).unwrap(), "secret");
+}
+
+#[test]
+fn a_folder_is_an_output_with_all_that_is_in_it() {
+    let paper = paper(
+        "  many: {exec: {run: for i in 1 2 3; do printf 'x\\n%s\\n' $i > runs/$i.csv; done, outputs: [runs]}}\n  \
+         all: {exec: {run: cat many/runs/*.csv | grep -v x > all.txt, inputs: [many], outputs: [all.txt]}}\n  \
+         none: {exec: {run: mkdir empty, outputs: [empty]}}\n",
+    );
+    paper.run("build all").code(1).says("runs/1.csv: Directory nonexistent");
+    // With a slash it is there already.
+    paper.edit("outputs: [runs]", "outputs: [runs/]").build("all").ok();
+    paper.edit("outputs: [runs/]", "outputs: [./runs]").edit("for i in", "mkdir -p runs; for i in");
+    assert_eq!(built(&paper, "all"), ["many"]);
+    paper.run("build none").code(1).says("left the folder `empty` empty");
+}
+
+#[test]
+fn what_decides_the_result_is_in_the_key_and_nothing_else() {
+    let stage = "  fit:\n    exec:\n      run: echo $A $REPRO_PARAM_LR > out.txt\n      inputs: [a.txt, b.txt]\n      \
+                 outputs: [out.txt]\n      params: {lr: 0.1}\n      env: [A]\n      tools: [./tool]\n";
+    let fresh = || {
+        let paper =
+            paper(stage).file("a.txt", "1").file("b.txt", "2").file("tool", "#!/bin/sh\necho 1.0\n").env("A", "a");
+        let made = Command::new("chmod").arg("+x").arg(paper.path("tool")).status().unwrap();
+        assert!(made.success());
+        assert_eq!(built(&paper, ""), ["fit"]);
+        paper
+    };
+    let paper = fresh();
+    for (from, to) in [("lr: 0.1", "lr: 0.2"), ("echo $A", "printf $A"), ("a.txt, b.txt", "a.txt")] {
+        paper.edit(from, to);
+        assert_eq!(built(&paper, ""), ["fit"], "{to}");
+        paper.edit(to, from);
+        assert_eq!(built(&paper, ""), [""; 0], "{from}");
+    }
+    for (from, to) in [
+        ("lr: 0.1", "lr: 1e-1"),
+        ("a.txt, b.txt", "b.txt, ./a.txt"),
+        ("params:", "timeout: 10 min\n      cpus: 2\n      memory: 1 GB\n      params:"),
+        ("outputs: [out.txt]", "outputs: {out.txt: {axes: [x]}}"),
+        ("  fit:", "  # another name\n  fit2:"),
+    ] {
+        paper.edit(from, to);
+        assert_eq!(built(&paper, ""), [""; 0], "{to}");
+    }
+    paper.write("b.txt", "3");
+    assert_eq!(built(&paper, ""), ["fit2"]);
+    paper.explain("fit2").ok();
+    paper.write("tool", "#!/bin/sh\necho 1.1\n");
+    paper.explain("fit2").ok().stdout("fit2 (exec) is out of date\n    tools../tool: 1.0 -> 1.1 (paper.yaml:14)\n");
+    assert_eq!(built(&paper, ""), ["fit2"]);
+    let paper = paper.env("A", "other").env("B", "b");
+    paper.explain("fit2").ok().stdout("fit2 (exec) is out of date\n    env.A: a -> other (paper.yaml:13)\n");
+    assert_eq!(built(&paper, ""), ["fit2"]);
+    let made = Command::new("chmod").arg("+x").arg(paper.path("a.txt")).status().unwrap();
+    assert!(made.success());
+    assert_eq!(built(&paper, ""), ["fit2"], "whether a file can be run is content");
+}
+
+#[test]
+fn stages_of_every_kind_are_files_for_programs() {
+    let stages = "  table: {table: {of: measures, rows: [probability], columns: [loss]}}\n  \
+         figure: {figure: {of: measures, panels: [{marks: [{points: {x: probability, y: loss}}], where: {run: 1}}], formats: [svg]}}\n  \
+         look:\n    exec:\n      run: L=$(find . -type f | sort); cp grid.npz again.npz; echo \"$L\" > list.txt; cat figures/table.csv > table.csv\n      \
+         inputs: [one, grid, measures, table, figure]\n      outputs: {again.npz: , list.txt: , table.csv: {axes: probability}}\n";
+    let paper = Paper::new().yaml(&(GRID.to_string() + stages));
+    paper.build("look").ok();
+    // Arrays come back with the axes and coordinates that they had.
+    let arrays = |stage: &str| {
+        let lines = paper.run(&format!("show --json {stage}")).ok().stdout;
+        lines.lines().map(|line| line.replace(&format!("\"stage\":\"{stage}\""), "")).collect::<Vec<_>>()
+    };
+    let (grid, look) = (arrays("grid"), arrays("look"));
+    assert!(grid.iter().all(|line| look.contains(line)) && grid.len() == 9, "{grid:#?}\n{look:#?}");
+    assert!(
+        look.iter().any(|line| line.contains("\"array\":\"loss_mean\"") && line.contains("[0.1,0.2,0.5]")),
+        "{look:#?}"
+    );
+    paper.edit("list.txt; cat", "/dev/stdout; touch list.txt; cat").build("look").ok();
+    assert_eq!(
+        paper.read("cache/logs/look.log"),
+        "./figures/figure.svg\n./figures/table.csv\n./figures/table.md\n./figures/table.tex\n./grid.npz\n./measures.npz\n./one.npz\n"
+    );
+    // A new format of the table is a new file for the program, the colour of the figure another file.
+    paper.edit("points: {x: probability, y: loss}", "points: {x: probability, y: loss, color: red}");
+    assert_eq!(built(&paper, "look"), ["figure", "look"]);
+    // Another label is another file of the table but the same numbers.
+    paper.edit("columns: [loss]", "columns: {loss: {label: Loss}}");
+    assert_eq!(built(&paper, "look"), ["table", "look"]);
+}
+
+#[test]
+fn figures_and_tables_show_what_programs_made() {
+    let paper = paper(
+        "  fit:\n    exec:\n      run: printf 'epoch,model,loss\\n1,a,0.5\\n2,a,0.25\\n1,b,0.75\\n2,b,0.5\\n' > history.csv\n      \
+         outputs: {history.csv: {axes: [model, epoch]}}\n  \
+         fig: {figure: {of: fit, panels: [{marks: [{line: {y: loss, color: {by: model}}}]}], formats: [svg]}}\n  \
+         tab: {table: {of: fit, rows: {model: [a, b]}, columns: [loss], formats: [csv]}}\n",
+    );
+    paper.build("").ok();
+    assert_eq!(paper.read("figures/tab.csv"), "model,loss_mean\r\na,0.375\r\nb,0.625\r\n");
+    assert!(paper.path("figures/fig.svg").exists());
+    paper
+        .edit("y: loss,", "y: los,")
+        .run("build")
+        .code(2)
+        .says("there is no array or axis `los`")
+        .says("did you mean `loss`?");
+    paper.edit("y: los,", "y: loss,").edit("[model, epoch]", "[modle, epoch]");
+    paper.run("build").code(1).says("`fit`: `history.csv`: there is no column `modle`").says("did you mean `model`?");
+}
+
+#[test]
+fn outputs_in_figures_are_put_into_the_project_and_guarded_like_any_figure() {
+    let paper = paper(
+        "  plot: {exec: {run: echo picture > figures/sub/plot.pdf, outputs: [figures/sub/plot.pdf]}}\n  other: {data: x.csv}\n",
+    );
+    // A build without targets makes what the paper shows.
+    paper.run("build").ok().says("plot  run, sub/plot.pdf");
+    assert_eq!(paper.read("figures/sub/plot.pdf"), "picture\n");
+    paper.write("figures/sub/plot.pdf", "edited");
+    paper.run("status plot").ok().says("plot  exec  stale    (sub/plot.pdf)");
+    let run = paper.build("").ok();
+    assert_eq!((paper.read("figures/sub/plot.pdf").as_str(), run.events_of("unit-finished").len()), ("picture\n", 0));
+    paper.edit("  other: {data: x.csv}\n", "  PLOT: {exec: {run: 'true', outputs: [figures/sub/Plot.pdf]}}\n");
+    paper.build("").code(2).says("`PLOT` and `plot` would both write `figures/sub/Plot.pdf`");
+    paper.edit("figures/sub/Plot.pdf", "figures").build("").code(2).says("name the files in `figures` one by one");
+    paper.rewrite("repro: 1\nstages:\n  p: {exec: {run: 'mkdir figures/x', outputs: [figures/x]}}\n");
+    paper.run("build").code(1).says("made `figures/x`, which is a folder");
+}
+
+#[test]
+fn a_list_is_run_without_a_shell() {
+    let paper =
+        paper("  fit: {exec: {run: [cp, \"a b.txt\", \"$HOME.txt\"], inputs: [a b.txt], outputs: [$HOME.txt]}}\n")
+            .file("a b.txt", "1");
+    paper.build("").ok();
+    paper.edit("cp, ", "no-such-program, ").run("build").code(1).says("there is no program `no-such-program`");
+}
+
+#[test]
+fn a_failing_line_of_a_script_ends_it() {
+    let paper =
+        paper("  fit:\n    exec:\n      run: |\n        false\n        echo 1 > a.txt\n      outputs: [a.txt]\n");
+    paper.run("build").code(1).says("`false` ended with exit code 1");
+}
+
+#[test]
+fn a_program_that_takes_too_long_is_ended_with_all_that_it_started() {
+    let paper =
+        paper("  fit: {exec: {run: sleep 300 & echo $! > PID; wait, outputs: [a], timeout: 0.3 s, params: {}}}\n");
+    let pid = paper.path("pid");
+    paper.edit("PID", &pid.display().to_string());
+    let started = Instant::now();
+    paper.run("build").code(1).says("did not end within its time limit of 0.3 s");
+    assert!(started.elapsed() < Duration::from_secs(20));
+    assert!(gone(&paper));
+    nothing_left(&paper);
+}
+
+/// Whether the process whose number is in the project's file `pid` is no more.
+fn gone(paper: &Paper) -> bool {
+    let pid = paper.read("pid").trim().to_string();
+    let dead = || match std::fs::read_to_string(format!("/proc/{pid}/stat")) {
+        // Nobody may have come yet to bury it.
+        Ok(stat) => stat.contains(") Z ") || stat.contains(") X "),
+        Err(_) => true,
+    };
+    wait_for("the end of a program", dead);
+    true
+}
+
+/// A program that starts another one, tells its number, and waits.
+fn endless() -> Paper {
+    let paper = paper("  fit: {exec: {run: sh -c 'sleep 300 & echo $! > PID; wait', outputs: [a]}}\n");
+    paper
+        .edit("PID", &paper.path("pid.new").display().to_string())
+        .edit("; wait", &format!("; mv {0}.new {0}; wait", paper.path("pid").display()));
+    paper
+}
+
+fn signal(child: &Child, name: &str) {
+    let done = Command::new("kill").args([name, &child.id().to_string()]).status().expect("run kill");
+    assert!(done.success());
+}
+
+fn start(paper: &Paper) -> Child {
+    let child = paper.command("build").spawn().expect("start");
+    wait_for("the program", || paper.path("pid").exists());
+    child
+}
+
+#[test]
+fn ctrl_c_ends_the_program() {
+    let paper = endless();
+    let child = start(&paper);
+    signal(&child, "-INT");
+    finish(child, "build").code(130).says("interrupted: 0 stages built");
+    assert!(gone(&paper));
+    nothing_left(&paper);
+}
+
+#[test]
+fn a_killed_build_takes_its_programs_with_it_and_the_next_one_sweeps_up() {
+    let paper = endless();
+    let mut child = start(&paper);
+    signal(&child, "-KILL");
+    child.wait().expect("wait");
+    assert!(gone(&paper));
+    assert!(std::fs::read_dir(paper.path("cache/scratch")).unwrap().count() > 0, "a killed program cannot sweep");
+    paper.rewrite("repro: 1\nstages:\n  ok: {exec: {run: echo > a, outputs: [a]}}\n").build("").ok();
+    nothing_left(&paper);
+}
+
+#[test]
+fn cores_are_shared_out() {
+    // Each says when it begins and ends; with two cores in all, two programs of two cores are never seen at once.
+    let stage = |name: &str, cpus: u32| {
+        format!(
+            "  {name}: {{exec: {{run: 'echo + >> LOG; sleep 0.2; echo - >> LOG; echo {name} > a', outputs: [a], cpus: {cpus}}}}}\n"
+        )
+    };
+    let run = |cpus: u32| -> (String, Run) {
+        let stages: String = ["a", "b", "c"].iter().map(|name| stage(name, cpus)).collect();
+        let paper = Paper::new();
+        let log = paper.path("log").display().to_string();
+        let paper = paper.yaml(&format!("repro: 1\nstages:\n{}", stages.replace("LOG", &log)));
+        let run = paper.build("-j 2");
+        (paper.read("log").replace('\n', ""), run)
+    };
+    assert_eq!(run(2).0, "+-+-+-");
+    assert_eq!(run(3).0, "+-+-+-", "what asks for more than there is runs alone");
+    let (log, run) = run(1);
+    run.ok();
+    assert!(log.starts_with("++"), "{log}");
+}
+
+#[test]
+fn a_lost_file_is_made_again() {
+    let paper = two();
+    paper.build("").ok();
+    let large = "  large: {exec: {run: head -c 300000 /dev/zero > zeros, outputs: [zeros]}}\n  \
+         count: {exec: {run: wc -c < large/zeros > count.txt, inputs: [large], outputs: [count.txt]}}\n";
+    paper.rewrite(&format!("repro: 1\nstages:\n{large}")).build("").ok();
+    let object = paper.files("cache/objects").into_keys().next().expect("a large file");
+    paper.write(&object, "damaged");
+    // Nothing asks for it, so nothing is done; then it is needed, and made again.
+    assert_eq!(built(&paper, ""), [""; 0]);
+    paper.edit("wc -c <", "wc -c -- <");
+    assert_eq!(built(&paper, ""), ["large", "count"]);
+    std::fs::remove_file(paper.path(&object)).unwrap();
+    paper.edit("wc -c -- <", "wc  -c <");
+    assert_eq!(built(&paper, ""), ["large", "count"]);
+}
+
+#[test]
+fn a_file_that_changes_while_the_build_runs_is_not_used() {
+    let paper = paper(
+        "  first: {exec: {run: echo changed > FILE; sleep 0.1; echo > a, outputs: [a]}}\n  \
+         second: {exec: {run: cp b.txt c, inputs: [b.txt, first], outputs: [c]}}\n  raw: {data: b.txt}\n  \
+         third: {exec: {run: cp b.txt c, inputs: [raw, first], outputs: [c]}}\n",
+    );
+    paper.edit("FILE", &paper.path("b.txt").display().to_string()).write("b.txt", "first");
+    paper.run("build third").code(1).says("third: `b.txt` was changed while the build ran");
+    // The two run side by side.
+    let mut built = built(&paper, "third second");
+    built.sort();
+    assert_eq!(built, ["raw", "second", "third"]);
+}
+
+#[test]
+fn two_builds_at_once_make_the_same() {
+    let paper = two();
+    let children: Vec<Child> = (0..4).map(|_| paper.command("build --json").spawn().unwrap()).collect();
+    for child in children {
+        finish(child, "build").ok();
+    }
+    nothing_left(&paper);
+    assert_eq!(shown(&paper, "sum"), "sum\n  sum  f64    10\n");
+}
+
+#[test]
+fn slips_are_told_with_their_places_and_all_at_once() {
+    let wrong = paper(
+        "  fit:\n    exec:\n      run: []\n      inputs: [../x]\n      outputs: [/tmp/x, '*.csv', a, a/b]\n      env: ['A B']\n      timeout: soon\n",
+    );
+    let run = wrong.run("build").code(2);
+    for text in [
+        "the command is empty",
+        "`/tmp/x` is not a path inside the project",
+        "`*.csv` is a pattern; outputs are named one by one",
+        "expected a time such as `90 s`, `10 min` or `2 h`, found the text `soon`",
+    ] {
+        assert!(run.stderr.contains(text), "{text} in\n{}", run.stderr);
+    }
+    for (settings, text) in [
+        ("run: x, outputs: []", "`outputs` is empty"),
+        ("run: x", "`outputs` is missing here"),
+        ("run: x, outputs: [a], inputs: [../x]", "`../x` leaves the project"),
+        ("run: x, outputs: [a, a/b]", "`a` and `a/b` are one output"),
+        ("run: x, outputs: [src/a], inputs: [src]", "`src` is an input and `src/a` an output"),
+        ("run: x, outputs: [params.json]", "`params.json` holds the parameters"),
+        (
+            "run: x, outputs: [a], params: {a-b: 1, a_b: 2}",
+            "the parameters `a-b` and `a_b` are one variable, REPRO_PARAM_A_B",
+        ),
+        ("run: x, outputs: [a], env: ['A=1']", "`A=1` is not the name of an environment variable"),
+        ("run: x, outputs: [one], inputs: [one]", "the input `one` lies at `one`, where `one` would be made"),
+        ("run: x, outputs: [a], memory: 4 apples", "expected an amount of memory"),
+        ("run: x, outputs: [a], cpus: 0", "expected a whole number of at least 1"),
+        ("run: x, outputs: [fit], inputs: [fit]", "stages depend on each other in a circle: fit -> fit"),
+    ] {
+        let stages = format!("  one: {{exec: {{run: 'true', outputs: [y]}}}}\n  fit: {{exec: {{{settings}}}}}\n");
+        paper(&stages).run("build").code(2).says(text);
+    }
+    paper("  one: {data: a.csv}\n  fit: {exec: {run: x, outputs: [a], inputs: [oen]}}\n")
+        .run("build fit")
+        .code(1)
+        .says("error: fit: there is no stage and no file `oen`\n --> paper.yaml:4:47\n")
+        .says("hint: did you mean `one`?");
+    paper("  fit: {exec: {run: x, outputs: [a], tools: [no-such-tool]}}\n")
+        .run("build")
+        .code(1)
+        .says("the tool `no-such-tool` is not there");
+}
+
+#[test]
+fn every_missing_file_is_told_before_anything_runs() {
+    let paper = paper(
+        "  slow: {exec: {run: touch STARTED; sleep 9; echo > a, outputs: [a]}}\n  \
+         b: {exec: {run: x, inputs: [slow, no.py, nor.csv], outputs: [a], tools: [no-such-tool]}}\n",
+    );
+    paper.edit("STARTED", &paper.path("started").display().to_string());
+    let run = paper.run("build").code(1);
+    assert_eq!(run.stderr.matches("error: b: ").count(), 3, "{}", run.stderr);
+    assert!(run.stderr.contains("1 stage failed") && !paper.path("started").exists());
+}

@@ -1,0 +1,185 @@
+//! In which order stages run, and what is left undone after a failure: lists of what is expected.
+
+mod support;
+
+use repro::exec::Schedule;
+use repro::graph::Graph;
+use repro::spec::{Problems, read};
+use support::{GRID, Paper};
+
+/// Metrics that read each other: `name: input`; `model` is there.
+fn graph(stages: &[(&str, &str)]) -> Graph {
+    let mut yaml = String::from(
+        "repro: 1\nstages:\n  model: {train: {model: {moe-autoencoder: {features: 4, hidden: 2}}, data: {sparse-uniform: {probability: 0.5}}}}\n",
+    );
+    for (name, of) in stages {
+        yaml += &format!("  {name}: {{metric: {{of: {of}, compute: [loss]}}}}\n");
+    }
+    let mut problems = Problems::default();
+    let root = read(&yaml, &mut problems).expect("yaml");
+    let graph = Graph::of(&repro::spec::Paper::of(&root, &mut problems), &mut problems);
+    graph.unwrap_or_else(|| panic!("{:?}", problems.into_errors()))
+}
+
+fn names(graph: &Graph, stages: &[usize]) -> Vec<String> {
+    stages.iter().map(|&stage| graph.stages[stage].name.clone()).collect()
+}
+
+/// Stages that may start now.
+fn ready(schedule: &mut Schedule, graph: &Graph) -> Vec<String> {
+    let mut started = Vec::new();
+    while let Some(stage) = schedule.next(graph) {
+        started.push(stage);
+    }
+    names(graph, &started)
+}
+
+fn done(schedule: &mut Schedule, graph: &Graph, name: &str) {
+    schedule.done(graph.position(name).expect("a stage"));
+}
+
+#[test]
+fn stages_stand_in_the_order_of_the_file_behind_their_inputs() {
+    let graph = graph(&[("c", "b"), ("b", "model"), ("a", "model"), ("d", "c")]);
+    assert_eq!(names(&graph, &graph.order), ["model", "b", "c", "a", "d"]);
+}
+
+#[test]
+fn a_stage_starts_when_all_its_inputs_are_done_and_only_once() {
+    let graph = graph(&[("c", "b"), ("b", "model"), ("a", "model")]);
+    let all: Vec<usize> = (0..graph.stages.len()).collect();
+    let mut schedule = Schedule::new(&graph, &all);
+    assert_eq!(ready(&mut schedule, &graph), ["model"]);
+    assert_eq!(ready(&mut schedule, &graph), [""; 0]);
+    done(&mut schedule, &graph, "model");
+    assert_eq!(ready(&mut schedule, &graph), ["b", "a"]);
+    done(&mut schedule, &graph, "b");
+    assert_eq!(ready(&mut schedule, &graph), ["c"]);
+    assert!(schedule.waiting().is_empty());
+}
+
+#[test]
+fn what_is_not_needed_never_starts() {
+    let graph = graph(&[("a", "model"), ("b", "model"), ("c", "b")]);
+    let mut schedule = Schedule::new(&graph, &[graph.position("b").unwrap()]);
+    assert_eq!(names(&graph, &schedule.waiting()), ["model", "b"]);
+    assert_eq!(ready(&mut schedule, &graph), ["model"]);
+    done(&mut schedule, &graph, "model");
+    assert_eq!(ready(&mut schedule, &graph), ["b"]);
+}
+
+#[test]
+fn a_failure_takes_along_what_needs_it_and_nothing_else() {
+    let graph = graph(&[("a", "model"), ("b", "a"), ("c", "b"), ("other", "model")]);
+    let all: Vec<usize> = (0..graph.stages.len()).collect();
+    let mut schedule = Schedule::new(&graph, &all);
+    ready(&mut schedule, &graph);
+    done(&mut schedule, &graph, "model");
+    assert_eq!(ready(&mut schedule, &graph), ["a", "other"]);
+    let skipped = schedule.failed(&graph, graph.position("a").unwrap());
+    assert_eq!(names(&graph, &skipped), ["b", "c"]);
+    assert_eq!(ready(&mut schedule, &graph), [""; 0]);
+    assert!(schedule.waiting().is_empty());
+}
+
+/// The grid, a metric that fails on it (it needs models of two features), a reader of that, and a metric that is fine.
+const FAILING: &str = "  cut: {metric: {of: grid, compute: [partition]}}
+  cut-again: {metric: {of: grid, compute: [partition, dimensionality]}}
+  fine: {metric: {of: one, compute: [loss]}}
+";
+
+#[test]
+fn events_follow_the_graph() {
+    let run = Paper::new().yaml(GRID).build("-j 1").ok();
+    let told = run.events().into_iter().map(|event| {
+        let word = |name: &str| event[name].as_str().unwrap_or_default().to_string();
+        format!("{} {} {}", word("event"), word("stage"), word("unit")).trim().to_string()
+    });
+    let told: Vec<String> = told.filter(|line| !line.starts_with("progress")).collect();
+    let expected = "\
+        stage-started one|stage-started grid|unit-finished one|stage-finished one|\
+        unit-finished grid probability=0.5 run=1|unit-finished grid probability=0.5 run=2|\
+        unit-finished grid probability=0.2 run=1|unit-finished grid probability=0.2 run=2|\
+        unit-finished grid probability=0.1 run=1|unit-finished grid probability=0.1 run=2|\
+        stage-finished grid|stage-started measures|\
+        unit-finished measures probability=0.1 run=1|unit-finished measures probability=0.1 run=2|\
+        unit-finished measures probability=0.2 run=1|unit-finished measures probability=0.2 run=2|\
+        unit-finished measures probability=0.5 run=1|unit-finished measures probability=0.5 run=2|\
+        stage-finished measures|build-finished";
+    // Long points first: a denser input takes more work.
+    assert_eq!(told, expected.split('|').collect::<Vec<_>>());
+}
+
+#[test]
+fn a_failed_stage_shows_its_error_and_what_was_skipped() {
+    let paper = Paper::new().yaml(&(GRID.to_string() + FAILING));
+    paper
+        .run("build cut fine -j 1 --color never")
+        .code(1)
+        .stdout("one   1 model trained  TIME\ngrid  6 points trained  TIME\nfine  1 point computed  TIME\n")
+        .stderr(
+            "\
+one   1 model to train, less than a second
+grid  6 points to train, less than a second
+fine  1 point to compute, less than a second
+cut   6 points to compute, less than a second
+cut   failed
+error: cut at probability=0.1 run=1: `partition` shows a model of 2 features, this one has 4
+1 stage failed: 3 stages built, 7 models trained
+",
+        );
+    // What was finished is kept.
+    paper.build("grid one fine").ok().trained(0);
+}
+
+#[test]
+fn after_a_failure_nothing_more_is_started_unless_asked_to_keep_going() {
+    let yaml = "  bad: {metric: {of: one, compute: [partition]}}
+  slow: {train: {<<: *recipe, batch: 1024, steps: 4000000}}
+  late: {metric: {of: slow, compute: [loss]}}
+";
+    let paper = Paper::new().yaml(&(GRID.to_string() + yaml));
+    paper.build("one").ok();
+    let run = paper.build("bad late -j 1").code(1).trained(0);
+    assert_eq!(run.built(), [""; 0]);
+    let end = &run.events_of("build-finished")[0];
+    assert_eq!((&end["failed"], &end["skipped"]), (&serde_json::json!(["bad"]), &serde_json::json!(["late"])));
+    let run = paper.edit("4000000", "20").build("bad late -j 1 --keep-going").code(1).trained(1);
+    assert_eq!(run.built(), ["slow", "late"]);
+    assert_eq!(run.events_of("stage-failed")[0]["message"], "`partition` shows a model of 2 features, this one has 4");
+}
+
+#[test]
+fn every_failure_is_told_when_asked_to_keep_going() {
+    let paper = Paper::new().yaml(&(GRID.to_string() + FAILING));
+    let run = paper.build("-k").code(1);
+    let mut failed: Vec<_> =
+        run.events_of("stage-failed").iter().map(|e| e["stage"].as_str().unwrap().to_string()).collect();
+    failed.sort();
+    assert_eq!(failed, ["cut", "cut-again"]);
+    assert_eq!(run.events_of("build-finished")[0]["exit-code"], 1);
+}
+
+#[test]
+fn no_train_names_every_stage_that_would_train_and_trains_none() {
+    let paper = Paper::new().yaml(GRID);
+    paper.run("build --no-train").code(1).stdout("").stderr(
+        "\
+one       failed
+grid      failed
+error: one: 1 model would have to be trained, and --no-train forbids it
+hint: `repro explain one` says why
+hint: build without --no-train where training is allowed, and share the cache
+error: grid: 6 models would have to be trained, and --no-train forbids it
+hint: `repro explain grid` says why
+hint: build without --no-train where training is allowed, and share the cache
+skipped: measures
+2 stages failed: 0 stages built
+",
+    );
+    assert!(!paper.path("cache").exists());
+    paper.build("grid").ok();
+    // Metrics are no training.
+    let run = paper.build("measures --no-train").ok();
+    assert_eq!(run.built(), ["measures"]);
+}
