@@ -170,10 +170,24 @@ impl<G: Gradients> Kernel for Training<'_, G> {
             loss = unsafe { engine.gradients::<V>(&state.problem, source, &state.parameters, &mut state.gradients) };
             if count > 0 {
                 // Safety: the same.
-                unsafe { state.advance::<V>(loss) };
+                unsafe { V::enter(Advance { state: &mut *state, loss }) };
             }
         }
         loss
+    }
+}
+
+/// The end of a step, as a function for all models.
+struct Advance<'a> {
+    state: &'a mut State,
+    loss: f32,
+}
+
+impl Kernel for Advance<'_> {
+    type Output = ();
+    #[inline(always)]
+    unsafe fn run<V: Simd>(self) {
+        unsafe { self.state.advance::<V>(self.loss) };
     }
 }
 

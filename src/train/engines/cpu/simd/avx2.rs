@@ -2,7 +2,7 @@
 
 use std::arch::x86_64::*;
 
-use super::Simd;
+use super::{Kernel, Simd, run_avx2};
 use crate::train::rng::{MULTIPLIERS, ROUNDS, WEYL};
 
 #[derive(Clone, Copy)]
@@ -31,6 +31,10 @@ impl Simd for Avx2 {
     type U = __m256i;
     type M = __m256;
     const N: usize = 8;
+    #[inline(always)]
+    unsafe fn enter<K: Kernel>(kernel: K) -> K::Output {
+        unsafe { run_avx2(kernel) }
+    }
     #[inline(always)]
     unsafe fn splat(x: f32) -> __m256 {
         unsafe { _mm256_set1_ps(x) }

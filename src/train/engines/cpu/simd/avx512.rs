@@ -2,7 +2,7 @@
 
 use std::arch::x86_64::*;
 
-use super::Simd;
+use super::{Kernel, Simd, run_avx512};
 use crate::train::rng::{MULTIPLIERS, ROUNDS, WEYL};
 
 #[derive(Clone, Copy)]
@@ -13,6 +13,10 @@ impl Simd for Avx512 {
     type U = __m512i;
     type M = __mmask16;
     const N: usize = 16;
+    #[inline(always)]
+    unsafe fn enter<K: Kernel>(kernel: K) -> K::Output {
+        unsafe { run_avx512(kernel) }
+    }
     #[inline(always)]
     unsafe fn splat(x: f32) -> __m512 {
         unsafe { _mm512_set1_ps(x) }
