@@ -109,7 +109,8 @@ Examples:
 Examples:
   repro show fig5           the figure, in half blocks of 24-bit colour
   repro show table1
-  repro show phase-A2       the arrays of a sweep: axes, shapes, small values")]
+  repro show phase-A2       the arrays of a sweep: axes, shapes, small values
+  repro show phase-A2 --npz phase-A2.npz   the same in a file, for numpy.load")]
     Show(Show),
     /// Start a paper: a small paper.yaml that builds in seconds
     #[command(after_help = "\
@@ -246,6 +247,9 @@ pub struct Show {
     /// Width of pictures in characters [default: the terminal's]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(8..=1000))]
     pub width: Option<u16>,
+    /// Write the arrays of one stage to this file, for numpy.load
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["width"])]
+    pub npz: Option<PathBuf>,
 }
 
 #[derive(Args, Debug)]

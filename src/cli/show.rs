@@ -11,10 +11,12 @@ use super::args::Show;
 use super::picture::Pixels;
 use super::{Console, Project, Trouble};
 use crate::error::{Error, Result};
+use crate::exchange;
 use crate::exec;
 use crate::plan::{self, StagePlan, State, UnitState};
 use crate::render;
 use crate::stages::{self, Kind};
+use crate::store;
 use crate::value::{Scene, Table, decode_scene};
 
 /// Points of a sweep that are stacked into whole arrays; of more, only names and shapes are shown.
@@ -23,6 +25,10 @@ const STACKED: usize = 4096;
 pub fn run(args: &Show, project: &Project, console: &Console) -> Result<u8, Trouble> {
     let targets = project.targets(&args.targets)?;
     let plans = plan::plan(project.context(), &targets)?;
+    if args.npz.is_some() && targets.len() != 1 {
+        let error = Error::user(format!("--npz writes the arrays of one stage; this names {}", targets.len()));
+        return Err(error.into());
+    }
     let mut out = String::new();
     for (i, plan) in plans.iter().filter(|plan| targets.contains(&plan.stage)).enumerate() {
         if i > 0 && !console.json {
@@ -61,6 +67,10 @@ fn show(plan: &StagePlan, args: &Show, project: &Project, console: &Console) -> 
     };
     let payloads = || (0..plan.resolved.units.len()).map(payload).collect::<Result<Vec<_>>>();
     match &stage.kind {
+        kind @ (Kind::Figure(_) | Kind::Table(_)) if args.npz.is_some() => {
+            let error = Error::user(format!("{} is a {}; --npz writes arrays", stage.name, kind.name()));
+            Err(error.hint(format!("`repro build {}` writes its files", stage.name)))
+        }
         Kind::Figure(_) => {
             let scene = decode_scene(&payload(0)?).ok_or_else(|| Error::internal("a stored result is not a scene"))?;
             if console.json {
@@ -77,12 +87,16 @@ fn show(plan: &StagePlan, args: &Show, project: &Project, console: &Console) -> 
         }
         _ => {
             let layout = &project.graph.layouts[plan.stage];
-            if plan.resolved.units.len() > STACKED && !console.json {
+            if plan.resolved.units.len() > STACKED && !console.json && args.npz.is_none() {
                 return Ok(arrays::shapes(&stage.name, layout, &dataset(0)?));
             }
             let parts: Result<Vec<_>> =
                 (0..plan.resolved.units.len()).map(|unit| dataset(unit).map(Arc::new)).collect();
             let dataset = stages::stack(layout, &parts?);
+            if let Some(path) = &args.npz {
+                store::write_file(path, &exchange::npz(&dataset)?)?;
+                return Ok(String::new());
+            }
             Ok(if console.json { arrays::to_json(&stage.name, &dataset) } else { arrays::text(&stage.name, &dataset) })
         }
     }

@@ -21,7 +21,28 @@ crate::record! {
         pub recipe: Recipe,
         /// The axes by name; their order is not content.
         pub axes: BTreeMap<String, AxisSpec>,
+        /// Whether all points draw the same random numbers.
+        pub seeds: Seeds = Seeds::Shared,
     }
+}
+
+crate::union! {
+    /// The seeds of a sweep's points.
+    pub enum Seeds {
+        /// Every point has the recipe's seed, or the one that an axis gives it: neighbours differ by their settings alone.
+        "shared" => Shared,
+        /// Every point has a seed of its own, decided by all of its settings: neighbours are independent samples.
+        "distinct" => Distinct,
+    }
+}
+
+/// A seed decided by a whole recipe, the recipe's own seed included: the first 52 bits of a hash, so that every tool reads it as a number.
+fn distinct(recipe: &Recipe) -> u64 {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(b"repro seed 1\n");
+    hasher.update(recipe.manifest().to_string().as_bytes());
+    let bytes = hasher.finalize();
+    bytes.as_bytes()[..8].iter().fold(0u64, |seed, &byte| seed << 8 | u64::from(byte)) >> 12
 }
 
 /// A grid of training runs, with its axes worked out once.
@@ -58,7 +79,7 @@ impl Sweep {
     }
 
     fn resolve(&self, problems: &mut Problems) -> Option<Vec<Resolved>> {
-        let SweepSettings { recipe, axes } = &self.settings;
+        let SweepSettings { recipe, axes, .. } = &self.settings;
         let resolved: Vec<_> = axes.iter().map(|(name, axis)| axis.resolve(name, recipe, problems)).collect();
         resolved.into_iter().collect()
     }
@@ -73,10 +94,13 @@ impl Sweep {
                 recipe.assign(&path, node, &mut problems);
             }
         }
-        match problems.into_errors().pop() {
-            Some(error) => Err(error),
-            None => Ok(recipe),
+        if let Some(error) = problems.into_errors().pop() {
+            return Err(error);
         }
+        if self.settings.seeds == Seeds::Distinct {
+            recipe.seed = distinct(&recipe);
+        }
+        Ok(recipe)
     }
 }
 
