@@ -112,8 +112,16 @@ pub fn resolve(context: Context, stage: usize, inputs: &[&Resolved]) -> Result<R
         Ok(found) => (Arc::new(found), Vec::new()),
         Err(faults) => (Arc::default(), faults),
     };
-    let readings = if kind.reads_files() { Vec::new() } else { readings(&outlines)? };
+    let readings = if kind.reads_files() { Vec::new() } else { readings(&outlines) };
     let one = |unit: usize| -> Result<UnitState> {
+        if let Some(text) = kind.text(unit, layout) {
+            let (text, seconds) = text?;
+            let key = Key(key::key_of_text(&text, &[]));
+            return Ok(match context.store.trace(&key) {
+                Some(trace) => UnitState::Current { key, digest: trace.digest },
+                None => UnitState::Missing { key, seconds },
+            });
+        }
         let mut described = kind.unit(unit, layout, &outlines)?;
         let digests = input_digests(&described, inputs, kind.reads_files()).filter(|_| faults.is_empty());
         let Some(mut digests) = digests else {
@@ -122,7 +130,7 @@ pub fn resolve(context: Context, stage: usize, inputs: &[&Resolved]) -> Result<R
         found.add_to(&mut described.manifest);
         digests.extend(found.sources.iter().map(|(_, digest)| *digest));
         digests.extend(&readings);
-        let key = Key(key::key(&described.manifest, &digests)?);
+        let key = Key(key::key(&described.manifest, &digests));
         Ok(match context.store.trace(&key) {
             Some(trace) => UnitState::Current { key, digest: trace.digest },
             None => UnitState::Missing { key, seconds: described.seconds },
@@ -162,15 +170,15 @@ fn input_digests(unit: &Unit, inputs: &[&Resolved], files: bool) -> Option<Vec<[
 }
 
 /// What decides how results of inputs become datasets, where that is not in the results' own keys.
-fn readings(inputs: &[Outline]) -> Result<Vec<[u8; 32]>> {
+fn readings(inputs: &[Outline]) -> Vec<[u8; 32]> {
     let readings = inputs.iter().map(|input| input.kind.entry().reading()).filter(|reading| !reading.is_null());
     readings.map(|reading| key::key(&reading, &[])).collect()
 }
 
 /// The key of a file, from the digests of its stage's units.
-pub fn file_key(spec: &FileSpec, units: &[Digest]) -> Result<Key> {
+pub fn file_key(spec: &FileSpec, units: &[Digest]) -> Key {
     let raw: Vec<[u8; 32]> = units.iter().map(|digest| digest.0).collect();
-    key::key(&spec.manifest, &raw).map(Key)
+    Key(key::key(&spec.manifest, &raw))
 }
 
 /// How the files of a stage stand, from the digests of its units.
@@ -179,7 +187,7 @@ pub fn files(context: Context, resolved: &Resolved) -> Result<Vec<FileState>> {
         return Ok(vec![FileState::Unknown; resolved.specs.len()]);
     };
     let state = |spec: &FileSpec| -> Result<FileState> {
-        let key = file_key(spec, &digests)?;
+        let key = file_key(spec, &digests);
         let Some(trace) = context.store.trace(&key) else { return Ok(FileState::Missing(key)) };
         let path = context.figures.join(&spec.name);
         let on_disk = if path.is_file() { context.store.file_digest(&path).ok() } else { None };

@@ -32,6 +32,7 @@
 //! assert!(matches!(mark, Mark::Rule(Rule { x: Some(5.5), width: 1.0 })));
 //! ```
 
+mod canonical;
 mod coordinate;
 mod decode;
 mod glob;
@@ -44,6 +45,7 @@ mod record;
 mod suggest;
 mod union;
 
+pub use canonical::canonical;
 pub use coordinate::Coordinate;
 pub use decode::{Decode, Located, Schemas, decode_list, wrong_type};
 pub use glob::glob;
@@ -52,7 +54,7 @@ pub use node::{Key, Node, Yaml};
 pub use paper::{Entry, Paper};
 pub use problems::Problems;
 pub use read::read;
-pub use record::{Fields, define, kebab, no_field, object_schema};
+pub use record::{Fields, define, is_kebab, kebab, no_field, object_schema};
 pub use suggest::{choices, nearest, suggest};
 pub use union::{Tag, kebab_words, no_body, tag, variant_schema};
 

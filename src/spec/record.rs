@@ -10,6 +10,12 @@ pub fn kebab(name: &str) -> String {
     name.trim_start_matches("r#").replace('_', "-")
 }
 
+/// Whether a name of the paper file is that of a field in Rust; without making either.
+pub fn is_kebab(name: &str, field: &str) -> bool {
+    let field = field.trim_start_matches("r#").bytes().map(|byte| if byte == b'_' { b'-' } else { byte });
+    name.bytes().eq(field)
+}
+
 /// Takes the fields of a mapping one by one; what is left over is unknown.
 pub struct Fields<'a> {
     node: &'a Node,
@@ -147,7 +153,7 @@ macro_rules! record {
                     *self = Self::decode(node, problems)?;
                     return Some(());
                 };
-                $(if *first == $crate::spec::kebab(stringify!($field)) {
+                $(if $crate::spec::is_kebab(first, stringify!($field)) {
                     return self.$field.assign(rest, node, problems);
                 })*
                 let _ = rest;

@@ -180,6 +180,11 @@ pub trait Stage: Sync {
     /// Describe one unit.
     fn unit(&self, unit: usize, layout: &Layout, inputs: &[Outline]) -> Result<Unit>;
 
+    /// For stages of very many units that read nothing: the canonical text of the manifest in [`Stage::unit`], and its seconds.
+    fn text(&self, _unit: usize, _layout: &Layout) -> Option<Result<(String, f64)>> {
+        None
+    }
+
     /// Run one unit; `None` when `control` stopped it.
     fn run(
         &self,

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::Unit;
 use crate::error::{Error, Result};
 use crate::spec::{Decode, Node, Problems};
-use crate::train::{self, Control, Data, Recipe};
+use crate::train::{self, Control, Data, Recipe, RecipeTexts};
 use crate::value::{Array, Axis, Dataset, encode};
 
 /// Arrays of every training run besides its parameters and what [`facts`] names.
@@ -40,6 +40,14 @@ pub fn unit(recipe: &Recipe) -> Unit {
     // Moved in: `json!` would copy it, and there can be many thousand points.
     manifest["recipe"] = recipe.manifest();
     Unit { manifest, reads: Vec::new(), seconds: recipe.seconds() }
+}
+
+/// The canonical text of that description, and its estimate of seconds.
+pub fn text(recipe: &Recipe, texts: &mut RecipeTexts) -> (String, f64) {
+    let mut text = format!(r#"{{"contract":{},"kind":"train","recipe":"#, train::CONTRACT_VERSION);
+    texts.write(recipe, &mut text);
+    text.push('}');
+    (text, recipe.seconds())
 }
 
 /// Train it; the result is the weights, the losses, and what metrics need to know of the recipe.

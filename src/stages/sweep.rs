@@ -1,5 +1,6 @@
 //! `sweep`: the same recipe at every point of a grid of settings. Every point is cached as if it stood alone.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
@@ -9,10 +10,11 @@ use super::axis::{AxisSpec, Resolved};
 use super::{Inputs, Layout, Outline, Stage, Unit, point};
 use crate::error::{Error, Result, Span};
 use crate::spec::{Decode, Located, Node, Problems, Schemas};
-use crate::train::{Control, Recipe};
+use crate::train::{Control, Recipe, RecipeTexts};
+use crate::value::Axis;
 
-/// Grids above this many points are checked axis by axis, not point by point.
-const CHECKED_POINTS: usize = 20_000;
+/// Grids above this many points, seeds not counted, are checked axis by axis, not point by point.
+const CHECKED_POINTS: usize = 2_000;
 
 crate::record! {
     /// A grid of training runs.
@@ -36,11 +38,18 @@ crate::union! {
     }
 }
 
+thread_local! {
+    /// Neighbouring points share most of their text.
+    static TEXTS: RefCell<RecipeTexts> = RefCell::default();
+}
+
 /// A seed decided by a whole recipe, the recipe's own seed included: the first 52 bits of a hash, so that every tool reads it as a number.
 fn distinct(recipe: &Recipe) -> u64 {
+    let mut text = String::with_capacity(512);
+    TEXTS.with_borrow_mut(|texts| texts.write(recipe, &mut text));
     let mut hasher = blake3::Hasher::new();
     hasher.update(b"repro seed 1\n");
-    hasher.update(recipe.manifest().to_string().as_bytes());
+    hasher.update(text.as_bytes());
     let bytes = hasher.finalize();
     bytes.as_bytes()[..8].iter().fold(0u64, |seed, &byte| seed << 8 | u64::from(byte)) >> 12
 }
@@ -86,6 +95,15 @@ impl Sweep {
 
     /// The recipe of one point.
     pub fn recipe(&self, unit: usize, layout: &Layout) -> Result<Recipe> {
+        let mut recipe = self.assigned(unit, layout)?;
+        if self.settings.seeds == Seeds::Distinct {
+            recipe.seed = distinct(&recipe);
+        }
+        Ok(recipe)
+    }
+
+    /// The recipe with what the axes give it.
+    fn assigned(&self, unit: usize, layout: &Layout) -> Result<Recipe> {
         let mut recipe = self.settings.recipe.clone();
         let mut problems = Problems::default();
         for (axis, position) in self.resolved().iter().zip(layout.positions(unit)) {
@@ -94,13 +112,10 @@ impl Sweep {
                 recipe.assign(&path, node, &mut problems);
             }
         }
-        if let Some(error) = problems.into_errors().pop() {
-            return Err(error);
+        match problems.into_errors().pop() {
+            Some(error) => Err(error),
+            None => Ok(recipe),
         }
-        if self.settings.seeds == Seeds::Distinct {
-            recipe.seed = distinct(&recipe);
-        }
-        Ok(recipe)
     }
 }
 
@@ -118,6 +133,31 @@ impl Sweep {
         names.sort();
         names.dedup();
         names
+    }
+
+    /// The points whose recipes are checked before anything runs: all of a small grid; of a large one, all values of each axis with the other
+    /// axes at their first and at their last value. Seeds are never wrong.
+    fn samples(&self, layout: &Layout) -> Vec<usize> {
+        let only_seed = |axis: &Resolved| axis.settings.iter().flatten().all(|(path, _)| path.as_slice() == ["seed"]);
+        let lengths: Vec<usize> =
+            self.resolved().iter().map(|axis| if only_seed(axis) { 1 } else { axis.axis.len() }).collect();
+        let reduced = Layout::of(lengths.iter().map(|&length| Axis::index("", length)).collect());
+        if reduced.units <= CHECKED_POINTS {
+            return (0..reduced.units).map(|unit| layout.unit(&reduced.positions(unit))).collect();
+        }
+        let first = vec![0; lengths.len()];
+        let last: Vec<usize> = lengths.iter().map(|length| length - 1).collect();
+        let mut points = Vec::new();
+        for corner in [first, last] {
+            for (axis, &length) in lengths.iter().enumerate() {
+                points.extend((0..length).map(|value| {
+                    let mut positions = corner.clone();
+                    positions[axis] = value;
+                    layout.unit(&positions)
+                }));
+            }
+        }
+        points
     }
 
     /// Where the axis value stands that sets a field at a point.
@@ -147,8 +187,8 @@ impl Stage for Sweep {
         }
         let layout = Layout::of(resolved.into_iter().map(|axis| axis.axis).collect());
         let recipe_node = body.deepest(&["recipe"]);
-        for unit in 0..layout.units.min(CHECKED_POINTS) {
-            if let Ok(recipe) = self.recipe(unit, &layout)
+        for unit in self.samples(&layout) {
+            if let Ok(recipe) = self.assigned(unit, &layout)
                 && !recipe.check().is_empty()
             {
                 point::check(&self.settings.recipe, recipe_node, problems);
@@ -175,6 +215,11 @@ impl Stage for Sweep {
 
     fn unit(&self, unit: usize, layout: &Layout, _inputs: &[Outline]) -> Result<Unit> {
         Ok(point::unit(&self.recipe(unit, layout)?))
+    }
+
+    fn text(&self, unit: usize, layout: &Layout) -> Option<Result<(String, f64)>> {
+        let recipe = self.recipe(unit, layout);
+        Some(recipe.map(|recipe| TEXTS.with_borrow_mut(|texts| point::text(&recipe, texts))))
     }
 
     fn run(

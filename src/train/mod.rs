@@ -16,6 +16,7 @@ mod models;
 mod recipe;
 mod rng;
 mod routing;
+mod texts;
 
 pub use batch::{Batch, Stream};
 pub use check::Fault;
@@ -25,6 +26,7 @@ pub use math::ln;
 pub use models::*;
 pub use recipe::*;
 pub use routing::Router;
+pub use texts::RecipeTexts;
 
 use crate::error::Result;
 

@@ -386,7 +386,7 @@ impl Recipe {
         parameters
     }
 
-    fn init_manifest(&self) -> Json {
+    pub(super) fn init_manifest(&self) -> Json {
         let parameters = self.parameters().into_iter();
         let mut map: Map<String, Json> = parameters.map(|p| (p.name.to_string(), p.initialiser.manifest())).collect();
         if self.model.entry().layers().is_some() {
