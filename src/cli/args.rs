@@ -111,6 +111,15 @@ Examples:
   repro show table1
   repro show phase-A2       the arrays of a sweep: axes, shapes, small values")]
     Show(Show),
+    /// Run stages again in an empty cache and compare with what is there, bit for bit
+    #[command(after_help = "\
+Examples:
+  repro verify              every figure and table, with all that they need
+  repro verify table1       one of them
+  repro verify fit --only   this program alone, on inputs from the cache
+
+Exit codes: 0 all is the same, 1 something differs or failed.")]
+    Verify(Verify),
     /// Start a paper: a small paper.yaml that builds in seconds
     #[command(after_help = "\
 Examples:
@@ -246,6 +255,22 @@ pub struct Show {
     /// Width of pictures in characters [default: the terminal's]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(8..=1000))]
     pub width: Option<u16>,
+}
+
+#[derive(Args, Debug)]
+pub struct Verify {
+    /// Stages by name, pattern (`fig*`), kind (`figure`) or file (`fig5.svg`) [default: every figure and table]
+    #[arg(value_name = "TARGET")]
+    pub targets: Vec<String>,
+    /// Run these stages alone, on inputs from the cache
+    #[arg(long, requires = "targets")]
+    pub only: bool,
+    /// Units that run at once [default: all cores]
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=4096))]
+    pub jobs: Option<u16>,
+    /// After a failure, go on with what does not need the failed stage
+    #[arg(short, long)]
+    pub keep_going: bool,
 }
 
 #[derive(Args, Debug)]

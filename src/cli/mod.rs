@@ -10,6 +10,7 @@ mod interrupt;
 mod picture;
 mod progress;
 mod project;
+mod provenance;
 mod words;
 
 pub mod build;
@@ -21,6 +22,7 @@ pub mod plan;
 pub mod schema;
 pub mod show;
 pub mod status;
+pub mod verify;
 
 pub use args::{Arguments, Command, Global};
 pub use bug::caught;

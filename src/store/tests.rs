@@ -339,3 +339,35 @@ fn what_was_learnt_of_files_and_tools_is_read_back() {
     assert_eq!(asked.get(), 2);
     assert!(String::from_utf8(written).unwrap().contains("1.0"));
 }
+
+#[test]
+fn every_result_keeps_its_provenance_when_shards_are_merged() {
+    let dir = tempfile::tempdir().unwrap();
+    for i in 0..3u8 {
+        let store = Store::open(dir.path()).unwrap();
+        let asked = std::sync::atomic::AtomicUsize::new(0);
+        let writer = store.writer(Provenance::lazy(|| {
+            asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            serde_json::json!({"run": i})
+        }));
+        writer.flush().unwrap();
+        assert_eq!(asked.load(std::sync::atomic::Ordering::Relaxed), 0, "nothing written, nothing asked");
+        for key_of in [2 * i, 2 * i + 1] {
+            writer.put(key(key_of), &[key_of], 0).unwrap();
+            writer.flush().unwrap();
+        }
+        writer.finish().unwrap();
+        assert_eq!(asked.load(std::sync::atomic::Ordering::Relaxed), 1);
+    }
+    let store = Store::open(dir.path()).unwrap();
+    let mut entries = Vec::new();
+    let mut provenances = shard::Provenances::default();
+    assert!(store.shards().iter().all(|shard| shard.take(|_| true, &mut entries, &mut provenances)));
+    let old: Vec<PathBuf> = store.shards().iter().map(|shard| shard.path.clone()).collect();
+    store.write_shard(entries, &provenances).unwrap();
+    old.iter().for_each(|path| std::fs::remove_file(path).unwrap());
+    let store = Store::open(dir.path()).unwrap();
+    for i in 0..6u8 {
+        assert_eq!(store.provenance(&key(i), &Digest::of(&[i])), Some(serde_json::json!({"run": i / 2})));
+    }
+}
