@@ -1,7 +1,7 @@
 //! Time of one training step on one thread: `cargo bench`.
 //!
-//! `cargo bench -- [PART OF A NAME] [--json] [--rounds N]`: rows whose name has the part, as a table or as one JSON object a line. Every
-//! level of the machine takes turns for a number of rounds; the median round counts. What a step needs at least is in `docs/benchmarks.md`.
+//! `cargo bench -- [PART OF A NAME] [--json] [--rounds N] [--list]`: rows whose name has the part, as a table or as one JSON object a line. Every
+//! level of the machine takes turns for a number of rounds; the median round counts. `--list` names the rows as JSON. What a step needs at least is in `docs/benchmarks.md`.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -33,7 +33,7 @@ const ROWS: [Row; 17] = [
 ];
 
 /// Short enough that most rounds are not interrupted by whoever else uses the core.
-const ROUND: Duration = Duration::from_millis(2);
+const ROUND: Duration = Duration::from_micros(500);
 
 fn name(&([n, m, e, k], batch, p, balance): &Row) -> String {
     let balance = if balance > 0.0 { ", load balancing" } else { "" };
@@ -49,15 +49,15 @@ fn instance(&([n, m, e, k], batch, probability, balance): &Row, level: Level) ->
     data.probability = probability;
     let mut instance = Instance::new(&recipe, level);
     // Trained a little first: what is dead, and which expert is popular, matters.
-    (0..1000).for_each(|_| instance.step());
+    instance.steps(1000);
     instance
 }
 
-/// Microseconds of a call, over one round.
-fn time(mut call: impl FnMut()) -> f64 {
+/// Microseconds of one of the calls it is asked for, over one round.
+fn time(mut call: impl FnMut(u32)) -> f64 {
     let (start, mut calls, mut batch) = (Instant::now(), 0u32, 1);
     loop {
-        (0..batch).for_each(|_| call());
+        call(batch);
         calls += batch;
         let elapsed = start.elapsed();
         if elapsed >= ROUND {
@@ -77,12 +77,24 @@ fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|a| a != "--bench").collect();
     let json = arguments.iter().any(|a| a == "--json");
     let rounds = arguments.iter().position(|a| a == "--rounds").and_then(|at| arguments.get(at + 1)?.parse().ok());
-    let rounds: usize = rounds.unwrap_or(101);
+    let rounds: usize = rounds.unwrap_or(301);
     let part = arguments.iter().find(|a| !a.starts_with("--") && a.parse::<usize>().is_err());
     let levels: Vec<Level> = match std::env::var("REPRO_CPU") {
         Ok(_) => vec![Level::best()],
         Err(_) => Level::available().into_iter().filter(|&level| level != Level::Portable).collect(),
     };
+    if arguments.iter().any(|a| a == "--list") {
+        for row @ (shape, batch, probability, balance) in &ROWS {
+            let name = name(row);
+            println!(
+                "{}",
+                serde_json::json!({
+                    "name": name, "shape": shape, "batch": batch, "probability": probability, "balance": balance,
+                })
+            );
+        }
+        return;
+    }
     let show = |name: &str, unit: &str, values: &[Vec<f64>]| {
         let numbers = levels.iter().zip(values).map(|(level, values)| (level, median(values.clone())));
         if json {
@@ -104,8 +116,8 @@ fn main() {
                 let fmas = peak(*level, 1);
                 values.push(
                     fmas as f64
-                        / time(|| {
-                            black_box(peak(*level, 1));
+                        / time(|calls| {
+                            black_box(peak(*level, calls as usize));
                         })
                         / 1e3,
                 );
@@ -118,7 +130,7 @@ fn main() {
         let mut values = vec![Vec::new(); levels.len()];
         for _ in 0..rounds {
             for (instance, values) in instances.iter_mut().zip(&mut values) {
-                values.push(time(|| instance.step()));
+                values.push(time(|calls| instance.steps(calls)));
             }
         }
         show(&name(row), "us", &values);

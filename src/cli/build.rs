@@ -147,7 +147,7 @@ fn so_far(outcome: &Outcome) -> String {
     if !outcome.written.is_empty() {
         parts.push(format!("{} written", count(outcome.written.len(), "file")));
     }
-    for unfinished in outcome.unfinished.iter().filter(|unfinished| unfinished.units > 1) {
+    for unfinished in outcome.unfinished.iter().filter(|unfinished| unfinished.units > 1 && unfinished.done > 0) {
         parts.push(format!(
             "{} has {} of {}",
             unfinished.stage,

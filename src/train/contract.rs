@@ -5,7 +5,7 @@
 //! k active, B samples. A *chain* over a range adds its terms one after another, in ascending order, to what it starts from (0 unless
 //! said); a product is added by fma. A *tree* over 32 lanes adds lanes l and l + 16, then 8, 4, 2, 1 apart.
 //!
-//! A model is *small* if k = 1, n <= 4, m <= 2 and E <= 3: what is summed over samples has a lane for each sample, so that everything stays in
+//! A model is *small* if k = 1, n <= 3, m <= 2 and E <= 3: what is summed over samples has a lane for each sample, so that everything stays in
 //! the registers of a lane. In other models sums over samples are chains, which any grouping and blocking of the work reproduces.
 //!
 //! 1. **Random numbers.** Words are those of Philox4x32 with 7 rounds, key = seed (low, high word), counter = (t, step, stream, 0). Word
@@ -61,4 +61,4 @@
 //! above. All this holds while numbers are finite: a step whose loss is not ends the run before its update.
 
 /// Part of every training run's manifest. A change of anything above, or of an initialiser, raises it.
-pub const CONTRACT_VERSION: u32 = 2;
+pub const CONTRACT_VERSION: u32 = 3;

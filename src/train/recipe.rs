@@ -425,14 +425,26 @@ impl Recipe {
         values
     }
 
-    /// A rough estimate of the run's time in seconds on one core, for schedules and time left; measured rates refine it.
+    /// A rough estimate of the run's time in seconds on one core with AVX-512, for schedules and time left; measured rates refine it.
     pub fn seconds(&self) -> f64 {
         let Shape { experts, features, hidden, active } = self.shape();
-        let (n, m) = (features as f64, hidden as f64);
-        let present = n * self.probability();
-        let sample =
-            n * 0.7 + active as f64 * (m * (n * 0.35 + present * 0.5) + 30.0) + present * experts as f64 * 0.3 + 40.0;
-        f64::from(self.steps) * f64::from(self.batch) * sample * 3.5e-10
+        let [n, m, e, k] = [features, hidden, experts, active].map(|size| size as f64);
+        let vectors = |size: f64| (size / 16.0).ceil();
+        let batch = f64::from(self.batch);
+        // Nanoseconds a sample, then a step: drawing inputs, routing, and what grows with weights.
+        let nanoseconds = if super::engines::cpu::is_small(self.shape()) {
+            let some = 1.0 - (1.0 - self.probability()).powi(features as i32);
+            let own = n * (0.06 + 0.06 * m) + (e - 1.0) * (0.2 + n * (0.1 + 0.05 * m));
+            80.0 + batch * (0.19 * n + some * own)
+        } else if active == 1 {
+            let routing = if experts > 1 { 5.0 + 0.22 * n * vectors(e) } else { 5.0 };
+            let products = n * vectors(m) * 0.48 + vectors(n) * (1.2 + 0.64 * m);
+            batch * (0.22 * n + routing + products) + 0.5 * e * m * n
+        } else {
+            let products = 0.24 * n * vectors(e * (m + 1.0)) + 1.5 * k * e;
+            batch * (0.22 * n + products + 3.6 * k * vectors(n) * (m + 2.0)) + 0.5 * e * m * n
+        };
+        f64::from(self.steps) * nanoseconds * 1e-9
     }
 
     /// A small recipe, for tests and benchmarks.

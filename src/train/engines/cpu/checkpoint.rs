@@ -7,17 +7,18 @@ const MAGIC: &[u8; 8] = b"reproCP2";
 
 impl Instance {
     pub fn save(&self) -> Vec<u8> {
+        let this = &self.state;
         let mut out = MAGIC.to_vec();
         let numbers =
-            [CONTRACT_VERSION, self.step, u32::from(self.stopped), self.loss.to_bits(), self.history.len() as u32];
+            [CONTRACT_VERSION, this.step, u32::from(this.stopped), this.loss.to_bits(), this.history.len() as u32];
         numbers.iter().for_each(|n| out.extend(n.to_le_bytes()));
-        [self.powers[0], self.powers[1], self.drop].iter().for_each(|n| out.extend(n.to_le_bytes()));
-        for (step, loss) in &self.history {
+        [this.powers[0], this.powers[1], this.drop].iter().for_each(|n| out.extend(n.to_le_bytes()));
+        for (step, loss) in &this.history {
             out.extend(step.to_le_bytes());
             out.extend(loss.to_le_bytes());
         }
-        for buffer in [&self.parameters, &self.moments[0], &self.moments[1]] {
-            self.order.iter().for_each(|&at| out.extend(buffer[at].to_le_bytes()));
+        for buffer in [&this.parameters, &this.moments[0], &this.moments[1]] {
+            this.order.iter().for_each(|&at| out.extend(buffer[at].to_le_bytes()));
         }
         out
     }
@@ -29,34 +30,35 @@ impl Instance {
         if !from.0.is_empty() {
             return false;
         }
-        let State { step, stopped, loss, powers, drop, history, buffers } = state;
-        let [first, second] = &mut self.moments;
-        for (to, from) in [&mut self.parameters, first, second].into_iter().zip(buffers) {
-            self.order.iter().zip(from).for_each(|(&at, value)| to[at] = value);
+        let Saved { step, stopped, loss, powers, drop, history, buffers } = state;
+        let to = &mut self.state;
+        let [first, second] = &mut to.moments;
+        for (buffer, from) in [&mut to.parameters, first, second].into_iter().zip(buffers) {
+            to.order.iter().zip(from).for_each(|(&at, value)| buffer[at] = value);
         }
-        (self.step, self.stopped, self.loss) = (step, stopped, loss);
-        (self.powers, self.drop, self.history) = (powers, drop, history);
+        (to.step, to.stopped, to.loss) = (step, stopped, loss);
+        (to.powers, to.drop, to.history) = (powers, drop, history);
         true
     }
 
-    fn read(&self, from: &mut Reader) -> Option<State> {
+    fn read(&self, from: &mut Reader) -> Option<Saved> {
         if from.bytes::<8>()? != *MAGIC || from.word()? != CONTRACT_VERSION {
             return None;
         }
         let (step, stopped, loss, count) = (from.word()?, from.word()?, from.number()?, from.word()?);
         let (powers, drop) = ([from.long()?, from.long()?], from.long()?);
-        if step > self.recipe.steps || from.0.len() < 8 * count as usize {
+        if step > self.state.recipe.steps || from.0.len() < 8 * count as usize {
             return None;
         }
         let history = (0..count).map(|_| Some((from.word()?, from.number()?))).collect::<Option<Vec<_>>>()?;
-        let values = self.order.len();
+        let values = self.state.order.len();
         let mut buffer = || (0..values).map(|_| from.number()).collect::<Option<Vec<f32>>>();
         let buffers = [buffer()?, buffer()?, buffer()?];
-        Some(State { step, stopped: stopped != 0, loss, powers, drop, history, buffers })
+        Some(Saved { step, stopped: stopped != 0, loss, powers, drop, history, buffers })
     }
 }
 
-struct State {
+struct Saved {
     step: u32,
     stopped: bool,
     loss: f32,

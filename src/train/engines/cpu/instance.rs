@@ -14,12 +14,39 @@ use crate::train::{Optimizer, Outcome, Recipe, Schedule, Stream};
 
 /// A model in training.
 pub struct Instance {
-    pub(super) recipe: Recipe,
     level: Level,
-    problem: Problem,
+    engine: Engine,
+    pub(super) state: State,
+}
+
+/// What computes gradients.
+enum Engine {
+    Small(Box<Small>),
+    Large(Box<Large>),
+    Layers(Box<TwoLayers>),
+}
+
+/// What a kind of model computes, compiled once for each level.
+pub trait Gradients {
+    /// Loss of the step's batch; its gradients go to `gradients`.
+    ///
+    /// # Safety
+    /// The machine must have the instructions of `V`; the buffers have the layout of the model.
+    unsafe fn gradients<V: Simd>(
+        &mut self,
+        problem: &Problem,
+        source: Source,
+        parameters: &[f32],
+        gradients: &mut [f32],
+    ) -> f32;
+}
+
+/// Everything of a model that is not scratch space.
+pub struct State {
+    pub(super) recipe: Recipe,
+    pub(super) problem: Problem,
     /// Where all parameters lie, in the order of checkpoints and results.
     pub(super) order: Vec<usize>,
-    engine: Engine,
     pub(super) parameters: Floats,
     pub(super) gradients: Floats,
     /// First and second moments.
@@ -32,13 +59,6 @@ pub struct Instance {
     pub(super) stopped: bool,
     pub(super) loss: f32,
     pub(super) history: Vec<(u32, f32)>,
-}
-
-/// What computes gradients.
-enum Engine {
-    Small(Box<Small>),
-    Large(Box<Large>),
-    Layers(Box<TwoLayers>),
 }
 
 impl Engine {
@@ -66,12 +86,10 @@ impl Instance {
         let initial = parameters(recipe).into_iter().flatten();
         order.iter().zip(initial).for_each(|(&at, value)| values[at] = value);
         let zeros = Floats::zeros(len);
-        Instance {
+        let state = State {
             recipe: recipe.clone(),
-            level,
             problem,
             order,
-            engine,
             parameters: values,
             gradients: zeros.clone(),
             moments: [zeros.clone(), zeros],
@@ -81,26 +99,35 @@ impl Instance {
             stopped: false,
             loss: f32::NAN,
             history: Vec::new(),
-        }
+        };
+        Instance { level, engine, state }
     }
 
     /// Steps taken so far.
     pub fn step_number(&self) -> u32 {
-        self.step
+        self.state.step
     }
 
     pub fn finished(&self) -> bool {
-        self.stopped || self.step >= self.recipe.steps
+        self.state.finished()
+    }
+
+    /// Up to `count` steps of training; fewer if training ends before.
+    pub fn steps(&mut self, count: u32) {
+        self.run(count);
     }
 
     /// Draw the batch of the current step and compute loss and gradients, without an update.
     pub fn gradients(&mut self) -> f32 {
-        let source = Source { seed: self.recipe.seed, stream: Stream::Training, step: self.step };
-        let (level, problem) = (self.level, &self.problem);
+        self.run(0)
+    }
+
+    fn run(&mut self, count: u32) -> f32 {
+        let (state, level) = (&mut self.state, self.level);
         match &mut self.engine {
-            Engine::Small(small) => small.gradients(level, problem, source, &self.parameters, &mut self.gradients),
-            Engine::Large(large) => large.gradients(level, problem, source, &self.parameters, &mut self.gradients),
-            Engine::Layers(layers) => layers.gradients(level, problem, source, &self.parameters, &mut self.gradients),
+            Engine::Small(small) => small.run(level, state, count),
+            Engine::Large(large) => dispatch(level, Training { engine: &mut **large, state, count }),
+            Engine::Layers(layers) => dispatch(level, Training { engine: &mut **layers, state, count }),
         }
     }
 
@@ -108,14 +135,72 @@ impl Instance {
     #[cfg(test)]
     pub(super) fn choose_lists(&mut self, lists: bool) {
         if let Engine::Layers(layers) = &mut self.engine {
-            **layers = layers.as_ref().clone().with_lists(lists, self.problem.samples);
+            **layers = layers.as_ref().clone().with_lists(lists, self.state.problem.samples);
         }
     }
 
-    /// One step of training.
-    pub fn step(&mut self) {
-        self.loss = self.gradients();
-        if !self.loss.is_finite() {
+    /// The parameters and the losses so far.
+    pub fn outcome(&self) -> Outcome {
+        let state = &self.state;
+        let mut all = state.order.iter().map(|&at| state.parameters[at]);
+        let parameters = state.recipe.parameters().iter().map(|p| all.by_ref().take(p.len()).collect()).collect();
+        Outcome { parameters, loss: state.loss, history: state.history.clone(), steps_run: state.step }
+    }
+}
+
+/// Steps of training, or with `count` 0 only the gradients of the current step; returns the last loss.
+pub struct Training<'a, G> {
+    pub engine: G,
+    pub state: &'a mut State,
+    pub count: u32,
+}
+
+impl<G: Gradients> Kernel for Training<'_, G> {
+    type Output = f32;
+    #[inline(always)]
+    unsafe fn run<V: Simd>(self) -> f32 {
+        let Training { mut engine, state, count } = self;
+        let mut loss = f32::NAN;
+        for _ in 0..count.max(1) {
+            if count > 0 && state.finished() {
+                break;
+            }
+            let source = Source { seed: state.recipe.seed, stream: Stream::Training, step: state.step };
+            // Safety: `dispatch` runs this at a level of the machine; the engine was made for the state's layout.
+            loss = unsafe { engine.gradients::<V>(&state.problem, source, &state.parameters, &mut state.gradients) };
+            if count > 0 {
+                // Safety: the same.
+                unsafe { V::enter(Advance { state: &mut *state, loss }) };
+            }
+        }
+        loss
+    }
+}
+
+/// The end of a step, as a function for all models.
+struct Advance<'a> {
+    state: &'a mut State,
+    loss: f32,
+}
+
+impl Kernel for Advance<'_> {
+    type Output = ();
+    #[inline(always)]
+    unsafe fn run<V: Simd>(self) {
+        unsafe { self.state.advance::<V>(self.loss) };
+    }
+}
+
+impl State {
+    fn finished(&self) -> bool {
+        self.stopped || self.step >= self.recipe.steps
+    }
+
+    /// The optimizer's step and everything that follows from the loss.
+    #[inline(always)]
+    unsafe fn advance<V: Simd>(&mut self, loss: f32) {
+        self.loss = loss;
+        if !loss.is_finite() {
             // Diverged: nothing that follows would mean anything, nor be the same everywhere.
             self.loss = f32::NAN;
             self.history.push((self.step, self.loss));
@@ -123,9 +208,8 @@ impl Instance {
             return;
         }
         let rates = self.rates();
-        let [first, second] = &mut self.moments;
-        let parameters = &mut self.parameters;
-        dispatch(self.level, Update { parameters, first, second, gradients: &self.gradients, rates });
+        // Safety: all buffers have one length and a spare line behind them.
+        unsafe { self.update::<V>(&rates) };
         let every = (self.recipe.steps / 50).max(1);
         if self.step.is_multiple_of(every) || self.step + 1 == self.recipe.steps {
             self.history.push((self.step, self.loss));
@@ -145,7 +229,18 @@ impl Instance {
         }
     }
 
+    #[inline(always)]
+    unsafe fn update<V: Simd>(&mut self, rates: &Rates) {
+        let [first, second] = &mut self.moments;
+        let (p, m) = (self.parameters.as_mut_ptr(), first.as_mut_ptr());
+        let (v, d) = (second.as_mut_ptr(), self.gradients.as_ptr());
+        for i in (0..self.parameters.len()).step_by(V::N) {
+            unsafe { update::<V>(p.add(i), m.add(i), v.add(i), V::load(d.add(i)), rates) };
+        }
+    }
+
     /// The optimizer's numbers of this step.
+    #[inline(always)]
     fn rates(&mut self) -> Rates {
         let (lr, beta1, beta2, eps, decay) = match &self.recipe.optimizer {
             Optimizer::Adam(s) => (s.lr, s.beta1, s.beta2, s.eps, 0.0),
@@ -170,35 +265,6 @@ impl Instance {
             step: (-lr / (1.0 - self.powers[0])) as f32,
             correction: (1.0 / (1.0 - self.powers[1]).sqrt()) as f32,
             keep: (1.0 - lr * decay) as f32,
-        }
-    }
-
-    /// The parameters and the losses so far.
-    pub fn outcome(&self) -> Outcome {
-        let mut all = self.order.iter().map(|&at| self.parameters[at]);
-        let parameters = self.recipe.parameters().iter().map(|p| all.by_ref().take(p.len()).collect()).collect();
-        Outcome { parameters, loss: self.loss, history: self.history.clone(), steps_run: self.step }
-    }
-}
-
-struct Update<'a> {
-    parameters: &'a mut Floats,
-    first: &'a mut Floats,
-    second: &'a mut Floats,
-    gradients: &'a Floats,
-    rates: Rates,
-}
-
-impl Kernel for Update<'_> {
-    type Output = ();
-    #[inline(always)]
-    unsafe fn run<V: Simd>(self) {
-        let Update { parameters, first, second, gradients, rates } = self;
-        let (p, m) = (parameters.as_mut_ptr(), first.as_mut_ptr());
-        let (v, d) = (second.as_mut_ptr(), gradients.as_ptr());
-        for i in (0..parameters.len()).step_by(V::N) {
-            // Safety: all four are equally long and have a spare line behind them.
-            unsafe { update::<V>(p.add(i), m.add(i), v.add(i), V::load(d.add(i)), &rates) };
         }
     }
 }

@@ -4,9 +4,10 @@
 
 use super::buffer::Floats;
 use super::draws::{Chance, Rows, Source};
+use super::instance::Gradients;
 use super::layout::Layout;
 use super::problem::Problem;
-use super::simd::{Kernel, Level, Simd, dispatch, exp, tree, vectors};
+use super::simd::{Simd, exp, tree, vectors};
 use super::tiles::{Matrix, Output, Picked, outer, product, transpose};
 use crate::train::Shape;
 
@@ -80,34 +81,18 @@ impl Large {
             several: super::several::Several::new(problem, single),
         }
     }
+}
 
-    /// Loss of the step's batch; its gradients go to `gradients`.
-    pub fn gradients(
+impl Gradients for &mut Large {
+    #[inline(always)]
+    unsafe fn gradients<V: Simd>(
         &mut self,
-        level: Level,
         problem: &Problem,
         source: Source,
         parameters: &[f32],
         gradients: &mut [f32],
     ) -> f32 {
-        dispatch(level, Call { large: self, problem, source, parameters, gradients })
-    }
-}
-
-struct Call<'a> {
-    large: &'a mut Large,
-    problem: &'a Problem,
-    source: Source,
-    parameters: &'a [f32],
-    gradients: &'a mut [f32],
-}
-
-impl Kernel for Call<'_> {
-    type Output = f32;
-
-    #[inline(always)]
-    unsafe fn run<V: Simd>(self) -> f32 {
-        let Call { large, problem, source, parameters, gradients } = self;
+        let large = &mut **self;
         let Shape { features, active, .. } = problem.shape;
         let chance = Chance::new(problem.probability, source.step);
         unsafe {

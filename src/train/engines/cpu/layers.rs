@@ -6,8 +6,9 @@
 use super::buffer::Floats;
 use super::draws::{Rows, Source};
 use super::inputs::Law;
+use super::instance::Gradients;
 use super::problem::Problem;
-use super::simd::{Kernel, Level, Simd, dispatch, tree, vectors};
+use super::simd::{Simd, tree, vectors};
 use super::tiles::{Matrix, Output, Picked, outer, product, transpose};
 use crate::train::{Layers, Recipe, Shape};
 
@@ -126,34 +127,18 @@ impl TwoLayers {
             (sparse, vec![0; room], Floats::zeros(room), Floats::zeros(turned));
         self
     }
+}
 
-    /// Loss of the step's batch; its gradients go to `gradients`.
-    pub fn gradients(
+impl Gradients for &mut TwoLayers {
+    #[inline(always)]
+    unsafe fn gradients<V: Simd>(
         &mut self,
-        level: Level,
         problem: &Problem,
         source: Source,
         parameters: &[f32],
         gradients: &mut [f32],
     ) -> f32 {
-        dispatch(level, Call { model: self, problem, source, parameters, gradients })
-    }
-}
-
-struct Call<'a> {
-    model: &'a mut TwoLayers,
-    problem: &'a Problem,
-    source: Source,
-    parameters: &'a [f32],
-    gradients: &'a mut [f32],
-}
-
-impl Kernel for Call<'_> {
-    type Output = f32;
-
-    #[inline(always)]
-    unsafe fn run<V: Simd>(self) -> f32 {
-        let Call { model, problem, source, parameters, gradients } = self;
+        let model = &mut **self;
         unsafe {
             model.law.fill::<V>(&mut model.inputs, &mut model.words, source, problem.samples, model.places.n);
             match model.layers {

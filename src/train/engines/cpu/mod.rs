@@ -23,13 +23,14 @@ mod tests;
 
 pub use instance::Instance;
 pub use peak::peak;
+pub use small::is_small;
 
 use super::super::{Control, Outcome, Recipe};
 use crate::error::Result;
 use simd::Level;
 
-/// Steps between two looks at the control; a step takes microseconds to a few milliseconds.
-const LOOK: u32 = 8;
+/// Seconds of training between two looks at the control.
+const LOOK: f64 = 1e-3;
 
 /// Train one model at the best level of this machine.
 pub fn train(recipe: &Recipe, control: &dyn Control) -> Result<Option<Outcome>> {
@@ -43,15 +44,14 @@ pub fn train_at(level: Level, recipe: &Recipe, control: &dyn Control) -> Result<
         // A checkpoint that does not fit is not used.
         instance.restore(&bytes);
     }
+    let look = (LOOK * f64::from(recipe.steps) / recipe.seconds()).clamp(1.0, 1e6) as u32;
     while !instance.finished() {
-        if instance.step_number().is_multiple_of(LOOK) {
-            control.save(&|| instance.save());
-            if control.stop() {
-                return Ok(None);
-            }
-            control.progress(instance.step_number());
+        control.save(&|| instance.save());
+        if control.stop() {
+            return Ok(None);
         }
-        instance.step();
+        control.progress(instance.step_number());
+        instance.steps(look);
     }
     Ok(Some(instance.outcome()))
 }

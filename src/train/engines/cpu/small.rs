@@ -3,17 +3,20 @@
 //! Features, hidden dimensions and experts are constants of the code, so that every loop over them is unrolled; experts are chosen by masks,
 //! not branches. All-zero samples are dropped before and evaluated once.
 
+use std::hint::black_box;
+
 use super::buffer::Floats;
 use super::draws::{BLOCK, Chance, Source, fill_words};
+use super::instance::{Gradients, State, Training};
 use super::problem::Problem;
 use super::simd::{Kernel, Level, Simd, dispatch, exp, halves, vectors};
 use crate::train::Shape;
 
 /// The most features, hidden dimensions and experts of a small model.
-const MOST: [usize; 3] = [4, 2, 3];
+const MOST: [usize; 3] = [3, 2, 3];
 
 /// The most sums over samples: W, b, L, mean probabilities, products of probabilities.
-const SUMS: usize = 24 + 12 + 4 + 2 + 12;
+const SUMS: usize = 18 + 9 + 3 + 2 + 9;
 
 /// Whether the contract treats models of this shape as small.
 pub fn is_small(shape: Shape) -> bool {
@@ -44,43 +47,28 @@ impl Small {
         small
     }
 
-    /// Loss of the step's batch; its gradients go to `gradients`.
-    pub fn gradients(
-        &mut self,
-        level: Level,
-        problem: &Problem,
-        source: Source,
-        parameters: &[f32],
-        gradients: &mut [f32],
-    ) -> f32 {
-        let chance = Chance::new(problem.probability, source.step);
-        let call = Call { small: self, problem, source, chance, parameters, gradients };
-        let Shape { features, hidden, experts, .. } = problem.shape;
+    /// Steps of training, or with `count` 0 the gradients of the current step; returns the last loss.
+    pub fn run(&mut self, level: Level, state: &mut State, count: u32) -> f32 {
+        let Shape { features, hidden, experts, .. } = state.problem.shape;
         macro_rules! shapes {
             ($($n:literal $m:literal $e:literal),*) => {
                 match (features, hidden, experts) {
-                    $(($n, $m, $e) => dispatch(level, Sized::<$n, $m, $e>(call)),)*
+                    $(($n, $m, $e) => {
+                        dispatch(level, Training { engine: Sized::<$n, $m, $e>(self), state, count })
+                    })*
                     _ => unreachable!("`is_small` decides who comes here"),
                 }
             };
         }
         shapes!(
             1 1 1, 1 1 2, 1 1 3, 1 2 1, 1 2 2, 1 2 3, 2 1 1, 2 1 2, 2 1 3, 2 2 1, 2 2 2, 2 2 3,
-            3 1 1, 3 1 2, 3 1 3, 3 2 1, 3 2 2, 3 2 3, 4 1 1, 4 1 2, 4 1 3, 4 2 1, 4 2 2, 4 2 3
+            3 1 1, 3 1 2, 3 1 3, 3 2 1, 3 2 2, 3 2 3
         )
     }
 }
 
-struct Call<'a> {
-    small: &'a mut Small,
-    problem: &'a Problem,
-    source: Source,
-    chance: Chance,
-    parameters: &'a [f32],
-    gradients: &'a mut [f32],
-}
-
-struct Sized<'a, const N: usize, const M: usize, const E: usize>(Call<'a>);
+/// The same with its sizes as constants.
+struct Sized<'a, const N: usize, const M: usize, const E: usize>(&'a mut Small);
 
 /// Parameters in all lanes.
 struct Parameters<V: Simd, const N: usize, const M: usize, const E: usize> {
@@ -106,22 +94,40 @@ struct Shares<V: Simd, const N: usize, const E: usize> {
     count: [u32; E],
 }
 
-impl<const N: usize, const M: usize, const E: usize> Kernel for Sized<'_, N, M, E> {
-    type Output = f32;
-
+impl<const N: usize, const M: usize, const E: usize> Gradients for Sized<'_, N, M, E> {
     #[inline(always)]
-    unsafe fn run<V: Simd>(self) -> f32 {
-        let call = self.0;
+    unsafe fn gradients<V: Simd>(
+        &mut self,
+        problem: &Problem,
+        source: Source,
+        parameters: &[f32],
+        gradients: &mut [f32],
+    ) -> f32 {
+        let chance = Chance::new(problem.probability, source.step);
         unsafe {
-            let count = match call.chance.wide {
-                true => inputs::<V, N, true>(call.small, call.source, call.chance, call.problem.samples),
-                false => inputs::<V, N, false>(call.small, call.source, call.chance, call.problem.samples),
-            };
-            if E > 1 && call.problem.balance > 0.0 {
-                step::<V, N, M, E, true>(call, count)
-            } else {
-                step::<V, N, M, E, false>(call, count)
-            }
+            let small = &mut *self.0;
+            let count = V::enter(Inputs::<N> { small, source, chance, samples: problem.samples });
+            step::<V, N, M, E>(small, problem, parameters, gradients, count)
+        }
+    }
+}
+
+/// Draws the batch, as a function for all models with N features.
+struct Inputs<'a, const N: usize> {
+    small: &'a mut Small,
+    source: Source,
+    chance: Chance,
+    samples: usize,
+}
+
+impl<const N: usize> Kernel for Inputs<'_, N> {
+    type Output = usize;
+    #[inline(always)]
+    unsafe fn run<V: Simd>(self) -> usize {
+        let Inputs { small, source, chance, samples } = self;
+        match chance.wide {
+            true => unsafe { inputs::<V, N, true>(small, source, chance, samples) },
+            false => unsafe { inputs::<V, N, false>(small, source, chance, samples) },
         }
     }
 }
@@ -197,7 +203,7 @@ unsafe fn load<V: Simd, const N: usize, const TAIL: bool>(
 
 /// Routes one vector of samples: the lanes of experts 1 and 2 go to `masks`.
 #[inline(always)]
-unsafe fn route<V: Simd, const N: usize, const E: usize, const BALANCED: bool, const TAIL: bool>(
+unsafe fn route<V: Simd, const N: usize, const E: usize, const TAIL: bool>(
     g: &[[V::F; N]; E],
     shares: &mut Shares<V, N, E>,
     (input, valid): ([V::F; N], V::M),
@@ -225,9 +231,6 @@ unsafe fn route<V: Simd, const N: usize, const E: usize, const BALANCED: bool, c
         for e in 1..E {
             V::store_mask(masks.add((e - 1) * V::MASK), mine[e]);
             shares.count[e] += V::bits(mine[e]).count_ones();
-        }
-        if !BALANCED {
-            return;
         }
         // The best expert's exponential is exactly 1.
         let one = V::splat(1.0);
@@ -333,12 +336,14 @@ unsafe fn samples<V: Simd, const N: usize, const M: usize, const E: usize, const
 
 /// All samples, the tree, and the gradients.
 #[inline(always)]
-unsafe fn step<V: Simd, const N: usize, const M: usize, const E: usize, const BALANCED: bool>(
-    call: Call,
+unsafe fn step<V: Simd, const N: usize, const M: usize, const E: usize>(
+    small: &mut Small,
+    problem: &Problem,
+    parameters: &[f32],
+    gradients: &mut [f32],
     count: usize,
 ) -> f32 {
     unsafe {
-        let Call { small, problem, parameters, gradients, .. } = call;
         let zero = V::splat(0.0);
         let (bias, gate) = (E * N * M, E * N * (M + 1));
         let mut g = [[zero; N]; E];
@@ -360,7 +365,8 @@ unsafe fn step<V: Simd, const N: usize, const M: usize, const E: usize, const BA
         let mut counts = [0u32; E];
         let stride = (E - 1) * V::MASK;
         // A pass takes the vectors of its virtual lanes: first their routing, then the rest, so that registers suffice for either.
-        for pass in 0..vectors::<V>() {
+        // The number of passes is hidden from the compiler, or it would write the code once for each.
+        for pass in 0..black_box(vectors::<V>()) {
             let tail = left > 0 && full % vectors::<V>() == pass;
             let mut out = small.partial.as_mut_ptr().add(pass * SUMS * V::N);
             macro_rules! keep {
@@ -375,21 +381,19 @@ unsafe fn step<V: Simd, const N: usize, const M: usize, const E: usize, const BA
                 let mut v = pass;
                 while v < full {
                     let input = load::<V, N, false>(&small.x, v * V::N, V::N);
-                    route::<V, N, E, BALANCED, false>(&g, &mut shares, input, masks.add(v * stride));
+                    route::<V, N, E, false>(&g, &mut shares, input, masks.add(v * stride));
                     v += vectors::<V>();
                 }
                 if tail {
                     let input = load::<V, N, true>(&small.x, full * V::N, left);
-                    route::<V, N, E, BALANCED, true>(&g, &mut shares, input, masks.add(full * stride));
+                    route::<V, N, E, true>(&g, &mut shares, input, masks.add(full * stride));
                 }
-                if BALANCED {
-                    for e in 1..E {
-                        keep!(shares.mean[e - 1]);
-                    }
-                    for pair in 0..E * (E - 1) / 2 {
-                        for i in 0..N {
-                            keep!(shares.pair[pair][i]);
-                        }
+                for e in 1..E {
+                    keep!(shares.mean[e - 1]);
+                }
+                for pair in 0..E * (E - 1) / 2 {
+                    for i in 0..N {
+                        keep!(shares.pair[pair][i]);
                     }
                 }
                 for e in 1..E {
@@ -426,8 +430,8 @@ unsafe fn step<V: Simd, const N: usize, const M: usize, const E: usize, const BA
             let _ = out;
         }
         // Where the sums of probabilities, their products and L end up; those of parameters come between.
-        let pairs = if BALANCED { E - 1 } else { 0 };
-        let weights = if BALANCED { E - 1 + E * (E - 1) / 2 * N } else { 0 };
+        let pairs = E - 1;
+        let weights = pairs + E * (E - 1) / 2 * N;
         let losses = weights + gate;
         let total = losses + N;
         let mut sum = [0.0f32; SUMS + 16];
@@ -463,7 +467,8 @@ unsafe fn step<V: Simd, const N: usize, const M: usize, const E: usize, const BA
             // The one expert is used by all: f = P = 1.
             loss += problem.balance;
         }
-        if BALANCED {
+        // Without load balancing this adds nothing to the loss, and makes the gate's gradient 0.
+        if E > 1 {
             counts[0] = problem.samples as u32 - counts.iter().sum::<u32>();
             let samples = problem.samples as f32;
             let strength = problem.balance * E as f32;

@@ -1,7 +1,34 @@
 //! Matrix products of a few rows at a time, blocked so that accumulators stay in registers. Every element of a result is one chain of fma
 //! in the order of the summed index, whatever the blocking: that is what lets the contract not mention it.
 
-use super::simd::Simd;
+use super::simd::{Kernel, Simd};
+
+/// A whole product, outer product or transposition, as functions of their own.
+struct Product {
+    left: Picked,
+    count: usize,
+    right: Matrix,
+    terms: usize,
+    width: usize,
+    start: *const f32,
+    out: Output,
+}
+
+struct Outer {
+    left: Matrix,
+    columns: usize,
+    right: Picked,
+    count: usize,
+    width: usize,
+    sums: Output,
+}
+
+struct Transpose {
+    from: Matrix,
+    rows: usize,
+    columns: usize,
+    to: Output,
+}
 
 /// Rows of a left factor: `base + index[r] * stride`.
 #[derive(Clone, Copy)]
@@ -51,19 +78,28 @@ pub unsafe fn product<V: Simd>(
     start: *const f32,
     out: Output,
 ) {
-    let vectors = width.div_ceil(V::N);
-    let mut v = 0;
-    while v < vectors {
-        let right = Matrix { base: unsafe { right.base.add(v * V::N) }, ..right };
-        let start = if start.is_null() { start } else { unsafe { start.add(v * V::N) } };
-        let out = Output { base: unsafe { out.base.add(v * V::N) }, ..out };
-        unsafe {
-            if V::N == 16 && vectors - v >= 2 {
-                product_columns::<V, 2>(left, count, right, terms, start, out);
-                v += 2;
-            } else {
-                product_columns::<V, 1>(left, count, right, terms, start, out);
-                v += 1;
+    unsafe { V::enter(Product { left, count, right, terms, width, start, out }) }
+}
+
+impl Kernel for Product {
+    type Output = ();
+    #[inline(always)]
+    unsafe fn run<V: Simd>(self) {
+        let Product { left, count, right, terms, width, start, out } = self;
+        let vectors = width.div_ceil(V::N);
+        let mut v = 0;
+        while v < vectors {
+            let right = Matrix { base: unsafe { right.base.add(v * V::N) }, ..right };
+            let start = if start.is_null() { start } else { unsafe { start.add(v * V::N) } };
+            let out = Output { base: unsafe { out.base.add(v * V::N) }, ..out };
+            unsafe {
+                if V::N == 16 && vectors - v >= 2 {
+                    product_columns::<V, 2>(left, count, right, terms, start, out);
+                    v += 2;
+                } else {
+                    product_columns::<V, 1>(left, count, right, terms, start, out);
+                    v += 1;
+                }
             }
         }
     }
@@ -122,40 +158,49 @@ unsafe fn product_columns<V: Simd, const R: usize>(
 /// The machine must have the instructions of `V`; the matrices must hold what is read and written, whole vectors at a time.
 #[inline(always)]
 pub unsafe fn outer<V: Simd>(left: Matrix, columns: usize, right: Picked, count: usize, width: usize, sums: Output) {
-    let vectors = width.div_ceil(V::N);
-    // Columns in equal blocks of at most five.
-    let blocks = columns.div_ceil(5);
-    let mut k = 0;
-    for block in 0..blocks {
-        let here = (columns - k).div_ceil(blocks - block);
-        let left = Matrix { base: unsafe { left.base.add(k) }, ..left };
-        let sums = Output { base: unsafe { sums.base.add(k * sums.stride) }, ..sums };
-        macro_rules! columns {
-            ($k:literal) => {{
-                let mut v = 0;
-                while v < vectors {
-                    let right = Picked { base: unsafe { right.base.add(v * V::N) }, ..right };
-                    let sums = Output { base: unsafe { sums.base.add(v * V::N) }, ..sums };
-                    unsafe {
-                        match (V::N, vectors - v) {
-                            (16, 4..) => outer_block::<V, $k, 4>(left, right, count, sums),
-                            (16, 3) => outer_block::<V, $k, 3>(left, right, count, sums),
-                            (_, 2..) => outer_block::<V, $k, 2>(left, right, count, sums),
-                            _ => outer_block::<V, $k, 1>(left, right, count, sums),
+    unsafe { V::enter(Outer { left, columns, right, count, width, sums }) }
+}
+
+impl Kernel for Outer {
+    type Output = ();
+    #[inline(always)]
+    unsafe fn run<V: Simd>(self) {
+        let Outer { left, columns, right, count, width, sums } = self;
+        let vectors = width.div_ceil(V::N);
+        // Columns in equal blocks of at most five.
+        let blocks = columns.div_ceil(5);
+        let mut k = 0;
+        for block in 0..blocks {
+            let here = (columns - k).div_ceil(blocks - block);
+            let left = Matrix { base: unsafe { left.base.add(k) }, ..left };
+            let sums = Output { base: unsafe { sums.base.add(k * sums.stride) }, ..sums };
+            macro_rules! columns {
+                ($k:literal) => {{
+                    let mut v = 0;
+                    while v < vectors {
+                        let right = Picked { base: unsafe { right.base.add(v * V::N) }, ..right };
+                        let sums = Output { base: unsafe { sums.base.add(v * V::N) }, ..sums };
+                        unsafe {
+                            match (V::N, vectors - v) {
+                                (16, 4..) => outer_block::<V, $k, 4>(left, right, count, sums),
+                                (16, 3) => outer_block::<V, $k, 3>(left, right, count, sums),
+                                (_, 2..) => outer_block::<V, $k, 2>(left, right, count, sums),
+                                _ => outer_block::<V, $k, 1>(left, right, count, sums),
+                            }
                         }
+                        v += if V::N == 16 { 4.min(vectors - v) } else { 2.min(vectors - v) };
                     }
-                    v += if V::N == 16 { 4.min(vectors - v) } else { 2.min(vectors - v) };
-                }
-            }};
+                }};
+            }
+            match here {
+                5 => columns!(5),
+                4 => columns!(4),
+                3 => columns!(3),
+                2 => columns!(2),
+                _ => columns!(1),
+            }
+            k += here;
         }
-        match here {
-            5 => columns!(5),
-            4 => columns!(4),
-            3 => columns!(3),
-            2 => columns!(2),
-            _ => columns!(1),
-        }
-        k += here;
     }
 }
 
@@ -200,18 +245,27 @@ unsafe fn outer_block<V: Simd, const K: usize, const R: usize>(
 /// The machine must have the instructions of `V`; rows of `from` and the rows of `to` come in whole sixteens.
 #[inline(always)]
 pub unsafe fn transpose<V: Simd>(from: Matrix, rows: usize, columns: usize, to: Output) {
-    for r in (0..rows.div_ceil(16) * 16).step_by(V::N) {
-        for c in (0..columns).step_by(V::N) {
-            unsafe {
-                let mut tile = [V::splat(0.0); 16];
-                for l in 0..V::N {
-                    if r + l < rows {
-                        tile[l] = V::load(from.base.add((r + l) * from.stride + c));
+    unsafe { V::enter(Transpose { from, rows, columns, to }) }
+}
+
+impl Kernel for Transpose {
+    type Output = ();
+    #[inline(always)]
+    unsafe fn run<V: Simd>(self) {
+        let Transpose { from, rows, columns, to } = self;
+        for r in (0..rows.div_ceil(16) * 16).step_by(V::N) {
+            for c in (0..columns).step_by(V::N) {
+                unsafe {
+                    let mut tile = [V::splat(0.0); 16];
+                    for l in 0..V::N {
+                        if r + l < rows {
+                            tile[l] = V::load(from.base.add((r + l) * from.stride + c));
+                        }
                     }
-                }
-                V::transpose(&mut tile[..V::N]);
-                for l in 0..V::N {
-                    V::store(to.base.add((c + l) * to.stride + r), tile[l]);
+                    V::transpose(&mut tile[..V::N]);
+                    for l in 0..V::N {
+                        V::store(to.base.add((c + l) * to.stride + r), tile[l]);
+                    }
                 }
             }
         }

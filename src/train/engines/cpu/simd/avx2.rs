@@ -2,7 +2,7 @@
 
 use std::arch::x86_64::*;
 
-use super::Simd;
+use super::{Kernel, Simd, run_avx2};
 use crate::train::rng::{MULTIPLIERS, ROUNDS, WEYL};
 
 #[derive(Clone, Copy)]
@@ -31,6 +31,10 @@ impl Simd for Avx2 {
     type U = __m256i;
     type M = __m256;
     const N: usize = 8;
+    #[inline(always)]
+    unsafe fn enter<K: Kernel>(kernel: K) -> K::Output {
+        unsafe { run_avx2(kernel) }
+    }
     #[inline(always)]
     unsafe fn splat(x: f32) -> __m256 {
         unsafe { _mm256_set1_ps(x) }
@@ -252,7 +256,8 @@ unsafe fn rounds(t: __m256i, seed: u64, step: u32, stream: u32) -> [__m256i; 4] 
         for _ in 0..ROUNDS {
             let a = _mm256_mul_epu32(c[0], splat(MULTIPLIERS[0]));
             let b = _mm256_mul_epu32(c[2], splat(MULTIPLIERS[1]));
-            let (a_high, b_high) = (_mm256_srli_epi64::<32>(a), _mm256_srli_epi64::<32>(b));
+            // Shuffles, not shifts: multiplications keep the port of shifts busy.
+            let (a_high, b_high) = (_mm256_shuffle_epi32::<0xF5>(a), _mm256_shuffle_epi32::<0xF5>(b));
             c = [
                 _mm256_xor_si256(_mm256_xor_si256(b_high, c[1]), splat(key[0])),
                 b,

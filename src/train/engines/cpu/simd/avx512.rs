@@ -2,7 +2,7 @@
 
 use std::arch::x86_64::*;
 
-use super::Simd;
+use super::{Kernel, Simd, run_avx512};
 use crate::train::rng::{MULTIPLIERS, ROUNDS, WEYL};
 
 #[derive(Clone, Copy)]
@@ -13,6 +13,10 @@ impl Simd for Avx512 {
     type U = __m512i;
     type M = __mmask16;
     const N: usize = 16;
+    #[inline(always)]
+    unsafe fn enter<K: Kernel>(kernel: K) -> K::Output {
+        unsafe { run_avx512(kernel) }
+    }
     #[inline(always)]
     unsafe fn splat(x: f32) -> __m512 {
         unsafe { _mm512_set1_ps(x) }
@@ -237,7 +241,8 @@ unsafe fn rounds(t: __m512i, seed: u64, step: u32, stream: u32) -> [__m512i; 4] 
         for _ in 0..ROUNDS {
             let a = _mm512_mul_epu32(c[0], splat(MULTIPLIERS[0]));
             let b = _mm512_mul_epu32(c[2], splat(MULTIPLIERS[1]));
-            let (a_high, b_high) = (_mm512_srli_epi64::<32>(a), _mm512_srli_epi64::<32>(b));
+            // Shuffles, not shifts: multiplications keep the port of shifts busy.
+            let (a_high, b_high) = (_mm512_shuffle_epi32::<0xF5>(a), _mm512_shuffle_epi32::<0xF5>(b));
             c = [
                 _mm512_xor_si512(_mm512_xor_si512(b_high, c[1]), splat(key[0])),
                 b,

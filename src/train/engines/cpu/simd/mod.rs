@@ -91,20 +91,27 @@ pub fn dispatch<K: Kernel>(level: Level, kernel: K) -> K::Output {
         // Safety: the same.
         Level::Avx512 => unsafe { run_avx512(kernel) },
         // Safety: plain Rust.
-        _ => unsafe { kernel.run::<Portable>() },
+        _ => unsafe { run_portable(kernel) },
     }
 }
 
 #[cfg(target_arch = "x86_64")]
+#[inline(never)]
 #[target_feature(enable = "avx2,fma,bmi1,bmi2,popcnt")]
 unsafe fn run_avx2<K: Kernel>(kernel: K) -> K::Output {
     unsafe { kernel.run::<Avx2>() }
 }
 
 #[cfg(target_arch = "x86_64")]
+#[inline(never)]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,bmi1,bmi2,popcnt")]
 unsafe fn run_avx512<K: Kernel>(kernel: K) -> K::Output {
     unsafe { kernel.run::<Avx512>() }
+}
+
+#[inline(never)]
+unsafe fn run_portable<K: Kernel>(kernel: K) -> K::Output {
+    unsafe { kernel.run::<Portable>() }
 }
 
 /// A vector of `N` binary32 numbers; every operation rounds each lane once.
@@ -116,6 +123,8 @@ pub trait Simd: Copy {
     type M: Copy;
     /// 8 or 16.
     const N: usize;
+    /// Run a kernel as a function of its own, so that its code exists once however many kernels use it.
+    unsafe fn enter<K: Kernel>(kernel: K) -> K::Output;
     unsafe fn splat(x: f32) -> Self::F;
     /// `N` numbers at any address.
     unsafe fn load(p: *const f32) -> Self::F;

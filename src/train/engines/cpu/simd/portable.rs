@@ -1,6 +1,6 @@
 //! Plain Rust, eight lanes: correct everywhere. `mul_add` is a library call on x86-64 without FMA.
 
-use super::Simd;
+use super::{Kernel, Simd, run_portable};
 use crate::train::rng::philox;
 
 #[derive(Clone, Copy)]
@@ -18,6 +18,10 @@ impl Simd for Portable {
     type U = [u32; 8];
     type M = [bool; 8];
     const N: usize = 8;
+    #[inline(always)]
+    unsafe fn enter<K: Kernel>(kernel: K) -> K::Output {
+        unsafe { run_portable(kernel) }
+    }
     #[inline(always)]
     unsafe fn splat(x: f32) -> P {
         [x; 8]

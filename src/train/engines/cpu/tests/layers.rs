@@ -39,12 +39,10 @@ fn check(mut recipe: Recipe) {
     let (n, b) = (recipe.shape().features, f64::from(recipe.batch));
     let scale = 1.0 / if recipe.reduction == Reduction::Mean { b * n as f64 } else { b };
     let mut instance = Instance::new(&recipe, Level::best());
-    for _ in 0..3 {
-        instance.step();
-    }
+    instance.steps(3);
     let fused = f64::from(instance.gradients());
     let theta: Vec<f64> = instance.outcome().parameters.iter().flatten().map(|&v| f64::from(v)).collect();
-    let found: Vec<f32> = instance.order.iter().map(|&at| instance.gradients[at]).collect();
+    let found: Vec<f32> = instance.state.order.iter().map(|&at| instance.state.gradients[at]).collect();
     let (inputs, importance) = (inputs(&recipe, 3), recipe.importance());
     let loss = |theta: &[f64]| {
         let sum = match &recipe.model {
@@ -109,7 +107,7 @@ fn lists_of_present_features_and_rows_give_the_same_bytes() {
         let run = |sparse: bool| {
             let mut instance = Instance::new(&recipe, Level::best());
             instance.choose_lists(sparse);
-            (0..5).for_each(|_| instance.step());
+            instance.steps(5);
             digest(&instance.outcome())
         };
         assert_eq!(run(true), run(false));
