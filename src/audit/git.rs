@@ -23,15 +23,28 @@ pub fn show(folder: &Path, revision: &str, file: &str) -> Result<Vec<u8>> {
     Err(Error::user(format!("`{file}` is not in the revision `{revision}`")).hint(words(&output)))
 }
 
-/// The files at or below a path, or matching a pattern, that a revision has: their names relative to the folder.
-pub fn files(folder: &Path, revision: &str) -> Result<Vec<String>> {
+/// A file that git follows.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Followed {
+    /// Relative to the folder that was asked for.
+    pub path: String,
+    pub executable: bool,
+}
+
+/// The files of a folder, and of those below it, that a revision has. Links and names that are not Unicode are left out.
+pub fn files(folder: &Path, revision: &str) -> Result<Vec<Followed>> {
     let name = full_name(folder, revision)?;
-    let output = run(folder, &["ls-tree", "-r", "-z", "--name-only", &name])?;
+    let output = run(folder, &["ls-tree", "-r", "-z", &name])?;
     if !output.status.success() {
         return Err(Error::stage("git cannot list the files of a revision").hint(words(&output)));
     }
-    let names = output.stdout.split(|byte| *byte == 0).filter(|name| !name.is_empty());
-    Ok(names.filter_map(|name| String::from_utf8(name.to_vec()).ok()).collect())
+    // `100644 blob <hash>\t<path>`
+    let one = |line: &[u8]| {
+        let (entry, path) = std::str::from_utf8(line).ok()?.split_once('\t')?;
+        let executable = entry.starts_with("100755 blob");
+        (executable || entry.starts_with("100644 blob")).then(|| Followed { path: path.to_string(), executable })
+    };
+    Ok(output.stdout.split(|byte| *byte == 0).filter_map(one).collect())
 }
 
 /// The full name of a revision. Errors: no git, no repository, no such revision.

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+use super::words;
+
 /// Make for papers, with the trainer built in.
 ///
 /// `paper.yaml` declares the figures and tables of a paper and the models they need. `repro build` trains and draws what is out of
@@ -120,6 +122,17 @@ Examples:
 
 Exit codes: 0 all is the same, 1 something differs or failed.")]
     Verify(Verify),
+    /// Delete from the cache what nothing needs any more
+    #[command(after_help = "\
+Examples:
+  repro gc -n                       what would go, and what stays
+  repro gc                          what nothing needs and is older than two weeks
+  repro gc --older-than 0           all that the paper as it is does not need
+  repro gc --keep-rev v1 --keep-rev HEAD~5
+  repro gc --max-size 2GB           the oldest of it, until the cache is so small
+
+What the paper needs as it is stays, whatever its age. While a build runs, nothing is deleted.")]
+    Gc(Gc),
     /// Start a paper: a small paper.yaml that builds in seconds
     #[command(after_help = "\
 Examples:
@@ -271,6 +284,22 @@ pub struct Verify {
     /// After a failure, go on with what does not need the failed stage
     #[arg(short, long)]
     pub keep_going: bool,
+}
+
+#[derive(Args, Debug)]
+pub struct Gc {
+    /// Show what would be deleted, and delete nothing
+    #[arg(short = 'n', long)]
+    pub dry_run: bool,
+    /// Delete only what is older: `90min`, `12h`, `30d`, `8w` [default: 14d, or any age with --max-size]
+    #[arg(long, value_name = "TIME", value_parser = words::parse_time)]
+    pub older_than: Option<std::time::Duration>,
+    /// Delete the oldest until the cache is so small: `500MB`, `2GB`
+    #[arg(long, value_name = "SIZE", value_parser = words::parse_size)]
+    pub max_size: Option<u64>,
+    /// Keep what the paper needed at this revision of git, too
+    #[arg(long, value_name = "REV")]
+    pub keep_rev: Vec<String>,
 }
 
 #[derive(Args, Debug)]

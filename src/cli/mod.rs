@@ -16,6 +16,7 @@ mod words;
 pub mod build;
 pub mod completions;
 pub mod explain;
+pub mod gc;
 pub mod graph;
 pub mod init;
 pub mod plan;

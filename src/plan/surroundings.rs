@@ -71,7 +71,13 @@ pub fn faults(context: Context, stage: usize) -> Vec<Error> {
 }
 
 fn digested(context: Context, need: &Located<String>) -> Result<Vec<FileEntry>> {
-    let files = files_of(context, &need.value)?;
+    let (files, context) = match (files_of(context, &need.value), context.otherwise) {
+        (Err(_), Some(home)) => {
+            let elsewhere = Context { home, otherwise: None, ..context };
+            (files_of(elsewhere, &need.value)?, elsewhere)
+        }
+        (files, _) => (files?, context),
+    };
     let digest = |(path, meta): (String, std::fs::Metadata)| {
         let digest = context.store.file_digest(&context.home.join(&path))?;
         #[cfg(unix)]

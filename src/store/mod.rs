@@ -28,6 +28,7 @@ mod logs;
 mod scratch;
 mod shard;
 mod stat;
+mod sweep;
 mod writer;
 
 pub use files::write_file;
@@ -35,6 +36,7 @@ pub use ids::{Digest, Key};
 pub use kept::content_key;
 pub use scratch::{Scratch, remove_folder};
 pub use stat::hash as hash_file;
+pub use sweep::{Stored, Unwanted, shared};
 pub use writer::{Provenance, Writer};
 
 use std::collections::{HashMap, HashSet};

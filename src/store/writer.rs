@@ -70,6 +70,8 @@ struct State {
 impl<'a> Writer<'a> {
     pub(super) fn new(store: &'a Store, provenance: Provenance<'a>) -> Writer<'a> {
         let state = State { flushed: Instant::now(), mine: Vec::new(), prepared: false, shared: store.share() };
+        // What `gc` has deleted since the cache was opened; from now on it is kept away.
+        store.rescan();
         Writer { store, provenance, state: Mutex::new(state) }
     }
 
@@ -176,6 +178,14 @@ impl<'a> Writer<'a> {
             if path.file_name().and_then(|name| name.to_str()).is_some_and(|name| Digest::parse(name).is_some()) {
                 let _ = std::fs::remove_file(path);
             }
+        }
+    }
+
+    /// Keep `gc` away from what is about to be made, in a cache that was not there when this writer was made too. Where that cannot be,
+    /// writing results will say why.
+    pub fn begin(&self) {
+        if let Err(error) = self.prepare() {
+            tracing::debug!("{error}");
         }
     }
 
