@@ -18,4 +18,5 @@ pub mod store;
 pub mod plan;
 pub mod exec;
 pub mod render;
+pub mod audit;
 pub mod cli;

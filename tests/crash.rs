@@ -222,6 +222,7 @@ fn a_panic_of_the_deciding_thread_ends_the_build_and_keeps_what_was_finished() {
         publish: &repro::render::Publisher,
         figures: &figures,
         home: &home,
+        otherwise: None,
     };
     let options = repro::exec::Options { jobs: 2, keep_going: false, no_train: false, interrupted: &NEVER };
     let targets = [graph.position("grid").expect("grid")];

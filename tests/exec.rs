@@ -485,3 +485,69 @@ fn every_missing_file_is_told_before_anything_runs() {
     assert_eq!(run.stderr.matches("error: b: ").count(), 3, "{}", run.stderr);
     assert!(run.stderr.contains("1 stage failed") && !paper.path("started").exists());
 }
+
+/// The blocks of a page that stand behind the name of a file or a command, "`train.py`:", "`repro show fig1`:".
+fn blocks(page: &str) -> Vec<(String, String)> {
+    let mut blocks = Vec::new();
+    let mut name = None;
+    let mut lines = page.lines();
+    while let Some(line) = lines.next() {
+        if line.starts_with("```") {
+            let text: Vec<&str> = lines.by_ref().take_while(|line| *line != "```").collect();
+            blocks.extend(name.take().map(|name| (name, text.join("\n") + "\n")));
+        } else if !line.is_empty() {
+            let quoted = line.strip_suffix("`:").and_then(|line| line.rsplit('`').next());
+            name = quoted.map(str::to_string);
+        }
+    }
+    blocks
+}
+
+/// Whether there is a Python with numpy.
+fn numpy() -> bool {
+    let run = Command::new("python3").args(["-c", "import numpy"]).stderr(std::process::Stdio::null()).status();
+    run.is_ok_and(|status| status.success())
+}
+
+#[test]
+fn the_examples_of_the_page_about_programs_are_as_it_says() {
+    let page = include_str!("../docs/programs.md");
+    let part = |from: &str, to: &str| {
+        let (_, rest) = page.split_once(from).expect("a heading");
+        blocks(rest.split_once(to).expect("the next heading").0)
+    };
+    let paper = Paper::new();
+    let awk = part("## An example", "## In Python");
+    assert_eq!(awk.len(), 5);
+    for (name, text) in awk {
+        match name.strip_prefix("repro ") {
+            None => drop(paper.write(&name, &text)),
+            Some(command) => {
+                paper.build("").ok();
+                if command.starts_with("explain") {
+                    paper.edit("rate: 0.1", "rate: 0.2");
+                }
+                paper.run(command).ok().stdout(&text);
+            }
+        }
+    }
+    assert!(paper.path("figures/fig1.pdf").exists());
+    let python = part("## In Python", "## `data`");
+    assert_eq!(python.len(), 3);
+    if !numpy() {
+        return;
+    }
+    for (name, text) in python {
+        match name.strip_prefix("repro ") {
+            None => drop(paper.write(&name, &text)),
+            Some(command) => {
+                paper.build("").ok();
+                // The last digits of a matrix product are not the same on every machine.
+                let start =
+                    |text: &str| -> Vec<String> { text.lines().map(|line| line.chars().take(30).collect()).collect() };
+                assert_eq!(start(&paper.run(command).ok().stdout), start(&text));
+            }
+        }
+    }
+    assert_eq!(built(&paper, ""), [""; 0]);
+}

@@ -229,8 +229,14 @@ fn build(paper: &str, dir: &Path) -> (usize, Vec<String>) {
     static NEVER: AtomicBool = AtomicBool::new(false);
     let graph = graph(paper).unwrap();
     let store = Store::open(&dir.join("cache")).unwrap();
-    let context =
-        Context { graph: &graph, store: &store, publish: &Publisher, figures: &dir.join("figures"), home: dir };
+    let context = Context {
+        graph: &graph,
+        store: &store,
+        publish: &Publisher,
+        figures: &dir.join("figures"),
+        home: dir,
+        otherwise: None,
+    };
     let writer = store.writer(serde_json::json!({}));
     let options = Options { jobs: 2, keep_going: false, no_train: false, interrupted: &NEVER };
     let target = graph.position("table1").unwrap();

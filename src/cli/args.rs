@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+use super::words;
+
 /// Make for papers, with the trainer built in.
 ///
 /// `paper.yaml` declares the figures and tables of a paper and the models they need. `repro build` trains and draws what is out of
@@ -112,6 +114,26 @@ Examples:
   repro show phase-A2       the arrays of a sweep: axes, shapes, small values
   repro show phase-A2 --npz phase-A2.npz   the same in a file, for numpy.load")]
     Show(Show),
+    /// Run stages again in an empty cache and compare with what is there, bit for bit
+    #[command(after_help = "\
+Examples:
+  repro verify              every figure and table, with all that they need
+  repro verify table1       one of them
+  repro verify fit --only   this program alone, on inputs from the cache
+
+Exit codes: 0 all is the same, 1 something differs or failed.")]
+    Verify(Verify),
+    /// Delete from the cache what nothing needs any more
+    #[command(after_help = "\
+Examples:
+  repro gc -n                       what would go, and what stays
+  repro gc                          what nothing needs and is older than two weeks
+  repro gc --older-than 0           all that the paper as it is does not need
+  repro gc --keep-rev v1 --keep-rev HEAD~5
+  repro gc --max-size 2GB           the oldest of it, until the cache is so small
+
+What the paper needs as it is stays, whatever its age. While a build runs, nothing is deleted.")]
+    Gc(Gc),
     /// Start a paper: a small paper.yaml that builds in seconds
     #[command(after_help = "\
 Examples:
@@ -250,6 +272,38 @@ pub struct Show {
     /// Write the arrays of one stage to this file, for numpy.load
     #[arg(long, value_name = "FILE", conflicts_with_all = ["width"])]
     pub npz: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub struct Verify {
+    /// Stages by name, pattern (`fig*`), kind (`figure`) or file (`fig5.svg`) [default: every figure and table]
+    #[arg(value_name = "TARGET")]
+    pub targets: Vec<String>,
+    /// Run these stages alone, on inputs from the cache
+    #[arg(long, requires = "targets")]
+    pub only: bool,
+    /// Units that run at once [default: all cores]
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=4096))]
+    pub jobs: Option<u16>,
+    /// After a failure, go on with what does not need the failed stage
+    #[arg(short, long)]
+    pub keep_going: bool,
+}
+
+#[derive(Args, Debug)]
+pub struct Gc {
+    /// Show what would be deleted, and delete nothing
+    #[arg(short = 'n', long)]
+    pub dry_run: bool,
+    /// Delete only what is older: `90min`, `12h`, `30d`, `8w` [default: 14d, or any age with --max-size]
+    #[arg(long, value_name = "TIME", value_parser = words::parse_time)]
+    pub older_than: Option<std::time::Duration>,
+    /// Delete the oldest until the cache is so small: `500MB`, `2GB`
+    #[arg(long, value_name = "SIZE", value_parser = words::parse_size)]
+    pub max_size: Option<u64>,
+    /// Keep what the paper needed at this revision of git, too
+    #[arg(long, value_name = "REV")]
+    pub keep_rev: Vec<String>,
 }
 
 #[derive(Args, Debug)]

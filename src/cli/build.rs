@@ -5,7 +5,7 @@ use serde_json::json;
 use super::args::{Build, Plan};
 use super::console::Style;
 use super::words::{count, duration, thousands};
-use super::{Console, Project, Trouble, diagnostics, interrupt, plan, progress};
+use super::{Console, Project, Trouble, diagnostics, interrupt, plan, progress, provenance};
 use crate::error::Error;
 use crate::exec::{self, Options, Outcome};
 
@@ -26,12 +26,9 @@ pub fn run(args: &Build, project: &Project, console: &Console) -> Result<u8, Tro
     };
     let needed = project.graph.needed(&targets);
     let names: Vec<&str> = needed.iter().map(|&stage| project.graph.stages[stage].name.as_str()).collect();
-    let provenance = json!({
-        "repro": env!("CARGO_PKG_VERSION"), "os": std::env::consts::OS, "arch": std::env::consts::ARCH,
-    });
     let outcome = {
-        let mut display = progress::display(console, &names, options.jobs);
-        let writer = project.store.writer(provenance);
+        let mut display = progress::display(console, &names, options.jobs, false);
+        let writer = project.store.writer(provenance::of(project));
         exec::build(project.context(), &targets, &options, &writer, &mut *display)
     };
     Ok(tell(&outcome, project, console))
@@ -50,7 +47,8 @@ fn log() {
     let _ = log.with_target(false).try_init();
 }
 
-fn exit_code(outcome: &Outcome) -> u8 {
+/// The code that a build's end calls for.
+pub fn exit_code(outcome: &Outcome) -> u8 {
     let failures = outcome.failures.iter().map(|failure| &failure.error).chain(&outcome.broken);
     match failures.map(Error::exit_code).max() {
         Some(code) => code,
@@ -77,16 +75,7 @@ fn tell(outcome: &Outcome, project: &Project, console: &Console) -> u8 {
         }));
         return code;
     }
-    for failure in &outcome.failures {
-        let unit = if failure.unit.is_empty() { String::new() } else { format!(" at {}", failure.unit) };
-        let error =
-            Error { message: format!("{}{unit}: {}", failure.stage, failure.error.message), ..failure.error.clone() };
-        console.note(diagnostics::text("error", &error, Some(&project.source), console).trim_end());
-    }
-    let told = |error: &Error| outcome.failures.iter().any(|failure| failure.error.message == error.message);
-    if let Some(error) = outcome.broken.as_ref().filter(|error| !told(error)) {
-        console.note(diagnostics::text("error", error, Some(&project.source), console).trim_end());
-    }
+    tell_failures(outcome, project, console);
     match code {
         0 => {
             if !console.quiet {
@@ -112,6 +101,20 @@ fn tell(outcome: &Outcome, project: &Project, console: &Console) -> u8 {
         }
     }
     code
+}
+
+/// Tell what failed, with places and hints.
+pub fn tell_failures(outcome: &Outcome, project: &Project, console: &Console) {
+    for failure in &outcome.failures {
+        let unit = if failure.unit.is_empty() { String::new() } else { format!(" at {}", failure.unit) };
+        let error =
+            Error { message: format!("{}{unit}: {}", failure.stage, failure.error.message), ..failure.error.clone() };
+        console.note(diagnostics::text("error", &error, Some(&project.source), console).trim_end());
+    }
+    let told = |error: &Error| outcome.failures.iter().any(|failure| failure.error.message == error.message);
+    if let Some(error) = outcome.broken.as_ref().filter(|error| !told(error)) {
+        console.note(diagnostics::text("error", error, Some(&project.source), console).trim_end());
+    }
 }
 
 /// The stages that failed, each once: one may lack several files.

@@ -10,17 +10,20 @@ mod interrupt;
 mod picture;
 mod progress;
 mod project;
+mod provenance;
 mod words;
 
 pub mod build;
 pub mod completions;
 pub mod explain;
+pub mod gc;
 pub mod graph;
 pub mod init;
 pub mod plan;
 pub mod schema;
 pub mod show;
 pub mod status;
+pub mod verify;
 
 pub use args::{Arguments, Command, Global};
 pub use bug::caught;

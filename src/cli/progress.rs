@@ -23,17 +23,22 @@ const SOON: f64 = 0.5;
 /// More bars than this are not shown at once.
 const BARS: usize = 12;
 
-/// The display that fits the console. `names` are the stages that may appear; `jobs` units run at once.
-pub fn display<'a>(console: &'a Console, names: &[&str], jobs: usize) -> Box<dyn Observer + 'a> {
+/// The display that fits the console. `names` are the stages that may appear; `jobs` units run at once; with `aside` what is done is not
+/// the result that the user asked for, and goes to standard error.
+pub fn display<'a>(console: &'a Console, names: &[&str], jobs: usize, aside: bool) -> Box<dyn Observer + 'a> {
     let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0).min(28);
     let terminal = std::io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
     if console.json {
         Box::new(Machine { console, kinds: HashMap::new(), told: HashMap::new() })
     } else if terminal && !console.quiet {
         let bars = MultiProgress::with_draw_target(ProgressDrawTarget::stderr());
-        Box::new(Bars { people: People { console, width, jobs, stages: HashMap::new() }, bars, shown: HashMap::new() })
+        Box::new(Bars {
+            people: People { console, width, jobs, aside, stages: HashMap::new() },
+            bars,
+            shown: HashMap::new(),
+        })
     } else {
-        Box::new(People { console, width, jobs, stages: HashMap::new() })
+        Box::new(People { console, width, jobs, aside, stages: HashMap::new() })
     }
 }
 
@@ -80,6 +85,7 @@ struct People<'a> {
     console: &'a Console,
     width: usize,
     jobs: usize,
+    aside: bool,
     stages: HashMap<String, Stage>,
 }
 
@@ -174,6 +180,7 @@ impl People<'_> {
         for line in lines {
             match line {
                 _ if self.console.quiet => {}
+                Line::Done(text) if self.aside => self.console.note(&text),
                 // Who closed standard output does not want to hear of it; the build goes on.
                 Line::Done(text) => drop(self.console.print(&format!("{text}\n"))),
                 Line::Note(text) => self.console.note(&text),

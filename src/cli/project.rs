@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::diagnostics::Source;
 use super::{Global, Trouble};
+use crate::audit::{Revision, Wrong};
 use crate::error::{Error, Result};
 use crate::graph::Graph;
 use crate::plan::Context;
@@ -48,6 +49,7 @@ impl Project {
             publish: &self.publisher,
             figures: &self.figures,
             home: &self.home,
+            otherwise: None,
         }
     }
 
@@ -59,6 +61,25 @@ impl Project {
     /// The stages that the user means; all without words.
     pub fn targets_or_all(&self, words: &[String]) -> Result<Vec<usize>, Trouble> {
         if words.is_empty() { Ok((0..self.graph.stages.len()).collect()) } else { self.targets(words) }
+    }
+
+    /// The paper as it was at revisions of git.
+    pub fn revisions(&self, names: &[String]) -> Result<Vec<Revision>, Trouble> {
+        if names.is_empty() {
+            return Ok(Vec::new());
+        }
+        names.iter().map(|name| self.revision(name)).collect()
+    }
+
+    /// The paper as it was at a revision of git.
+    pub fn revision(&self, name: &str) -> Result<Revision, Trouble> {
+        let file = Path::new(&self.source.file).file_name().and_then(|file| file.to_str()).unwrap_or_default();
+        Revision::of(&self.home, file, name).map_err(|wrong| match wrong {
+            Wrong::Error(error) => error.into(),
+            Wrong::Paper { text, errors } => {
+                Trouble { errors, source: Some(Source { file: format!("{name}:{file}"), text }) }
+            }
+        })
     }
 
     /// `figures/fig5.svg`, as users see it.

@@ -1,5 +1,7 @@
 //! Numbers, times and lists in words.
 
+use std::time::Duration;
+
 /// `1 model`, `2 models`, `22,620 models`.
 pub fn count(n: usize, noun: &str) -> String {
     let plural = match noun.strip_suffix('y') {
@@ -43,6 +45,43 @@ pub fn about(seconds: f64) -> String {
     }
 }
 
+/// `820 B`, `12 kB`, `3.4 MB`, `1.2 GB`.
+pub fn bytes(n: u64) -> String {
+    let n = n as f64;
+    match n {
+        n if n < 1e3 => format!("{n:.0} B"),
+        n if n < 1e6 => format!("{:.0} kB", n / 1e3),
+        n if n < 1e9 => format!("{:.1} MB", n / 1e6),
+        n => format!("{:.1} GB", n / 1e9),
+    }
+}
+
+/// `90min`, `12 h`, `30d`; `0`.
+pub fn parse_time(text: &str) -> Result<Duration, String> {
+    const UNITS: [(&str, f64); 5] = [("s", 1.0), ("min", 60.0), ("h", 3600.0), ("d", 86_400.0), ("w", 604_800.0)];
+    parse(text, &UNITS).map(Duration::from_secs_f64)
+}
+
+/// `500MB`, `2 GB`; `0`.
+pub fn parse_size(text: &str) -> Result<u64, String> {
+    const UNITS: [(&str, f64); 5] = [("B", 1.0), ("kB", 1e3), ("MB", 1e6), ("GB", 1e9), ("TB", 1e12)];
+    parse(text, &UNITS).map(|bytes| bytes as u64)
+}
+
+fn parse(text: &str, units: &[(&str, f64)]) -> Result<f64, String> {
+    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let unit = text[end..].trim();
+    let factor = units.iter().find(|(name, _)| name.eq_ignore_ascii_case(unit)).map(|(_, factor)| *factor);
+    match (text[..end].parse::<f64>(), factor) {
+        (Ok(number), _) if number == 0.0 && unit.is_empty() => Ok(0.0),
+        (Ok(number), Some(factor)) if number * factor < 1e18 => Ok(number * factor),
+        _ => {
+            let names: Vec<&str> = units.iter().map(|(name, _)| *name).collect();
+            Err(format!("a number and one of {}, such as `30{}`", names.join(", "), names[names.len() / 2]))
+        }
+    }
+}
+
 /// What one unit of a kind is called.
 pub fn unit(kind: &str) -> &'static str {
     match kind {
@@ -83,6 +122,20 @@ mod tests {
         let all: Vec<String> = [0.008, 1.23, 45.4, 200.0, 7500.0].into_iter().map(duration).collect();
         assert_eq!(all, ["8 ms", "1.2 s", "45 s", "3 min 20 s", "2 h 5 min"]);
         assert_eq!(about(260.0), "about 4 min");
+    }
+
+    #[test]
+    fn times_and_sizes_are_read() {
+        assert_eq!(parse_time("1.5 h"), Ok(Duration::from_secs(5400)));
+        assert_eq!(parse_time("2w"), Ok(Duration::from_secs(14 * 86_400)));
+        assert_eq!((parse_time("0"), parse_size("2 GB")), (Ok(Duration::ZERO), Ok(2_000_000_000)));
+        assert_eq!(parse_size("12"), Err("a number and one of B, kB, MB, GB, TB, such as `30MB`".into()));
+        assert!(
+            ["", "d", "-1d", "1e300d", "3 parsecs", "9".repeat(400).as_str()]
+                .iter()
+                .all(|text| parse_time(text).is_err())
+        );
+        assert_eq!((bytes(820), bytes(12_345_678)), ("820 B".to_string(), "12.3 MB".to_string()));
     }
 
     #[test]

@@ -191,6 +191,7 @@ impl<'a, 'b> Boss<'a, 'b> {
         if count == 0 {
             return self.units_done(stage);
         }
+        self.shop.writer.begin();
         let definition = &graph.stages[stage];
         let pace = Last::read(context.store, &definition.name).and_then(|last| last.pace).unwrap_or(1.0);
         self.observer.event(&Event::StageStarted {

@@ -10,7 +10,8 @@
 //! | the value that each axis gives a point | the axis' name, the order of axes, the other points |
 //! | version of the model, metric or mark | the version of the program |
 //! | version of the numerics contract | threads, vector width, device, batching |
-//! | digests of the content of inputs | when and where inputs were made |
+//! | digests of the content of inputs and of files of the project | when and where inputs were made |
+//! | values of declared variables, versions of declared tools | time limits, cores, memory of programs |
 //! | the engine's name, if it is `reference` | time, host, user, paths |
 //!
 //! `tests/invalidation.rs` holds one test for each row.

@@ -26,6 +26,8 @@ pub struct Context<'a> {
     pub figures: &'a Path,
     /// The folder of the paper file: paths in it are relative to this.
     pub home: &'a Path,
+    /// Where files are looked for that are not there: for a revision, what git does not follow is in the project of today.
+    pub otherwise: Option<&'a Path>,
 }
 
 /// The plan of one stage.

@@ -8,7 +8,7 @@ use super::{Context, files_of};
 use crate::error::{Error, Result};
 use crate::program;
 use crate::spec::{Located, suggest};
-use crate::stages::{Found, Kind, Needs, is_pattern};
+use crate::stages::{Found, Kind, Needs, Tool, is_pattern};
 use crate::store::{Digest, Store};
 use crate::value::{FileEntry, Hex, Tree, encode_tree};
 
@@ -48,7 +48,7 @@ pub fn surroundings(context: Context, stage: usize) -> Result<Found, Vec<Error>>
     }
     for tool in &needs.tools {
         match version(context.store, tool, context.home) {
-            Ok(version) => drop(found.tools.insert(tool.value.clone(), version)),
+            Ok(version) => drop(found.tools.insert(tool.words(), version)),
             Err(error) => errors.push(error.at(tool.span)),
         }
     }
@@ -63,18 +63,21 @@ pub fn faults(context: Context, stage: usize) -> Vec<Error> {
         Some(with_names(context, stage, need, error))
     });
     let missing = tools.iter().filter_map(|tool| {
-        let name = tool.split_whitespace().next().unwrap_or_default();
-        if program::find(name, context.home).is_some() {
-            return None;
-        }
-        let error = Error::stage(format!("the tool `{name}` is not there")).at(tool.span);
-        Some(error.hint("install it, or set PATH so that it is found"))
+        let name = tool.0.first().map(String::as_str).unwrap_or_default();
+        let there = program::find(name, context.home).is_some();
+        (!there).then(|| program::missing(name).at(tool.span))
     });
     files.chain(missing).collect()
 }
 
 fn digested(context: Context, need: &Located<String>) -> Result<Vec<FileEntry>> {
-    let files = files_of(context, &need.value)?;
+    let (files, context) = match (files_of(context, &need.value), context.otherwise) {
+        (Err(_), Some(home)) => {
+            let elsewhere = Context { home, otherwise: None, ..context };
+            (files_of(elsewhere, &need.value)?, elsewhere)
+        }
+        (files, _) => (files?, context),
+    };
     let digest = |(path, meta): (String, std::fs::Metadata)| {
         let digest = context.store.file_digest(&context.home.join(&path))?;
         #[cfg(unix)]
@@ -126,21 +129,19 @@ fn with_names(context: Context, stage: usize, need: &Located<String>, error: Err
     Error { message, ..error }.hint(hint)
 }
 
-/// What a tool says of its version; a program is asked again only when its file has changed. A script is always asked: what it will start
-/// may depend on anything.
-fn version(store: &Store, tool: &str, home: &Path) -> Result<String> {
-    let name = tool.split_whitespace().next().unwrap_or_default();
+/// What a tool says of its version. A program that is asked by its name alone is asked again only when its file has changed; a script, and
+/// whatever a longer command finds out, may depend on anything.
+fn version(store: &Store, tool: &Tool, home: &Path) -> Result<String> {
+    let name = tool.0.first().map(String::as_str).unwrap_or_default();
     let file = program::find(name, home).and_then(|path| std::fs::canonicalize(path).ok());
     let is_script = |path: &Path| {
         let mut start = [0; 2];
         let read = std::fs::File::open(path).and_then(|mut file| std::io::Read::read_exact(&mut file, &mut start));
         read.is_err() || start == *b"#!"
     };
-    // Within one run of this program nothing is asked twice.
-    let run = std::process::id();
-    let identity = match file.filter(|path| !is_script(path)) {
-        Some(path) => store.file_digest(&path)?.to_string(),
-        None => format!("process {run}"),
+    let identity = match file.filter(|path| tool.0.len() == 1 && !is_script(path)) {
+        Some(path) => Some(store.file_digest(&path)?),
+        None => None,
     };
-    store.version(tool, &identity, || program::version(tool, home))
+    store.version(&tool.words(), identity, || program::version(&tool.0, home))
 }

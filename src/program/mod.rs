@@ -10,7 +10,7 @@ mod tool;
 mod watchdog;
 
 pub use log::tail;
-pub use tool::{find, version};
+pub use tool::{find, missing, version};
 
 use std::ffi::OsString;
 use std::fs::File;

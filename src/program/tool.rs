@@ -28,21 +28,16 @@ pub fn find(name: &str, folder: &Path) -> Option<PathBuf> {
     std::env::split_paths(&path).map(|folder| folder.join(name)).find(runs)
 }
 
-/// What a tool says of its version: `python --version`, or the whole command if more than a name is given. All that it prints counts.
-pub fn version(tool: &str, folder: &Path) -> Result<String> {
-    let mut words: Vec<&str> = tool.split_whitespace().collect();
-    let name = words.first().copied().unwrap_or_default().to_string();
-    if words.len() == 1 {
-        words.push("--version");
-    }
-    let asked = words.join(" ");
-    let Some(path) = find(&name, folder) else {
-        return Err(
-            Error::stage(format!("the tool `{name}` is not there")).hint("install it, or set PATH so that it is found")
-        );
-    };
+/// What a tool says of its version: `python --version`, or what the whole command prints if more than a name is given.
+pub fn version(tool: &[String], folder: &Path) -> Result<String> {
+    let name = tool.first().map(String::as_str).unwrap_or_default();
+    let flag = ["--version".to_string()];
+    let arguments = if tool.len() > 1 { &tool[1..] } else { &flag };
+    let asked = format!("{name} {}", arguments.join(" "));
+    // Not through links: Python knows by the name that it is called by which packages are its own.
+    let path = find(name, folder).and_then(|path| std::path::absolute(path).ok()).ok_or_else(|| missing(name))?;
     let mut command = Command::new(path);
-    command.args(&words[1..]).current_dir(folder).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.args(arguments).current_dir(folder).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let fail = |cause: std::io::Error| Error::stage(format!("`{asked}` cannot be run: {cause}"));
     let mut child = command.spawn().map_err(fail)?;
     let started = Instant::now();
@@ -52,7 +47,7 @@ pub fn version(tool: &str, folder: &Path) -> Result<String> {
             let _ = child.kill();
             let _ = child.wait();
             let error = Error::stage(format!("`{asked}` does not end"));
-            return Err(error.hint("give the command that prints its version: `tools: [\"NAME -V\"]`"));
+            return Err(error.hint("give the command that prints its version: `tools: [[NAME, -V]]`"));
         }
         std::thread::sleep(pause);
         pause = (pause * 3 / 2).min(Duration::from_millis(10));
@@ -65,9 +60,14 @@ pub fn version(tool: &str, folder: &Path) -> Result<String> {
     }
     if !output.status.success() || text.is_empty() {
         let error = Error::stage(format!("`{asked}` does not tell a version: {}", super::words(output.status)));
-        return Err(error.hint("give the command that prints it: `tools: [\"NAME -V\"]`"));
+        return Err(error.hint("give the command that prints it: `tools: [[NAME, -V]]`"));
     }
     Ok(text.chars().take(LONGEST).collect())
+}
+
+/// A tool is not there.
+pub fn missing(name: &str) -> Error {
+    Error::stage(format!("the tool `{name}` is not there")).hint("install it, or set PATH so that it is found")
 }
 
 #[cfg(all(test, unix))]
@@ -77,12 +77,12 @@ mod tests {
     #[test]
     fn tools_tell_their_version_in_their_own_way() {
         let here = Path::new(".");
-        assert_eq!(version("echo 1.2", here).unwrap(), "1.2");
-        assert_eq!(
-            version("no-such-tool-here", here).unwrap_err().message,
-            "the tool `no-such-tool-here` is not there"
-        );
-        let error = version("sh -c false", here).unwrap_err();
+        let version = |tool: &[&str]| version(&tool.iter().map(|word| word.to_string()).collect::<Vec<_>>(), here);
+        assert_eq!(version(&["echo", "1.2"]).unwrap(), "1.2");
+        assert_eq!(version(&["sh", "-c", "echo 1 >&2; echo 2"]).unwrap(), "2\n1");
+        let error = version(&["no-such-tool-here"]).unwrap_err();
+        assert_eq!(error.message, "the tool `no-such-tool-here` is not there");
+        let error = version(&["sh", "-c", "false"]).unwrap_err();
         assert_eq!(error.message, "`sh -c false` does not tell a version: exit code 1");
         assert!(find("sh", here).is_some() && find("./sh", here).is_none());
     }

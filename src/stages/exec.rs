@@ -11,7 +11,7 @@ use serde_json::{Value as Json, json};
 use super::files::read_tree;
 use super::paths::{is_pattern, normal, overlap};
 use super::quantity::{Memory, Time};
-use super::{Demand, Inputs, Kind, Layout, Needs, Outline, Read, Stage, Unit, Workplace};
+use super::{Demand, Inputs, Kind, Layout, Needs, Outline, Read, Stage, Tool, Unit, Workplace};
 use crate::error::{Error, Result};
 use crate::exchange::{self, Axes};
 use crate::program::{self, End, Program};
@@ -53,8 +53,8 @@ crate::record! {
         pub params: BTreeMap<String, Param> = BTreeMap::new(),
         /// Environment variables that it may read; their values are part of the key.
         pub env: Vec<Located<String>> = Vec::new(),
-        /// Tools whose versions are part of the key: names (`python3 --version` is asked), or whole commands.
-        pub tools: Vec<Located<String>> = Vec::new(),
+        /// Tools whose versions are part of the key: names (`python3 --version` is asked), or whole commands, as text or as lists.
+        pub tools: Vec<Located<Tool>> = Vec::new(),
         /// It is ended after this time: `90 s`, `10 min`, `2 h`.
         pub timeout: Option<Time> = None,
         /// Cores that it uses; no more run at once than `-j` says.
@@ -279,10 +279,6 @@ impl Stage for Exec {
                 problems
                     .push(error.hint("names hold letters, digits and `_`; values come from outside, or use `params`"));
             }
-        }
-        for tool in self.settings.tools.iter().filter(|tool| tool.trim().is_empty() || tool.contains(char::is_control))
-        {
-            problems.push(Error::user("the name of a tool is missing").at(tool.span));
         }
     }
 

@@ -22,7 +22,7 @@ mod table;
 mod train;
 
 pub use exec::FIGURES;
-pub use need::{Found, Needs};
+pub use need::{Found, Needs, Tool};
 pub use paths::is_pattern;
 pub use publish::{FileSpec, Publish};
 pub use sweep::Sweep;

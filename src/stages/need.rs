@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value as Json, json};
 
-use crate::spec::Located;
+use crate::error::Error;
+use crate::spec::{Decode, Located, Node, Problems, Schemas, Yaml, wrong_type};
 use crate::value::Tree;
 
 /// What is needed, by name.
@@ -15,8 +16,42 @@ pub struct Needs {
     pub files: Vec<Located<String>>,
     /// Environment variables.
     pub env: Vec<Located<String>>,
-    /// Programs that tell their version.
-    pub tools: Vec<Located<String>>,
+    /// Programs that tell their version: a name, or a whole command.
+    pub tools: Vec<Located<Tool>>,
+}
+
+/// A name, or a command: text is cut at spaces, a list is taken as it is.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tool(pub Vec<String>);
+
+impl Tool {
+    pub fn words(&self) -> String {
+        self.0.join(" ")
+    }
+}
+
+impl Decode for Tool {
+    fn decode(node: &Node, problems: &mut Problems) -> Option<Self> {
+        let words = match &node.value {
+            Yaml::Text(text) => text.split_whitespace().map(str::to_string).collect(),
+            Yaml::List(_) => Vec::<String>::decode(node, problems)?,
+            _ => return wrong_type(node, problems),
+        };
+        if words.first().is_none_or(|name| name.is_empty()) || words.iter().any(|word| word.contains('\0')) {
+            problems.push(Error::user("the name of a tool is missing, or holds a zero byte").at(node.span));
+            return None;
+        }
+        Some(Tool(words))
+    }
+    fn manifest(&self) -> Json {
+        json!(self.words())
+    }
+    fn schema(_: &mut Schemas) -> Json {
+        json!({"anyOf": [{"type": "string", "minLength": 1}, {"type": "array", "minItems": 1, "items": {"type": ["string", "integer"]}}]})
+    }
+    fn expected() -> String {
+        "a tool, `python3`, or the command that prints its version, `[R, --version]`".into()
+    }
 }
 
 /// What was found.

@@ -28,6 +28,7 @@ mod logs;
 mod scratch;
 mod shard;
 mod stat;
+mod sweep;
 mod writer;
 
 pub use files::write_file;
@@ -35,7 +36,8 @@ pub use ids::{Digest, Key};
 pub use kept::content_key;
 pub use scratch::{Scratch, remove_folder};
 pub use stat::hash as hash_file;
-pub use writer::Writer;
+pub use sweep::{Stored, Unwanted, shared};
+pub use writer::{Provenance, Writer};
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -208,8 +210,17 @@ impl Store {
     }
 
     /// A writer of results; `provenance` (who, when, which version) is kept beside them and decides nothing.
-    pub fn writer(&self, provenance: serde_json::Value) -> Writer<'_> {
-        Writer::new(self, provenance)
+    pub fn writer<'a>(&'a self, provenance: impl Into<Provenance<'a>>) -> Writer<'a> {
+        Writer::new(self, provenance.into())
+    }
+
+    /// Who made a stored result; `None` for one that is not on disk yet.
+    pub fn provenance(&self, key: &Key, digest: &Digest) -> Option<serde_json::Value> {
+        let found = |shard: &Arc<Shard>| {
+            let record = shard.find(key).filter(|record| record.digest == *digest)?;
+            shard.provenances().into_iter().nth(usize::from(record.provenance))
+        };
+        self.shards().iter().find_map(found)
     }
 }
 

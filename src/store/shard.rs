@@ -3,11 +3,14 @@
 //! ```text
 //! magic | payloads | records, by ascending key | provenance | records' offset, count, provenance's length | BLAKE3 | magic
 //! ```
-//! The hash covers records, provenance and the three numbers; each payload is covered by its own digest.
+//! The hash covers records, provenance and the three numbers; each payload is covered by its own digest. Provenance (who made it, when,
+//! from which revision) is a list in JSON; each record names one of it in the upper bits of its time, which need no more than 48.
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
+
+use serde_json::Value as Json;
 
 use super::{Digest, Key, Trace};
 
@@ -16,6 +19,8 @@ const RECORD: usize = 32 + 32 + 8 * 4;
 const FOOTER: usize = 24 + 32 + 8;
 /// In the length field: the payload is an object of its own.
 const EXTERNAL: u64 = 1 << 63;
+/// Where in the time field the number of the provenance begins.
+const TIME_BITS: u32 = 48;
 
 /// One result.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -27,6 +32,8 @@ pub struct Record {
     pub external: bool,
     pub finished_ms: u64,
     pub micros: u64,
+    /// Which of the shard's provenances.
+    pub provenance: u16,
 }
 
 /// An open shard: its index in memory, its payloads on disk.
@@ -35,6 +42,22 @@ pub struct Shard {
     pub path: PathBuf,
     index: Vec<u8>,
     newest_ms: u64,
+    provenance: Vec<u8>,
+}
+
+/// The distinct provenances of a shard.
+#[derive(Debug, Default)]
+pub struct Provenances(Vec<Json>);
+
+impl Provenances {
+    /// The number of this one. Of more than fit the last number stands for all: it decides nothing.
+    pub fn number(&mut self, provenance: &Json) -> u16 {
+        let at = self.0.iter().position(|known| known == provenance).unwrap_or_else(|| {
+            self.0.push(provenance.clone());
+            self.0.len() - 1
+        });
+        u16::try_from(at).unwrap_or(u16::MAX)
+    }
 }
 
 /// Why a shard cannot be used.
@@ -55,7 +78,8 @@ impl Record {
         out.extend(self.key.0);
         out.extend(self.digest.0);
         let size = self.size | if self.external { EXTERNAL } else { 0 };
-        [self.offset, size, self.finished_ms, self.micros].iter().for_each(|n| out.extend(n.to_le_bytes()));
+        let time = self.finished_ms & ((1 << TIME_BITS) - 1) | u64::from(self.provenance) << TIME_BITS;
+        [self.offset, size, time, self.micros].iter().for_each(|n| out.extend(n.to_le_bytes()));
     }
 
     fn read(bytes: &[u8]) -> Option<Record> {
@@ -68,17 +92,15 @@ impl Record {
             offset: number(0)?,
             size: size & !EXTERNAL,
             external: size & EXTERNAL != 0,
-            finished_ms: number(2)?,
+            finished_ms: number(2)? & ((1 << TIME_BITS) - 1),
             micros: number(3)?,
+            provenance: (number(2)? >> TIME_BITS) as u16,
         })
     }
 }
 
 /// The bytes of a shard from records and their payloads (empty for external ones); offsets are filled in.
-pub fn assemble(
-    mut entries: Vec<(Record, std::sync::Arc<Vec<u8>>)>,
-    provenance: &serde_json::Value,
-) -> (Vec<u8>, Digest) {
+pub fn assemble(mut entries: Vec<(Record, std::sync::Arc<Vec<u8>>)>, provenances: &Provenances) -> (Vec<u8>, Digest) {
     entries.sort_by_key(|(record, _)| record.key);
     entries.dedup_by_key(|(record, _)| record.key);
     let mut bytes = MAGIC.to_vec();
@@ -90,7 +112,7 @@ pub fn assemble(
         }
         record.write(&mut index);
     }
-    let provenance = provenance.to_string().into_bytes();
+    let provenance = Json::Array(provenances.0.clone()).to_string().into_bytes();
     let mut tail = index;
     let (offset, count) = (bytes.len() as u64, entries.len() as u64);
     tail.extend_from_slice(&provenance);
@@ -138,9 +160,20 @@ impl Shard {
         if Digest::of(&tail).0 != footer[24..56] {
             return Err(damaged("damaged"));
         }
+        let provenance = tail[count as usize * RECORD..(end - offset) as usize].to_vec();
         tail.truncate(count as usize * RECORD);
         let newest_ms = tail.chunks_exact(RECORD).filter_map(Record::read).map(|r| r.finished_ms).max().unwrap_or(0);
-        Ok(Shard { path: path.to_path_buf(), index: tail, newest_ms })
+        Ok(Shard { path: path.to_path_buf(), index: tail, newest_ms, provenance })
+    }
+
+    /// Who made the records, by number.
+    pub fn provenances(&self) -> Vec<Json> {
+        match serde_json::from_slice(&self.provenance) {
+            Ok(Json::Array(all)) => all,
+            // Shards of the first days have one for all.
+            Ok(one) => vec![one],
+            Err(_) => Vec::new(),
+        }
     }
 
     pub fn newest_ms(&self) -> u64 {

@@ -40,7 +40,9 @@ pub struct StatCache {
     entries: BTreeMap<PathBuf, Entry>,
     /// What tools said of their version, by tool and by what tells its program from another.
     #[serde(default)]
-    versions: BTreeMap<String, (String, String)>,
+    versions: BTreeMap<String, (Option<String>, String)>,
+    #[serde(skip)]
+    asked: BTreeMap<String, (Option<String>, String)>,
     #[serde(skip)]
     changed: bool,
 }
@@ -81,17 +83,23 @@ impl Store {
         Ok(digest)
     }
 
-    /// What a tool says of its version: asked once, as long as `identity` is the same.
-    pub fn version(&self, tool: &str, identity: &str, ask: impl FnOnce() -> Result<String>) -> Result<String> {
-        if let Some((known, version)) = self.with_stat(|cache| cache.versions.get(tool).cloned())
-            && known == identity
-        {
+    /// What a tool says of its version: asked once for each digest of its program; without one, once in the life of this store.
+    pub fn version(&self, tool: &str, program: Option<Digest>, ask: impl FnOnce() -> Result<String>) -> Result<String> {
+        let identity = program.map(|digest| digest.to_string());
+        let known = self.with_stat(|cache| cache.asked.get(tool).or_else(|| cache.versions.get(tool)).cloned());
+        if let Some((_, version)) = known.filter(|(known, _)| *known == identity) {
             return Ok(version);
         }
         let version = ask()?;
         self.with_stat(|cache| {
-            cache.versions.insert(tool.to_string(), (identity.to_string(), version.clone()));
-            cache.changed = true;
+            let answer = (identity, version.clone());
+            match program {
+                Some(_) => {
+                    cache.versions.insert(tool.to_string(), answer);
+                    cache.changed = true;
+                }
+                None => drop(cache.asked.insert(tool.to_string(), answer)),
+            }
         });
         Ok(version)
     }

@@ -303,3 +303,71 @@ fn a_change_that_keeps_size_and_time_is_seen() {
     write("two");
     assert_eq!(store.file_digest(&path).unwrap(), Digest::of(b"two"));
 }
+
+#[test]
+fn what_was_learnt_of_files_and_tools_is_read_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("data");
+    std::fs::write(&path, "one").unwrap();
+    let old = std::time::SystemTime::now() - std::time::Duration::from_secs(60);
+    std::fs::File::options().write(true).open(&path).unwrap().set_modified(old).unwrap();
+    let cache = dir.path().join("cache");
+    writer::prepare(&cache).unwrap();
+    let program = Some(Digest::of(b"program"));
+    let asked = std::cell::Cell::new(0);
+    let version = |store: &Store, program| {
+        let ask = || {
+            asked.set(asked.get() + 1);
+            Ok("1.0".to_string())
+        };
+        store.version("tool", program, ask).unwrap()
+    };
+    let store = Store::open(&cache).unwrap();
+    store.file_digest(&path).unwrap();
+    version(&store, program);
+    store.save_stat();
+    let written = std::fs::read(cache.join("stat")).unwrap();
+    let again = Store::open(&cache).unwrap();
+    assert_eq!((version(&again, program).as_str(), asked.get()), ("1.0", 1));
+    again.file_digest(&path).unwrap();
+    std::fs::remove_file(cache.join("stat")).unwrap();
+    again.save_stat();
+    assert!(!cache.join("stat").exists(), "nothing was learnt, so nothing is written");
+    // Without a program to know it by, a tool is asked once in each run.
+    version(&again, None);
+    version(&again, None);
+    assert_eq!(asked.get(), 2);
+    assert!(String::from_utf8(written).unwrap().contains("1.0"));
+}
+
+#[test]
+fn every_result_keeps_its_provenance_when_shards_are_merged() {
+    let dir = tempfile::tempdir().unwrap();
+    for i in 0..3u8 {
+        let store = Store::open(dir.path()).unwrap();
+        let asked = std::sync::atomic::AtomicUsize::new(0);
+        let writer = store.writer(Provenance::lazy(|| {
+            asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            serde_json::json!({"run": i})
+        }));
+        writer.flush().unwrap();
+        assert_eq!(asked.load(std::sync::atomic::Ordering::Relaxed), 0, "nothing written, nothing asked");
+        for key_of in [2 * i, 2 * i + 1] {
+            writer.put(key(key_of), &[key_of], 0).unwrap();
+            writer.flush().unwrap();
+        }
+        writer.finish().unwrap();
+        assert_eq!(asked.load(std::sync::atomic::Ordering::Relaxed), 1);
+    }
+    let store = Store::open(dir.path()).unwrap();
+    let mut entries = Vec::new();
+    let mut provenances = shard::Provenances::default();
+    assert!(store.shards().iter().all(|shard| shard.take(|_| true, &mut entries, &mut provenances)));
+    let old: Vec<PathBuf> = store.shards().iter().map(|shard| shard.path.clone()).collect();
+    store.write_shard(entries, &provenances).unwrap();
+    old.iter().for_each(|path| std::fs::remove_file(path).unwrap());
+    let store = Store::open(dir.path()).unwrap();
+    for i in 0..6u8 {
+        assert_eq!(store.provenance(&key(i), &Digest::of(&[i])), Some(serde_json::json!({"run": i / 2})));
+    }
+}

@@ -1,10 +1,12 @@
 //! Puts finished results on disk: at least every two seconds while there are any, and once more, merged, at the end.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant, SystemTime};
 
-use super::shard::{Record, assemble};
+use serde_json::Value as Json;
+
+use super::shard::{Provenances, Record, Shard, assemble};
 use super::{Digest, Key, Store, Trace, files, format, lock};
 use crate::error::{Error, Result};
 
@@ -23,8 +25,36 @@ const STALE: Duration = Duration::from_secs(24 * 3600);
 #[derive(Debug)]
 pub struct Writer<'a> {
     pub(super) store: &'a Store,
-    provenance: serde_json::Value,
+    provenance: Provenance<'a>,
     state: Mutex<State>,
+}
+
+/// Who makes results: known, or found out when the first result is written.
+pub struct Provenance<'a> {
+    known: OnceLock<Json>,
+    ask: Box<dyn Fn() -> Json + Send + Sync + 'a>,
+}
+
+impl<'a> Provenance<'a> {
+    pub fn lazy(ask: impl Fn() -> Json + Send + Sync + 'a) -> Provenance<'a> {
+        Provenance { known: OnceLock::new(), ask: Box::new(ask) }
+    }
+
+    fn get(&self) -> &Json {
+        self.known.get_or_init(&self.ask)
+    }
+}
+
+impl From<Json> for Provenance<'_> {
+    fn from(known: Json) -> Self {
+        Provenance { known: OnceLock::from(known), ask: Box::new(|| Json::Null) }
+    }
+}
+
+impl std::fmt::Debug for Provenance<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:?}", self.known)
+    }
 }
 
 #[derive(Debug)]
@@ -38,8 +68,10 @@ struct State {
 }
 
 impl<'a> Writer<'a> {
-    pub(super) fn new(store: &'a Store, provenance: serde_json::Value) -> Writer<'a> {
+    pub(super) fn new(store: &'a Store, provenance: Provenance<'a>) -> Writer<'a> {
         let state = State { flushed: Instant::now(), mine: Vec::new(), prepared: false, shared: store.share() };
+        // What `gc` has deleted since the cache was opened; from now on it is kept away.
+        store.rescan();
         Writer { store, provenance, state: Mutex::new(state) }
     }
 
@@ -92,7 +124,9 @@ impl<'a> Writer<'a> {
         drop(state);
         self.prepare()?;
         let keys: Vec<(Key, Digest)> = entries.iter().map(|(record, _)| (record.key, record.digest)).collect();
-        let path = self.write_shard(entries)?;
+        let mut provenances = Provenances::default();
+        provenances.number(self.provenance.get());
+        let path = self.store.write_shard(entries, &provenances)?;
         self.store.rescan();
         let mut fresh = lock(&self.store.fresh);
         for (key, digest) in keys {
@@ -121,23 +155,15 @@ impl<'a> Writer<'a> {
         }
         let mut entries = Vec::new();
         let mut kept = Vec::new();
+        let mut provenances = Provenances::default();
         for shard in merge {
-            let mut whole = true;
-            for record in shard.records() {
-                // Nothing damaged is carried on.
-                let payload = if record.external { Some(Vec::new()) } else { shard.payload(&record) };
-                match payload.filter(|bytes| record.external || Digest::of(bytes) == record.digest) {
-                    Some(payload) => entries.push((record, Arc::new(payload))),
-                    None => whole &= shard.path.exists(),
-                }
-            }
-            if whole {
+            if shard.take(|_| true, &mut entries, &mut provenances) {
                 kept.push(shard.path.clone());
             }
         }
         // Newest first, so that it is the one kept of several with one key.
         entries.sort_by_key(|(record, _)| std::cmp::Reverse(record.finished_ms));
-        let merged = self.write_shard(entries)?;
+        let merged = self.store.write_shard(entries, &provenances)?;
         for path in kept.iter().filter(|path| **path != merged) {
             // Another process may have merged it too.
             let _ = std::fs::remove_file(path);
@@ -155,11 +181,12 @@ impl<'a> Writer<'a> {
         }
     }
 
-    fn write_shard(&self, entries: Vec<(Record, Arc<Vec<u8>>)>) -> Result<PathBuf> {
-        let (bytes, digest) = assemble(entries, &self.provenance);
-        let path = self.store.dir.join("shards").join(digest.to_string());
-        files::write_via(&self.store.dir.join("tmp"), &path, &bytes)?;
-        Ok(path)
+    /// Keep `gc` away from what is about to be made, in a cache that was not there when this writer was made too. Where that cannot be,
+    /// writing results will say why.
+    pub fn begin(&self) {
+        if let Err(error) = self.prepare() {
+            tracing::debug!("{error}");
+        }
     }
 
     /// Make the folders and sweep away what dead processes left, once.
@@ -177,6 +204,46 @@ impl<'a> Writer<'a> {
     }
 }
 
+impl Store {
+    /// A new shard; returns its path.
+    pub(super) fn write_shard(
+        &self,
+        entries: Vec<(Record, Arc<Vec<u8>>)>,
+        provenances: &Provenances,
+    ) -> Result<PathBuf> {
+        let (bytes, digest) = assemble(entries, provenances);
+        let path = self.dir.join("shards").join(digest.to_string());
+        files::write_via(&self.dir.join("tmp"), &path, &bytes)?;
+        Ok(path)
+    }
+}
+
+impl Shard {
+    /// Add the wanted records, their payloads and their provenances to those of a new shard; nothing damaged is carried on. False if a
+    /// payload cannot be read although the shard is there.
+    pub(super) fn take(
+        &self,
+        wanted: impl Fn(&Record) -> bool,
+        entries: &mut Vec<(Record, Arc<Vec<u8>>)>,
+        provenances: &mut Provenances,
+    ) -> bool {
+        let own = self.provenances();
+        let mut whole = true;
+        for mut record in self.records().filter(wanted) {
+            let payload = if record.external { Some(Vec::new()) } else { self.payload(&record) };
+            match payload.filter(|bytes| record.external || Digest::of(bytes) == record.digest) {
+                Some(payload) => {
+                    record.provenance =
+                        provenances.number(own.get(usize::from(record.provenance)).unwrap_or(&Json::Null));
+                    entries.push((record, Arc::new(payload)));
+                }
+                None => whole &= self.path.exists(),
+            }
+        }
+        whole
+    }
+}
+
 fn record(key: Key, trace: &Trace) -> Record {
     Record {
         key,
@@ -186,6 +253,7 @@ fn record(key: Key, trace: &Trace) -> Record {
         external: trace.size >= LARGE as u64,
         finished_ms: trace.finished_ms,
         micros: trace.micros,
+        provenance: 0,
     }
 }
 

@@ -1,0 +1,160 @@
+//! What of the cache nothing needs any more: neither the paper as it is, nor the revisions that are to be kept.
+
+use std::collections::HashSet;
+use std::time::{Duration, SystemTime};
+
+use crate::error::{Error, Result};
+use crate::plan::{self, Context, FileState, State, UnitState};
+use crate::stages::Kind;
+use crate::store::{Digest, Key, Store, Stored, Unwanted, content_key, shared};
+use crate::value::decode_tree;
+
+/// Bytes of a record beside its payload.
+const RECORD: u64 = 96;
+
+/// What may go.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Only what is older than this.
+    pub age: Option<Duration>,
+    /// Only as much as makes the cache so small, in bytes; the oldest first.
+    pub size: Option<u64>,
+}
+
+/// What would be deleted, and what stays.
+#[derive(Debug, Default)]
+pub struct Garbage {
+    pub unwanted: Unwanted,
+    /// Bytes that become free.
+    pub bytes: u64,
+    pub results_kept: usize,
+    /// Bytes that stay.
+    pub bytes_kept: u64,
+    /// Results that nothing needs and that stay because they are young, or because there is room.
+    pub spared: usize,
+    /// Stages that are out of date: nobody knows which results they will find again.
+    pub stale: Vec<String>,
+}
+
+/// What is needed: keys of results, and names of stages.
+#[derive(Default)]
+struct Needed {
+    keys: HashSet<Key>,
+    names: HashSet<String>,
+    stale: Vec<String>,
+}
+
+/// Find what nothing in these papers needs. Errors: a file or a tool is missing, so that it cannot be known what is needed.
+pub fn garbage(papers: &[Context], limits: Limits) -> Result<Garbage> {
+    let Some(store) = papers.first().map(|context| context.store) else { return Ok(Garbage::default()) };
+    let mut needed = Needed::default();
+    papers.iter().try_for_each(|context| needed.add(*context))?;
+    let total = store.size();
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |now| now.as_millis() as u64);
+    let stored = store.stored();
+    let mut garbage = Garbage { stale: needed.stale.clone(), ..Garbage::default() };
+    let mut others = shared(&stored);
+    let mut free = 0;
+    let room = |free: u64| limits.size.is_some_and(|most| total.saturating_sub(free) <= most);
+    let old = |age: Duration| limits.age.is_some_and(|least| age >= least);
+    // The oldest first.
+    for Stored { key, trace, external } in stored.iter().rev() {
+        if needed.keys.contains(key) {
+            garbage.results_kept += 1;
+            continue;
+        }
+        let age = Duration::from_millis(now.saturating_sub(trace.finished_ms));
+        if !old(age) && (limits.size.is_none() || room(free)) {
+            garbage.spared += 1;
+            continue;
+        }
+        garbage.unwanted.results.insert((*key, trace.digest));
+        let last = others.get_mut(&trace.digest).is_none_or(|count| {
+            *count -= 1;
+            *count == 0
+        });
+        free += RECORD + if !external || last { trace.size } else { 0 };
+    }
+    for (path, size, age) in loose(store, &needed) {
+        if old(age) || limits.size.is_some() && !room(free) {
+            garbage.unwanted.files.push(path);
+            free += size;
+        }
+    }
+    garbage.bytes = free;
+    garbage.bytes_kept = total.saturating_sub(free);
+    Ok(garbage)
+}
+
+/// Delete it. `papers` and `limits` are looked at once more, alone with the cache.
+pub fn collect(papers: &[Context], limits: Limits) -> Result<Garbage> {
+    let Some(store) = papers.first().map(|context| context.store) else { return Ok(Garbage::default()) };
+    if !store.dir().is_dir() {
+        return Ok(Garbage::default());
+    }
+    let alone = store.alone()?;
+    // What a build has finished since the cache was opened.
+    store.rescan();
+    let found = garbage(papers, limits)?;
+    store.sweep(&found.unwanted, &alone)?;
+    Ok(found)
+}
+
+/// Files that belong to no result: checkpoints of runs that nothing asks for, logs and notes of stages that are no more, orphans.
+fn loose(store: &Store, needed: &Needed) -> Vec<(std::path::PathBuf, u64, Duration)> {
+    let stem = |path: &std::path::Path| path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default().to_string();
+    let checkpoints: HashSet<String> = needed.keys.iter().map(Key::to_string).collect();
+    let mut found = store.orphans();
+    found.extend(store.files_in("partial").into_iter().filter(|(path, ..)| !checkpoints.contains(&stem(path))));
+    for folder in ["last", "logs"] {
+        found.extend(store.files_in(folder).into_iter().filter(|(path, ..)| !needed.names.contains(&stem(path))));
+    }
+    found
+}
+
+impl Needed {
+    fn add(&mut self, context: Context) -> Result<()> {
+        let graph = context.graph;
+        let all: Vec<usize> = (0..graph.stages.len()).collect();
+        for plan in plan::plan(context, &all)? {
+            let name = &graph.stages[plan.stage].name;
+            if let Some(fault) = plan.resolved.faults.first() {
+                let message = format!("it cannot be known what `{name}` needs: {}", fault.message);
+                let error = Error { message, ..fault.clone() };
+                return Err(error.hint("nothing was deleted"));
+            }
+            self.names.insert(name.clone());
+            if plan.state != State::Current && !self.stale.contains(name) {
+                self.stale.push(name.clone());
+            }
+            for unit in &plan.resolved.units {
+                match *unit {
+                    UnitState::Current { key, digest } => {
+                        self.keys.insert(key);
+                        if matches!(graph.stages[plan.stage].kind, Kind::Data(_) | Kind::Exec(_)) {
+                            self.add_files(context.store, key, digest);
+                        }
+                    }
+                    UnitState::Missing { key, .. } => drop(self.keys.insert(key)),
+                    UnitState::Unknown { .. } => {}
+                }
+            }
+            for file in &plan.resolved.files {
+                match *file {
+                    FileState::Current { key, .. } | FileState::Stored { key, .. } | FileState::Missing(key) => {
+                        self.keys.insert(key);
+                    }
+                    FileState::Unknown => {}
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The files of a result that is files.
+    fn add_files(&mut self, store: &Store, key: Key, digest: Digest) {
+        let tree = store.load(&key, &digest).and_then(|payload| decode_tree(&payload));
+        let files = tree.iter().flat_map(|tree| &tree.files);
+        self.keys.extend(files.map(|file| content_key(&Digest(file.digest.0))));
+    }
+}

@@ -1,0 +1,74 @@
+//! `repro gc`: delete from the cache what nothing needs any more.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::args::Gc;
+use super::console::Style;
+use super::words::{bytes, count};
+use super::{Console, Project, Trouble};
+use crate::audit::{self, Garbage, Limits};
+use crate::plan::Context;
+
+/// What nothing needs is spared for so long: an edit may be taken back.
+const AGE: Duration = Duration::from_secs(14 * 86_400);
+
+pub fn run(args: &Gc, project: &Project, console: &Console) -> Result<u8, Trouble> {
+    let limits =
+        Limits { age: args.older_than.or(if args.max_size.is_none() { Some(AGE) } else { None }), size: args.max_size };
+    let revisions = project.revisions(&args.keep_rev)?;
+    let mut papers: Vec<Context> = vec![project.context()];
+    papers.extend(revisions.iter().map(|revision| revision.context(project.context())));
+    let found = if args.dry_run { audit::garbage(&papers, limits)? } else { audit::collect(&papers, limits)? };
+    if console.json {
+        console.print_json(&json!({
+            "event": "gc", "dry-run": args.dry_run, "results": found.unwanted.results.len(),
+            "files": found.unwanted.files.len(), "bytes": found.bytes, "results-kept": found.results_kept + found.spared,
+            "bytes-kept": found.bytes_kept, "spared": found.spared, "stale": found.stale,
+        }))?;
+    } else if !console.quiet {
+        console.print(&words(&found, args, console))?;
+    }
+    Ok(0)
+}
+
+fn words(found: &Garbage, args: &Gc, console: &Console) -> String {
+    let mut parts = vec![count(found.unwanted.results.len(), "result")];
+    if !found.unwanted.files.is_empty() {
+        parts.push(count(found.unwanted.files.len(), "other file"));
+    }
+    let did = if args.dry_run { "would delete" } else { "deleted" };
+    let mut text = format!(
+        "{did} {}, {}; {} stay, {}\n",
+        parts.join(" and "),
+        bytes(found.bytes),
+        count(found.results_kept + found.spared, "result"),
+        bytes(found.bytes_kept)
+    );
+    if found.spared > 0 {
+        let why = match (args.max_size, args.older_than) {
+            (Some(_), _) => "there is room for them".to_string(),
+            (None, None) => "they are younger than 14 days (`--older-than 0` takes them too)".into(),
+            (None, Some(_)) => "they are too young".into(),
+        };
+        let one = found.spared == 1;
+        let (needed, why) =
+            if one { ("is", why.replace("they are", "it is").replace("them", "it")) } else { ("are", why) };
+        text += &format!("{} of these {needed} not needed: {why}\n", found.spared);
+    }
+    if let Some(most) = args.max_size.filter(|most| found.bytes_kept > *most) {
+        let rest = format!("what is needed does not fit into {}", bytes(most));
+        text += &format!("{}\n", console.paint(Style::Yellow, &rest));
+    }
+    if !found.stale.is_empty() {
+        let names = found.stale.iter().take(5).cloned().collect::<Vec<_>>().join(", ");
+        let names = if found.stale.len() > 5 { format!("{names}, ...") } else { names };
+        let verb = if found.stale.len() == 1 { "is" } else { "are" };
+        text += &format!(
+            "{} {verb} out of date ({names}): what was built of them before does not count as needed\n",
+            count(found.stale.len(), "stage")
+        );
+    }
+    text
+}

@@ -1,0 +1,25 @@
+//! Who makes results: kept beside them, and no part of any key.
+
+use serde_json::{Value as Json, json};
+
+use super::Project;
+use crate::audit::git;
+use crate::store::Provenance;
+
+/// Asked when the first result is written, so that a build with nothing to do does not ask git.
+pub fn of(project: &Project) -> Provenance<'_> {
+    Provenance::lazy(|| json(project))
+}
+
+fn json(project: &Project) -> Json {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").ok().map(|name| name.trim().to_string());
+    let host = host.or_else(|| std::env::var("HOSTNAME").ok());
+    let mut json = json!({
+        "repro": env!("CARGO_PKG_VERSION"), "engine": "cpu", "os": std::env::consts::OS, "arch": std::env::consts::ARCH,
+        "host": host, "paper": blake3::hash(project.source.text.as_bytes()).to_hex().as_str(),
+    });
+    if let Some((revision, changed)) = git::revision(&project.home) {
+        json["git"] = json!({"revision": revision, "changed": changed});
+    }
+    json
+}

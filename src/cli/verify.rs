@@ -1,0 +1,161 @@
+//! `repro verify`: run again elsewhere, compare bit for bit.
+
+use serde_json::json;
+
+use super::args::Verify;
+use super::build::{exit_code, jobs, tell_failures};
+use super::console::Style;
+use super::words::{count, harmless, unit};
+use super::{Console, Project, Trouble, interrupt, progress};
+use crate::audit::{self, Artifact, Verdict, Verification};
+use crate::error::Error;
+use crate::exec::Options;
+
+/// Units of a stage that differ and are named without `-v`.
+const NAMED: usize = 8;
+
+pub fn run(args: &Verify, project: &Project, console: &Console) -> Result<u8, Trouble> {
+    let targets = project.targets(&args.targets)?;
+    let options = Options {
+        jobs: jobs(args.jobs),
+        keep_going: args.keep_going,
+        no_train: false,
+        interrupted: interrupt::watch(),
+    };
+    let needed = project.graph.needed(&targets);
+    let names: Vec<&str> = needed.iter().map(|&stage| project.graph.stages[stage].name.as_str()).collect();
+    let verification = {
+        let mut display = progress::display(console, &names, options.jobs, true);
+        audit::verify(project.context(), &targets, args.only, &options, &mut *display)?
+    };
+    let artifacts = &verification.artifacts;
+    let mut code = exit_code(&verification.outcome);
+    if code == 0 && artifacts.iter().any(|artifact| wrong(&artifact.verdict)) {
+        code = 1;
+    }
+    let compared = artifacts.iter().filter(|artifact| artifact.verdict != Verdict::New).count();
+    if code == 0 && compared == 0 {
+        let error =
+            Error::stage("there is nothing to compare with: neither results in the cache nor files in figures/");
+        return Err(error.hint("`repro build` makes them").into());
+    }
+    if console.json {
+        artifacts.iter().try_for_each(|artifact| console.print_json(&line(artifact, project)))?;
+        console.print_json(&json!({
+            "event": "verify-finished", "same": number(artifacts, &Verdict::Same),
+            "differs": artifacts.iter().filter(|artifact| matches!(artifact.verdict, Verdict::Differs(_))).count(),
+            "missing": number(artifacts, &Verdict::Missing), "new": number(artifacts, &Verdict::New), "exit-code": code,
+        }))?;
+    } else {
+        tell_failures(&verification.outcome, project, console);
+        console.print(&text(&verification, code, project, console))?;
+    }
+    Ok(code)
+}
+
+fn wrong(verdict: &Verdict) -> bool {
+    matches!(verdict, Verdict::Differs(_) | Verdict::Missing)
+}
+
+fn number(artifacts: &[Artifact], verdict: &Verdict) -> usize {
+    artifacts.iter().filter(|artifact| artifact.verdict == *verdict).count()
+}
+
+fn word(verdict: &Verdict) -> &'static str {
+    match verdict {
+        Verdict::Same => "same",
+        Verdict::Differs(_) => "differs",
+        Verdict::New => "new",
+        Verdict::Missing => "missing",
+    }
+}
+
+fn line(artifact: &Artifact, project: &Project) -> serde_json::Value {
+    let mut json = json!({
+        "event": "verdict", "stage": project.graph.stages[artifact.stage].name, "verdict": word(&artifact.verdict),
+    });
+    json[if artifact.unit.is_some() { "unit" } else { "file" }] = json!(artifact.name);
+    if let Verdict::Differs(parts) = &artifact.verdict {
+        json["differences"] = json!(parts);
+    }
+    json
+}
+
+fn text(verification: &Verification, code: u8, project: &Project, console: &Console) -> String {
+    let artifacts = &verification.artifacts;
+    let mut stages: Vec<usize> = artifacts.iter().map(|artifact| artifact.stage).collect();
+    stages.dedup();
+    let width = stages.iter().map(|&stage| project.graph.stages[stage].name.chars().count()).max().unwrap_or(0);
+    let mut text = String::new();
+    for stage in stages {
+        let own: Vec<&Artifact> = artifacts.iter().filter(|artifact| artifact.stage == stage).collect();
+        text += &stage_text(&own, width, project, console);
+    }
+    let same = number(artifacts, &Verdict::Same);
+    let differ = artifacts.iter().filter(|artifact| wrong(&artifact.verdict)).count();
+    let new = number(artifacts, &Verdict::New);
+    let mut parts = Vec::new();
+    if differ > 0 {
+        let verb = if differ == 1 { "differs or is missing" } else { "differ or are missing" };
+        parts.push(format!("{} {verb}", count(differ, "result")));
+    }
+    if same > 0 {
+        parts.push(format!("{} {} the same", count(same, "result"), if same == 1 { "is" } else { "are" }));
+    }
+    if new > 0 {
+        parts.push(format!(
+            "{} {} nothing to be compared with",
+            count(new, "result"),
+            if new == 1 { "has" } else { "have" }
+        ));
+    }
+    if code == interrupt::EXIT_CODE {
+        parts.push("interrupted".into());
+    }
+    let verdict =
+        if code == 0 { console.paint(Style::Green, "verified") } else { console.paint(Style::Red, "not verified") };
+    text + &format!("{verdict}: {}\n", parts.join(", "))
+}
+
+/// `fit   1 program  same   fit.pdf differs`, and below in what.
+fn stage_text(own: &[&Artifact], width: usize, project: &Project, console: &Console) -> String {
+    let Some(first) = own.first() else { return String::new() };
+    let stage = &project.graph.stages[first.stage];
+    let paint = |verdict: &Verdict, text: &str| match verdict {
+        Verdict::Same => console.paint(Style::Green, text),
+        Verdict::New => console.paint(Style::Yellow, text),
+        _ => console.paint(Style::Red, text),
+    };
+    let units: Vec<&&Artifact> = own.iter().filter(|artifact| artifact.unit.is_some()).collect();
+    let mut parts = Vec::new();
+    for kind in [Verdict::Same, Verdict::Differs(Vec::new()), Verdict::New] {
+        let n = units.iter().filter(|artifact| word(&artifact.verdict) == word(&kind)).count();
+        if n > 0 && units.len() == 1 {
+            parts.push(paint(&kind, word(&kind)));
+        } else if n > 0 {
+            let verb = if word(&kind) == "differs" && n > 1 { "differ" } else { word(&kind) };
+            parts.push(format!("{} {}", count(n, unit(stage.kind.name())), paint(&kind, verb)));
+        }
+    }
+    for file in own.iter().filter(|artifact| artifact.unit.is_none()) {
+        parts.push(format!("{} {}", file.name, paint(&file.verdict, word(&file.verdict))));
+    }
+    let space = " ".repeat(width - stage.name.chars().count().min(width));
+    let mut text = format!("{}{space}  {}\n", stage.name, parts.join(", "));
+    let different: Vec<(&str, &Vec<String>)> = units
+        .iter()
+        .filter_map(|artifact| match &artifact.verdict {
+            Verdict::Differs(parts) => Some((artifact.name.as_str(), parts)),
+            _ => None,
+        })
+        .collect();
+    let shown = if console.verbose { different.len() } else { different.len().min(NAMED) };
+    for (label, parts) in &different[..shown] {
+        let label = if label.is_empty() { String::new() } else { format!("{label}  ") };
+        parts.iter().for_each(|part| text += &format!("    {}\n", harmless(&format!("{label}{part}"))));
+    }
+    if shown < different.len() {
+        text += &format!("    and {} more (-v names all)\n", different.len() - shown);
+    }
+    text
+}

@@ -1,0 +1,144 @@
+//! Deleting: only ever by who is alone with the cache. What is kept of a shard is written anew before the old shard goes, so that a kill at
+//! any moment loses nothing.
+
+use std::collections::{HashMap, HashSet};
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use super::shard::Provenances;
+use super::{Digest, Key, Store, Trace, files, remove_folder};
+use crate::error::{Error, Result};
+
+/// One stored result.
+#[derive(Clone, Copy, Debug)]
+pub struct Stored {
+    pub key: Key,
+    pub trace: Trace,
+    /// Its payload is a file of its own.
+    pub external: bool,
+}
+
+/// What a sweep may delete.
+#[derive(Debug, Default)]
+pub struct Unwanted {
+    /// Results.
+    pub results: HashSet<(Key, Digest)>,
+    /// Files of the cache that belong to no result: checkpoints, logs, notes, payloads without a record.
+    pub files: Vec<PathBuf>,
+}
+
+impl Store {
+    /// All results, newest first; one that is stored twice is listed twice.
+    pub fn stored(&self) -> Vec<Stored> {
+        let shards = self.shards();
+        let records = shards.iter().flat_map(|shard| shard.records());
+        let mut stored: Vec<Stored> = records
+            .map(|record| Stored { key: record.key, trace: record.trace(), external: record.external })
+            .collect();
+        stored.sort_by_key(|stored| std::cmp::Reverse(stored.trace.finished_ms));
+        stored
+    }
+
+    /// Bytes of all files of the cache.
+    pub fn size(&self) -> u64 {
+        all_files(&self.dir).iter().map(|(_, size, _)| size).sum()
+    }
+
+    /// Payloads that no record speaks of: a killed build leaves them. With their sizes and ages.
+    pub fn orphans(&self) -> Vec<(PathBuf, u64, Duration)> {
+        let known: HashSet<PathBuf> = self
+            .stored()
+            .iter()
+            .filter(|stored| stored.external)
+            .map(|stored| files::object_path(&self.dir, &stored.trace.digest))
+            .collect();
+        let mut orphans = all_files(&self.dir.join("objects"));
+        orphans.retain(|(path, ..)| !known.contains(path));
+        orphans
+    }
+
+    /// The files of a folder of the cache, with their sizes and ages.
+    pub fn files_in(&self, folder: &str) -> Vec<(PathBuf, u64, Duration)> {
+        all_files(&self.dir.join(folder))
+    }
+
+    /// Delete results and files. `_alone` proves that no build is running.
+    pub fn sweep(&self, unwanted: &Unwanted, _alone: &File) -> Result<()> {
+        self.rescan();
+        for shard in self.shards() {
+            let goes = |key: &Key, digest: &Digest| unwanted.results.contains(&(*key, *digest));
+            if !shard.records().any(|record| goes(&record.key, &record.digest)) {
+                continue;
+            }
+            let (mut entries, mut provenances) = (Vec::new(), Provenances::default());
+            let whole = shard.take(|record| !goes(&record.key, &record.digest), &mut entries, &mut provenances);
+            if !whole {
+                // Something to keep cannot be read: not now, perhaps later.
+                continue;
+            }
+            let kept = if entries.is_empty() { None } else { Some(self.write_shard(entries, &provenances)?) };
+            if kept.as_ref() != Some(&shard.path) {
+                remove(&shard.path)?;
+            }
+        }
+        self.rescan();
+        self.sweep_objects(unwanted)?;
+        unwanted.files.iter().try_for_each(|path| remove(path))?;
+        // Whoever wrote there is no more.
+        self.files_in("tmp").iter().try_for_each(|(path, ..)| remove(path))?;
+        self.sweep_scratch();
+        for entry in std::fs::read_dir(self.dir.join("objects")).into_iter().flatten().flatten() {
+            // Only empty folders go.
+            let _ = std::fs::remove_dir(entry.path());
+        }
+        Ok(())
+    }
+
+    /// Delete the payloads of deleted results, unless another result has the same.
+    fn sweep_objects(&self, unwanted: &Unwanted) -> Result<()> {
+        let kept: HashSet<Digest> = self.stored().iter().filter(|s| s.external).map(|s| s.trace.digest).collect();
+        for (_, digest) in unwanted.results.iter().filter(|(_, digest)| !kept.contains(digest)) {
+            remove(&files::object_path(&self.dir, digest))?;
+        }
+        Ok(())
+    }
+}
+
+/// For each digest how many results have it.
+pub fn shared(stored: &[Stored]) -> HashMap<Digest, usize> {
+    let mut count = HashMap::new();
+    stored
+        .iter()
+        .filter(|stored| stored.external)
+        .for_each(|stored| *count.entry(stored.trace.digest).or_insert(0) += 1);
+    count
+}
+
+fn remove(path: &Path) -> Result<()> {
+    match std::fs::remove_file(path) {
+        Err(e) if e.kind() == std::io::ErrorKind::IsADirectory => {
+            remove_folder(path);
+            Ok(())
+        }
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(Error::io("delete", path, &e)),
+        _ => Ok(()),
+    }
+}
+
+fn all_files(folder: &Path) -> Vec<(PathBuf, u64, Duration)> {
+    let mut found = Vec::new();
+    let mut folders = vec![folder.to_path_buf()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+            let Ok(meta) = entry.metadata() else { continue };
+            if meta.is_dir() {
+                folders.push(entry.path());
+            } else {
+                let age = meta.modified().ok().and_then(|time| SystemTime::now().duration_since(time).ok());
+                found.push((entry.path(), meta.len(), age.unwrap_or_default()));
+            }
+        }
+    }
+    found
+}

@@ -1,0 +1,204 @@
+//! `gc`: what nothing needs goes, what anything needs stays.
+#![cfg(unix)]
+
+mod support;
+
+use std::process::Command;
+use std::time::Duration;
+
+use support::{GRID, Paper, Run, finish, wait_for};
+
+fn git(paper: &Paper, arguments: &[&str]) {
+    let done = Command::new("git")
+        .args(["-c", "user.name=t", "-c", "user.email=t@t", "-c", "commit.gpgsign=false"])
+        .args(arguments)
+        .current_dir(paper.path(""))
+        .output()
+        .expect("git");
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+}
+
+/// The numbers that `gc --json` tells: results deleted, results kept, results spared.
+fn counted(run: Run) -> [u64; 3] {
+    let event = run.ok().events()[0].clone();
+    ["results", "results-kept", "spared"].map(|name| event[name].as_u64().unwrap())
+}
+
+#[test]
+fn only_what_nothing_needs_is_deleted() {
+    let paper = Paper::new().yaml(GRID);
+    paper.build("*").ok();
+    assert_eq!(counted(paper.run("gc --json --older-than 0")), [0, 13, 0]);
+    // One value of an axis less: two models and two metrics that nobody asks for.
+    paper.edit("[0.1, 0.2, 0.5]", "[0.1, 0.2]").build("*").ok();
+    paper
+        .run("gc")
+        .ok()
+        .says("deleted 0 results, 0 B; 13 results stay")
+        .says("4 of these are not needed: they are younger than 14 days (`--older-than 0` takes them too)");
+    assert_eq!(counted(paper.run("gc --json -n --older-than 0")), [4, 9, 0]);
+    let before = paper.fingerprint();
+    paper.run("gc -n --older-than 0").ok().says("would delete 4 results, ");
+    assert_eq!(paper.fingerprint(), before);
+    paper.run("gc --older-than 0").ok().says("deleted 4 results, ");
+    assert_eq!(counted(paper.run("gc --json --older-than 0")), [0, 9, 0]);
+    assert_eq!(paper.build("*").ok().trained(0).built(), [""; 0]);
+    paper.edit("[0.1, 0.2]", "[0.1, 0.2, 0.5]").build("*").ok().trained(2);
+}
+
+#[test]
+fn what_an_earlier_revision_needs_can_be_kept() {
+    let paper = Paper::new().yaml(GRID);
+    git(&paper, &["init", "-q"]);
+    git(&paper, &["add", "paper.yaml"]);
+    git(&paper, &["commit", "-qm", "first"]);
+    paper.build("*").ok();
+    paper.edit("lr: 1e-3", "lr: 1e-2").build("*").ok().trained(7);
+    assert_eq!(counted(paper.run("gc --json -n --older-than 0")), [13, 13, 0]);
+    assert_eq!(counted(paper.run("gc --json --older-than 0 --keep-rev HEAD")), [0, 26, 0]);
+    paper.edit("lr: 1e-2", "lr: 1e-3").build("*").ok().trained(0);
+    paper.run("gc --keep-rev nope").code(2).says("there is no revision `nope`");
+    paper.run("gc --keep-rev=--output=x").code(2).says("there is no revision");
+    git(&paper, &["rm", "-q", "--cached", "paper.yaml"]);
+    git(&paper, &["commit", "-qm", "second"]);
+    paper.run("gc --keep-rev HEAD").code(2).says("`paper.yaml` is not in the revision `HEAD`");
+    let alone = Paper::new().yaml(GRID).env("GIT_CEILING_DIRECTORIES", "/");
+    alone.run("gc --keep-rev HEAD").code(2).says("is not in a git repository");
+}
+
+const FILES: &str = "repro: 1
+stages:
+  big: {exec: {run: 'head -c 200000 /dev/zero > big; echo SMALL > small', outputs: [big, small]}}
+  read: {exec: {run: wc -c < big/big > size.txt, inputs: [big], outputs: [size.txt]}}
+";
+
+#[test]
+fn files_of_programs_stay_as_long_as_their_result_is_needed() {
+    let paper = Paper::new().yaml(FILES);
+    paper.build("").ok();
+    paper.run("gc --older-than 0").ok().says("deleted 0 results");
+    paper.edit("wc -c <", "wc -c -- <");
+    assert_eq!(paper.build("").ok().built(), ["read"], "the large file is still there");
+    // Another small file: the large one is shared by what goes and what stays.
+    paper.edit("echo SMALL", "echo OTHER").build("").ok();
+    paper.run("gc --older-than 0").ok();
+    assert_eq!(paper.files("cache/objects").len(), 1);
+    paper.edit("wc -c -- <", "wc  -c <");
+    assert_eq!(paper.build("").ok().built(), ["read"]);
+    paper.rewrite("repro: 1\nstages:\n  none: {exec: {run: echo > a, outputs: [a]}}\n").build("").ok();
+    let run = paper.run("gc --older-than 0").ok();
+    assert!(run.stdout.contains("deleted 6 results and 4 other files, 201 kB; 2 results stay, "), "{}", run.stdout);
+    assert_eq!(paper.files("cache/objects").len(), 0);
+    // Logs and notes of stages that are no more are gone too.
+    assert_eq!(paper.files("cache/logs").into_keys().collect::<Vec<_>>(), ["cache/logs/none.log"]);
+    assert_eq!(paper.files("cache/last").into_keys().collect::<Vec<_>>(), ["cache/last/none.json"]);
+}
+
+#[test]
+fn the_oldest_goes_until_the_cache_is_small_enough() {
+    let paper = Paper::new().yaml(FILES);
+    paper.build("").ok();
+    for size in [300_000, 400_000] {
+        std::thread::sleep(Duration::from_millis(5));
+        paper.rewrite(&FILES.replace("200000", &size.to_string())).build("").ok();
+    }
+    let sizes = || -> Vec<usize> {
+        let mut sizes: Vec<usize> = paper.files("cache/objects").values().map(Vec::len).collect();
+        sizes.sort();
+        sizes
+    };
+    paper.run("gc --max-size 2MB").ok().says("deleted 0 results");
+    paper.run("gc --max-size 750kB").ok().says("are not needed: there is room for them");
+    assert_eq!(sizes(), [300_000, 400_000]);
+    paper.run("gc --max-size 1kB").ok().says("what is needed does not fit into 1 kB");
+    assert_eq!(sizes(), [400_000]);
+    assert_eq!(paper.build("").ok().built(), [""; 0]);
+    paper.run("gc --max-size lots").code(2).says("a number and one of B, kB, MB, GB, TB");
+}
+
+#[test]
+fn nothing_is_deleted_under_a_running_build() {
+    let paper = Paper::new().yaml(FILES);
+    paper.edit("echo SMALL", "touch STARTED; while [ ! -e GO ]; do sleep 0.01; done; echo SMALL");
+    let (started, go) = (paper.path("started"), paper.path("go"));
+    paper.edit("STARTED", &started.display().to_string()).edit("GO", &go.display().to_string());
+    let child = paper.command("build").spawn().unwrap();
+    wait_for("the program", || started.exists());
+    paper.run("gc --older-than 0").code(1).stdout("").stderr(
+        "error: a build is running in `cache`\n\
+         hint: wait for it to end, then run the same command again; nothing was deleted\n",
+    );
+    // A look is free.
+    paper.run("gc -n --older-than 0").ok();
+    std::fs::write(go, "").unwrap();
+    finish(child, "build").ok();
+    paper.run("gc --older-than 0").ok();
+    assert_eq!(paper.build("").ok().built(), [""; 0]);
+    // A killed build leaves no lock behind.
+    paper.edit("echo SMALL", "echo OTHER");
+    std::fs::remove_file(paper.path("go")).unwrap();
+    std::fs::remove_file(&started).unwrap();
+    let mut child = paper.command("build").spawn().unwrap();
+    wait_for("the program", || started.exists());
+    child.kill().unwrap();
+    child.wait().unwrap();
+    paper.run("gc --older-than 0").ok();
+}
+
+#[test]
+fn what_cannot_be_known_to_be_unneeded_stays() {
+    let paper = Paper::new().yaml(FILES);
+    paper.edit("outputs: [big, small]", "outputs: [big, small], inputs: [a.txt], tools: [./tool]");
+    let tool = || {
+        paper.write("tool", "#!/bin/sh\necho 1\n");
+        assert!(Command::new("chmod").arg("+x").arg(paper.path("tool")).status().unwrap().success());
+    };
+    tool();
+    paper.write("a.txt", "").build("").ok();
+    for file in ["tool", "a.txt"] {
+        std::fs::remove_file(paper.path(file)).unwrap();
+        paper
+            .run("gc --older-than 0")
+            .code(1)
+            .says("it cannot be known what `big` needs: ")
+            .says("hint: nothing was deleted");
+        if file == "tool" {
+            tool();
+        } else {
+            paper.write("a.txt", "");
+        }
+    }
+    assert_eq!(paper.build("").ok().built(), [""; 0]);
+    // What is out of date is told: nobody knows what it would find again.
+    paper.write("a.txt", "changed");
+    paper
+        .run("gc -n")
+        .ok()
+        .says("2 stages are out of date (big, read): what was built of them before does not count as needed");
+}
+
+#[test]
+fn killed_at_any_moment_it_has_deleted_nothing_that_is_needed() {
+    let paper = Paper::new().yaml(GRID);
+    paper.build("*").ok();
+    for i in 0..25u64 {
+        // Each time there is something to delete, in a shard with something to keep.
+        paper.edit("steps: 20", "steps: 21").build("*").ok();
+        paper.edit("steps: 21", "steps: 20");
+        let mut child = paper.command("gc --older-than 0").spawn().unwrap();
+        std::thread::sleep(Duration::from_micros(400 * i));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert_eq!(paper.build("*").ok().trained(0).built(), [""; 0], "killed after {} us", 400 * i);
+    }
+    paper.run("gc --older-than 0").ok();
+    assert_eq!(counted(paper.run("gc -n --json --older-than 0")), [0, 13, 0]);
+    assert_eq!(paper.files("cache/tmp").len(), 0);
+}
+
+#[test]
+fn without_a_cache_there_is_nothing_to_do() {
+    let paper = Paper::new().yaml(GRID);
+    paper.run("gc").ok().says("deleted 0 results");
+    assert!(!paper.path("cache").exists());
+}

@@ -1,0 +1,109 @@
+//! `verify`: run again in an empty cache, and compare bit for bit.
+#![cfg(unix)]
+
+mod support;
+
+use support::{GRID, Paper};
+
+const SHOWN: &str = "  table: {table: {of: measures, rows: [probability], columns: [loss], formats: [csv]}}
+  figure: {figure: {of: measures, panels: [{marks: [{points: {x: probability, y: loss}}], where: {run: 1}}], formats: [svg]}}
+";
+
+/// A program that makes something else every time, and one that does not.
+const PROGRAMS: &str = "repro: 1
+stages:
+  raw: {data: raw.csv}
+  fixed: {exec: {run: cp raw.csv fixed.csv, inputs: [raw], outputs: [fixed.csv]}}
+  random:
+    exec:
+      run: printf 'x,y\\n1,2\\n3,' > random.csv; date +%N >> random.csv; cp random.csv figures/random.txt
+      inputs: [fixed]
+      outputs: [random.csv, figures/random.txt]
+  after: {exec: {run: wc -l < random/random.csv > after.txt, inputs: [random], outputs: [after.txt]}}
+";
+
+fn programs() -> Paper {
+    let paper = Paper::new().yaml(PROGRAMS).file("raw.csv", "x\n1\n");
+    paper.build("raw fixed random after").ok();
+    paper
+}
+
+#[test]
+fn what_comes_out_again_is_the_same() {
+    let paper = Paper::new().yaml(&(GRID.to_string() + SHOWN));
+    paper.build("").ok();
+    let before = paper.fingerprint();
+    paper.run("verify").ok().stdout(
+        "grid      6 points same\nmeasures  6 points same\ntable     3 cells same, table.csv same\n\
+         figure    same, figure.svg same\nverified: 18 results are the same\n",
+    );
+    // Nothing is left of it, and nothing that was there was touched; only the lock is new.
+    let mut after = paper.fingerprint();
+    after.retain(|name, _| before.contains_key(name));
+    assert_eq!(after, before);
+    assert_eq!(paper.files("cache/scratch").len(), 0);
+}
+
+#[test]
+fn without_a_cache_the_files_in_figures_are_compared() {
+    let paper = Paper::new().yaml(&(GRID.to_string() + SHOWN));
+    paper.run("verify grid").code(1).says("there is nothing to compare with");
+    paper.build("table").ok();
+    std::fs::remove_dir_all(paper.path("cache")).unwrap();
+    paper.run("verify table").ok().stdout(
+        "grid      6 points new\nmeasures  6 points new\ntable     3 cells new, table.csv same\n\
+         verified: 1 result is the same, 15 results have nothing to be compared with\n",
+    );
+    let edited = paper.read("figures/table.csv").replace('0', "1");
+    paper.write("figures/table.csv", &edited);
+    paper.run("verify table").code(1).says("table.csv differs");
+    std::fs::remove_file(paper.path("figures/table.csv")).unwrap();
+    paper.run("verify table").code(1).says("table.csv missing").says("not verified: 1 result differs or is missing");
+    assert!(!paper.path("figures/table.csv").exists(), "only a build writes there");
+}
+
+#[test]
+fn a_program_that_is_not_the_same_every_time_is_found_out() {
+    let paper = programs();
+    let run = paper.run("verify after").code(1);
+    let shown = support::timeless(&run.stdout);
+    let lines: Vec<&str> = shown.lines().collect();
+    assert_eq!(
+        lines[..3],
+        ["fixed   same", "random  differs, random.txt differs", "    figures/random.txt: other content"]
+    );
+    assert_eq!(lines[3], "    random.csv: other content");
+    assert!(lines[4].starts_with("    y: 1 of 2 values differ, by at most "), "{shown}");
+    // What it counted are lines: the same.
+    assert_eq!(lines[5..], ["after   same", "not verified: 2 results differ or are missing, 2 results are the same"]);
+    let run = paper.run("verify random --json").code(1);
+    let verdicts = run.events_of("verdict");
+    assert_eq!(verdicts.len(), 3);
+    assert_eq!((&verdicts[0]["stage"], &verdicts[0]["verdict"]), (&"fixed".into(), &"same".into()));
+    assert_eq!((&verdicts[2]["file"], &verdicts[2]["verdict"]), (&"random.txt".into(), &"differs".into()));
+    assert!(verdicts[1]["differences"].as_array().unwrap().len() >= 3);
+    let end = &run.events_of("verify-finished")[0];
+    assert_eq!((&end["same"], &end["differs"], &end["exit-code"]), (&1.into(), &2.into(), &1.into()));
+}
+
+#[test]
+fn a_stage_alone_runs_on_inputs_from_the_cache() {
+    let paper = programs();
+    // `random` is not run again, so that what comes after it is verified on the very same file.
+    let run = paper.run("verify after --only").ok();
+    assert_eq!(run.stdout, "after  same\nverified: 1 result is the same\n");
+    assert!(!run.stderr.contains("random  started"), "{}", run.stderr);
+    paper.edit("cp raw.csv fixed.csv,", "cp raw.csv fixed.csv && true,");
+    paper.run("verify random --only").code(1).says("`fixed` is not in the cache");
+}
+
+#[test]
+fn what_fails_is_told_and_not_verified() {
+    let paper = programs();
+    paper.edit("wc -l <", "exit 3; wc -l <");
+    paper
+        .run("verify after")
+        .code(1)
+        .says("error: after: `exit 3; wc -l < random/random.csv > after.txt` ended with exit code 3");
+    assert_eq!(paper.files("cache/scratch").len(), 0);
+}
