@@ -1,6 +1,6 @@
 //! The colour of a mark: one for all, one for each coordinate of an axis, or a colour map over the values of an array.
 
-use serde_json::{Value as Json, json};
+use serde_json::{Map, Value as Json, json};
 
 use super::colormaps::{ColorMap, Palette};
 use crate::error::Error;
@@ -88,7 +88,7 @@ crate::record! {
 
 crate::record! {
     /// Colours from the values of an array.
-    pub struct ColorOf {
+    pub struct ColorOf with canonical {
         /// The array.
         pub value: Located<String>,
         pub map: ColorMap = ColorMap::Viridis,
@@ -103,6 +103,15 @@ crate::record! {
         pub label: String = String::new(),
         /// Whether there is a colour bar.
         pub bar: bool = true,
+        /// Of bars: one series for each coordinate of this axis, with the colour of the array's value there.
+        pub by: Option<Located<String>> = None,
+    }
+}
+
+/// What the key says of colours: `by` only where it is given.
+fn canonical(of: &ColorOf, map: &mut Map<String, Json>) {
+    if of.by.is_none() {
+        map.remove("by");
     }
 }
 
@@ -117,8 +126,8 @@ pub enum ColorChannel {
 impl Decode for ColorChannel {
     fn decode(node: &Node, problems: &mut Problems) -> Option<Self> {
         match &node.value {
-            Yaml::Map(_) if node.get("by").is_some() => ColorBy::decode(node, problems).map(ColorChannel::By),
             Yaml::Map(_) if node.get("value").is_some() => ColorOf::decode(node, problems).map(ColorChannel::Of),
+            Yaml::Map(_) if node.get("by").is_some() => ColorBy::decode(node, problems).map(ColorChannel::By),
             Yaml::Text(_) => Paint::decode(node, problems).map(ColorChannel::Fixed),
             _ => crate::spec::wrong_type(node, problems),
         }

@@ -10,7 +10,9 @@ fn data() -> Arc<Dataset> {
     let loss = Array::f64(vec![models(), p()], vec![1.0, 2.0, 4.0, 1.0, f64::NAN, 3.0]).unwrap();
     let cells = Array::f64(vec![Axis::index("row", 2), Axis::index("column", 2)], vec![0.0, 1.0, 2.0, f64::NAN]);
     let norm = Array::f64(vec![models(), Axis::index("feature", 2)], vec![1.0, 0.5, -0.25, 0.0]).unwrap();
-    Arc::new(Dataset::default().with("loss", loss).with("cells", cells.unwrap()).with("norm", norm))
+    let share = Array::f64(vec![models()], vec![0.0, 1.0]).unwrap();
+    let dataset = Dataset::default().with("loss", loss).with("cells", cells.unwrap());
+    Arc::new(dataset.with("norm", norm).with("share", share))
 }
 
 fn figure(text: &str) -> Figure {
@@ -119,6 +121,27 @@ fn bars_stand_on_zero_and_stack_away_from_it() {
     let stacked = heights(bars(", stacked: true"));
     assert!(stacked[..3].iter().all(|(base, _)| *base == zero) && stacked[2].1 > zero, "{stacked:?}");
     assert_eq!(stacked[3].0, stacked[1].1, "the second model's bar begins where the first one's ends");
+}
+
+#[test]
+fn segments_of_stacked_bars_have_the_colours_of_an_array() {
+    let bars = "{bars: {y: norm, stacked: true, color: {value: share, by: model, bar: false}}}";
+    let scene = draw(&format!("{{of: s, panels: [{{marks: [{bars}]}}]}}")).unwrap();
+    let fills: Vec<String> =
+        inside(&scene).iter().filter_map(|line| Some(line.split_once("fill ")?.1.into())).collect();
+    // Two places for each model.
+    assert_eq!(fills, ["#440154", "#440154", "#fde725", "#fde725"]);
+    let wrong = "{of: s, panels: [{marks: [{bars: {y: norm, color: {value: loss, by: model}}}]}]}";
+    let message = "colours need one value for each `model`; it has the axes `model` (2), `p` (3)";
+    assert_eq!(draw(wrong).unwrap_err().message, message);
+}
+
+#[test]
+fn one_number_is_a_bar_at_every_place() {
+    let scene = draw("{of: s, panels: [{marks: [{bars: {x: feature, y: 2}}]}]}").unwrap();
+    let bars = inside(&scene);
+    let tops: Vec<&str> = bars.iter().filter_map(|bar| bar.split(' ').nth(3)?.split(',').nth(1)).collect();
+    assert!(bars.len() == 2 && tops[0] == tops[1], "{bars:?}");
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! Metrics: arrays of a trained model to arrays, one file each.
 //!
 //! A metric sees one model: `weights` \[expert, feature, hidden\], `bias` and `gate` \[expert, feature\], `importance` \[feature\], and the
-//! numbers `probability`, `active` and `loss`. It knows no recipe, no sweep and no cache. Definitions follow "Sparsity and Superposition
+//! numbers `probability`, `active` and `loss`; or, of two layers, `weights` \[hidden, feature\], maybe `weights-out` \[feature, hidden\], and
+//! `bias` \[feature\]. It knows no recipe, no sweep and no cache. Definitions follow "Sparsity and Superposition
 //! in Mixture of Experts" (arXiv 2510.23671) and its published code; sums run in the order of the arrays, so that results are the same
 //! everywhere.
 
@@ -14,8 +15,11 @@ mod global_dimensionality;
 mod loss;
 mod model;
 mod monosemantic_features;
+mod neuron_layers;
+mod neurons;
 mod partition;
 mod represented_features;
+mod signed_pairs;
 mod specialization;
 mod superposition_score;
 
@@ -26,7 +30,7 @@ pub use evaluation_loss::EvaluationLoss;
 pub use model::Model;
 
 /// Names that the axes of models and of metrics' arrays can have; a selection by any other name is a slip.
-pub const AXES: [&str; 7] = ["expert", "feature", "feature2", "hidden", "step", "x1", "x2"];
+pub const AXES: [&str; 8] = ["expert", "feature", "feature2", "hidden", "neuron", "step", "x1", "x2"];
 
 /// What every metric can do.
 pub trait Compute {
@@ -62,6 +66,12 @@ crate::union! {
         "expert-usage" => ExpertUsage(expert_usage::ExpertUsage),
         /// Which expert takes which part of the space of two features.
         "partition" => Partition(partition::Partition),
+        /// Weights of neurons, the most monosemantic first, and how many are monosemantic.
+        "neurons" => Neurons(neurons::Neurons),
+        /// Weights into and out of every neuron, in the order of the model.
+        "neuron-layers" => NeuronLayers(neuron_layers::NeuronLayers),
+        /// Features whose absolute value is computed by two neurons of their own, one for each sign.
+        "signed-pairs" => SignedPairs(signed_pairs::SignedPairs),
         /// Loss on fresh inputs, the same for every model.
         "evaluation-loss" => EvaluationLoss(EvaluationLoss),
         /// The losses of training.

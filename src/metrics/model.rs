@@ -92,6 +92,29 @@ impl<'a> Model<'a> {
         Axis::index("feature", self.features)
     }
 
+    pub fn neuron_axis(&self) -> Axis {
+        Axis::index("neuron", self.hidden)
+    }
+
+    /// For each neuron the weights into it, by feature.
+    pub fn neurons(&self) -> Result<Vec<Vec<f64>>> {
+        if !self.layered {
+            let error = Error::stage("this metric is of neurons, and a mixture of experts has none");
+            return Err(error.hint("`neurons` and `absolute-value` have neurons"));
+        }
+        Ok((0..self.hidden).map(|k| (0..self.features).map(|i| self.row(0, i)[k]).collect()).collect())
+    }
+
+    /// For each neuron the weights out of it, by feature; those into it if weights are tied.
+    pub fn neurons_out(&self) -> Result<Vec<Vec<f64>>> {
+        if !self.has("weights-out") {
+            return self.neurons();
+        }
+        let out = self.array("weights-out")?.values();
+        let weight = |k: usize, i: usize| out.get(i * self.hidden + k).copied().unwrap_or(f64::NAN);
+        Ok((0..self.hidden).map(|k| (0..self.features).map(|i| weight(k, i)).collect()).collect())
+    }
+
     /// An array \[expert, feature\], or \[feature\] without experts, of a value for each.
     pub fn each(&self, value: impl Fn(usize, usize) -> f64) -> Result<Array> {
         let pairs = (0..self.experts).flat_map(|e| (0..self.features).map(move |i| (e, i)));
@@ -145,4 +168,18 @@ pub fn sample(experts: &[&[&[f64]]]) -> Dataset {
         .with("probability", Array::scalar(0.5))
         .with("active", Array::scalar(1.0))
         .with("loss", Array::scalar(0.25))
+}
+
+/// A model of two layers with these rows of W1 \[neuron, feature\] and W2 \[feature, neuron\], for tests of formulas.
+#[cfg(test)]
+pub fn layers(into: &[&[f64]], out: Option<&[&[f64]]>) -> Dataset {
+    let (m, n) = (into.len(), into[0].len());
+    let (hidden, feature) = (Axis::index("hidden", m), Axis::index("feature", n));
+    let mut dataset = Dataset::default()
+        .with("weights", Array::f64(vec![hidden.clone(), feature.clone()], into.concat()).unwrap())
+        .with("probability", Array::scalar(0.5));
+    if let Some(out) = out {
+        dataset.insert("weights-out", Array::f64(vec![feature, hidden], out.concat()).unwrap());
+    }
+    dataset
 }

@@ -41,4 +41,13 @@ mod tests {
         assert_eq!(data.get("represented-features").unwrap().single(), Some(2.0));
         assert_eq!(data.get("represented-features-of-expert").unwrap().values(), [1.0, 2.0]);
     }
+
+    #[test]
+    fn features_of_two_layers_are_columns_and_have_no_axis_of_experts() {
+        let data = super::super::model::layers(&[&[1.0, 0.1, 0.4], &[0.0, 0.2, 0.4]], None);
+        let data = RepresentedFeatures { least_norm: 0.5 }.compute(&data).unwrap();
+        let represented = data.get("represented").unwrap();
+        assert_eq!((represented.axes.len(), represented.values()), (1, vec![1.0, 0.0, 1.0]));
+        assert_eq!(data.get("represented-features").unwrap().single(), Some(2.0));
+    }
 }

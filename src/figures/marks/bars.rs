@@ -22,7 +22,7 @@ crate::record! {
         pub color: ColorChannel = ColorChannel::Fixed(Paint(Color(0x1f, 0x77, 0xb4, 255))),
         /// Width in units of x.
         pub width: f64 = 0.8,
-        /// With `color: {by: AXIS}`: on each other instead of side by side, negative ones downwards.
+        /// With a colour `by: AXIS`: on each other instead of side by side, negative ones downwards.
         pub stacked: bool = false,
         pub opacity: f64 = 1.0,
         /// What the legend calls them.
@@ -51,13 +51,13 @@ impl Draw for Bars {
         let mut colors = None;
         if let ColorChannel::Of(of) = &self.color {
             let values = scope.named(&of.value)?;
-            if rows.iter().any(|row| row.y.len() != values.data.len()) {
+            if of.by.is_none() && rows.iter().any(|row| row.y.len() != values.data.len()) {
                 let message = format!("colours need one value for each bar; {}", left_over(&values));
                 return Err(Error::user(message).at(of.value.span));
             }
             let scale = of.scale(values.data.iter().copied());
             drawing.bar = of.bar.then(|| (scale.clone(), of.label.clone()));
-            colors = Some((scale, values.values()));
+            colors = of.by.is_none().then(|| (scale, values.values()));
         }
         let count = if self.stacked { 1 } else { rows.len().max(1) };
         let width = self.width / count as f64;

@@ -204,10 +204,10 @@ impl Drawing {
 }
 
 /// The array or axis whose values are a mark's colours.
-fn color_names(color: &ColorChannel) -> Option<&Located<String>> {
+fn color_names(color: &ColorChannel) -> Vec<&Located<String>> {
     match color {
-        ColorChannel::Fixed(_) => None,
-        ColorChannel::By(by) => Some(&by.by),
-        ColorChannel::Of(of) => Some(&of.value),
+        ColorChannel::Fixed(_) => Vec::new(),
+        ColorChannel::By(by) => vec![&by.by],
+        ColorChannel::Of(of) => of.by.iter().chain([&of.value]).collect(),
     }
 }

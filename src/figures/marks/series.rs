@@ -1,6 +1,6 @@
 //! What lines, points and bars share: one or several rows of numbers along one axis.
 
-use super::super::color::ColorChannel;
+use super::super::color::{ColorChannel, ColorOf};
 use super::super::data::{Channel, Scope, categories, left_over};
 use super::Extent;
 use crate::error::{Error, Result};
@@ -33,16 +33,25 @@ impl Series {
     }
 }
 
-/// One series, or one for each coordinate of the axis that has colours. Values of a colour map are no matter here.
+/// One series, or one for each coordinate of the axis that has colours. A colour map over the values of one series is no matter here.
 pub fn series(scope: &Scope, x: &Option<Channel>, y: &Channel, color: &ColorChannel) -> Result<Vec<Series>> {
-    let ColorChannel::By(by) = color else {
-        let color = match color {
-            ColorChannel::Fixed(paint) => paint.0,
-            _ => Color::BLACK,
-        };
-        return Ok(vec![one(scope, x, y, color)?]);
+    let (by, labelled) = match color {
+        ColorChannel::Fixed(paint) => return Ok(vec![one(scope, x, y, paint.0)?]),
+        ColorChannel::By(by) => (&by.by, Some(by)),
+        ColorChannel::Of(ColorOf { by: Some(by), .. }) => (by, None),
+        ColorChannel::Of(_) => return Ok(vec![one(scope, x, y, Color::BLACK)?]),
     };
-    let axis = scope.axis(&by.by)?;
+    let axis = scope.axis(by)?;
+    let mut mapped = Vec::new();
+    if let ColorChannel::Of(of) = color {
+        let values = scope.named(&of.value)?;
+        if values.axes != [axis.clone()] {
+            let message = format!("colours need one value for each `{}`; {}", axis.name, left_over(&values));
+            return Err(Error::user(message).at(of.value.span));
+        }
+        let scale = of.scale(values.data.iter().copied());
+        mapped = values.data.iter().map(|value| scale.at(*value)).collect();
+    }
     let mut all = Vec::new();
     for i in 0..axis.len() {
         let coordinate = axis.coords.label(i);
@@ -50,9 +59,17 @@ pub fn series(scope: &Scope, x: &Option<Channel>, y: &Channel, color: &ColorChan
         if scope.fixed(&axis.name).is_some_and(|at| axis.coords.position(at) != Some(i)) {
             continue;
         }
-        let inner = scope.fix(&axis.name, &coordinate, by.by.span);
-        let mut series = one(&inner, x, y, by.color(i))?;
-        series.label = Some(by.label(&coordinate));
+        let inner = scope.fix(&axis.name, &coordinate, by.span);
+        let color = match labelled {
+            Some(by) => by.color(i),
+            // What has no value has no colour and no place in the picture.
+            None => match mapped.get(i).copied().flatten() {
+                Some(color) => color,
+                None => continue,
+            },
+        };
+        let mut series = one(&inner, x, y, color)?;
+        series.label = labelled.map(|by| by.label(&coordinate));
         series.coordinate = Some((axis.name.clone(), coordinate));
         all.push(series);
     }
@@ -60,7 +77,7 @@ pub fn series(scope: &Scope, x: &Option<Channel>, y: &Channel, color: &ColorChan
 }
 
 fn one(scope: &Scope, x: &Option<Channel>, y: &Channel, color: Color) -> Result<Series> {
-    let values = scope.channel(y)?;
+    let mut values = scope.channel(y)?;
     let span = y.name().map(|name| name.span).unwrap_or_default();
     if values.axes.len() > 1 {
         return Err(Error::user(format!("this needs numbers along one axis; {}", left_over(&values)))
@@ -74,6 +91,10 @@ fn one(scope: &Scope, x: &Option<Channel>, y: &Channel, color: Color) -> Result<
             None => Array::scalar(0.0),
         },
     };
+    if values.axes.is_empty() && places.axes.len() == 1 {
+        // One number is the same at all places.
+        values = Array::f64(places.axes.clone(), vec![values.single().unwrap_or(f64::NAN); places.data.len()])?;
+    }
     let n = values.data.len();
     let names = |array: &Array| -> Vec<String> { array.axes.iter().map(|axis| axis.name.clone()).collect() };
     if places.data.len() != 1 && (names(&places) != names(&values) || places.data.len() != n) {
