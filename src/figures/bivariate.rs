@@ -57,7 +57,7 @@ mod tests {
             ["#ffffff", "#ffffff", "#0000ff", "#ff0000"]
         );
         // A clean feature in the published scaling is purple, never blue.
-        assert_eq!(hex(0.39, 0.79), "#8436b1");
+        assert_eq!(hex(0.39, 0.79), "#8436b0");
         assert_eq!(hex(-1.0, 7.0), "#0000ff");
     }
 
