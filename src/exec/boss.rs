@@ -10,7 +10,7 @@ use super::schedule::Schedule;
 use super::worker::{Answer, Job, Made, Results, Shop};
 use super::{Event, Failure, Observer, Options, Outcome, Unfinished};
 use crate::error::{Error, Result};
-use crate::plan::{self, Last, Resolved, UnitState};
+use crate::plan::{self, Last, Memo, Resolved, UnitState};
 use crate::store::{Digest, Key};
 
 /// How often the results of other processes are looked for.
@@ -42,6 +42,9 @@ impl Running {
         self.began = Some(self.began.map_or(start, |began| began.min(start)));
     }
 }
+
+/// The results of all units of a stage, and where to remember them.
+pub type Remembered = (Memo, Vec<(Key, Digest)>);
 
 pub struct Boss<'a, 'b> {
     shop: &'b Shop<'a>,
@@ -104,6 +107,12 @@ impl<'a, 'b> Boss<'a, 'b> {
             units: running.results.len(),
         }));
         self.lost
+    }
+
+    /// The results of large stages that were not recalled from memory.
+    pub fn remembered(&self) -> Vec<Remembered> {
+        let of = |(resolved, results): &(Resolved, Results)| Some((resolved.memo.clone()?, results.to_vec()));
+        self.finished.values().filter_map(of).collect()
     }
 
     fn name(&self, stage: usize) -> &str {
