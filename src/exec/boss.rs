@@ -24,6 +24,9 @@ struct Running {
     left: usize,
     missing: usize,
     ran: usize,
+    /// Estimated time of all missing units, and of those that are done.
+    work: f64,
+    worked: f64,
     /// Measured and estimated time of the units that ran from their beginning.
     measured: f64,
     estimated: f64,
@@ -33,7 +36,7 @@ struct Running {
 
 impl Running {
     /// Work of so many seconds has just ended.
-    fn worked(&mut self, seconds: f64) {
+    fn took(&mut self, seconds: f64) {
         let now = Instant::now();
         let start = now.checked_sub(Duration::try_from_secs_f64(seconds).unwrap_or_default()).unwrap_or(now);
         self.began = Some(self.began.map_or(start, |began| began.min(start)));
@@ -183,6 +186,8 @@ impl<'a, 'b> Boss<'a, 'b> {
                 left: count,
                 missing: count,
                 ran: 0,
+                work: seconds,
+                worked: 0.0,
                 measured: 0.0,
                 estimated: 0.0,
                 began: None,
@@ -249,7 +254,7 @@ impl<'a, 'b> Boss<'a, 'b> {
             }
             Answer::Files { stage, result: Ok(written), seconds } => {
                 if let Some(running) = self.running.get_mut(&stage) {
-                    running.worked(seconds);
+                    running.took(seconds);
                 }
                 self.stage_done(stage, written)?;
             }
@@ -261,14 +266,17 @@ impl<'a, 'b> Boss<'a, 'b> {
     fn unit_done(&mut self, stage: usize, unit: usize, key: Key, made: Made, seconds: f64) -> Result<()> {
         // A stage that has failed meanwhile is not told of any more.
         let Some(running) = self.running.get_mut(&stage) else { return Ok(()) };
-        running.worked(seconds);
+        running.took(seconds);
+        let estimate = match running.resolved.units.get(unit) {
+            Some(UnitState::Missing { seconds, .. }) => *seconds,
+            _ => 0.0,
+        };
+        running.worked += estimate;
         running.results[unit] = Some((key, made.digest));
         running.left -= 1;
         if !made.found {
             running.ran += 1;
-            if made.whole
-                && let Some(UnitState::Missing { seconds: estimate, .. }) = running.resolved.units.get(unit)
-            {
+            if made.whole {
                 running.measured += seconds;
                 running.estimated += estimate;
             }
@@ -396,10 +404,15 @@ impl<'a, 'b> Boss<'a, 'b> {
         for (&stage, running) in &self.running {
             if running.left > 0 {
                 let inside = self.shop.inside[stage].load(Ordering::Relaxed) as f64 / 1e6;
+                let done = (running.missing - running.left) as f64 + inside;
+                // Running units are taken for average ones of those that are left.
+                let inside_work = inside * (running.work - running.worked) / running.left as f64;
+                let share = (running.worked + inside_work) / running.work;
                 self.observer.event(&Event::Progress {
                     stage: &self.shop.context.graph.stages[stage].name,
-                    done: (running.missing - running.left) as f64 + inside,
+                    done,
                     units: running.missing,
+                    share: if share.is_finite() { share.clamp(0.0, 1.0) } else { done / running.missing as f64 },
                 });
             }
         }
