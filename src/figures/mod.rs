@@ -44,6 +44,8 @@ crate::union! {
         "pdf" => Pdf,
         /// Pixels.
         "png" => Png,
+        /// Vector graphics for LaTeX, whose fonts set the text.
+        "pgf" => Pgf,
     }
 }
 

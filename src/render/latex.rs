@@ -66,7 +66,7 @@ fn cell(cell: &Cell) -> String {
 }
 
 /// Markup as LaTeX: mathematics as it is written, text with its special characters escaped.
-fn latex(markup: &str) -> String {
+pub fn latex(markup: &str) -> String {
     let mut out = String::new();
     for piece in pieces(markup) {
         match piece {
