@@ -49,9 +49,8 @@ impl Compute for Dimensionality {
             let all = (0..model.features).flat_map(|i| (0..i).map(move |j| (i, j)));
             all.filter(|&(i, j)| (cosine(e, i, j) + 1.0).abs() < self.antipodal).count() as f64
         };
-        let per_expert = |value: &dyn Fn(usize) -> f64| {
-            Array::f64(vec![model.expert_axis()], (0..model.experts).map(value).collect())
-        };
+        let per_expert =
+            |value: &dyn Fn(usize) -> f64| Array::f64(model.expert_axis(), (0..model.experts).map(value).collect());
         Ok(Dataset::default()
             .with("dimensionality", model.each(|e, i| rounded(dimensionality(&model, e, i), self.decimals))?)
             .with("dimensions-per-feature", per_expert(&|e| model.hidden as f64 / frobenius(e))?)

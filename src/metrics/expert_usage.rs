@@ -61,7 +61,7 @@ impl Compute for ExpertUsage {
                 (features.clone(), vec![value; features.len()])
             }));
         }
-        let axis = || vec![model.expert_axis()];
+        let axis = || model.expert_axis();
         Ok(Dataset::default()
             .with("monosemantic", Array::f64(axis(), counts)?)
             .with("usage-unchanged", Array::f64(axis(), unchanged)?)

@@ -19,7 +19,7 @@ impl Compute for FeatureGeometry {
     fn compute(&self, model: &Dataset) -> Result<Dataset> {
         let model = Model::of(model)?;
         let (e, n) = (model.experts, model.features);
-        let axes = vec![model.expert_axis(), model.feature_axis(), Axis::index("feature2", n)];
+        let axes = model.expert_axis().into_iter().chain([model.feature_axis(), Axis::index("feature2", n)]).collect();
         let triples = (0..e * n * n).map(|at| (at / (n * n), at / n % n, at % n));
         let gram = triples.map(|(e, i, j)| dot(model.row(e, i), model.row(e, j))).collect();
         let p = model.probability;

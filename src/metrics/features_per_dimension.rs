@@ -43,8 +43,8 @@ impl Compute for FeaturesPerDimension {
         Ok(Dataset::default()
             .with("features-per-dimension", Array::scalar(undivided / model.active as f64))
             .with("features-per-dimension-undivided", Array::scalar(undivided))
-            .with("features-per-dimension-of-expert", Array::f64(vec![model.expert_axis()], each)?)
-            .with("routing-weight", Array::f64(vec![model.expert_axis()], weights)?))
+            .with("features-per-dimension-of-expert", Array::f64(model.expert_axis(), each)?)
+            .with("routing-weight", Array::f64(model.expert_axis(), weights)?))
     }
 }
 

@@ -6,6 +6,7 @@
 //! everywhere.
 
 mod dimensionality;
+mod evaluation_loss;
 mod expert_usage;
 mod feature_geometry;
 mod features_per_dimension;
@@ -21,6 +22,7 @@ mod superposition_score;
 use crate::error::Result;
 use crate::value::Dataset;
 
+pub use evaluation_loss::EvaluationLoss;
 pub use model::Model;
 
 /// Names that the axes of models and of metrics' arrays can have; a selection by any other name is a slip.
@@ -60,6 +62,8 @@ crate::union! {
         "expert-usage" => ExpertUsage(expert_usage::ExpertUsage),
         /// Which expert takes which part of the space of two features.
         "partition" => Partition(partition::Partition),
+        /// Loss on fresh inputs, the same for every model.
+        "evaluation-loss" => EvaluationLoss(EvaluationLoss),
         /// The losses of training.
         "loss" => Loss(loss::Loss),
     }

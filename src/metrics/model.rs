@@ -7,6 +7,8 @@ use crate::value::{Array, Axis, Dataset};
 /// A trained model.
 pub struct Model<'a> {
     dataset: &'a Dataset,
+    /// Two layers and no experts: arrays have no axis `expert`.
+    pub layered: bool,
     pub experts: usize,
     pub features: usize,
     pub hidden: usize,
@@ -21,18 +23,36 @@ pub struct Model<'a> {
 impl<'a> Model<'a> {
     pub fn of(dataset: &'a Dataset) -> Result<Model<'a>> {
         let weights = array(dataset, "weights")?;
-        let &[experts, features, hidden] = weights.shape() else {
-            return Err(Error::stage("`weights` needs the axes expert, feature and hidden"));
+        let (layered, experts, features, hidden) = match *weights.shape() {
+            [experts, features, hidden] => (false, experts, features, hidden),
+            [hidden, features] => (true, 1, features, hidden),
+            _ => {
+                return Err(Error::stage("`weights` needs the axes expert, feature and hidden, or hidden and feature"));
+            }
         };
+        let values = weights.values();
+        // The same layout for all: a row for each feature.
+        let transposed = (0..features * hidden).map(|at| values[at % hidden * features + at / hidden]);
         Ok(Model {
             dataset,
+            layered,
             experts,
             features,
             hidden,
-            active: number(dataset, "active")? as usize,
+            active: if layered { 1 } else { number(dataset, "active")? as usize },
             probability: number(dataset, "probability")?,
-            weights: weights.values(),
+            weights: if layered { transposed.collect() } else { values },
         })
+    }
+
+    /// An array of the model.
+    pub fn array(&self, name: &str) -> Result<&'a Array> {
+        array(self.dataset, name)
+    }
+
+    /// Whether the model holds such an array.
+    pub fn has(&self, name: &str) -> bool {
+        self.dataset.get(name).is_some()
     }
 
     /// W_i of one expert.
@@ -63,18 +83,20 @@ impl<'a> Model<'a> {
         batch
     }
 
-    pub fn expert_axis(&self) -> Axis {
-        Axis::index("expert", self.experts)
+    /// The axis of experts, and none for a model that has no experts.
+    pub fn expert_axis(&self) -> Vec<Axis> {
+        if self.layered { Vec::new() } else { vec![Axis::index("expert", self.experts)] }
     }
 
     pub fn feature_axis(&self) -> Axis {
         Axis::index("feature", self.features)
     }
 
-    /// An array \[expert, feature\] of a value for each.
+    /// An array \[expert, feature\], or \[feature\] without experts, of a value for each.
     pub fn each(&self, value: impl Fn(usize, usize) -> f64) -> Result<Array> {
         let pairs = (0..self.experts).flat_map(|e| (0..self.features).map(move |i| (e, i)));
-        Array::f64(vec![self.expert_axis(), self.feature_axis()], pairs.map(|(e, i)| value(e, i)).collect())
+        let axes = self.expert_axis().into_iter().chain([self.feature_axis()]).collect();
+        Array::f64(axes, pairs.map(|(e, i)| value(e, i)).collect())
     }
 
     /// Polysemanticity: `sqrt(sum_{j != i} (Wn_i . W_j)^2)` with `Wn_i = W_i / (1e-5 + |W_i|)` (published code; C2).

@@ -28,7 +28,7 @@ impl Compute for MonosemanticFeatures {
         let counts = found.iter().map(|features| features.len() as f64).collect();
         Ok(Dataset::default()
             .with("monosemantic-feature", model.each(|e, i| f64::from(u8::from(found[e].contains(&i))))?)
-            .with("monosemantic", Array::f64(vec![model.expert_axis()], counts)?))
+            .with("monosemantic", Array::f64(model.expert_axis(), counts)?))
     }
 }
 

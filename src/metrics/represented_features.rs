@@ -24,7 +24,7 @@ impl Compute for RepresentedFeatures {
         let counts = (0..model.experts).map(|e| (0..model.features).filter(|&i| is(e, i)).count() as f64).collect();
         Ok(Dataset::default()
             .with("represented", model.each(|e, i| f64::from(u8::from(is(e, i))))?)
-            .with("represented-features-of-expert", Array::f64(vec![model.expert_axis()], counts)?)
+            .with("represented-features-of-expert", Array::f64(model.expert_axis(), counts)?)
             .with("represented-features", Array::scalar(any as f64)))
     }
 }

@@ -2,21 +2,67 @@
 
 use std::sync::Arc;
 
+use serde_json::{Map, Value as Json};
+
 use crate::error::{Error, Result};
-use crate::spec::{Located, Problems, suggest};
+use crate::metrics::{Compute, EvaluationLoss};
+use crate::spec::{Decode, Located, Node, Problems, suggest};
 use crate::value::{Array, Axis, Dataset};
 
 crate::record! {
     /// Which of several runs is kept.
-    pub struct Best {
-        /// The array whose smallest value decides; a tie goes to the first.
+    pub struct Best with canonical {
+        /// The array whose smallest value decides; a tie goes to the first. With `evaluation-loss` all runs are compared on one set of
+        /// fresh inputs, where `loss` is that of each run's own last batch.
         pub by: String = "loss".to_string(),
         /// The axis along which the runs lie.
         pub over: Located<String>,
+        /// With `by: evaluation-loss`: how many fresh inputs; 65536 if not given.
+        pub samples: Option<u32> = None,
+        /// With `by: evaluation-loss`: decides the inputs; 0 if not given.
+        pub seed: Option<u64> = None,
+    }
+}
+
+/// The one value of `by` that is worked out here rather than read.
+const EVALUATION: &str = "evaluation-loss";
+
+/// What the key says of a choice: how a loss is evaluated only where one is.
+fn canonical(best: &Best, map: &mut Map<String, Json>) {
+    match best.evaluation() {
+        Some(evaluation) => {
+            map.insert("samples".into(), evaluation.samples.manifest());
+            map.insert("seed".into(), evaluation.seed.manifest());
+            map.insert("version".into(), evaluation.version().manifest());
+        }
+        None => map.retain(|name, _| name == "by" || name == "over"),
     }
 }
 
 impl Best {
+    /// The evaluation that decides, if one does.
+    fn evaluation(&self) -> Option<EvaluationLoss> {
+        let defaults = EvaluationLoss::default();
+        (self.by == EVALUATION).then(|| EvaluationLoss {
+            samples: self.samples.unwrap_or(defaults.samples),
+            seed: self.seed.unwrap_or(defaults.seed),
+        })
+    }
+
+    /// Report settings of an evaluation where there is none. `node` is the metric's.
+    pub fn check_settings(&self, node: &Node, problems: &mut Problems) {
+        for (name, given) in [("samples", self.samples.is_some()), ("seed", self.seed.is_some())] {
+            if given && self.by != EVALUATION {
+                let error = Error::user(format!("`{name}` belongs to `by: {EVALUATION}`, this is `by: {}`", self.by));
+                problems.push(error.at(node.deepest(&["best", name]).span));
+            }
+        }
+        if self.samples == Some(0) {
+            let error = Error::user("a loss needs at least one sample").at(node.deepest(&["best", "samples"]).span);
+            problems.push(error);
+        }
+    }
+
     /// Report an axis that the input does not have.
     pub fn check(&self, axes: &[Axis], problems: &mut Problems) {
         if !axes.iter().any(|axis| axis.name == *self.over) {
@@ -35,12 +81,17 @@ impl Best {
     pub fn choose(&self, candidates: &[Arc<Dataset>], result: &mut Dataset) -> Result<Option<Arc<Dataset>>> {
         let mut values = Vec::with_capacity(candidates.len());
         for candidate in candidates {
-            let value = candidate.get(&self.by).and_then(Array::single).ok_or_else(|| {
-                let names: Vec<&str> = candidate.arrays.keys().map(String::as_str).collect();
-                Error::user(format!("`{}` is not a single number of each run", self.by))
-                    .at(self.over.span)
-                    .hint(suggest(&self.by, &names))
-            })?;
+            let evaluated = match self.evaluation() {
+                Some(evaluation) => Some(evaluation.compute(candidate)?),
+                None => None,
+            };
+            let value =
+                evaluated.as_ref().unwrap_or(candidate).get(&self.by).and_then(Array::single).ok_or_else(|| {
+                    let names: Vec<&str> = candidate.arrays.keys().map(String::as_str).collect();
+                    Error::user(format!("`{}` is not a single number of each run", self.by))
+                        .at(self.over.span)
+                        .hint(suggest(&self.by, &names))
+                })?;
             values.push(if value.is_nan() { f64::INFINITY } else { value });
         }
         let best = (0..values.len()).min_by(|&a, &b| values[a].total_cmp(&values[b]));
@@ -67,12 +118,57 @@ mod tests {
             Arc::new(Dataset::default().with("loss", Array::scalar(loss)).with("id", Array::scalar(name)))
         };
         let over = Located { value: "run".to_string(), span: Default::default() };
-        let best = Best { by: "loss".into(), over };
+        let best = Best { by: "loss".into(), over, samples: None, seed: None };
         let mut result = Dataset::default();
         let runs = [run(f64::NAN, 0.0), run(0.2, 1.0), run(0.1, 2.0), run(0.1, 3.0)];
         let chosen = best.choose(&runs, &mut result).unwrap().unwrap();
         assert_eq!(chosen.get("id").unwrap().single(), Some(2.0));
         assert_eq!(result.get("loss-best").unwrap().single(), Some(0.1));
         assert_eq!(result.get("loss-worst").unwrap().single(), Some(f64::INFINITY));
+    }
+
+    /// Neurons with one feature and this weight.
+    fn model(weight: f64, loss: f64) -> Arc<Dataset> {
+        let axes = vec![Axis::index("hidden", 1), Axis::index("feature", 1)];
+        let feature = || vec![Axis::index("feature", 1)];
+        let numbers = [("rectified", 1.0), ("signed", 0.0), ("correlated-pairs", 0.0), ("anticorrelated-pairs", 0.0)];
+        let mut model = Dataset::default()
+            .with("weights", Array::f64(axes, vec![weight]).unwrap())
+            .with("bias", Array::f64(feature(), vec![0.0]).unwrap())
+            .with("importance", Array::f64(feature(), vec![1.0]).unwrap())
+            .with("probability", Array::scalar(0.5))
+            .with("loss", Array::scalar(loss));
+        numbers.iter().for_each(|(name, value)| model.insert(name, Array::scalar(*value)));
+        Arc::new(model)
+    }
+
+    #[test]
+    fn fresh_inputs_decide_whatever_the_last_batch_said() {
+        let mut problems = Problems::default();
+        let node =
+            crate::spec::read("{by: evaluation-loss, over: run, samples: 5000, seed: 3}", &mut problems).unwrap();
+        let best = Best::decode(&node, &mut problems).unwrap();
+        let mut result = Dataset::default();
+        // The output is weight^2 x: the second and the last are equal, and the first had a lucky batch.
+        let runs = [model(0.5, 0.0), model(0.9, 0.3), model(0.0, 0.1), model(0.9, 0.1)];
+        let chosen = best.choose(&runs, &mut result).unwrap().unwrap();
+        assert!(Arc::ptr_eq(&chosen, &runs[1]));
+        let loss = |name: &str| result.get(&format!("evaluation-loss-{name}")).unwrap().single().unwrap();
+        // The mean of p x^2 (1 - weight^2)^2 with p = 1/2 and a mean x^2 of 1/3.
+        assert!((loss("best") * 6.0 - 0.19f64.powi(2)).abs() < 0.003, "{}", loss("best") * 6.0);
+        assert!((loss("worst") * 6.0 - 1.0).abs() < 0.06, "{}", loss("worst") * 6.0);
+        assert!(loss("best") < loss("median") && loss("median") < loss("worst"));
+    }
+
+    #[test]
+    fn only_an_evaluation_adds_to_the_key() {
+        let manifest = |text: &str| {
+            let mut problems = Problems::default();
+            let node = crate::spec::read(text, &mut problems).unwrap();
+            Best::decode(&node, &mut problems).unwrap().manifest().to_string()
+        };
+        assert_eq!(manifest("{by: loss, over: run}"), r#"{"by":"loss","over":"run"}"#);
+        let evaluated = r#"{"by":"evaluation-loss","over":"run","samples":65536,"seed":0,"version":1}"#;
+        assert_eq!(manifest("{by: evaluation-loss, over: run}"), evaluated);
     }
 }

@@ -47,6 +47,9 @@ impl Stage for MetricStage {
             problems
                 .push(Error::user("`compute` is empty: name at least one metric").at(body.deepest(&["compute"]).span));
         }
+        if let Some(best) = &self.best {
+            best.check_settings(body, problems);
+        }
         let mut made: Vec<&str> = Vec::new();
         for metric in &self.compute {
             for output in metric.entry().outputs() {

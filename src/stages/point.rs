@@ -93,7 +93,62 @@ pub fn check(recipe: &Recipe, body: &Node, problems: &mut Problems) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metrics::{self, Compute};
     use crate::spec::read;
+
+    /// A recipe of four features, two of which come in a pair where the model allows it.
+    fn recipe(model: &str, more: &str) -> Recipe {
+        let text = format!(
+            "{{model: {{{model}}}, data: {{sparse-uniform: {{probability: 0.4, importance: {{powers: 0.7}}{more}}}}}, \
+             batch: 64, steps: 40, optimizer: {{adam: {{lr: 0.02}}}}}}"
+        );
+        let mut problems = Problems::default();
+        let node = read(&text, &mut problems).unwrap();
+        Recipe::decode(&node, &mut problems).unwrap()
+    }
+
+    #[test]
+    fn the_loss_on_fresh_inputs_is_that_of_the_models_definition() {
+        let pairs = ", correlated-pairs: 1, anticorrelated-pairs: 1";
+        for (model, more) in [
+            ("moe-autoencoder: {features: 4, hidden: 2}", ""),
+            ("moe-autoencoder: {features: 4, hidden: 2, experts: 3, active: 2}", ""),
+            ("linear-bottleneck: {features: 4, hidden: 2}", pairs),
+            ("neurons: {features: 4, hidden: 3}", ""),
+            ("absolute-value: {features: 4, hidden: 5}", ", signed: true"),
+        ] {
+            let recipe = recipe(model, more);
+            let outcome = train::train(&recipe, &train::Unattended).unwrap().unwrap();
+            // More than two blocks of inputs.
+            let settings = metrics::EvaluationLoss { samples: 5000, seed: 8 };
+            let found = settings.compute(&dataset(&recipe, &outcome).unwrap()).unwrap();
+            let found = found.get("evaluation-loss").unwrap().single().unwrap();
+            let theta: Vec<f64> = outcome.parameters.iter().flatten().map(|&value| f64::from(value)).collect();
+            let mut inputs = Vec::new();
+            for (block, samples) in [2048, 2048, 904].into_iter().enumerate() {
+                let mut batch = train::Batch::default();
+                batch.fill_from(8, train::Stream::Evaluation, block as u32, samples, 4, train::Inputs::of(&recipe));
+                for s in 0..samples {
+                    let mut x = vec![0.0; 4];
+                    let (index, value) = batch.sample(s);
+                    index.iter().zip(value).for_each(|(&i, &value)| x[i as usize] = f64::from(value));
+                    inputs.push(x);
+                }
+            }
+            assert_eq!(inputs.iter().flatten().any(|&x| x < 0.0), more.contains("signed"));
+            assert_eq!(inputs.iter().all(|x| (x[0] == 0.0) == (x[1] == 0.0)), more.contains("correlated"));
+            let importance = recipe.importance();
+            let expected = match &recipe.model {
+                train::Model::MoeAutoencoder(model) => model.loss(&theta, &inputs, &importance),
+                train::Model::LinearBottleneck(model) => model.loss(&theta, &inputs, &importance),
+                train::Model::Neurons(model) => model.loss(&theta, &inputs, &importance),
+                train::Model::AbsoluteValue(model) => model.loss(&theta, &inputs, &importance),
+            };
+            let expected = expected / 5000.0 / 4.0;
+            assert!((found / expected - 1.0).abs() < 1e-6, "{model}: {found} and {expected}");
+            assert!((0.3..3.0).contains(&(found / f64::from(outcome.loss))), "{model}: {found}, {}", outcome.loss);
+        }
+    }
 
     #[test]
     fn a_training_run_holds_the_arrays_that_it_promises() {

@@ -1,6 +1,7 @@
 //! Batches of sparse uniform inputs as lists of present features.
 
-use super::engines::cpu::draws::{Chance, Rows, Source};
+use super::Inputs;
+use super::engines::cpu::draws::{Rows, Source};
 use super::engines::cpu::simd::{Kernel, Level, Simd, dispatch};
 
 /// Which numbers a batch is made of: training and evaluation never share any.
@@ -25,28 +26,26 @@ pub struct Batch {
 impl Batch {
     /// `samples` inputs with `features` features, each present with this probability: item 1 of the contract.
     pub fn fill(&mut self, seed: u64, stream: Stream, step: u32, samples: usize, features: usize, probability: f64) {
-        self.fill_with(Level::best(), Source { seed, stream, step }, samples, features, probability);
+        let inputs = Inputs { probability, ..Inputs::default() };
+        self.fill_from(seed, stream, step, samples, features, inputs);
     }
 
-    pub(crate) fn fill_with(
-        &mut self,
-        level: Level,
-        source: Source,
-        samples: usize,
-        features: usize,
-        probability: f64,
-    ) {
-        let chance = Chance::new(probability, source.step);
+    /// The same of inputs that may be signed or come in pairs: items 1 and 9 of the contract.
+    pub fn fill_from(&mut self, seed: u64, stream: Stream, step: u32, samples: usize, features: usize, inputs: Inputs) {
+        self.fill_with(Level::best(), Source { seed, stream, step }, samples, features, inputs);
+    }
+
+    pub(crate) fn fill_with(&mut self, level: Level, source: Source, samples: usize, features: usize, law: Inputs) {
         let mut rows = Rows::default();
-        dispatch(level, Fill { rows: &mut rows, source, chance, samples, features });
+        dispatch(level, Fill { rows: &mut rows, source, law, samples, features });
         self.features = features;
         self.starts.clear();
         self.index.clear();
         self.value.clear();
         self.starts.push(0);
         for row in rows.x.chunks_exact(rows.stride.max(1)).take(samples) {
-            // Present values are never 0.
-            for (i, &x) in row.iter().enumerate().filter(|(_, x)| **x > 0.0) {
+            // Present values are never 0, but for a signed one in the very middle, which counts as absent.
+            for (i, &x) in row.iter().enumerate().filter(|(_, x)| **x != 0.0) {
                 self.index.push(i as u32);
                 self.value.push(x);
             }
@@ -69,7 +68,7 @@ impl Batch {
 struct Fill<'a> {
     rows: &'a mut Rows,
     source: Source,
-    chance: Chance,
+    law: Inputs,
     samples: usize,
     features: usize,
 }
@@ -78,14 +77,15 @@ impl Kernel for Fill<'_> {
     type Output = ();
     #[inline(always)]
     unsafe fn run<V: Simd>(self) {
-        let Fill { rows, source, chance, samples, features } = self;
-        unsafe { rows.fill::<V>(source, chance, samples, features) };
+        let Fill { rows, source, law, samples, features } = self;
+        unsafe { law.fill::<V>(rows, &mut Vec::new(), source, samples, features) };
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::train::engines::cpu::draws::Chance;
     use crate::train::rng::philox;
 
     #[test]
@@ -95,7 +95,8 @@ mod tests {
         {
             for level in Level::available() {
                 let mut batch = Batch::default();
-                batch.fill_with(level, Source { seed: 99, stream: Stream::Evaluation, step }, samples, n, p);
+                let law = Inputs { probability: p, ..Inputs::default() };
+                batch.fill_with(level, Source { seed: 99, stream: Stream::Evaluation, step }, samples, n, law);
                 assert_eq!(batch.samples(), samples);
                 for s in 0..samples {
                     let mut expected = Vec::new();

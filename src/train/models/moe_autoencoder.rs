@@ -64,3 +64,33 @@ impl Definition for MoeAutoencoder {
         faults
     }
 }
+
+#[cfg(test)]
+impl MoeAutoencoder {
+    /// Sum over inputs \[sample\]\[feature\] and features of importance times squared error, without load balancing, as the source writes
+    /// it; `theta` holds W, b and G one after another.
+    pub fn loss(&self, theta: &[f64], inputs: &[Vec<f64>], importance: &[f32]) -> f64 {
+        let [n, m, experts, k] = [self.features, self.hidden, self.experts, self.active].map(|size| size as usize);
+        let (w, rest) = theta.split_at(experts * n * m);
+        let (b, gate) = rest.split_at(experts * n);
+        let mut total = 0.0;
+        for x in inputs {
+            let score = |e: usize| (0..n).map(|i| gate[e * n + i] * x[i]).sum::<f64>();
+            let mut order: Vec<usize> = (0..experts).collect();
+            // A stable sort leaves ties to the lowest index.
+            order.sort_by(|&a, &b| score(b).total_cmp(&score(a)));
+            let sum: f64 = order[..k].iter().map(|&e| score(e).exp()).sum();
+            let mut output = vec![0.0; n];
+            for &e in &order[..k] {
+                let w = |i: usize, l: usize| w[(e * n + i) * m + l];
+                let h: Vec<f64> = (0..m).map(|l| (0..n).map(|i| w(i, l) * x[i]).sum()).collect();
+                for i in 0..n {
+                    let z = b[e * n + i] + (0..m).map(|l| w(i, l) * h[l]).sum::<f64>();
+                    output[i] += score(e).exp() / sum * z.max(0.0);
+                }
+            }
+            total += (0..n).map(|i| f64::from(importance[i]) * (output[i] - x[i]).powi(2)).sum::<f64>();
+        }
+        total
+    }
+}

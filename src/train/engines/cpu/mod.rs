@@ -11,7 +11,7 @@ mod tiles;
 mod small;
 mod large;
 mod several;
-mod inputs;
+pub(in crate::train) mod inputs;
 mod layers;
 mod adam;
 mod instance;
