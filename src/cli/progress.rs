@@ -55,7 +55,8 @@ struct Stage {
 
 impl Stage {
     /// `12/30 points, 3.4 points/s, 5 s left`.
-    fn words(&self, done: f64) -> String {
+    /// Time left goes by the share of the estimated work: points of one sweep can differ much in theirs.
+    fn words(&self, done: f64, share: f64) -> String {
         let noun = unit(self.kind);
         let elapsed = self.began.map_or(0.0, |began| began.elapsed().as_secs_f64());
         let mut parts = Vec::new();
@@ -73,8 +74,8 @@ impl Stage {
                 parts.push(format!("{rate} {noun}s/s"));
             }
         }
-        if done > 0.0 && elapsed >= SOON {
-            parts.push(format!("{} left", duration(elapsed * (self.units as f64 - done).max(0.0) / done)));
+        if share > 0.0 && elapsed >= SOON {
+            parts.push(format!("{} left", duration(elapsed * (1.0 - share).max(0.0) / share)));
         }
         parts.join(", ")
     }
@@ -137,13 +138,12 @@ impl People<'_> {
                 let unit = if unit.is_empty() { "done" } else { unit };
                 lines.push(Line::Note(self.named(stage, &format!("{} ({})", harmless(unit), duration(seconds)))));
             }
-            Event::Progress { stage, done, units } => {
+            Event::Progress { stage, done, share, .. } => {
                 if let Some(running) = self.stages.get_mut(stage).filter(|_| done > 0.0) {
-                    let share = done / units.max(1) as f64;
                     let pause = running.told_at.elapsed();
                     if pause >= LINE || pause >= PAUSE && share - running.told >= 0.1 {
                         (running.told, running.told_at) = (share, Instant::now());
-                        let words = running.words(done);
+                        let words = running.words(done, share);
                         lines.push(Line::Note(self.named(stage, &words)));
                     }
                 }
@@ -220,7 +220,7 @@ struct Bars<'a> {
 }
 
 impl Bars<'_> {
-    fn bar(&mut self, stage: &str, done: f64) {
+    fn bar(&mut self, stage: &str, done: f64, share: f64) {
         let Some(running) = self.people.stages.get(stage) else { return };
         let bar = match self.shown.get(stage) {
             Some(bar) => bar,
@@ -237,7 +237,7 @@ impl Bars<'_> {
             }
             None => return,
         };
-        bar.set_message(running.words(done));
+        bar.set_message(running.words(done, share));
         bar.set_position((done * 1000.0) as u64);
     }
 }
@@ -246,7 +246,7 @@ impl Observer for Bars<'_> {
     fn event(&mut self, event: &Event) {
         self.people.begin(event);
         match event {
-            Event::Progress { stage, done, .. } => self.bar(stage, *done),
+            Event::Progress { stage, done, share, .. } => self.bar(stage, *done, *share),
             Event::StageFinished { stage, .. } | Event::StageFailed { stage, .. } => {
                 if let Some(bar) = self.shown.remove(*stage) {
                     bar.finish_and_clear();
@@ -299,12 +299,12 @@ impl Observer for Machine<'_> {
                 json!({"event": "unit-finished", "stage": stage, "kind": kind, "unit": unit, "seconds": seconds,
                     "found": found, "trained": trained, "done": done, "units": units})
             }
-            Event::Progress { stage, done, units } => {
+            Event::Progress { stage, done, units, share } => {
                 if self.told.get(stage).is_some_and(|at| at.elapsed() < PAUSE) {
                     return;
                 }
                 self.told.insert(stage.into(), Instant::now());
-                json!({"event": "progress", "stage": stage, "done": done, "units": units})
+                json!({"event": "progress", "stage": stage, "done": done, "units": units, "share": share})
             }
             Event::StageFinished { stage, kind, ran, seconds, written } => {
                 json!({"event": "stage-finished", "stage": stage, "kind": kind, "ran": ran, "seconds": seconds,

@@ -10,7 +10,7 @@ use super::schedule::Schedule;
 use super::worker::{Answer, Job, Made, Results, Shop};
 use super::{Event, Failure, Observer, Options, Outcome, Unfinished};
 use crate::error::{Error, Result};
-use crate::plan::{self, Last, Resolved, UnitState};
+use crate::plan::{self, Last, Memo, Resolved, UnitState};
 use crate::store::{Digest, Key};
 
 /// How often the results of other processes are looked for.
@@ -24,6 +24,9 @@ struct Running {
     left: usize,
     missing: usize,
     ran: usize,
+    /// Estimated time of all missing units, and of those that are done.
+    work: f64,
+    worked: f64,
     /// Measured and estimated time of the units that ran from their beginning.
     measured: f64,
     estimated: f64,
@@ -33,12 +36,15 @@ struct Running {
 
 impl Running {
     /// Work of so many seconds has just ended.
-    fn worked(&mut self, seconds: f64) {
+    fn took(&mut self, seconds: f64) {
         let now = Instant::now();
         let start = now.checked_sub(Duration::try_from_secs_f64(seconds).unwrap_or_default()).unwrap_or(now);
         self.began = Some(self.began.map_or(start, |began| began.min(start)));
     }
 }
+
+/// The results of all units of a stage, and where to remember them.
+pub type Remembered = (Memo, Vec<(Key, Digest)>);
 
 pub struct Boss<'a, 'b> {
     shop: &'b Shop<'a>,
@@ -101,6 +107,12 @@ impl<'a, 'b> Boss<'a, 'b> {
             units: running.results.len(),
         }));
         self.lost
+    }
+
+    /// The results of large stages that were not recalled from memory.
+    pub fn remembered(&self) -> Vec<Remembered> {
+        let of = |(resolved, results): &(Resolved, Results)| Some((resolved.memo.clone()?, results.to_vec()));
+        self.finished.values().filter_map(of).collect()
     }
 
     fn name(&self, stage: usize) -> &str {
@@ -183,6 +195,8 @@ impl<'a, 'b> Boss<'a, 'b> {
                 left: count,
                 missing: count,
                 ran: 0,
+                work: seconds,
+                worked: 0.0,
                 measured: 0.0,
                 estimated: 0.0,
                 began: None,
@@ -249,7 +263,7 @@ impl<'a, 'b> Boss<'a, 'b> {
             }
             Answer::Files { stage, result: Ok(written), seconds } => {
                 if let Some(running) = self.running.get_mut(&stage) {
-                    running.worked(seconds);
+                    running.took(seconds);
                 }
                 self.stage_done(stage, written)?;
             }
@@ -261,14 +275,17 @@ impl<'a, 'b> Boss<'a, 'b> {
     fn unit_done(&mut self, stage: usize, unit: usize, key: Key, made: Made, seconds: f64) -> Result<()> {
         // A stage that has failed meanwhile is not told of any more.
         let Some(running) = self.running.get_mut(&stage) else { return Ok(()) };
-        running.worked(seconds);
+        running.took(seconds);
+        let estimate = match running.resolved.units.get(unit) {
+            Some(UnitState::Missing { seconds, .. }) => *seconds,
+            _ => 0.0,
+        };
+        running.worked += estimate;
         running.results[unit] = Some((key, made.digest));
         running.left -= 1;
         if !made.found {
             running.ran += 1;
-            if made.whole
-                && let Some(UnitState::Missing { seconds: estimate, .. }) = running.resolved.units.get(unit)
-            {
+            if made.whole {
                 running.measured += seconds;
                 running.estimated += estimate;
             }
@@ -396,10 +413,15 @@ impl<'a, 'b> Boss<'a, 'b> {
         for (&stage, running) in &self.running {
             if running.left > 0 {
                 let inside = self.shop.inside[stage].load(Ordering::Relaxed) as f64 / 1e6;
+                let done = (running.missing - running.left) as f64 + inside;
+                // Running units are taken for average ones of those that are left.
+                let inside_work = inside * (running.work - running.worked) / running.left as f64;
+                let share = (running.worked + inside_work) / running.work;
                 self.observer.event(&Event::Progress {
                     stage: &self.shop.context.graph.stages[stage].name,
-                    done: (running.missing - running.left) as f64 + inside,
+                    done,
                     units: running.missing,
+                    share: if share.is_finite() { share.clamp(0.0, 1.0) } else { done / running.missing as f64 },
                 });
             }
         }

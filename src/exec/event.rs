@@ -9,8 +9,8 @@ pub enum Event<'a> {
     StageStarted { stage: &'a str, kind: &'static str, units: usize, total: usize, seconds: f64 },
     /// A unit ended well. `found` is true where another process, or another stage of this build, had made it meanwhile.
     UnitFinished { stage: &'a str, unit: &'a str, seconds: f64, found: bool, done: usize, units: usize },
-    /// Work done inside running units of this stage, in units (2.25: two points and a quarter).
-    Progress { stage: &'a str, done: f64, units: usize },
+    /// Work done, inside running units too: in units (2.25: two points and a quarter), and as a share of the stage's estimated time.
+    Progress { stage: &'a str, done: f64, units: usize, share: f64 },
     /// All units and files of a stage are there; `ran` counts the units made by this build.
     StageFinished { stage: &'a str, kind: &'static str, ran: usize, seconds: f64, written: &'a [String] },
     /// A stage failed.

@@ -87,16 +87,18 @@ fn sin_cos(degrees: f64) -> (f64, f64) {
 impl Decor {
     /// Choose ticks for a plot area of about this size and measure.
     pub fn of(panel: &Prepared, (width, height): (f64, f64), fonts: Fonts, shown: Shown) -> Decor {
-        let x = fitting(&panel.x, width, fonts, true);
-        let y = fitting(&panel.y, height, fonts, false);
+        let some = |ticks: Vec<Tick>| if panel.frame { ticks } else { Vec::new() };
+        let x = some(fitting(&panel.x, width, fonts, true));
+        let y = some(fitting(&panel.y, height, fonts, false));
         let size = |tick: &Tick| tick.label.as_ref().map_or((0.0, 0.0), |label| extent(label, fonts.tick, false));
         let y_width = y.iter().map(|tick| turned(size(tick), panel.y.rotate).0).fold(0.0, f64::max);
         let x_height = x.iter().map(|tick| turned(size(tick), panel.x.rotate).1).fold(0.0, f64::max);
-        let mut around = Around { left: TICK, right: LINE, top: LINE, bottom: TICK };
-        if shown.y_numbers {
+        let (tick_x, tick_y) = (length(&x), length(&y));
+        let mut around = Around { left: tick_y, right: LINE, top: LINE, bottom: tick_x };
+        if shown.y_numbers && !y.is_empty() {
             around.left += TICK_PAD + y_width;
         }
-        if shown.x_numbers {
+        if shown.x_numbers && !x.is_empty() {
             around.bottom += TICK_PAD + x_height;
             // The last number may reach beyond the corner.
             let over = |tick: &Tick| {
@@ -172,9 +174,13 @@ impl Decor {
         }
         let corners =
             vec![[area.x, area.y], [area.right(), area.y], [area.right(), area.bottom()], [area.x, area.bottom()]];
-        items.push(Item::Path { points: corners, close: true, fill: None, stroke: Some(stroke) });
+        if panel.frame {
+            items.push(Item::Path { points: corners, close: true, fill: None, stroke: Some(stroke) });
+        }
         let [middle_x, middle_y] = area.middle();
-        let mut below = area.bottom() + TICK + if shown.x_numbers { TICK_PAD + self.x_height } else { 0.0 };
+        let numbers =
+            |shown: bool, ticks: &[Tick], size: f64| if shown && !ticks.is_empty() { TICK_PAD + size } else { 0.0 };
+        let mut below = area.bottom() + length(&self.x) + numbers(shown.x_numbers, &self.x, self.x_height);
         if shown.x_label && !panel.x.label.is_empty() {
             let at = [middle_x, below + LABEL_PAD];
             items.push(label(&panel.x.label, at, fonts.label, 0.0, Horizontal::Middle, Vertical::Top));
@@ -185,8 +191,8 @@ impl Decor {
             items.push(bold(label(&panel.caption, at, fonts.label, 0.0, Horizontal::Middle, Vertical::Top)));
         }
         if shown.y_label && !panel.y.label.is_empty() {
-            let numbers = if shown.y_numbers { TICK_PAD + self.y_width } else { 0.0 };
-            let at = [area.x - TICK - numbers - LABEL_PAD, middle_y];
+            let beside = length(&self.y) + numbers(shown.y_numbers, &self.y, self.y_width);
+            let at = [area.x - beside - LABEL_PAD, middle_y];
             items.push(label(&panel.y.label, at, fonts.label, 90.0, Horizontal::Middle, Vertical::Bottom));
         }
         if !panel.title.is_empty() {
@@ -228,6 +234,11 @@ impl Decor {
             items.push(label(name, at, fonts.label, 90.0, Horizontal::Middle, Vertical::Top));
         }
     }
+}
+
+/// How far ticks reach out of the frame.
+fn length(ticks: &[Tick]) -> f64 {
+    if ticks.is_empty() { 0.0 } else { TICK }
 }
 
 /// As many ticks as have room for their numbers.

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value as Json, json};
 
+use super::bivariate::ColorPair;
 use super::colormaps::{ColorMap, Palette};
 use crate::error::Error;
 use crate::spec::{Decode, Located, Node, Problems, Schemas, Yaml, nearest};
@@ -112,6 +113,37 @@ crate::record! {
 fn canonical(of: &ColorOf, map: &mut Map<String, Json>) {
     if of.by.is_none() {
         map.remove("by");
+    }
+}
+
+/// The colours of cells: from one array, or from two.
+#[derive(Clone, Debug, PartialEq)]
+pub enum CellColor {
+    Of(ColorOf),
+    Pair(ColorPair),
+}
+
+impl Decode for CellColor {
+    fn decode(node: &Node, problems: &mut Problems) -> Option<Self> {
+        match node.get("x").is_some() && node.get("value").is_none() {
+            true => ColorPair::decode(node, problems).map(CellColor::Pair),
+            false => ColorOf::decode(node, problems).map(CellColor::Of),
+        }
+    }
+
+    fn manifest(&self) -> Json {
+        match self {
+            CellColor::Of(of) => of.manifest(),
+            CellColor::Pair(pair) => pair.manifest(),
+        }
+    }
+
+    fn schema(schemas: &mut Schemas) -> Json {
+        json!({"anyOf": [ColorOf::schema(schemas), ColorPair::schema(schemas)]})
+    }
+
+    fn expected() -> String {
+        "`{value: ARRAY}`, or `{x: {value: ARRAY}, y: {value: ARRAY}}`".into()
     }
 }
 

@@ -21,26 +21,38 @@ pub struct Grid<'a> {
     pub top: f64,
 }
 
+/// Where a panel stands: its row, its first column, and how many columns it reaches over.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Slot {
+    pub row: usize,
+    pub column: usize,
+    pub span: usize,
+}
+
 impl Grid<'_> {
     /// About how large a plot area will be, before anything is known of what stands around it.
     pub fn guess(&self) -> (f64, f64) {
         (0.75 * self.width / self.columns as f64, 0.75 * self.height / self.rows as f64)
     }
 
-    /// The plot area of each panel; `slots` gives row and column.
-    pub fn areas(&self, panels: &[(Prepared, Decor)], slots: &[(usize, usize)]) -> Vec<Rect> {
+    /// The plot area of each panel.
+    pub fn areas(&self, panels: &[(Prepared, Decor)], slots: &[Slot]) -> Vec<Rect> {
         let mut around_columns = vec![[0.0f64; 2]; self.columns];
         let mut around_rows = vec![[0.0f64; 2]; self.rows];
-        for ((_, decor), &(row, column)) in panels.iter().zip(slots) {
+        for ((_, decor), slot) in panels.iter().zip(slots) {
             let Around { left, right, top, bottom } = decor.around;
-            let (c, r) = (&mut around_columns[column], &mut around_rows[row]);
-            *c = [c[0].max(left), c[1].max(right)];
+            let (first, last) = (slot.column, slot.column + slot.span - 1);
+            around_columns[first][0] = around_columns[first][0].max(left);
+            around_columns[last][1] = around_columns[last][1].max(right);
+            let r = &mut around_rows[slot.row];
             *r = [r[0].max(top), r[1].max(bottom)];
         }
         let across = divide(self.width - 2.0 * EDGE, &around_columns, self.widths);
         let down = divide(self.height - self.top - 2.0 * EDGE, &around_rows, self.heights);
-        let place = |&(row, column): &(usize, usize), panel: &Prepared| {
-            let ((x, width), (y, height)) = (across[column], down[row]);
+        let place = |slot: &Slot, panel: &Prepared| {
+            let ((x, _), (y, height)) = (across[slot.column], down[slot.row]);
+            let (end, length) = across[slot.column + slot.span - 1];
+            let width = end + length - x;
             let mut area = Rect::new(EDGE + x, self.top + EDGE + y, width, height);
             if let Some(aspect) = panel.aspect {
                 let shrunk = (area.width.min(area.height / aspect), area.height.min(area.width * aspect));

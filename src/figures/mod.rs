@@ -4,6 +4,7 @@
 //! `axes`, `shapes` and `legend` draw.
 
 mod axes;
+mod bivariate;
 mod color;
 mod colormaps;
 mod data;
@@ -21,6 +22,7 @@ use std::sync::Arc;
 use axes::{Decor, Fonts, Shown};
 use data::Scope;
 pub use data::Where;
+use layout::Slot;
 use panel::{Panel, Prepared};
 
 use crate::error::{Error, Result};
@@ -42,6 +44,8 @@ crate::union! {
         "pdf" => Pdf,
         /// Pixels.
         "png" => Png,
+        /// Vector graphics for LaTeX, whose fonts set the text.
+        "pgf" => Pgf,
     }
 }
 
@@ -69,6 +73,10 @@ crate::record! {
         /// Points; everything else follows it.
         pub font_size: f64 = 10.0,
         pub panels: Vec<Panel>,
+        /// Panels in a row above all others, each over `span` columns: sketches, legends.
+        pub header: Vec<Panel> = Vec::new(),
+        /// Height of the header's plot areas, where a row of panels has 1.
+        pub header_height: f64 = 0.5,
         /// Panels side by side; by default about as many as rows.
         pub columns: Option<u32> = None,
         /// In which order panels fill the grid.
@@ -91,13 +99,17 @@ crate::record! {
 impl Figure {
     /// The stages whose arrays it shows.
     pub fn stages(&self) -> Vec<Located<String>> {
-        self.of.iter().chain(self.panels.iter().flat_map(Panel::stages)).cloned().collect()
+        self.of.iter().chain(self.all_panels().flat_map(Panel::stages)).cloned().collect()
+    }
+
+    fn all_panels(&self) -> impl Iterator<Item = &Panel> {
+        self.header.iter().chain(&self.panels)
     }
 
     /// Arrays and axes that it names, each with the stage they should be in.
     pub fn names(&self) -> Vec<(&Located<String>, &Located<String>)> {
         let mut found = Vec::new();
-        for panel in &self.panels {
+        for panel in self.all_panels() {
             let of = panel.of.as_ref().or(self.of.as_ref());
             found.extend(of.zip(panel.r#for.as_ref()));
             for mark in &panel.marks {
@@ -111,7 +123,7 @@ impl Figure {
     /// Coordinates that it fixes: stage, axis, coordinate.
     pub fn coordinates(&self) -> Vec<(&Located<String>, &str, &Coordinate)> {
         let mut found = Vec::new();
-        for panel in &self.panels {
+        for panel in self.all_panels() {
             let of = panel.of.as_ref().or(self.of.as_ref());
             found.extend(panel.r#where.iter().filter_map(|(axis, at)| Some((of?, axis.as_str(), at))));
             for mark in &panel.marks {
@@ -140,8 +152,17 @@ impl Figure {
                 problems.push(Error::user(format!("`{name}` is empty")).at(node.deepest(&[name]).span));
             }
         }
-        for (i, panel) in self.panels.iter().enumerate() {
-            let node = node.deepest(&["panels", &i.to_string()]);
+        if !(self.header_height > 0.0 && self.header_height <= 100.0) {
+            let message = format!("`header-height` lies above 0 and up to 100, this is {}", self.header_height);
+            problems.push(Error::user(message).at(node.deepest(&["header-height"]).span));
+        }
+        let named = |name: &'static str, panels| std::iter::repeat(name).zip(panels).enumerate();
+        let header = named("header", self.header.iter());
+        for (i, (list, panel)) in header.chain(named("panels", self.panels.iter())) {
+            let node = node.deepest(&[list, &i.to_string()]);
+            if list == "header" && panel.r#for.is_some() {
+                problems.push(Error::user("a panel of the header has no `for`").at(node.deepest(&["for"]).span));
+            }
             panel.check(node, problems);
             let of = panel.of.as_ref().or(self.of.as_ref());
             for (j, mark) in panel.marks.iter().enumerate() {
@@ -158,6 +179,11 @@ impl Figure {
     /// Draw it from the datasets of its stages.
     pub fn draw(&self, data: &dyn Fn(&str) -> Option<Arc<Dataset>>) -> Result<Scene> {
         let scope = Scope::new(data).within(&self.of, &Where::new());
+        let header: Vec<Prepared> = self
+            .header
+            .iter()
+            .map(|panel| panel.prepare(&scope.within(&panel.of, &panel.r#where)))
+            .collect::<Result<_>>()?;
         let mut panels: Vec<Prepared> = Vec::new();
         for panel in &self.panels {
             for scope in panel.scopes(&scope)? {
@@ -170,11 +196,31 @@ impl Figure {
         if self.share_y {
             share(&mut panels, |panel| &mut panel.y);
         }
-        Ok(self.place(panels))
+        Ok(self.place(header, panels))
+    }
+
+    /// The places of the header's panels, then those of all others below them; the number of rows and their heights.
+    fn with_header(&self, slots: Vec<Slot>, rows: usize, columns: usize) -> (Vec<Slot>, usize, Vec<f64>) {
+        if self.header.is_empty() {
+            return (slots, rows, self.heights.clone());
+        }
+        let mut at = 0;
+        let mut all: Vec<Slot> = Vec::new();
+        for panel in &self.header {
+            // What has no columns left stands over the last one.
+            let column = at.min(columns - 1);
+            let span = (panel.span as usize).clamp(1, columns - column);
+            all.push(Slot { row: 0, column, span });
+            at += span;
+        }
+        all.extend(slots.into_iter().map(|slot| Slot { row: slot.row + 1, ..slot }));
+        let mut heights = vec![self.header_height];
+        heights.extend((0..rows).map(|row| self.heights.get(row).copied().unwrap_or(1.0)));
+        (all, rows + 1, heights)
     }
 
     /// Put worked out panels on the page.
-    fn place(&self, panels: Vec<Prepared>) -> Scene {
+    fn place(&self, header: Vec<Prepared>, mut panels: Vec<Prepared>) -> Scene {
         let fonts = Fonts::of(self.font_size);
         let count = panels.len().max(1);
         let columns = self.columns.map_or_else(|| square_root(count), |c| c as usize).clamp(1, count);
@@ -183,19 +229,23 @@ impl Figure {
             Fill::Rows => (i / columns, i % columns),
             Fill::Columns => (i % rows, i / rows),
         };
-        let slots: Vec<(usize, usize)> = (0..panels.len()).map(slot).collect();
-        let (width, height) = (self.width * INCH, self.height * INCH);
-        let title = self.title.as_deref().unwrap_or_default();
-        let top = if title.is_empty() { 0.0 } else { axes::extent(title, 1.2 * self.font_size, false).1 + 10.0 };
-        let grid = layout::Grid { width, height, columns, rows, widths: &self.widths, heights: &self.heights, top };
-        let shown: Vec<Shown> = slots
+        let slots: Vec<Slot> = (0..panels.len()).map(slot).map(|(row, column)| Slot { row, column, span: 1 }).collect();
+        let lowest = |row: usize, column: usize| !slots.iter().any(|slot| (slot.row, slot.column) == (row + 1, column));
+        let mut shown: Vec<Shown> = slots
             .iter()
-            .map(|&(row, column)| {
-                let lowest = !slots.contains(&(row + 1, column));
-                let (x, y) = (lowest || !self.share_x, column == 0 || !self.share_y);
+            .map(|slot| {
+                let (x, y) = (lowest(slot.row, slot.column) || !self.share_x, slot.column == 0 || !self.share_y);
                 Shown { x_numbers: x, x_label: x, y_numbers: y, y_label: y }
             })
             .collect();
+        let (slots, rows, heights) = self.with_header(slots, rows, columns);
+        let all = Shown { x_numbers: true, x_label: true, y_numbers: true, y_label: true };
+        shown.splice(0..0, std::iter::repeat_n(all, header.len()));
+        panels.splice(0..0, header);
+        let (width, height) = (self.width * INCH, self.height * INCH);
+        let title = self.title.as_deref().unwrap_or_default();
+        let top = if title.is_empty() { 0.0 } else { axes::extent(title, 1.2 * self.font_size, false).1 + 10.0 };
+        let grid = layout::Grid { width, height, columns, rows, widths: &self.widths, heights: &heights, top };
         // Ticks depend on the size of the plot areas, and that on the ticks' numbers: twice is enough.
         let measure = |size: &dyn Fn(usize) -> (f64, f64), panels: Vec<Prepared>| -> Vec<(Prepared, Decor)> {
             let one = |(i, panel): (usize, Prepared)| {

@@ -29,6 +29,10 @@ crate::record! {
         pub aspect: Option<f64> = None,
         /// Opacity of the grid lines; 0 for none.
         pub grid: f64 = 0.3,
+        /// Whether there is a frame with ticks and numbers; a sketch needs none.
+        pub frame: bool = true,
+        /// In a `header`: how many columns it stands over.
+        pub span: u32 = 1,
     }
 }
 
@@ -110,6 +114,7 @@ pub struct Prepared {
     pub legend: LegendPlace,
     pub aspect: Option<f64>,
     pub grid: f64,
+    pub frame: bool,
 }
 
 impl Panel {
@@ -146,6 +151,9 @@ impl Panel {
             if axis.labels.as_ref().map(Vec::len) != axis.ticks.as_ref().map(Vec::len) && axis.labels.is_some() {
                 problems.push(Error::user("`labels` needs as many `ticks`").at(place("labels")));
             }
+        }
+        if self.span == 0 {
+            problems.push(Error::user("`span` is at least 1").at(node.deepest(&["span"]).span));
         }
         if self.aspect.is_some_and(|aspect| aspect <= 0.0) {
             problems.push(Error::user("`aspect` must be above 0").at(node.deepest(&["aspect"]).span));
@@ -188,6 +196,7 @@ impl Panel {
             legend: self.legend.clone(),
             aspect: self.aspect,
             grid: self.grid,
+            frame: self.frame,
         })
     }
 }

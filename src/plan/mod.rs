@@ -1,10 +1,12 @@
 //! What would run, why, and what it would cost. It reads the store and never writes.
 
+mod memo;
 mod project;
 mod reason;
 mod resolve;
 mod surroundings;
 
+pub use memo::Memo;
 use project::files_of;
 pub use reason::{Last, Reason, reasons};
 pub use resolve::{FileState, Resolved, UnitState, file_key, files, resolve, stage_digest};

@@ -6,6 +6,7 @@ use rayon::prelude::*;
 use serde_json::Value as Json;
 
 use super::Context;
+use super::memo::Memo;
 use super::surroundings::surroundings;
 use crate::error::{Error, Result};
 use crate::key;
@@ -66,6 +67,8 @@ pub struct Resolved {
     pub found: Arc<Found>,
     /// What it needs and what is missing or cannot be used: then it cannot be built, and its units are unknown.
     pub faults: Vec<Error>,
+    /// Where to remember the results once there are all, if they were not recalled from there.
+    pub memo: Option<Memo>,
 }
 
 impl Resolved {
@@ -136,10 +139,14 @@ pub fn resolve(context: Context, stage: usize, inputs: &[&Resolved]) -> Result<R
             None => UnitState::Missing { key, seconds: described.seconds },
         })
     };
-    let units: Vec<UnitState> = if layout.units > PARALLEL {
-        (0..layout.units).into_par_iter().map(one).collect::<Result<_>>()?
-    } else {
-        (0..layout.units).map(one).collect::<Result<_>>()?
+    let mut memo = Memo::of(context, stage, &outlines, inputs, &readings).filter(|_| faults.is_empty());
+    let units: Vec<UnitState> = match memo.as_ref().and_then(|memo| memo.recall(context.store, layout.units)) {
+        Some(units) => {
+            memo = None;
+            units
+        }
+        None if layout.units > PARALLEL => (0..layout.units).into_par_iter().map(one).collect::<Result<_>>()?,
+        None => (0..layout.units).map(one).collect::<Result<_>>()?,
     };
     let seconds = units
         .iter()
@@ -149,7 +156,7 @@ pub fn resolve(context: Context, stage: usize, inputs: &[&Resolved]) -> Result<R
         })
         .sum();
     let specs = context.publish.files(&graph.stages[stage]);
-    let mut resolved = Resolved { units, specs, files: Vec::new(), seconds, found, faults };
+    let mut resolved = Resolved { units, specs, files: Vec::new(), seconds, found, faults, memo };
     resolved.files = files(context, &resolved)?;
     Ok(resolved)
 }

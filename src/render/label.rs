@@ -18,17 +18,28 @@ pub fn place(label: &Label) -> Placed {
         Horizontal::Middle => -0.5 * line.width,
         Horizontal::Right => -line.width,
     };
-    let baseline = match label.vertical {
+    let below = below(label, &line);
+    let (sin, cos) = turn(label.rotation);
+    let matrix = [cos, -sin, sin, cos, label.at[0] + cos * left + sin * below, label.at[1] - sin * left + cos * below];
+    Placed { line, matrix }
+}
+
+/// The point of the baseline that is above or below a label's place, for text that others set: they know how wide it is.
+pub fn baseline(label: &Label) -> [f64; 2] {
+    let below = below(label, &text::layout(&label.markup, label.size, label.bold));
+    let (sin, cos) = turn(label.rotation);
+    [label.at[0] + sin * below, label.at[1] + cos * below]
+}
+
+/// How far the baseline lies below a label's place, along the upright of its letters.
+fn below(label: &Label, line: &Line) -> f64 {
+    match label.vertical {
         Vertical::Top => line.ascent,
         // The middle of digits and capitals, so that tick labels stand level with their ticks.
         Vertical::Middle => text::MIDDLE * label.size,
         Vertical::Baseline => 0.0,
         Vertical::Bottom => -line.descent,
-    };
-    let (sin, cos) = turn(label.rotation);
-    let matrix =
-        [cos, -sin, sin, cos, label.at[0] + cos * left + sin * baseline, label.at[1] - sin * left + cos * baseline];
-    Placed { line, matrix }
+    }
 }
 
 /// Sine and cosine of an angle in degrees, rounded to what a file can show.

@@ -66,7 +66,7 @@ fn cell(cell: &Cell) -> String {
 }
 
 /// Markup as LaTeX: mathematics as it is written, text with its special characters escaped.
-fn latex(markup: &str) -> String {
+pub fn latex(markup: &str) -> String {
     let mut out = String::new();
     for piece in pieces(markup) {
         match piece {
@@ -74,12 +74,13 @@ fn latex(markup: &str) -> String {
                 out.push('$');
                 let mut escaped = false;
                 for c in math.chars() {
-                    // These would end the line or the file, not the formula.
-                    if matches!(c, '%' | '#') && !escaped {
+                    // These would end the line, the cell or the file, not the formula.
+                    if matches!(c, '%' | '#' | '&') && !escaped {
                         out.push('\\');
                     }
                     escaped = c == '\\' && !escaped;
-                    out.push(c);
+                    // In mathematics a hyphen is a minus sign.
+                    out.push(if c == '−' { '-' } else { c });
                 }
                 out.push('$');
             }
@@ -148,5 +149,6 @@ mod tests {
             latex(r"50% of $90%$ \ ~^{x}"),
             r"50\% of $90\%$ \textbackslash{} \textasciitilde{}\textasciicircum{}\{x\}"
         );
+        assert_eq!(latex("$a & b − c$"), r"$a \& b - c$");
     }
 }

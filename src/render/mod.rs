@@ -1,4 +1,4 @@
-//! Scenes and tables to files: svg, pdf and png; latex, markdown, csv and html. Bytes are a function of scene or table, format and
+//! Scenes and tables to files: svg, pdf, png and pgf; latex, markdown, csv and html. Bytes are a function of scene or table, format and
 //! key alone: no dates, no random names. It knows neither stages' data nor where files go.
 
 mod cells;
@@ -10,12 +10,14 @@ mod looks;
 mod markdown;
 mod markup;
 mod pdf;
+mod pgf;
 mod png;
 mod svg;
 pub mod text;
 mod typst;
 
 pub use pdf::pdf;
+pub use pgf::pgf;
 pub use png::png;
 pub use svg::svg;
 
@@ -94,6 +96,7 @@ fn figure_file(scene: &Scene, format: &str, dpi: u32, key: &str) -> Result<Vec<u
         "svg" => Ok(svg(scene, key).into_bytes()),
         "pdf" => pdf(scene, key),
         "png" => png(scene, dpi, key),
+        "pgf" => Ok(pgf(scene, key).into_bytes()),
         _ => Err(Error::internal(format!("no renderer for figures as `{format}`"))),
     }
 }

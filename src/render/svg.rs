@@ -243,7 +243,7 @@ fn thousandths(x: f64) -> i64 {
 }
 
 /// A length: three decimals, none that say nothing.
-fn number(x: f64) -> String {
+pub fn number(x: f64) -> String {
     decimal(thousandths(x), 3)
 }
 

@@ -345,11 +345,46 @@ fn every_format_of_figures_has_a_renderer() {
         let start: &[u8] = match *format {
             "svg" => b"<svg",
             "pdf" => b"%PDF",
+            "pgf" => b"% repro: key 0123456789abcdef\n",
             _ => b"\x89PNG",
         };
         assert!(bytes.starts_with(start), "{format}");
     }
     assert_eq!(figure_file(&small(), "bmp", 72, KEY).unwrap_err().message, "no renderer for figures as `bmp`");
+}
+
+#[test]
+fn pgf_leaves_text_to_the_document_and_puts_shapes_where_the_scene_has_them() {
+    let blue = Color(31, 119, 180, 128);
+    let dashed = Stroke { color: blue, width: 0.8, dashes: vec![4.0, 2.0] };
+    let far = line(&[[1.0, 2.0], [3.5, 4e9], [f64::NAN, 0.0], [5.0, 6.0], [7.0, 8.0]], dashed);
+    let text =
+        Label { rotation: 90.0, horizontal: Horizontal::Right, ..label("50% of $x_1$\n& − more", [10.0, 8.0]) };
+    let (a, b) = (Some(Color::BLACK), Some(Color(255, 0, 0, 255)));
+    let cells = Item::Image { area: Rect::new(0.0, 0.0, 8.0, 8.0), columns: 2, cells: vec![a, a, None, b] };
+    let clip = Item::Clip { area: Rect::new(1.0, 1.0, 9.0, 8.0), items: vec![far, Item::Label(text)] };
+    let scene = Scene { title: "a\nb".into(), width: 20.0, height: 10.0, items: vec![clip, cells] };
+    let file = pgf(&scene, KEY);
+    let body = file.split_once("\\begin{pgfpicture}\n").unwrap().1;
+    assert!(file.contains("\n% a b\n"), "{file}");
+    assert_eq!(
+        body,
+        r"\rR0 0 20 10;\pgfusepath{use as bounding box}
+\color{black}
+\begin{pgfscope}\rR1 1 9 8;\pgfusepath{clip}
+\begin{pgfscope}\rS31,119,180;\pgfsetstrokeopacity{.502}\pgfsetlinewidth{.8bp}\pgfsetdash{{4bp}{2bp}}{0bp}\pgfsetroundjoin
+\rM1 8;\rL3.5 -16000;\rM5 4;\rL7 2;\pgfusepath{stroke}
+\end{pgfscope}
+\pgftext[right,base,x=10bp,y=2bp,rotate=90]{\fontsize{10bp}{12bp}\selectfont 50\% of $x_1$ \& $-$ more}
+\end{pgfscope}
+\begin{pgfscope}
+\rC0 0 0 0 6 8 4;
+\rC1 0 0 4 2 4 4;
+\end{pgfscope}
+\end{pgfpicture}%
+\endgroup%
+"
+    );
 }
 
 #[test]

@@ -25,6 +25,7 @@ mod kept;
 mod last;
 mod lock;
 mod logs;
+mod memo;
 mod scratch;
 mod shard;
 mod stat;

@@ -18,6 +18,8 @@ const FLUSH: Duration = Duration::from_secs(2);
 const MANY: usize = 64;
 /// Shards below this size are small.
 const SMALL: u64 = 8 << 20;
+/// Shards are merged up to this size together: it bounds the memory that merging takes.
+const MERGED: u64 = 32 << 20;
 /// Temporary files older than this belong to nobody.
 const STALE: Duration = Duration::from_secs(24 * 3600);
 
@@ -139,24 +141,43 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
-    /// Write all and merge the shards of this run into one, so that the next start opens few files.
+    /// Write all and merge the shards of this run into few, so that the next start opens few files. No more is merged at a time than fits
+    /// into memory with ease.
     pub fn finish(&self) -> Result<()> {
         self.flush()?;
         self.sweep_broken();
         let mine = std::mem::take(&mut lock(&self.state).mine);
         let shards = self.store.shards();
         let small = |path: &PathBuf| std::fs::metadata(path).is_ok_and(|meta| meta.len() < SMALL);
-        let merge: Vec<_> = shards
+        let merge = shards
             .iter()
-            .filter(|shard| mine.len() > 1 && mine.contains(&shard.path) || shards.len() > MANY && small(&shard.path))
-            .collect();
-        if merge.len() < 2 {
+            .filter(|shard| mine.len() > 1 && mine.contains(&shard.path) || shards.len() > MANY && small(&shard.path));
+        let mut group: Vec<&Arc<Shard>> = Vec::new();
+        let mut bytes = 0;
+        for shard in merge {
+            let length = std::fs::metadata(&shard.path).map_or(0, |meta| meta.len());
+            if bytes + length > MERGED {
+                self.merge(&group)?;
+                group.clear();
+                bytes = 0;
+            }
+            bytes += length;
+            group.push(shard);
+        }
+        self.merge(&group)?;
+        self.store.rescan();
+        Ok(())
+    }
+
+    /// Put shards into one.
+    fn merge(&self, shards: &[&Arc<Shard>]) -> Result<()> {
+        if shards.len() < 2 {
             return Ok(());
         }
         let mut entries = Vec::new();
         let mut kept = Vec::new();
         let mut provenances = Provenances::default();
-        for shard in merge {
+        for shard in shards {
             if shard.take(|_| true, &mut entries, &mut provenances) {
                 kept.push(shard.path.clone());
             }
@@ -168,7 +189,6 @@ impl<'a> Writer<'a> {
             // Another process may have merged it too.
             let _ = std::fs::remove_file(path);
         }
-        self.store.rescan();
         Ok(())
     }
 

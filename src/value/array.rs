@@ -133,6 +133,13 @@ impl Array {
         self.data.shape()
     }
 
+    /// The same with its axes in the opposite order.
+    pub fn transposed(mut self) -> Array {
+        self.axes.reverse();
+        self.data = self.data.reversed_axes();
+        self
+    }
+
     pub fn axis(&self, name: &str) -> Option<&Axis> {
         self.axes.iter().find(|axis| axis.name == name)
     }

@@ -1,6 +1,6 @@
 //! `box`: quartiles, whiskers and outliers of the values at each coordinate of an axis (Tukey 1977).
 
-use super::super::color::{ColorBy, Paint};
+use super::super::color::Paint;
 use super::super::colormaps::Palette;
 use super::super::data::{Channel, Scope, Where, quantile};
 use super::{Draw, Drawing, Extent, Shape, Style};
@@ -9,14 +9,16 @@ use crate::spec::Located;
 use crate::value::{Color, Stroke};
 
 crate::record! {
-    /// A box for each coordinate of an axis, over all other axes.
+    /// A box for each coordinate of an axis, over all other axes; or one box of all values.
     pub struct BoxPlot {
         /// The stage; by default the panel's.
         pub of: Option<Located<String>> = None,
         /// Coordinates that are fixed.
         pub r#where: Where = Where::new(),
-        /// The axis whose coordinates have boxes.
-        pub x: Located<String>,
+        /// The axis whose coordinates have boxes; without it there is one box.
+        pub x: Option<Located<String>> = None,
+        /// Without `x`: where the one box stands, 0, 1, ...; its colour is the palette's there.
+        pub at: u32 = 0,
         /// The values.
         pub y: Channel,
         pub palette: Palette = Palette::Tab10,
@@ -42,23 +44,31 @@ impl Draw for BoxPlot {
     }
 
     fn names(&self) -> Vec<&Located<String>> {
-        std::iter::once(&self.x).chain(self.y.name()).collect()
+        self.x.iter().chain(self.y.name()).collect()
     }
 
     fn draw(&self, scope: &Scope) -> Result<Drawing> {
         let scope = scope.within(&self.of, &self.r#where);
-        let axis = scope.axis(&self.x)?;
-        let by = ColorBy {
-            by: self.x.clone(),
-            palette: self.palette.clone(),
-            colors: Vec::new(),
-            labels: self.labels.clone(),
-        };
+        // What each box shows, and where it stands.
+        let mut boxes = Vec::new();
+        let mut names = None;
         let mut drawing = Drawing::default();
+        match &self.x {
+            Some(name) => {
+                let axis = scope.axis(name)?;
+                let coordinates: Vec<String> = (0..axis.len()).map(|i| axis.coords.label(i)).collect();
+                for (i, coordinate) in coordinates.iter().enumerate() {
+                    boxes.push((i, scope.fix(&axis.name, coordinate, name.span)));
+                }
+                names =
+                    Some(coordinates.into_iter().map(|name| self.labels.get(&name).cloned().unwrap_or(name)).collect());
+            }
+            None => boxes.push((self.at as usize, scope)),
+        }
+        let (first, last) = (boxes.first().map_or(0, |b| b.0), boxes.last().map_or(0, |b| b.0));
         let thin = Style::Solid.stroke(Color::BLACK, 0.8);
-        for i in 0..axis.len() {
-            let inner = scope.fix(&axis.name, &axis.coords.label(i), self.x.span);
-            let mut values = inner.channel(&self.y)?.values();
+        for (i, scope) in boxes {
+            let mut values = scope.channel(&self.y)?.values();
             values.retain(|v| !v.is_nan());
             drawing.y = drawing.y.join(Extent::of(values.iter().copied()));
             if values.is_empty() {
@@ -78,7 +88,7 @@ impl Draw for BoxPlot {
                 line([x - 0.5 * half, end], [x + 0.5 * half, end], thin.clone());
             }
             let corners = vec![[x - half, low], [x + half, low], [x + half, high], [x - half, high]];
-            let fill = by.color(i).opacity(self.opacity);
+            let fill = self.palette.at(i).opacity(self.opacity);
             drawing.shapes.push(Shape::Area { corners, fill, outline: Some(thin.clone()) });
             let stroke = Stroke::solid(self.median.0, 1.0);
             drawing.shapes.push(Shape::Line { points: vec![[x - half, middle], [x + half, middle]], stroke });
@@ -86,8 +96,7 @@ impl Draw for BoxPlot {
             let outline = Some(Stroke::solid(Color::BLACK, 0.7));
             drawing.shapes.push(Shape::Points { points: outliers, radius: 2.2, fill: None, outline });
         }
-        let names = (0..axis.len()).map(|i| by.label(&axis.coords.label(i))).collect();
-        drawing.x = Extent { low: -0.6, high: axis.len() as f64 - 0.4, tight: true, categories: Some(names) };
+        drawing.x = Extent { low: first as f64 - 0.6, high: last as f64 + 0.6, tight: true, categories: names };
         Ok(drawing)
     }
 }

@@ -1,11 +1,12 @@
 //! `heatmap`: a coloured cell for every pair of coordinates of two axes.
 
-use super::super::color::ColorOf;
+use super::super::bivariate;
+use super::super::color::CellColor;
 use super::super::data::{Scope, Where, categories, left_over};
 use super::{Draw, Drawing, Extent, Shape};
 use crate::error::{Error, Result};
 use crate::spec::Located;
-use crate::value::Axis;
+use crate::value::{Array, Axis};
 
 crate::record! {
     /// A coloured cell for every pair of coordinates.
@@ -18,8 +19,8 @@ crate::record! {
         pub x: Located<String>,
         /// The axis that runs upwards (downwards if the panel's `y` is reversed).
         pub y: Located<String>,
-        /// The array, and its colours.
-        pub color: ColorOf,
+        /// The array and its colours; or two arrays, `{x: {value: ..}, y: {value: ..}}`, whose legend is a `color-square`.
+        pub color: CellColor,
     }
 }
 
@@ -33,28 +34,33 @@ impl Draw for Heatmap {
     }
 
     fn names(&self) -> Vec<&Located<String>> {
-        vec![&self.x, &self.y, &self.color.value]
+        let mut names = vec![&self.x, &self.y];
+        match &self.color {
+            CellColor::Of(of) => names.push(&of.value),
+            CellColor::Pair(pair) => names.extend([&pair.x.value, &pair.y.value]),
+        }
+        names
     }
 
     fn draw(&self, scope: &Scope) -> Result<Drawing> {
         let scope = scope.within(&self.of, &self.r#where);
-        let array = scope.named(&self.color.value)?;
-        let (Some(across), Some(upwards), 2) = (array.dim(&self.x.value), array.dim(&self.y.value), array.axes.len())
-        else {
-            let message = format!(
-                "`{}` should have just the axes `{}` and `{}` here; {}",
-                self.color.value.value,
-                self.x.value,
-                self.y.value,
-                left_over(&array)
-            );
-            return Err(Error::user(message).at(self.color.value.span).hint("fix the others with `where` or `for`"));
+        let (cells, array, bar) = match &self.color {
+            CellColor::Of(of) => {
+                let array = self.cells(&scope, &of.value)?;
+                let colors = of.scale(array.data.iter().copied());
+                let cells = array.data.iter().map(|value| colors.at(*value)).collect();
+                (cells, array, of.bar.then(|| (colors, of.label.clone())))
+            }
+            CellColor::Pair(pair) => {
+                let (x, y) = (self.cells(&scope, &pair.x.value)?, self.cells(&scope, &pair.y.value)?);
+                let places = pair.x.shares(&x).into_iter().zip(pair.y.shares(&y));
+                // Without a norm there is nothing to see; the score of a vector of length 0 is undefined.
+                let color =
+                    |(x, y): (f64, f64)| (!y.is_nan()).then(|| bivariate::color(if x.is_nan() { 0.0 } else { x }, y));
+                (places.map(color).collect(), y, None)
+            }
         };
-        let (x, y) = (&array.axes[across], &array.axes[upwards]);
-        let colors = self.color.scale(array.data.iter().copied());
-        // Row-major by y, whatever the order of the axes.
-        let values = if across == 1 { array.data.view() } else { array.data.view().reversed_axes() };
-        let cells = values.iter().map(|value| colors.at(*value)).collect();
+        let (y, x) = (&array.axes[0], &array.axes[1]);
         let (x_edges, y_edges) = (edges(x), edges(y));
         let extent = |axis: &Axis, edges: &[f64]| Extent {
             tight: true,
@@ -66,8 +72,26 @@ impl Draw for Heatmap {
             y: extent(y, &y_edges),
             shapes: vec![Shape::Cells { x: x_edges, y: y_edges, colors: cells }],
             legend: Vec::new(),
-            bar: self.color.bar.then(|| (colors, self.color.label.clone())),
+            bar,
         })
+    }
+}
+
+impl Heatmap {
+    /// An array of just the axes y and x, in this order.
+    fn cells(&self, scope: &Scope, name: &Located<String>) -> Result<Array> {
+        let array = scope.named(name)?;
+        let (Some(across), Some(_), 2) = (array.dim(&self.x.value), array.dim(&self.y.value), array.axes.len()) else {
+            let message = format!(
+                "`{}` should have just the axes `{}` and `{}` here; {}",
+                name.value,
+                self.x.value,
+                self.y.value,
+                left_over(&array)
+            );
+            return Err(Error::user(message).at(name.span).hint("fix the others with `where` or `for`"));
+        };
+        Ok(if across == 1 { array } else { array.transposed() })
     }
 }
 

@@ -3,9 +3,11 @@
 mod band;
 mod bars;
 mod boxes;
+mod color_square;
 mod heatmap;
 mod histogram;
 mod line;
+mod network;
 mod points;
 mod rule;
 mod series;
@@ -48,6 +50,10 @@ crate::union! {
         "rule" => Rule(rule::Rule),
         /// A coloured band across the panel.
         "band" => Band(band::Band),
+        /// A sketch of layers of units.
+        "network" => Network(network::Network),
+        /// What colours mean that show two values.
+        "color-square" => ColorSquare(color_square::ColorSquare),
         /// Text at a place in data units; values may stand in braces.
         "text" => Text(text::Text),
     }

@@ -1,0 +1,43 @@
+//! `color-square`: the legend of colours that show two values.
+
+use super::super::bivariate;
+use super::super::data::{Scope, Where};
+use super::{Draw, Drawing, Extent, Shape};
+use crate::error::Result;
+use crate::spec::Located;
+
+/// Colours along each side.
+const SIDE: usize = 64;
+
+crate::record! {
+    /// The colours of `color: {x: .., y: ..}`, from 0 to 1 both ways; the panel's axes name them.
+    pub struct ColorSquare {}
+}
+
+impl Draw for ColorSquare {
+    fn of(&self) -> &Option<Located<String>> {
+        &None
+    }
+
+    fn fixed(&self) -> &Where {
+        const NONE: &Where = &Where::new();
+        NONE
+    }
+
+    fn names(&self) -> Vec<&Located<String>> {
+        Vec::new()
+    }
+
+    fn draw(&self, _scope: &Scope) -> Result<Drawing> {
+        let edges: Vec<f64> = (0..=SIDE).map(|i| i as f64 / SIDE as f64).collect();
+        let middle = |i: usize| (i as f64 + 0.5) / SIDE as f64;
+        let colors = (0..SIDE * SIDE).map(|i| Some(bivariate::color(middle(i % SIDE), middle(i / SIDE)))).collect();
+        let extent = Extent { tight: true, ..Extent::of([0.0, 1.0]) };
+        Ok(Drawing {
+            x: extent.clone(),
+            y: extent,
+            shapes: vec![Shape::Cells { x: edges.clone(), y: edges, colors }],
+            ..Drawing::default()
+        })
+    }
+}
