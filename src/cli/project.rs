@@ -65,9 +65,6 @@ impl Project {
 
     /// The paper as it was at revisions of git.
     pub fn revisions(&self, names: &[String]) -> Result<Vec<Revision>, Trouble> {
-        if names.is_empty() {
-            return Ok(Vec::new());
-        }
         names.iter().map(|name| self.revision(name)).collect()
     }
 

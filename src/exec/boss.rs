@@ -44,7 +44,7 @@ impl Running {
 }
 
 /// The results of all units of a stage, and where to remember them.
-pub type Remembered = (Memo, Vec<(Key, Digest)>);
+pub type Remembered = (Memo, Results);
 
 pub struct Boss<'a, 'b> {
     shop: &'b Shop<'a>,
@@ -111,7 +111,7 @@ impl<'a, 'b> Boss<'a, 'b> {
 
     /// The results of large stages that were not recalled from memory.
     pub fn remembered(&self) -> Vec<Remembered> {
-        let of = |(resolved, results): &(Resolved, Results)| Some((resolved.memo.clone()?, results.to_vec()));
+        let of = |(resolved, results): &(Resolved, Results)| Some((resolved.memo.clone()?, results.clone()));
         self.finished.values().filter_map(of).collect()
     }
 

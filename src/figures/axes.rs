@@ -93,13 +93,9 @@ impl Decor {
         let size = |tick: &Tick| tick.label.as_ref().map_or((0.0, 0.0), |label| extent(label, fonts.tick, false));
         let y_width = y.iter().map(|tick| turned(size(tick), panel.y.rotate).0).fold(0.0, f64::max);
         let x_height = x.iter().map(|tick| turned(size(tick), panel.x.rotate).1).fold(0.0, f64::max);
-        let (tick_x, tick_y) = (length(&x), length(&y));
-        let mut around = Around { left: tick_y, right: LINE, top: LINE, bottom: tick_x };
-        if shown.y_numbers && !y.is_empty() {
-            around.left += TICK_PAD + y_width;
-        }
-        if shown.x_numbers && !x.is_empty() {
-            around.bottom += TICK_PAD + x_height;
+        let (left, bottom) = (reach(&y, shown.y_numbers, y_width), reach(&x, shown.x_numbers, x_height));
+        let mut around = Around { left, right: LINE, top: LINE, bottom };
+        if shown.x_numbers {
             // The last number may reach beyond the corner.
             let over = |tick: &Tick| {
                 0.5 * turned(size(tick), panel.x.rotate).0 - (1.0 - panel.x.scale.place(tick.value)) * width
@@ -178,9 +174,7 @@ impl Decor {
             items.push(Item::Path { points: corners, close: true, fill: None, stroke: Some(stroke) });
         }
         let [middle_x, middle_y] = area.middle();
-        let numbers =
-            |shown: bool, ticks: &[Tick], size: f64| if shown && !ticks.is_empty() { TICK_PAD + size } else { 0.0 };
-        let mut below = area.bottom() + length(&self.x) + numbers(shown.x_numbers, &self.x, self.x_height);
+        let mut below = area.bottom() + reach(&self.x, shown.x_numbers, self.x_height);
         if shown.x_label && !panel.x.label.is_empty() {
             let at = [middle_x, below + LABEL_PAD];
             items.push(label(&panel.x.label, at, fonts.label, 0.0, Horizontal::Middle, Vertical::Top));
@@ -191,8 +185,7 @@ impl Decor {
             items.push(bold(label(&panel.caption, at, fonts.label, 0.0, Horizontal::Middle, Vertical::Top)));
         }
         if shown.y_label && !panel.y.label.is_empty() {
-            let beside = length(&self.y) + numbers(shown.y_numbers, &self.y, self.y_width);
-            let at = [area.x - beside - LABEL_PAD, middle_y];
+            let at = [area.x - reach(&self.y, shown.y_numbers, self.y_width) - LABEL_PAD, middle_y];
             items.push(label(&panel.y.label, at, fonts.label, 90.0, Horizontal::Middle, Vertical::Bottom));
         }
         if !panel.title.is_empty() {
@@ -236,9 +229,13 @@ impl Decor {
     }
 }
 
-/// How far ticks reach out of the frame.
-fn length(ticks: &[Tick]) -> f64 {
-    if ticks.is_empty() { 0.0 } else { TICK }
+/// How far ticks, and their numbers of this size if they are shown, reach out of the frame.
+fn reach(ticks: &[Tick], numbers: bool, size: f64) -> f64 {
+    match (ticks.is_empty(), numbers) {
+        (true, _) => 0.0,
+        (false, true) => TICK + (TICK_PAD + size),
+        (false, false) => TICK,
+    }
 }
 
 /// As many ticks as have room for their numbers.

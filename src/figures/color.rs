@@ -125,9 +125,10 @@ pub enum CellColor {
 
 impl Decode for CellColor {
     fn decode(node: &Node, problems: &mut Problems) -> Option<Self> {
-        match node.get("x").is_some() && node.get("value").is_none() {
-            true => ColorPair::decode(node, problems).map(CellColor::Pair),
-            false => ColorOf::decode(node, problems).map(CellColor::Of),
+        if node.get("x").is_some() && node.get("value").is_none() {
+            ColorPair::decode(node, problems).map(CellColor::Pair)
+        } else {
+            ColorOf::decode(node, problems).map(CellColor::Of)
         }
     }
 

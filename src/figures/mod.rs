@@ -179,17 +179,16 @@ impl Figure {
     /// Draw it from the datasets of its stages.
     pub fn draw(&self, data: &dyn Fn(&str) -> Option<Arc<Dataset>>) -> Result<Scene> {
         let scope = Scope::new(data).within(&self.of, &Where::new());
-        let header: Vec<Prepared> = self
-            .header
-            .iter()
-            .map(|panel| panel.prepare(&scope.within(&panel.of, &panel.r#where)))
-            .collect::<Result<_>>()?;
-        let mut panels: Vec<Prepared> = Vec::new();
-        for panel in &self.panels {
-            for scope in panel.scopes(&scope)? {
-                panels.push(panel.prepare(&scope)?);
+        let prepare = |panels: &[Panel]| -> Result<Vec<Prepared>> {
+            let mut prepared = Vec::new();
+            for panel in panels {
+                for scope in panel.scopes(&scope)? {
+                    prepared.push(panel.prepare(&scope)?);
+                }
             }
-        }
+            Ok(prepared)
+        };
+        let (header, mut panels) = (prepare(&self.header)?, prepare(&self.panels)?);
         if self.share_x {
             share(&mut panels, |panel| &mut panel.x);
         }

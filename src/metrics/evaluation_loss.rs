@@ -1,5 +1,6 @@
 //! The loss of a trained model on inputs that no training run has seen: the same inputs for every model, so that losses can be compared.
 
+use super::model::transpose;
 use super::{Compute, Model};
 use crate::error::{Error, Result};
 use crate::train::{Batch, Inputs, Router, Stream};
@@ -110,9 +111,7 @@ impl Forward {
         let rows = (0..experts).flat_map(|e| (0..features).map(move |i| (e, i)));
         let weights: Vec<f64> = rows.flat_map(|(e, i)| model.row(e, i).iter().copied()).collect();
         let size = features * hidden;
-        let transposed: Vec<f64> = (0..experts * size)
-            .map(|at| weights[at / size * size + at % features * hidden + at % size / features])
-            .collect();
+        let transposed = weights.chunks(size.max(1)).flat_map(|w| transpose(w, features, hidden)).collect();
         let bias = model.array("bias")?.values();
         if !model.layered {
             return Ok(Forward::Experts { router: model.router()?, features, hidden, weights, transposed, bias });
@@ -167,9 +166,4 @@ fn layer(w: &[f64], v: &[f64], hidden: usize, rectified: bool, (index, value): (
     for (k, &h) in h.iter().enumerate().filter(|(_, h)| **h > 0.0 || **h < 0.0 && !rectified) {
         output.iter_mut().zip(&v[k * n..][..n]).for_each(|(y, v)| *y += h * v);
     }
-}
-
-/// \[rows, columns\] as \[columns, rows\].
-fn transpose(values: &[f64], rows: usize, columns: usize) -> Vec<f64> {
-    (0..rows * columns).map(|at| values[at % rows * columns + at / rows]).collect()
 }

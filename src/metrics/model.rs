@@ -20,6 +20,11 @@ pub struct Model<'a> {
     weights: Vec<f64>,
 }
 
+/// \[rows, columns\] as \[columns, rows\].
+pub fn transpose(values: &[f64], rows: usize, columns: usize) -> Vec<f64> {
+    (0..rows * columns).map(|at| values[at % rows * columns + at / rows]).collect()
+}
+
 impl<'a> Model<'a> {
     pub fn of(dataset: &'a Dataset) -> Result<Model<'a>> {
         let weights = array(dataset, "weights")?;
@@ -31,8 +36,6 @@ impl<'a> Model<'a> {
             }
         };
         let values = weights.values();
-        // The same layout for all: a row for each feature.
-        let transposed = (0..features * hidden).map(|at| values[at % hidden * features + at / hidden]);
         Ok(Model {
             dataset,
             layered,
@@ -41,7 +44,8 @@ impl<'a> Model<'a> {
             hidden,
             active: if layered { 1 } else { number(dataset, "active")? as usize },
             probability: number(dataset, "probability")?,
-            weights: if layered { transposed.collect() } else { values },
+            // The same layout for all: a row for each feature.
+            weights: if layered { transpose(&values, hidden, features) } else { values },
         })
     }
 

@@ -7,7 +7,7 @@
 use std::sync::OnceLock;
 
 use super::Context;
-use super::resolve::{Resolved, UnitState};
+use super::resolve::{Resolved, UnitState, stage_digest};
 use crate::key;
 use crate::spec::canonical;
 use crate::stages::{Kind, Outline};
@@ -47,8 +47,7 @@ impl Memo {
         }
         let mut digests = readings.to_vec();
         for input in inputs {
-            let units: Option<Vec<[u8; 32]>> = input.units.iter().map(|unit| Some(unit.digest()?.0)).collect();
-            digests.push(key::combine(&units?));
+            digests.push(stage_digest(&input.digests()?).0);
         }
         Some(Memo { stage: definition.name.clone(), hash: Digest(key::key_of_text(&text, &digests)) })
     }

@@ -116,14 +116,17 @@ pub fn resolve(context: Context, stage: usize, inputs: &[&Resolved]) -> Result<R
         Err(faults) => (Arc::default(), faults),
     };
     let readings = if kind.reads_files() { Vec::new() } else { readings(&outlines) };
+    let state = |key: [u8; 32], seconds: f64| {
+        let key = Key(key);
+        match context.store.trace(&key) {
+            Some(trace) => UnitState::Current { key, digest: trace.digest },
+            None => UnitState::Missing { key, seconds },
+        }
+    };
     let one = |unit: usize| -> Result<UnitState> {
         if let Some(text) = kind.text(unit, layout) {
             let (text, seconds) = text?;
-            let key = Key(key::key_of_text(&text, &[]));
-            return Ok(match context.store.trace(&key) {
-                Some(trace) => UnitState::Current { key, digest: trace.digest },
-                None => UnitState::Missing { key, seconds },
-            });
+            return Ok(state(key::key_of_text(&text, &[]), seconds));
         }
         let mut described = kind.unit(unit, layout, &outlines)?;
         let digests = input_digests(&described, inputs, kind.reads_files()).filter(|_| faults.is_empty());
@@ -133,11 +136,7 @@ pub fn resolve(context: Context, stage: usize, inputs: &[&Resolved]) -> Result<R
         found.add_to(&mut described.manifest);
         digests.extend(found.sources.iter().map(|(_, digest)| *digest));
         digests.extend(&readings);
-        let key = Key(key::key(&described.manifest, &digests));
-        Ok(match context.store.trace(&key) {
-            Some(trace) => UnitState::Current { key, digest: trace.digest },
-            None => UnitState::Missing { key, seconds: described.seconds },
-        })
+        Ok(state(key::key(&described.manifest, &digests), described.seconds))
     };
     let mut memo = Memo::of(context, stage, &outlines, inputs, &readings).filter(|_| faults.is_empty());
     let units: Vec<UnitState> = match memo.as_ref().and_then(|memo| memo.recall(context.store, layout.units)) {

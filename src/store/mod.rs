@@ -7,7 +7,8 @@
 //!   shards/<digest>    packs of records: key -> digest, with small payloads inside
 //!   objects/ab/<rest>  payloads of 64 KiB and more, named by their BLAKE3 digest
 //!   partial/<key>      checkpoints of long training runs
-//!   last/<name>        what was built last under a stage's name: for explanations only
+//!   last/<name>.json   what was built last under a stage's name: for explanations only
+//!   last/<name>.memo   keys and digests of a large stage: good while its settings, inputs and shards are the same
 //!   logs/<name>.log    what the program of a stage printed last
 //!   scratch/           folders of running programs; those of dead processes are swept away
 //!   lock               shared by builds, so that `gc` deletes nothing under them; the kernel frees it

@@ -153,26 +153,28 @@ impl<'a> Writer<'a> {
             .iter()
             .filter(|shard| mine.len() > 1 && mine.contains(&shard.path) || shards.len() > MANY && small(&shard.path));
         let mut group: Vec<&Arc<Shard>> = Vec::new();
-        let mut bytes = 0;
+        let (mut bytes, mut merged) = (0, false);
         for shard in merge {
             let length = std::fs::metadata(&shard.path).map_or(0, |meta| meta.len());
             if bytes + length > MERGED {
-                self.merge(&group)?;
+                merged |= self.merge(&group)?;
                 group.clear();
                 bytes = 0;
             }
             bytes += length;
             group.push(shard);
         }
-        self.merge(&group)?;
-        self.store.rescan();
+        merged |= self.merge(&group)?;
+        if merged {
+            self.store.rescan();
+        }
         Ok(())
     }
 
-    /// Put shards into one.
-    fn merge(&self, shards: &[&Arc<Shard>]) -> Result<()> {
+    /// Put shards into one; false if there is nothing to be put together.
+    fn merge(&self, shards: &[&Arc<Shard>]) -> Result<bool> {
         if shards.len() < 2 {
-            return Ok(());
+            return Ok(false);
         }
         let mut entries = Vec::new();
         let mut kept = Vec::new();
@@ -189,7 +191,7 @@ impl<'a> Writer<'a> {
             // Another process may have merged it too.
             let _ = std::fs::remove_file(path);
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Remove shards that are damaged beyond use: what they held is made again where it is needed. Foreign files stay.

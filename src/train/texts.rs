@@ -18,9 +18,9 @@ impl RecipeTexts {
         let Recipe { model, data, init, optimizer, schedule, reduction, batch, steps, stop, seed } = recipe;
         let old = self.last.as_ref();
         let mut fields = self.fields.iter_mut();
-        let mut field = |name: &str, same: Option<bool>, manifest: &dyn Fn() -> serde_json::Value| {
+        let mut field = |name: &str, same: bool, manifest: &dyn Fn() -> serde_json::Value| {
             let Some(text) = fields.next() else { return };
-            if same != Some(true) {
+            if !same {
                 text.clear();
                 text.push('"');
                 text.push_str(name);
@@ -28,17 +28,17 @@ impl RecipeTexts {
                 canonical(&manifest(), text);
             }
         };
-        field("batch", old.map(|old| old.batch == *batch), &|| batch.manifest());
-        field("data", old.map(|old| old.data == *data), &|| data.manifest());
+        field("batch", old.is_some_and(|old| old.batch == *batch), &|| batch.manifest());
+        field("data", old.is_some_and(|old| old.data == *data), &|| data.manifest());
         // How parameters begin is written as the model takes it.
-        field("init", old.map(|old| old.init == *init && old.model == *model), &|| recipe.init_manifest());
-        field("model", old.map(|old| old.model == *model), &|| model.manifest());
-        field("optimizer", old.map(|old| old.optimizer == *optimizer), &|| optimizer.manifest());
-        field("reduction", old.map(|old| old.reduction == *reduction), &|| reduction.manifest());
-        field("schedule", old.map(|old| old.schedule == *schedule), &|| schedule.manifest());
-        field("seed", old.map(|old| old.seed == *seed), &|| seed.manifest());
-        field("steps", old.map(|old| old.steps == *steps), &|| steps.manifest());
-        field("stop", old.map(|old| old.stop == *stop), &|| stop.manifest());
+        field("init", old.is_some_and(|old| old.init == *init && old.model == *model), &|| recipe.init_manifest());
+        field("model", old.is_some_and(|old| old.model == *model), &|| model.manifest());
+        field("optimizer", old.is_some_and(|old| old.optimizer == *optimizer), &|| optimizer.manifest());
+        field("reduction", old.is_some_and(|old| old.reduction == *reduction), &|| reduction.manifest());
+        field("schedule", old.is_some_and(|old| old.schedule == *schedule), &|| schedule.manifest());
+        field("seed", old.is_some_and(|old| old.seed == *seed), &|| seed.manifest());
+        field("steps", old.is_some_and(|old| old.steps == *steps), &|| steps.manifest());
+        field("stop", old.is_some_and(|old| old.stop == *stop), &|| stop.manifest());
         for (i, text) in self.fields.iter().enumerate() {
             out.push(if i == 0 { '{' } else { ',' });
             out.push_str(text);

@@ -1,10 +1,9 @@
 //! `color-square`: the legend of colours that show two values.
 
 use super::super::bivariate;
-use super::super::data::{Scope, Where};
+use super::super::data::Scope;
 use super::{Draw, Drawing, Extent, Shape};
 use crate::error::Result;
-use crate::spec::Located;
 
 /// Colours along each side.
 const SIDE: usize = 64;
@@ -15,19 +14,6 @@ crate::record! {
 }
 
 impl Draw for ColorSquare {
-    fn of(&self) -> &Option<Located<String>> {
-        &None
-    }
-
-    fn fixed(&self) -> &Where {
-        const NONE: &Where = &Where::new();
-        NONE
-    }
-
-    fn names(&self) -> Vec<&Located<String>> {
-        Vec::new()
-    }
-
     fn draw(&self, _scope: &Scope) -> Result<Drawing> {
         let edges: Vec<f64> = (0..=SIDE).map(|i| i as f64 / SIDE as f64).collect();
         let middle = |i: usize| (i as f64 + 0.5) / SIDE as f64;

@@ -19,14 +19,21 @@ use crate::error::Result;
 use crate::spec::Located;
 use crate::value::{Color, Horizontal, Stroke, Vertical};
 
-/// What every mark can do.
+/// What every mark can do. A mark that reads no arrays has nothing but its shapes.
 pub trait Draw {
     /// The stage it reads, if it is not the panel's.
-    fn of(&self) -> &Option<Located<String>>;
+    fn of(&self) -> &Option<Located<String>> {
+        &None
+    }
     /// Coordinates that it fixes.
-    fn fixed(&self) -> &Where;
+    fn fixed(&self) -> &Where {
+        const NONE: &Where = &Where::new();
+        NONE
+    }
     /// The arrays and axes it names.
-    fn names(&self) -> Vec<&Located<String>>;
+    fn names(&self) -> Vec<&Located<String>> {
+        Vec::new()
+    }
     /// Its shapes.
     fn draw(&self, scope: &Scope) -> Result<Drawing>;
 }

@@ -1,6 +1,6 @@
 //! `network`: a sketch of layers of units, all joined to all of the next layer.
 
-use super::super::data::{Scope, Where};
+use super::super::data::Scope;
 use super::{Draw, Drawing, Extent, Shape};
 use crate::error::{Error, Result};
 use crate::spec::Located;
@@ -24,19 +24,6 @@ crate::record! {
 }
 
 impl Draw for Network {
-    fn of(&self) -> &Option<Located<String>> {
-        &None
-    }
-
-    fn fixed(&self) -> &Where {
-        const NONE: &Where = &Where::new();
-        NONE
-    }
-
-    fn names(&self) -> Vec<&Located<String>> {
-        Vec::new()
-    }
-
     fn draw(&self, _scope: &Scope) -> Result<Drawing> {
         let layers = &self.layers.value;
         if layers.is_empty() || layers.iter().any(|&units| units == 0 || units > MOST) {
