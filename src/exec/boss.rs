@@ -308,8 +308,10 @@ impl<'a, 'b> Boss<'a, 'b> {
         let Some(running) = self.running.get_mut(&stage) else { return Ok(()) };
         let units: Option<Vec<(Key, Digest)>> = running.results.iter().copied().collect();
         let units = units.ok_or_else(|| Error::internal("a finished stage lacks a result"))?;
-        running.resolved.units = units.iter().map(|&(key, digest)| UnitState::Current { key, digest }).collect();
-        running.resolved.files = plan::files(self.shop.context, &running.resolved)?;
+        if running.missing > 0 {
+            running.resolved.units = units.iter().map(|&(key, digest)| UnitState::Current { key, digest }).collect();
+            running.resolved.files = plan::files(self.shop.context, &running.resolved)?;
+        }
         let pairs = running.resolved.specs.iter().cloned().zip(running.resolved.files.iter().cloned());
         let files: Vec<_> = pairs.filter(|(_, state)| !state.is_current()).collect();
         if files.is_empty() {

@@ -38,9 +38,7 @@ pub fn key_of_text(text: &str, inputs: &[[u8; 32]]) -> [u8; 32] {
     hasher.update(b"repro key 1\n");
     hasher.update(&(text.len() as u64).to_le_bytes());
     hasher.update(text.as_bytes());
-    for digest in inputs {
-        hasher.update(digest);
-    }
+    hasher.update(inputs.as_flattened());
     *hasher.finalize().as_bytes()
 }
 
@@ -48,9 +46,7 @@ pub fn key_of_text(text: &str, inputs: &[[u8; 32]]) -> [u8; 32] {
 pub fn combine(digests: &[[u8; 32]]) -> [u8; 32] {
     let mut hasher = blake3::Hasher::new();
     hasher.update(b"repro list 1\n");
-    digests.iter().for_each(|digest| {
-        hasher.update(digest);
-    });
+    hasher.update(digests.as_flattened());
     *hasher.finalize().as_bytes()
 }
 
