@@ -1,9 +1,10 @@
-//! Scenes and tables to files: svg, pdf, png and pgf; latex, markdown, csv and html. Bytes are a function of scene or table, format and
+//! Scenes and tables to files: svg, pdf, png, pgf and html; latex, markdown, csv, html and typst. Bytes are a function of scene or table, format and
 //! key alone: no dates, no random names. It knows neither stages' data nor where files go.
 
 mod cells;
 mod csv;
 mod html;
+mod interactive;
 mod label;
 mod latex;
 mod looks;
@@ -40,7 +41,7 @@ impl Publish for Publisher {
     fn files(&self, stage: &Definition) -> Vec<FileSpec> {
         match &stage.kind {
             Kind::Figure(figure) => {
-                figure.0.formats.iter().map(|format| figure_spec(stage, &figure.0, format)).collect()
+                figure.0.formats().iter().map(|format| figure_spec(stage, &figure.0, format)).collect()
             }
             Kind::Table(table) => table.0.formats.iter().map(|format| table_file(stage, &table.0, format)).collect(),
             Kind::Exec(exec) => exec.published().map(|path| program_file(path)).collect(),
@@ -64,7 +65,7 @@ fn figure_spec(stage: &Definition, figure: &Figure, format: &FigureFormat) -> Fi
         manifest["title"] = json!(stage.name);
     }
     if *format == FigureFormat::Png {
-        manifest["dpi"] = json!(figure.dpi);
+        manifest["dpi"] = json!(figure.dpi());
     }
     FileSpec { name: format!("{}.{}", stage.name, format.name()), manifest, output: None }
 }
@@ -87,7 +88,7 @@ fn render_figure(
     if scene.title.is_empty() {
         scene.title.clone_from(&stage.name);
     }
-    figure_file(&scene, file.name.rsplit('.').next().unwrap_or_default(), figure.dpi, key)
+    figure_file(&scene, file.name.rsplit('.').next().unwrap_or_default(), figure.dpi(), key)
 }
 
 /// A scene in one format.
@@ -97,6 +98,7 @@ fn figure_file(scene: &Scene, format: &str, dpi: u32, key: &str) -> Result<Vec<u
         "pdf" => pdf(scene, key),
         "png" => png(scene, dpi, key),
         "pgf" => Ok(pgf(scene, key).into_bytes()),
+        "html" => Ok(interactive::page(scene, key).into_bytes()),
         _ => Err(Error::internal(format!("no renderer for figures as `{format}`"))),
     }
 }
