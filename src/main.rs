@@ -1,5 +1,19 @@
 //! Arguments to exit code.
 
+// Nothing that users give it may make the program panic: what can fail returns an error, and what cannot is written so that the compiler
+// sees it. Tests may stop where something is not as expected.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::unreachable,
+        clippy::todo,
+        clippy::unimplemented
+    )
+)]
+
 use std::process::ExitCode;
 
 use clap::Parser;
