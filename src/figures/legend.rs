@@ -52,7 +52,7 @@ fn entry_width(entry: &Entry, fonts: Fonts) -> f64 {
 }
 
 /// Entries side by side, as many in a row as there is room for.
-fn rows<'a>(entries: &'a [Entry], fonts: Fonts, width: f64) -> Vec<Vec<&'a Entry>> {
+fn rows(entries: &[Entry], fonts: Fonts, width: f64) -> Vec<Vec<&Entry>> {
     let (mut rows, mut reached): (Vec<Vec<&Entry>>, f64) = (Vec::new(), f64::INFINITY);
     for entry in entries {
         let needed = entry_width(entry, fonts) + BETWEEN;
