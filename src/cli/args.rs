@@ -114,6 +114,12 @@ Examples:
   repro show phase-A2       the arrays of a sweep: axes, shapes, small values
   repro show phase-A2 --npz phase-A2.npz   the same in a file, for numpy.load")]
     Show(Show),
+    /// Put figures beside the pictures that they should look like, in a page
+    #[command(after_help = "\
+Examples:
+  repro compare             all figures with a `reference`, in figures/compare.html
+  repro compare fig4 -o fig4.html")]
+    Compare(Compare),
     /// Run stages again in an empty cache and compare with what is there, bit for bit
     #[command(after_help = "\
 Examples:
@@ -162,6 +168,7 @@ Examples:
   repro build 'fig*'        by pattern
   repro build table         by kind: data, exec, train, sweep, metric, figure, table
   repro build figures/fig5.pdf
+  repro build fig4 --open   and show it in the browser, with values where the pointer is
   repro build -k -j 4       4 units at once, and go on after failures
   repro build --no-train    fail where a model would have to be trained (for CI)";
 
@@ -212,6 +219,9 @@ pub struct Build {
     /// Fail where a model would have to be trained
     #[arg(long)]
     pub no_train: bool,
+    /// Open what was built: figures as pages that show values where the pointer is
+    #[arg(long, conflicts_with = "dry_run")]
+    pub open: bool,
     /// What trains: auto (the fastest there is) or cpu; results are the same bit for bit
     #[arg(long, value_name = "DEVICE", default_value = "auto", hide_possible_values = true)]
     pub device: Device,
@@ -272,6 +282,16 @@ pub struct Show {
     /// Write the arrays of one stage to this file, for numpy.load
     #[arg(long, value_name = "FILE", conflicts_with_all = ["width"])]
     pub npz: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub struct Compare {
+    /// Figures by name or pattern (`fig*`) [default: every figure with a `reference`]
+    #[arg(value_name = "TARGET")]
+    pub targets: Vec<String>,
+    /// The page [default: compare.html beside the figures]
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
 }
 
 #[derive(Args, Debug)]

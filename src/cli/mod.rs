@@ -7,6 +7,7 @@ mod bug;
 mod console;
 mod diagnostics;
 mod interrupt;
+mod open;
 mod picture;
 mod progress;
 mod project;
@@ -14,6 +15,7 @@ mod provenance;
 mod words;
 
 pub mod build;
+pub mod compare;
 pub mod completions;
 pub mod explain;
 pub mod gc;

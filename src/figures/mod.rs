@@ -25,6 +25,7 @@ use axes::{Decor, Fonts, Shown};
 use data::Scope;
 pub use data::Where;
 use layout::Slot;
+use marks::Mark;
 use panel::{Panel, Prepared};
 use size::{Aspect, Columns, Length};
 pub use theme::Theme;
@@ -35,6 +36,9 @@ use crate::value::{Dataset, Horizontal, Item, Scene, Vertical};
 
 /// Raised when a figure's scene changes though its settings and data did not.
 pub const VERSION: u32 = 2;
+
+/// The names of all marks.
+pub const MARKS: &[&str] = Mark::NAMES;
 
 /// Points an inch.
 const INCH: f64 = 72.0;
@@ -146,8 +150,8 @@ impl Figure {
 
     /// Report what is wrong beyond the types of settings.
     pub fn check(&self, node: &Node, problems: &mut Problems) {
-        self.theme.check(node.deepest(&["theme"]), problems);
-        self.settled().check(node, problems);
+        let place = |setting: &str| node.get(setting).unwrap_or(node.deepest(&["theme", setting])).span;
+        self.settled().check(&place, problems);
         self.width.check("width", self.theme.column, node, problems);
         self.height.check("height", self.width.inches(self.theme.column), node, problems);
         if self.panels.is_empty() {

@@ -2,8 +2,8 @@
 
 use super::FigureFormat;
 use super::colormaps::{ColorMap, Palette};
-use crate::error::Error;
-use crate::spec::{Node, Problems};
+use crate::error::{Error, Span};
+use crate::spec::Problems;
 
 crate::union! {
     /// The lines around a plot area.
@@ -68,7 +68,8 @@ impl Default for Theme {
 
 impl Theme {
     /// Report what is wrong beyond the types of settings.
-    pub fn check(&self, node: &Node, problems: &mut Problems) {
+    /// `place` finds where a setting is written.
+    pub fn check(&self, place: &dyn Fn(&str) -> Span, problems: &mut Problems) {
         for (name, value, most) in [
             ("font-size", self.font_size, 100.0),
             ("column", self.column, 200.0),
@@ -76,15 +77,15 @@ impl Theme {
         ] {
             if !(value > 0.0 && value <= most) {
                 let message = format!("`{name}` lies above 0 and up to {most}, this is {value}");
-                problems.push(Error::user(message).at(node.deepest(&[name]).span));
+                problems.push(Error::user(message).at(place(name)));
             }
         }
         if !(10..=2400).contains(&self.dpi) {
             let message = format!("`dpi` lies between 10 and 2400, this is {}", self.dpi);
-            problems.push(Error::user(message).at(node.deepest(&["dpi"]).span));
+            problems.push(Error::user(message).at(place("dpi")));
         }
         if self.formats.is_empty() {
-            problems.push(Error::user("`formats` is empty").at(node.deepest(&["formats"]).span));
+            problems.push(Error::user("`formats` is empty").at(place("formats")));
         }
     }
 }

@@ -72,7 +72,7 @@ fn decode(paper: &Paper, problems: &mut Problems) -> Vec<Definition> {
     if let Some(node) = &paper.theme
         && let Some(theme) = Theme::decode(node, problems)
     {
-        theme.check(node, problems);
+        theme.check(&|setting| node.deepest(&[setting]).span, problems);
     }
     let names: Vec<&str> = paper.entries.iter().map(|entry| entry.name.as_str()).collect();
     for entry in &paper.entries {

@@ -13,10 +13,12 @@ mod markup;
 mod pdf;
 mod pgf;
 mod png;
+mod siunitx;
 mod svg;
 pub mod text;
 mod typst;
 
+pub use interactive::page;
 pub use pdf::pdf;
 pub use pgf::pgf;
 pub use png::png;
@@ -52,7 +54,7 @@ impl Publish for Publisher {
     fn render(&self, stage: &Definition, file: &FileSpec, payloads: &[Vec<u8>], key: &str) -> Result<Vec<u8>> {
         match &stage.kind {
             Kind::Figure(figure) => render_figure(stage, &figure.0, file, payloads, key),
-            Kind::Table(settings) => render_table(&table_of(stage, payloads)?, &settings.0.formats, file, key),
+            Kind::Table(settings) => render_table(&table_of(stage, payloads)?, &settings.0, file, key),
             _ => Err(Error::internal(format!("no renderer for {}", file.name))),
         }
     }
@@ -98,7 +100,7 @@ fn figure_file(scene: &Scene, format: &str, dpi: u32, key: &str) -> Result<Vec<u
         "pdf" => pdf(scene, key),
         "png" => png(scene, dpi, key),
         "pgf" => Ok(pgf(scene, key).into_bytes()),
-        "html" => Ok(interactive::page(scene, key).into_bytes()),
+        "html" => Ok(page(scene, key).into_bytes()),
         _ => Err(Error::internal(format!("no renderer for figures as `{format}`"))),
     }
 }
@@ -123,10 +125,11 @@ pub fn table_of(stage: &Definition, cells: &[Vec<u8>]) -> Result<Table> {
     settings.0.assemble(&stage.name, &cells)
 }
 
-fn render_table(table: &Table, formats: &[TableFormat], file: &FileSpec, key: &str) -> Result<Vec<u8>> {
-    let format = formats.iter().find(|format| file.manifest.get("format").is_some_and(|name| *name == format.name()));
+fn render_table(table: &Table, settings: &TableSettings, file: &FileSpec, key: &str) -> Result<Vec<u8>> {
+    let format =
+        settings.formats.iter().find(|format| file.manifest.get("format").is_some_and(|name| *name == format.name()));
     let text = match format {
-        Some(TableFormat::Latex) => latex::table(table, key),
+        Some(TableFormat::Latex) => latex::table(table, settings.siunitx, key),
         Some(TableFormat::Markdown) => markdown::table(table, key),
         Some(TableFormat::Csv) => csv::table(table),
         Some(TableFormat::Html) => html::table(table, key),

@@ -346,6 +346,7 @@ fn every_format_of_figures_has_a_renderer() {
             "svg" => b"<svg",
             "pdf" => b"%PDF",
             "pgf" => b"% repro: key 0123456789abcdef\n",
+            "html" => b"<!doctype html>",
             _ => b"\x89PNG",
         };
         assert!(bytes.starts_with(start), "{format}");

@@ -86,8 +86,8 @@ mod tests {
     #[test]
     fn an_empty_layer_is_told() {
         let layers = Located { value: vec![3, 0], span: Default::default() };
-        let data = |_: &str| None;
-        let network = Network { layers, radius: 5.0, width: 1.0, opacity: 0.7 };
-        assert_eq!(network.draw(&Scope::new(&data)).unwrap_err().message, "layers have 1 to 60 units each");
+        let (mut problems, node) = (Problems::default(), Node::new(crate::spec::Yaml::Null, Default::default()));
+        Network { layers, radius: 5.0, width: 1.0, opacity: 0.7 }.check(&node, &mut problems);
+        assert_eq!(problems.into_errors()[0].message, "layers have 1 to 60 units each");
     }
 }
