@@ -142,9 +142,14 @@ impl Instance {
     /// The parameters and the losses so far.
     pub fn outcome(&self) -> Outcome {
         let state = &self.state;
-        let mut all = state.order.iter().map(|&at| state.parameters[at]);
-        let parameters = state.recipe.parameters().iter().map(|p| all.by_ref().take(p.len()).collect()).collect();
+        let parameters = state.tensors(&state.parameters);
         Outcome { parameters, loss: state.loss, history: state.history.clone(), steps_run: state.step }
+    }
+
+    /// The gradients last computed, in the order of the parameters.
+    #[cfg(test)]
+    pub fn parameter_gradients(&self) -> Vec<Vec<f32>> {
+        self.state.tensors(&self.state.gradients)
     }
 }
 
@@ -192,6 +197,12 @@ impl Kernel for Advance<'_> {
 }
 
 impl State {
+    /// Numbers in the layout of the parameters as one row-major tensor each.
+    fn tensors(&self, buffer: &Floats) -> Vec<Vec<f32>> {
+        let mut all = self.order.iter().map(|&at| buffer[at]);
+        self.recipe.parameters().iter().map(|parameter| all.by_ref().take(parameter.len()).collect()).collect()
+    }
+
     fn finished(&self) -> bool {
         self.stopped || self.step >= self.recipe.steps
     }

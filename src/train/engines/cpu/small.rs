@@ -10,7 +10,7 @@ use super::draws::{BLOCK, Chance, Source, fill_words};
 use super::instance::{Gradients, State, Training};
 use super::problem::Problem;
 use super::simd::{Kernel, Level, Simd, dispatch, exp, halves, vectors};
-use crate::train::Shape;
+use crate::train::{Recipe, Shape, Stream};
 
 /// The most features, hidden dimensions and experts of a small model.
 const MOST: [usize; 3] = [3, 2, 3];
@@ -198,6 +198,25 @@ unsafe fn inputs<V: Simd, const N: usize, const WIDE: bool>(
         }
         count
     }
+}
+
+/// The batch of a step, row-major \[B, n\]; samples that are all zero come last.
+pub fn rows(recipe: &Recipe, step: u32) -> Vec<f32> {
+    let problem = Problem::new(recipe);
+    let mut small = Small::new(&problem);
+    let source = Source { seed: recipe.seed, stream: Stream::Training, step };
+    let (chance, samples, n) = (Chance::new(problem.probability, step), problem.samples, problem.shape.features);
+    let (level, to) = (Level::best(), &mut small);
+    let count = match n {
+        1 => dispatch(level, Inputs::<1> { small: to, source, chance, samples }),
+        2 => dispatch(level, Inputs::<2> { small: to, source, chance, samples }),
+        _ => dispatch(level, Inputs::<3> { small: to, source, chance, samples }),
+    };
+    let mut rows = vec![0.0; samples * n];
+    for (s, row) in rows.chunks_exact_mut(n).enumerate().take(count) {
+        row.iter_mut().zip(&small.x).for_each(|(x, feature)| *x = feature[s]);
+    }
+    rows
 }
 
 /// The inputs of one vector of samples, and which lanes hold samples.
