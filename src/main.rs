@@ -18,6 +18,7 @@ fn run(arguments: &Arguments, console: &Console) -> Result<u8, Trouble> {
         Command::Graph(args) => cli::graph::run(args, &project()?, console),
         Command::Show(args) => cli::show::run(args, &project()?, console),
         Command::Verify(args) => cli::verify::run(args, &project()?, console),
+        Command::Diff(args) => cli::diff::run(args, &project()?, console),
         Command::Gc(args) => cli::gc::run(args, &project()?, console),
         Command::Init(args) => cli::init::run(args, console),
         Command::Schema => cli::schema::run(console),

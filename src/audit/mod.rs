@@ -2,13 +2,15 @@
 //! nothing needs any more (`gc`). It decides and tells; it prints nothing.
 
 mod compare;
+mod diff;
 mod gc;
 mod revision;
 mod verify;
 
 pub mod git;
 
-pub use compare::{Difference, compare};
+pub use compare::{Difference, Value, Values, What};
+pub use diff::{CellChange, Picture, StageDiff, Standing, diff};
 pub use gc::{Garbage, Limits, collect, garbage};
 pub use revision::{Revision, Wrong};
 pub use verify::{Artifact, Verdict, Verification, verify};

@@ -123,6 +123,16 @@ Examples:
 
 Exit codes: 0 all is the same, 1 something differs or failed.")]
     Verify(Verify),
+    /// Compare with the paper at a revision of git: tables cell by cell, metrics, figures; nothing is trained
+    #[command(after_help = "\
+Examples:
+  repro diff                       what is not as it was committed last
+  repro diff v1                    since the tag v1
+  repro diff HEAD~3 table1 'fig*'  some stages
+  repro diff main --json           a line for each stage, for machines
+
+Only results in the cache are compared. Figures that changed are drawn side by side into cache/diff.")]
+    Diff(Diff),
     /// Delete from the cache what nothing needs any more
     #[command(after_help = "\
 Examples:
@@ -288,6 +298,22 @@ pub struct Verify {
     /// After a failure, go on with what does not need the failed stage
     #[arg(short, long)]
     pub keep_going: bool,
+}
+
+#[derive(Args, Debug)]
+pub struct Diff {
+    /// A revision of git: a branch, a tag, `HEAD~3`
+    #[arg(value_name = "REV", default_value = "HEAD")]
+    pub revision: String,
+    /// Stages by name, pattern (`fig*`), kind (`figure`) or file (`fig5.svg`), then or now [default: all]
+    #[arg(value_name = "TARGET")]
+    pub targets: Vec<String>,
+    /// Where pictures of changed figures are written [default: `diff` in the cache]
+    #[arg(long, value_name = "DIR")]
+    pub pictures: Option<PathBuf>,
+    /// Exit with 1 if anything is added, removed or changed
+    #[arg(long)]
+    pub exit_code: bool,
 }
 
 #[derive(Args, Debug)]

@@ -15,6 +15,7 @@ mod words;
 
 pub mod build;
 pub mod completions;
+pub mod diff;
 pub mod explain;
 pub mod gc;
 pub mod graph;

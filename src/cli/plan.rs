@@ -98,7 +98,7 @@ pub fn to_json(plan: &StagePlan, project: &Project) -> Json {
     })
 }
 
-fn reason_json(reason: &Reason, file: &str) -> Json {
+pub fn reason_json(reason: &Reason, file: &str) -> Json {
     let mut json = json!({"code": reason.code(), "words": reason.words(file)});
     if let Reason::Changed { change, line } = reason {
         json["field"] = json!(change.name());

@@ -10,7 +10,7 @@ mod worker;
 mod workplace;
 
 pub use event::{Event, Observer};
-pub use inputs::dataset;
+pub use inputs::{content, dataset};
 pub use local::build;
 pub use schedule::Schedule;
 

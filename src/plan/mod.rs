@@ -8,7 +8,7 @@ mod surroundings;
 
 pub use memo::Memo;
 use project::files_of;
-pub use reason::{Last, Reason, reasons};
+pub use reason::{Last, Reason, changed, reasons};
 pub use resolve::{FileState, Resolved, UnitState, file_key, files, resolve, stage_digest};
 pub use surroundings::faults;
 
@@ -16,7 +16,7 @@ use crate::error::{Error, Result};
 use crate::graph::Graph;
 use crate::stages::Publish;
 use crate::store::Store;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Where a plan looks: the graph, the store, the files of the project and of `figures/`.
 #[derive(Clone, Copy)]
@@ -30,6 +30,17 @@ pub struct Context<'a> {
     pub home: &'a Path,
     /// Where files are looked for that are not there: for a revision, what git does not follow is in the project of today.
     pub otherwise: Option<&'a Path>,
+}
+
+impl Context<'_> {
+    /// Where a file of the project is.
+    pub fn file(&self, path: &str) -> PathBuf {
+        let here = self.home.join(path);
+        match self.otherwise {
+            Some(other) if !here.exists() => other.join(path),
+            _ => here,
+        }
+    }
 }
 
 /// The plan of one stage.

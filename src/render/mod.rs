@@ -1,6 +1,7 @@
 //! Scenes and tables to files: svg, pdf, png and pgf; latex, markdown, csv and html. Bytes are a function of scene or table, format and
 //! key alone: no dates, no random names. It knows neither stages' data nor where files go.
 
+mod beside;
 mod cells;
 mod csv;
 mod html;
@@ -16,6 +17,8 @@ mod svg;
 pub mod text;
 mod typst;
 
+pub use beside::beside;
+pub use markup::plain;
 pub use pdf::pdf;
 pub use pgf::pgf;
 pub use png::png;

@@ -10,6 +10,7 @@
 //!   last/<name>.json   what was built last under a stage's name: for explanations only
 //!   last/<name>.memo   keys and digests of a large stage: good while its settings, inputs and shards are the same
 //!   logs/<name>.log    what the program of a stage printed last
+//!   diff/              pictures of what changed, by `repro diff`
 //!   scratch/           folders of running programs; those of dead processes are swept away
 //!   lock               shared by builds, so that `gc` deletes nothing under them; the kernel frees it
 //!   stat               which file had which digest at which size, time and inode
