@@ -17,6 +17,7 @@ fn run(arguments: &Arguments, console: &Console) -> Result<u8, Trouble> {
         Command::Explain(args) => cli::explain::run(args, &project()?, console),
         Command::Graph(args) => cli::graph::run(args, &project()?, console),
         Command::Show(args) => cli::show::run(args, &project()?, console),
+        Command::Watch(args) => cli::watch::run(args, &arguments.global, console),
         Command::Verify(args) => cli::verify::run(args, &project()?, console),
         Command::Diff(args) => cli::diff::run(args, &project()?, console),
         Command::Gc(args) => cli::gc::run(args, &project()?, console),

@@ -114,6 +114,15 @@ Examples:
   repro show phase-A2       the arrays of a sweep: axes, shapes, small values
   repro show phase-A2 --npz phase-A2.npz   the same in a file, for numpy.load")]
     Show(Show),
+    /// Build whenever the paper file, or a file that it follows, is saved
+    #[command(after_help = "\
+Examples:
+  repro watch               every figure and table
+  repro watch fig5          one, and what it needs
+
+A build that runs when something is saved goes on to its end; then the next one begins. Ctrl-C ends it: while it waits with exit
+code 0, while it builds with 130; finished work is kept.")]
+    Watch(Watch),
     /// Run stages again in an empty cache and compare with what is there, bit for bit
     #[command(after_help = "\
 Examples:
@@ -173,16 +182,17 @@ Examples:
   repro build table         by kind: data, exec, train, sweep, metric, figure, table
   repro build figures/fig5.pdf
   repro build -k -j 4       4 units at once, and go on after failures
-  repro build --no-train    fail where a model would have to be trained (for CI)";
+  repro build --no-train    fail where a model would have to be trained (for CI)
+  repro build --rerun fit   run fit once more";
 
 const BUILD_LONG: &str = "\
 Ctrl-C stops cleanly: finished units are kept and long runs leave a checkpoint; run the same command again to go on.
 
 With --json every line of standard output is an object with the member `event`:
-  stage-started   stage, kind, units (to run), total, seconds (estimate, one core)
+  stage-started   stage, kind, units (to run), total, seconds (estimate, one core), again (by --rerun)
   unit-finished   stage, kind, unit, seconds, found (made elsewhere meanwhile), trained, done, units
   progress        stage, done, units (at most one a second)
-  stage-finished  stage, kind, ran, seconds, written (files)
+  stage-finished  stage, kind, ran, seconds, written (files), other (units that came out otherwise with --rerun)
   stage-failed    stage, unit, message, output (last lines of a program), hints
   warning         message
   error           message, file, line, column, length, label, hints (where known)
@@ -195,7 +205,8 @@ Examples:
   repro build table         by kind: data, exec, train, sweep, metric, figure, table
   repro build figures/fig5.pdf
   repro build -k -j 4       4 units at once, and go on after failures
-  repro build --no-train    fail where a model would have to be trained (for CI)";
+  repro build --no-train    fail where a model would have to be trained (for CI)
+  repro build --rerun fit   run fit once more";
 
 /// Stage names, patterns, kinds or files.
 #[derive(Args, Debug)]
@@ -222,9 +233,28 @@ pub struct Build {
     /// Fail where a model would have to be trained
     #[arg(long)]
     pub no_train: bool,
+    /// Run the named stages again although they are current; what they come to replaces what was there
+    #[arg(long, requires = "targets")]
+    pub rerun: bool,
     /// What trains: auto (the fastest there is) or cpu; results are the same bit for bit
     #[arg(long, value_name = "DEVICE", default_value = "auto", hide_possible_values = true)]
     pub device: Device,
+}
+
+#[derive(Args, Debug)]
+pub struct Watch {
+    /// Stages by name, pattern (`fig*`), kind (`figure`) or file (`fig5.svg`) [default: every figure and table]
+    #[arg(value_name = "TARGET")]
+    pub targets: Vec<String>,
+    /// Units that run at once [default: all cores]
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=4096))]
+    pub jobs: Option<u16>,
+    /// After a failure, go on with what does not need the failed stage
+    #[arg(short, long)]
+    pub keep_going: bool,
+    /// Fail where a model would have to be trained
+    #[arg(long)]
+    pub no_train: bool,
 }
 
 /// What trains.

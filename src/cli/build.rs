@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::args::{Build, Plan};
+use super::args::Build;
 use super::console::Style;
 use super::words::{count, duration, thousands};
 use super::{Console, Project, Trouble, diagnostics, interrupt, plan, progress, provenance};
@@ -10,18 +10,19 @@ use crate::error::Error;
 use crate::exec::{self, Options, Outcome};
 
 pub fn run(args: &Build, project: &Project, console: &Console) -> Result<u8, Trouble> {
+    let targets = project.targets(&args.targets)?;
+    let again = if args.rerun { targets.clone() } else { Vec::new() };
     if args.dry_run {
-        let plan = Plan { targets: args.targets.clone(), jobs: args.jobs };
-        return plan::run(&plan, project, console);
+        return plan::tell(&targets, &again, args.jobs, project, console);
     }
     if console.verbose {
         log();
     }
-    let targets = project.targets(&args.targets)?;
     let options = Options {
         jobs: jobs(args.jobs),
         keep_going: args.keep_going,
         no_train: args.no_train,
+        again,
         interrupted: interrupt::watch(),
     };
     let needed = project.graph.needed(&targets);
@@ -65,8 +66,8 @@ fn tell(outcome: &Outcome, project: &Project, console: &Console) -> u8 {
             let _ = console.print_json(&diagnostics::to_json(error, Some(&project.source)));
         }
         let _ = console.print_json(&json!({
-            "event": "build-finished", "ran": outcome.ran, "trained": outcome.trained, "written": outcome.written,
-            "built": outcome.built, "current": outcome.current,
+            "event": "build-finished", "ran": outcome.ran, "trained": outcome.trained, "written": outcome.written(),
+            "built": outcome.built.iter().map(|built| &built.stage).collect::<Vec<_>>(), "current": outcome.current,
             "failed": failed(outcome),
             "skipped": outcome.skipped,
             "unfinished": outcome.unfinished.iter().map(|u| json!({"stage": u.stage, "done": u.done, "units": u.units}))
@@ -144,8 +145,9 @@ fn so_far(outcome: &Outcome) -> String {
     if outcome.trained > 0 {
         parts.push(format!("{} trained", count(outcome.trained, "model")));
     }
-    if !outcome.written.is_empty() {
-        parts.push(format!("{} written", count(outcome.written.len(), "file")));
+    let written = outcome.written().len();
+    if written > 0 {
+        parts.push(format!("{} written", count(written, "file")));
     }
     for unfinished in outcome.unfinished.iter().filter(|unfinished| unfinished.units > 1 && unfinished.done > 0) {
         parts.push(format!(

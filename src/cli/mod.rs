@@ -25,6 +25,7 @@ pub mod schema;
 pub mod show;
 pub mod status;
 pub mod verify;
+pub mod watch;
 
 pub use args::{Arguments, Command, Global};
 pub use bug::caught;

@@ -20,6 +20,7 @@ pub fn run(args: &Verify, project: &Project, console: &Console) -> Result<u8, Tr
         jobs: jobs(args.jobs),
         keep_going: args.keep_going,
         no_train: false,
+        again: Vec::new(),
         interrupted: interrupt::watch(),
     };
     let needed = project.graph.needed(&targets);

@@ -10,7 +10,7 @@ pub use memo::Memo;
 use project::files_of;
 pub use reason::{Last, Reason, changed, reasons};
 pub use resolve::{FileState, Resolved, UnitState, file_key, files, resolve, stage_digest};
-pub use surroundings::faults;
+pub use surroundings::{faults, followed};
 
 use crate::error::{Error, Result};
 use crate::graph::Graph;
@@ -122,6 +122,21 @@ pub fn plan(context: Context, targets: &[usize]) -> Result<Vec<StagePlan>> {
         plans.push(StagePlan { stage, state, reasons, units, files, seconds, resolved });
     }
     Ok(plans)
+}
+
+/// Plan these stages to run again although they are current. What reads them stays as it is: they may come to the same result.
+pub fn renew(context: Context, plans: &mut [StagePlan], stages: &[usize]) -> Result<()> {
+    for plan in plans.iter_mut().filter(|plan| stages.contains(&plan.stage) && plan.state != State::Fault) {
+        let pace = Last::read(context.store, &context.graph.stages[plan.stage].name).and_then(|last| last.pace);
+        plan.resolved.renew(context, plan.stage)?;
+        plan.seconds = plan.resolved.seconds * pace.unwrap_or(1.0);
+        (plan.units, plan.files) = (plan.resolved.units.len(), plan.resolved.files.len());
+        if plan.state == State::Current {
+            plan.state = State::Stale;
+        }
+        plan.reasons.insert(0, Reason::Again);
+    }
+    Ok(())
 }
 
 /// The median; 1 of nothing.

@@ -11,6 +11,8 @@ use crate::store::{Digest, Store};
 /// Why a stage is not current.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Reason {
+    /// It was asked for.
+    Again,
     /// No stage of this name was built before.
     NeverBuilt,
     /// A setting was changed; the place in the paper file, if it is still there.
@@ -35,6 +37,7 @@ impl Reason {
     /// One line for people.
     pub fn words(&self, file: &str) -> String {
         match self {
+            Reason::Again => "is to run again (--rerun)".into(),
             Reason::NeverBuilt => "not built yet".into(),
             Reason::Changed { change, line } => {
                 let place = line.map(|line| format!(" ({file}:{line})")).unwrap_or_default();
@@ -63,6 +66,7 @@ impl Reason {
     /// A word for machines.
     pub fn code(&self) -> &'static str {
         match self {
+            Reason::Again => "again",
             Reason::NeverBuilt => "never-built",
             Reason::Changed { .. } => "changed",
             Reason::InputChanged(_) => "input-changed",

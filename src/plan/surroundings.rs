@@ -1,6 +1,6 @@
 //! What stages need of the world besides each other: files of the project, environment variables, tools. Found, checked, and digested.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
@@ -68,6 +68,25 @@ pub fn faults(context: Context, stage: usize) -> Vec<Error> {
         (!there).then(|| program::missing(name).at(tool.span))
     });
     files.chain(missing).collect()
+}
+
+/// The files of the project that these stages and all that they need read now, and paths that should be files and are not.
+pub fn followed(context: Context, stages: &[usize]) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for stage in context.graph.needed(stages) {
+        let Needs { files, tools, .. } = context.graph.stages[stage].kind.entry().needs();
+        for need in files {
+            match files_of(context, &need.value) {
+                Ok(files) => found.extend(files.into_iter().map(|(path, _)| context.home.join(path))),
+                Err(_) => found.push(context.home.join(need.value)),
+            }
+        }
+        let programs = tools.iter().filter_map(|tool| tool.0.first());
+        found.extend(programs.filter(|name| name.contains('/')).map(|name| context.home.join(name)));
+    }
+    found.sort();
+    found.dedup();
+    found
 }
 
 fn digested(context: Context, need: &Located<String>) -> Result<Vec<FileEntry>> {

@@ -21,8 +21,8 @@ const NAMED: usize = 5;
 /// Compare the tables of a stage, if all their cells are in the cache.
 pub fn compare(old: Side, new: Side, diff: &mut StageDiff) -> Result<()> {
     // Rows and columns are told of below, in words of tables.
-    diff.shape.clear();
-    if diff.changed == 0 && diff.settings.is_empty() && diff.lacking == [0; 2] {
+    let came_or_went = !std::mem::take(&mut diff.shape).is_empty();
+    if !came_or_went && diff.changed == 0 && diff.settings.is_empty() && diff.lacking == [0; 2] {
         return Ok(());
     }
     let payloads =
