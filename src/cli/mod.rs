@@ -7,6 +7,7 @@ mod bug;
 mod console;
 mod diagnostics;
 mod interrupt;
+mod narrow;
 mod picture;
 mod progress;
 mod project;

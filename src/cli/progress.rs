@@ -4,12 +4,12 @@ use std::collections::HashMap;
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use serde_json::json;
 
-use super::Console;
 use super::console::Style;
 use super::words::{about, count, duration, harmless, thousands, unit};
+use super::{Console, narrow};
 use crate::exec::{Event, Observer};
 
 /// Stages quicker than this get no bar.
@@ -31,7 +31,7 @@ pub fn display<'a>(console: &'a Console, names: &[&str], jobs: usize, aside: boo
     if console.json {
         Box::new(Machine { console, kinds: HashMap::new(), told: HashMap::new() })
     } else if terminal && !console.quiet {
-        let bars = MultiProgress::with_draw_target(ProgressDrawTarget::stderr());
+        let bars = MultiProgress::with_draw_target(narrow::target());
         Box::new(Bars {
             people: People { console, width, jobs, aside, stages: HashMap::new() },
             bars,

@@ -161,7 +161,7 @@ impl<'a, 'b> Boss<'a, 'b> {
         let mut resolved = plan::resolve(context, stage, &inputs)?;
         let name = &graph.stages[stage].name;
         let again = self.options.again.contains(&stage)
-            && resolved.faults.is_empty()
+            && resolved.units.iter().any(|unit| unit.digest().is_some())
             && !self.outcome.built.iter().any(|built| built.stage == *name);
         let before = again.then(|| resolved.units.iter().map(UnitState::digest).collect());
         if again {

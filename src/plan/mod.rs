@@ -128,13 +128,16 @@ pub fn plan(context: Context, targets: &[usize]) -> Result<Vec<StagePlan>> {
 pub fn renew(context: Context, plans: &mut [StagePlan], stages: &[usize]) -> Result<()> {
     for plan in plans.iter_mut().filter(|plan| stages.contains(&plan.stage) && plan.state != State::Fault) {
         let pace = Last::read(context.store, &context.graph.stages[plan.stage].name).and_then(|last| last.pace);
+        let any = plan.units < plan.resolved.units.len();
         plan.resolved.renew(context, plan.stage)?;
         plan.seconds = plan.resolved.seconds * pace.unwrap_or(1.0);
         (plan.units, plan.files) = (plan.resolved.units.len(), plan.resolved.files.len());
         if plan.state == State::Current {
             plan.state = State::Stale;
         }
-        plan.reasons.insert(0, Reason::Again);
+        if any {
+            plan.reasons.insert(0, Reason::Again);
+        }
     }
     Ok(())
 }
