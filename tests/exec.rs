@@ -365,7 +365,11 @@ fn a_second_ctrl_c_ends_everything_at_once() {
     let run = finish(child, "build").code(130);
     // It has not waited for the program to end: then it would have said how far it is.
     assert!(!run.stderr.contains("interrupted: "), "{}", run.stderr);
-    assert!(run.stderr.ends_with("\nstopped at once: of finished work, at most the last two seconds are lost\n"), "{}", run.stderr);
+    assert!(
+        run.stderr.ends_with("\nstopped at once: of finished work, at most the last two seconds are lost\n"),
+        "{}",
+        run.stderr
+    );
     assert!(gone(&paper));
     // Nothing is broken, and what it left behind is swept away.
     paper.edit("while true; do sleep 0.05; done", "echo 2 > b");

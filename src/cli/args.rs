@@ -129,6 +129,8 @@ Examples:
   repro verify              every figure and table, with all that they need
   repro verify table1       one of them
   repro verify fit --only   this program alone, on inputs from the cache
+  repro verify paper.zip    an archive of `repro export`, anywhere: every file, and that they belong together
+  repro verify paper.zip --rebuild
 
 Exit codes: 0 all is the same, 1 something differs or failed.")]
     Verify(Verify),
@@ -153,6 +155,17 @@ Examples:
 
 What the paper needs as it is stays, whatever its age. While a build runs, nothing is deleted.")]
     Gc(Gc),
+    /// Put artifacts, paper file, inputs and traces into one archive, an RO-Crate
+    #[command(after_help = "\
+Examples:
+  repro export                            paper.zip, with every figure and table
+  repro export fig5 -o fig5.zip           one, and what it comes from
+  repro export --license CC-BY-4.0 --author 'A. Turing'
+  repro verify paper.zip                  check it, on any machine and without network
+  repro verify paper.zip --rebuild        and build all of it again
+
+The same cache and files make the same bytes.")]
+    Export(Export),
     /// Start a paper: a small paper.yaml that builds in seconds
     #[command(after_help = "\
 Examples:
@@ -316,12 +329,15 @@ pub struct Show {
 
 #[derive(Args, Debug)]
 pub struct Verify {
-    /// Stages by name, pattern (`fig*`), kind (`figure`) or file (`fig5.svg`) [default: every figure and table]
+    /// Stages by name, pattern (`fig*`), kind (`figure`) or file (`fig5.svg`), or an archive [default: every figure and table]
     #[arg(value_name = "TARGET")]
     pub targets: Vec<String>,
     /// Run these stages alone, on inputs from the cache
     #[arg(long, requires = "targets")]
     pub only: bool,
+    /// Build again what is in the archive, from nothing, and compare
+    #[arg(long, requires = "targets")]
+    pub rebuild: bool,
     /// Units that run at once [default: all cores]
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=4096))]
     pub jobs: Option<u16>,
@@ -360,6 +376,25 @@ pub struct Gc {
     /// Keep what the paper needed at this revision of git, too
     #[arg(long, value_name = "REV")]
     pub keep_rev: Vec<String>,
+}
+
+#[derive(Args, Debug)]
+pub struct Export {
+    /// Stages by name, pattern (`fig*`), kind (`figure`) or file (`fig5.svg`) [default: every figure and table]
+    #[arg(value_name = "TARGET")]
+    pub targets: Vec<String>,
+    /// The archive [default: paper.zip, after the paper file]
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// The licence, by its SPDX name (`CC-BY-4.0`) or its address
+    #[arg(long, value_name = "LICENCE")]
+    pub license: Option<String>,
+    /// Who wrote the paper; may be given several times
+    #[arg(long, value_name = "NAME")]
+    pub author: Vec<String>,
+    /// What the archive is, in a sentence
+    #[arg(long, value_name = "TEXT")]
+    pub description: Option<String>,
 }
 
 #[derive(Args, Debug)]

@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::args::Build;
 use super::console::Style;
+use super::diagnostics::Source;
 use super::words::{count, duration, thousands};
 use super::{Console, Project, Trouble, diagnostics, interrupt, plan, progress, provenance};
 use crate::error::Error;
@@ -41,6 +42,11 @@ pub fn jobs(asked: Option<u16>) -> usize {
     asked.map_or_else(cores, usize::from)
 }
 
+/// Options of a build that runs again what was built.
+pub fn options(jobs: usize, keep_going: bool) -> Options {
+    Options { jobs, keep_going, no_train: false, again: Vec::new(), interrupted: interrupt::watch() }
+}
+
 /// What the program does inside, on standard error.
 fn log() {
     let level = tracing_subscriber::filter::LevelFilter::DEBUG;
@@ -76,7 +82,7 @@ fn tell(outcome: &Outcome, project: &Project, console: &Console) -> u8 {
         }));
         return code;
     }
-    tell_failures(outcome, project, console);
+    tell_failures(outcome, &project.source, console);
     match code {
         0 => {
             if !console.quiet {
@@ -105,16 +111,16 @@ fn tell(outcome: &Outcome, project: &Project, console: &Console) -> u8 {
 }
 
 /// Tell what failed, with places and hints.
-pub fn tell_failures(outcome: &Outcome, project: &Project, console: &Console) {
+pub fn tell_failures(outcome: &Outcome, source: &Source, console: &Console) {
     for failure in &outcome.failures {
         let unit = if failure.unit.is_empty() { String::new() } else { format!(" at {}", failure.unit) };
         let error =
             Error { message: format!("{}{unit}: {}", failure.stage, failure.error.message), ..failure.error.clone() };
-        console.note(diagnostics::text("error", &error, Some(&project.source), console).trim_end());
+        console.note(diagnostics::text("error", &error, Some(source), console).trim_end());
     }
     let told = |error: &Error| outcome.failures.iter().any(|failure| failure.error.message == error.message);
     if let Some(error) = outcome.broken.as_ref().filter(|error| !told(error)) {
-        console.note(diagnostics::text("error", error, Some(&project.source), console).trim_end());
+        console.note(diagnostics::text("error", error, Some(source), console).trim_end());
     }
 }
 

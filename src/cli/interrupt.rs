@@ -12,7 +12,8 @@ static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 pub fn watch() -> &'static AtomicBool {
     let again = || {
         if INTERRUPTED.swap(true, Ordering::Relaxed) {
-            let _ = std::io::stderr().write_all(b"\nstopped at once: of finished work, at most the last two seconds are lost\n");
+            let _ = std::io::stderr()
+                .write_all(b"\nstopped at once: of finished work, at most the last two seconds are lost\n");
             std::process::exit(i32::from(EXIT_CODE));
         }
     };

@@ -2,6 +2,7 @@
 //!
 //! Results go to standard output, progress, warnings and errors to standard error. Commands return an exit code or [`Trouble`].
 
+mod archive;
 mod args;
 mod bug;
 mod console;
@@ -18,6 +19,7 @@ pub mod build;
 pub mod completions;
 pub mod diff;
 pub mod explain;
+pub mod export;
 pub mod gc;
 pub mod graph;
 pub mod init;

@@ -16,6 +16,8 @@ use crate::error::{Error, Result};
 use crate::graph::Graph;
 use crate::stages::Publish;
 use crate::store::Store;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Where a plan looks: the graph, the store, the files of the project and of `figures/`.
@@ -30,6 +32,17 @@ pub struct Context<'a> {
     pub home: &'a Path,
     /// Where files are looked for that are not there: for a revision, what git does not follow is in the project of today.
     pub otherwise: Option<&'a Path>,
+    /// What is taken to be found of variables and tools, by stage, instead of looking: for an archive, what was found when it was made.
+    pub recorded: Option<&'a BTreeMap<String, Recorded>>,
+}
+
+/// Values of variables and versions of tools, as they were found.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Recorded {
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub env: BTreeMap<String, Option<String>>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tools: BTreeMap<String, String>,
 }
 
 impl Context<'_> {

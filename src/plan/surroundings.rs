@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
-use super::{Context, files_of};
+use super::{Context, Recorded, files_of};
 use crate::error::{Error, Result};
 use crate::program;
 use crate::spec::{Located, suggest};
@@ -37,6 +37,11 @@ pub fn surroundings(context: Context, stage: usize) -> Result<Found, Vec<Error>>
     found.sources.dedup();
     found.tree.files.sort();
     found.tree.files.dedup();
+    if let Some(recorded) = context.recorded {
+        let Recorded { env, tools } = recorded.get(&context.graph.stages[stage].name).cloned().unwrap_or_default();
+        (found.env, found.tools) = (env, tools);
+        return if errors.is_empty() { Ok(found) } else { Err(errors) };
+    }
     for name in &needs.env {
         let value = std::env::var_os(&name.value).map(|value| value.into_string());
         match value.transpose() {

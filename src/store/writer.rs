@@ -94,8 +94,8 @@ impl<'a> Writer<'a> {
         Ok(digest)
     }
 
-    /// Take a result whose payload is a file of its own already.
-    pub(super) fn note(&self, key: Key, digest: Digest, size: u64) {
+    /// Take a result whose payload is a file of its own already, or is known by its digest alone.
+    pub fn note(&self, key: Key, digest: Digest, size: u64) {
         self.remember(key, digest, size, 0, None);
     }
 
