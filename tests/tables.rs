@@ -236,6 +236,7 @@ fn build(paper: &str, dir: &Path) -> (usize, Vec<String>) {
         figures: &dir.join("figures"),
         home: dir,
         otherwise: None,
+        recorded: None,
     };
     let writer = store.writer(serde_json::json!({}));
     let options = Options { jobs: 2, keep_going: false, no_train: false, interrupted: &NEVER };

@@ -1,6 +1,7 @@
 //! Scenes and tables to files: svg, pdf, png, pgf and html; latex, markdown, csv, html and typst. Bytes are a function of scene or table, format and
 //! key alone: no dates, no random names. It knows neither stages' data nor where files go.
 
+mod beside;
 mod cells;
 mod csv;
 mod html;
@@ -18,7 +19,9 @@ mod svg;
 pub mod text;
 mod typst;
 
+pub use beside::beside;
 pub use interactive::page;
+pub use markup::plain;
 pub use pdf::pdf;
 pub use pgf::pgf;
 pub use png::png;
