@@ -200,10 +200,10 @@ unsafe fn inputs<V: Simd, const N: usize, const WIDE: bool>(
     }
 }
 
-/// The batch of a step, row-major \[B, n\]; samples that are all zero come last.
-pub fn rows(recipe: &Recipe, step: u32) -> Vec<f32> {
+/// The batch of a step, row-major \[B, n\]; samples that are all zero come last. `None` for a model that is not small.
+pub fn rows(recipe: &Recipe, step: u32) -> Option<Vec<f32>> {
     let problem = Problem::new(recipe);
-    let mut small = Small::new(&problem);
+    let mut small = Small::new(&problem)?;
     let source = Source { seed: recipe.seed, stream: Stream::Training, step };
     let (chance, samples, n) = (Chance::new(problem.probability, step), problem.samples, problem.shape.features);
     let (level, to) = (Level::best(), &mut small);
@@ -216,7 +216,7 @@ pub fn rows(recipe: &Recipe, step: u32) -> Vec<f32> {
     for (s, row) in rows.chunks_exact_mut(n).enumerate().take(count) {
         row.iter_mut().zip(&small.x).for_each(|(x, feature)| *x = feature[s]);
     }
-    rows
+    Some(rows)
 }
 
 /// The inputs of one vector of samples, and which lanes hold samples.
