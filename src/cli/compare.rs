@@ -21,9 +21,9 @@ pub fn run(args: &Compare, project: &Project, console: &Console) -> Result<u8, T
     let mut pairs = Vec::new();
     for stage in project.targets_or_all(&args.targets)? {
         if let Kind::Figure(figure) = &project.graph.stages[stage].kind
-            && let Some(reference) = &figure.0.reference
+            && !figure.0.reference.0.is_empty()
         {
-            pairs.push((stage, reference));
+            pairs.push((stage, &figure.0.reference.0));
         }
     }
     if pairs.is_empty() {
@@ -33,17 +33,21 @@ pub fn run(args: &Compare, project: &Project, console: &Console) -> Result<u8, T
     let stages: Vec<usize> = pairs.iter().map(|(stage, _)| *stage).collect();
     let plans = plan::plan(project.context(), &stages)?;
     let mut rows = String::new();
-    for (stage, reference) in &pairs {
+    for (stage, references) in &pairs {
         let name = &project.graph.stages[*stage].name;
         let Some(plan) = plans.iter().find(|plan| plan.stage == *stage) else { continue };
         let scene = show::scene(plan, project)?;
         let title = if scene.title.is_empty() { String::new() } else { format!(": {}", text::plain(&scene.title)) };
+        let mut pictures = String::new();
+        for reference in *references {
+            let words = escape(&reference.value);
+            let source = picture(project, reference)?;
+            pictures += &format!("<img alt=\"{words}\" src=\"{source}\"><figcaption>{words}</figcaption>");
+        }
         rows += &format!(
-            "<section id=\"{name}\">\n<h2>{name}{}</h2>\n<div>\n<figure><img alt=\"reference of {name}\" src=\"{}\">\
-             <figcaption>{}</figcaption></figure>\n<figure>{}<figcaption>ours</figcaption></figure>\n</div>\n</section>\n",
+            "<section id=\"{name}\">\n<h2>{name}{}</h2>\n<div>\n<figure>{pictures}</figure>\n\
+             <figure>{}<figcaption>ours</figcaption></figure>\n</div>\n</section>\n",
             escape(&title),
-            picture(project, reference)?,
-            escape(&reference.value),
             render::svg(&scene, ""),
         );
     }
