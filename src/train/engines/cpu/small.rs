@@ -6,7 +6,7 @@
 use std::hint::black_box;
 
 use super::buffer::Floats;
-use super::draws::{BLOCK, Chance, Source, fill_words};
+use super::draws::{BLOCK, Begun, Chance, Source};
 use super::instance::{Gradients, State, Training};
 use super::problem::Problem;
 use super::simd::{Kernel, Level, Simd, dispatch, exp, halves, vectors};
@@ -27,21 +27,26 @@ pub fn is_small(shape: Shape) -> bool {
 #[derive(Clone, Debug, Default)]
 pub struct Small {
     words: Vec<u32>,
+    begun: Begun,
     /// Values of each feature in the samples that are not all zero.
     x: [Floats; MOST[0]],
     /// Lanes of experts 1 and 2 in each vector of samples.
     masks: Vec<u8>,
     /// Virtual lanes of the sums, pass by pass.
     partial: Floats,
+    /// Importances and the weight of load balancing are below 2^16.
+    mild: bool,
 }
 
 impl Small {
-    pub fn new(problem: &Problem) -> Small {
+    pub fn new(problem: &Problem, seed: u64) -> Small {
         let mut small = Small { partial: Floats::zeros(4 * SUMS * 16), ..Small::default() };
         let groups = problem.samples.div_ceil(16);
         let blocks = (groups * problem.shape.features).div_ceil(4);
         small.words = vec![0; blocks * BLOCK];
+        small.begun = Begun::new(seed, Stream::Training, blocks);
         small.masks = vec![0; (groups * 16).div_ceil(8) * 32 * (MOST[2] - 1)];
+        small.mild = problem.importance.iter().chain([&problem.balance]).all(|&number| number < 65_536.0);
         // Compressed vectors are written whole.
         small.x = std::array::from_fn(|_| Floats::zeros(groups * 16 + 16));
         small
@@ -102,13 +107,28 @@ impl<const N: usize, const M: usize, const E: usize> Gradients for Sized<'_, N, 
         source: Source,
         parameters: &[f32],
         gradients: &mut [f32],
+        asked: bool,
     ) -> f32 {
         let chance = Chance::new(problem.probability, source.step);
         unsafe {
             let small = &mut *self.0;
             let count = V::enter(Inputs::<N> { small, source, chance, samples: problem.samples });
-            step::<V, N, M, E>(small, problem, parameters, gradients, count)
+            // Below these limits no loss overflows: |z| < 2^44, so that sums over 2^20 samples of d d < 2^88, times importances, stay below 2^126.
+            let asked = asked || !small.mild || !below::<V>(parameters, 1_048_576.0);
+            step::<V, N, M, E>(small, problem, parameters, gradients, count, asked)
         }
+    }
+}
+
+/// Whether all numbers are between -limit and limit; reads whole vectors.
+#[inline(always)]
+unsafe fn below<V: Simd>(numbers: &[f32], limit: f32) -> bool {
+    unsafe {
+        let mut all = V::first(V::N);
+        for i in (0..numbers.len()).step_by(V::N) {
+            all = V::and(all, V::greater(V::splat(limit), V::abs(V::load(numbers.as_ptr().add(i)))));
+        }
+        V::bits(all) == V::bits(V::first(V::N))
     }
 }
 
@@ -143,48 +163,73 @@ unsafe fn inputs<V: Simd, const N: usize, const WIDE: bool>(
     unsafe {
         let per = if WIDE { 16 } else { 32 };
         let groups = samples.div_ceil(per);
-        fill_words::<V>(source, 0, (groups * N).div_ceil(4), small.words.as_mut_ptr());
-        let (below, scale, half) = (V::splat(chance.below), V::splat(chance.scale), V::splat(chance.half));
-        let mut count = 0;
+        small.begun.fill::<V>(source.step, (groups * N).div_ceil(4), small.words.as_mut_ptr());
+        let words = small.words.as_ptr();
+        let mut kept = Kept::<N> { x: std::array::from_fn(|i| small.x[i].as_mut_ptr()), count: 0 };
         for group in 0..groups {
-            let words = small.words.as_ptr().add(group * N * 16);
+            let left = samples - group * per;
             for part in 0..per / 16 {
                 for lane in (0..16).step_by(V::N) {
-                    let base = group * per + part * 16 + lane;
-                    if base >= samples {
-                        continue;
+                    let words = words.add(group * N * 16 + lane);
+                    let before = part * 16 + lane;
+                    if before + V::N <= left {
+                        kept.take::<V, WIDE, false>(words, chance, part, V::N);
+                    } else if before < left {
+                        kept.take::<V, WIDE, true>(words, chance, part, left - before);
                     }
-                    let mut x = [V::splat(0.0); N];
-                    let mut any = V::first(0);
-                    for i in 0..N {
-                        let word = V::load_words(words.add(16 * i + lane));
-                        let draw = match (WIDE, part) {
-                            (true, _) => V::upper(word),
-                            (false, 0) => V::low_half(word),
-                            _ => V::high_half(word),
-                        };
-                        let present = V::greater(below, draw);
-                        any = V::or(any, present);
-                        x[i] = V::keep(present, V::fma(draw, scale, half));
-                    }
-                    if samples - base < V::N {
-                        any = V::and(any, V::first(samples - base));
-                    }
-                    for i in 0..N {
-                        V::compress(any, x[i], small.x[i].as_mut_ptr().add(count));
-                    }
-                    count += V::bits(any).count_ones() as usize;
                 }
             }
         }
-        count
+        kept.count
+    }
+}
+
+/// Where the next sample that is not all zero goes.
+struct Kept<const N: usize> {
+    x: [*mut f32; N],
+    count: usize,
+}
+
+impl<const N: usize> Kept<N> {
+    /// One vector of samples from its words; if TAIL, only the first `left` are samples.
+    #[inline(always)]
+    unsafe fn take<V: Simd, const WIDE: bool, const TAIL: bool>(
+        &mut self,
+        words: *const u32,
+        chance: Chance,
+        part: usize,
+        left: usize,
+    ) {
+        unsafe {
+            let (below, scale, half) = (V::splat(chance.below), V::splat(chance.scale), V::splat(chance.half));
+            let mut x = [V::splat(0.0); N];
+            let mut any = V::first(0);
+            for i in 0..N {
+                let word = V::load_words(words.add(16 * i));
+                let draw = match (WIDE, part) {
+                    (true, _) => V::upper(word),
+                    (false, 0) => V::low_half(word),
+                    _ => V::high_half(word),
+                };
+                let present = V::greater(below, draw);
+                any = V::or(any, present);
+                x[i] = V::keep(present, V::fma(draw, scale, half));
+            }
+            if TAIL {
+                any = V::and(any, V::first(left));
+            }
+            for i in 0..N {
+                V::compress(any, x[i], self.x[i].add(self.count));
+            }
+            self.count += V::bits(any).count_ones() as usize;
+        }
     }
 }
 
 /// The batch of a step, row-major \[B, n\]; samples that are all zero come last.
 pub fn rows(recipe: &Recipe, step: u32) -> Vec<f32> {
     let problem = Problem::new(recipe);
-    let mut small = Small::new(&problem);
+    let mut small = Small::new(&problem, recipe.seed);
     let source = Source { seed: recipe.seed, stream: Stream::Training, step };
     let (chance, samples, n) = (Chance::new(problem.probability, step), problem.samples, problem.shape.features);
     let (level, to) = (Level::best(), &mut small);
@@ -288,7 +333,7 @@ unsafe fn route<V: Simd, const N: usize, const E: usize, const TAIL: bool>(
 
 /// One vector of samples forward and backward.
 #[inline(always)]
-unsafe fn samples<V: Simd, const N: usize, const M: usize, const E: usize, const TAIL: bool>(
+unsafe fn samples<V: Simd, const N: usize, const M: usize, const E: usize, const TAIL: bool, const LOSS: bool>(
     p: &Parameters<V, N, M, E>,
     sums: &mut Sums<V, N, M, E>,
     (input, valid): ([V::F; N], V::M),
@@ -327,7 +372,9 @@ unsafe fn samples<V: Simd, const N: usize, const M: usize, const E: usize, const
             if TAIL {
                 d = V::keep(valid, d);
             }
-            sums.loss[i] = V::fma(d, d, sums.loss[i]);
+            if LOSS {
+                sums.loss[i] = V::fma(d, d, sums.loss[i]);
+            }
             g[i] = V::keep(V::greater(z, zero), V::mul(p.slope[i], d));
         }
         let mut dh = [zero; M];
@@ -361,6 +408,7 @@ unsafe fn step<V: Simd, const N: usize, const M: usize, const E: usize>(
     parameters: &[f32],
     gradients: &mut [f32],
     count: usize,
+    asked: bool,
 ) -> f32 {
     unsafe {
         let zero = V::splat(0.0);
@@ -421,15 +469,24 @@ unsafe fn step<V: Simd, const N: usize, const M: usize, const E: usize>(
             }
             let masks = small.masks.as_ptr();
             let mut sums = Sums::<V, N, M, E> { w: [[[zero; M]; N]; E], b: [[zero; N]; E], loss: [zero; N] };
-            let mut v = pass;
-            while v < full {
-                let input = load::<V, N, false>(&small.x, v * V::N, V::N);
-                samples::<V, N, M, E, false>(&p, &mut sums, input, masks.add(v * stride));
-                v += vectors::<V>();
+            macro_rules! samples {
+                ($loss:literal) => {{
+                    let mut v = pass;
+                    while v < full {
+                        let input = load::<V, N, false>(&small.x, v * V::N, V::N);
+                        samples::<V, N, M, E, false, $loss>(&p, &mut sums, input, masks.add(v * stride));
+                        v += vectors::<V>();
+                    }
+                    if tail {
+                        let input = load::<V, N, true>(&small.x, full * V::N, left);
+                        samples::<V, N, M, E, true, $loss>(&p, &mut sums, input, masks.add(full * stride));
+                    }
+                }};
             }
-            if tail {
-                let input = load::<V, N, true>(&small.x, full * V::N, left);
-                samples::<V, N, M, E, true>(&p, &mut sums, input, masks.add(full * stride));
+            if asked {
+                samples!(true);
+            } else {
+                samples!(false);
             }
             for e in 0..E {
                 for i in 0..N {

@@ -176,6 +176,9 @@ pub trait Simd: Copy {
 
     /// The four words of the `N` counters (t + lane, step, stream, 0).
     unsafe fn philox(seed: u64, t: u32, step: u32, stream: u32) -> [Self::U; 4];
+    /// The same of `N` counters that `rng::begin` and `rng::begin_step` have begun; the four words of the counters are sixteen apart. May
+    /// read one word further.
+    unsafe fn philox_from(seed: u64, begun: *const u32, step: [u32; 2]) -> [Self::U; 4];
     unsafe fn load_words(p: *const u32) -> Self::U;
     unsafe fn store_words(p: *mut u32, v: Self::U);
     /// Low and high 16 bits of each word as numbers.

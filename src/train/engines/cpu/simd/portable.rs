@@ -1,7 +1,7 @@
 //! Plain Rust, eight lanes: correct everywhere. `mul_add` is a library call on x86-64 without FMA.
 
 use super::{Kernel, Simd, run_portable};
-use crate::train::rng::philox;
+use crate::train::rng::{philox, philox_from};
 
 #[derive(Clone, Copy)]
 pub struct Portable;
@@ -159,6 +159,17 @@ impl Simd for Portable {
         for lane in 0..8 {
             let block = philox(seed, [t.wrapping_add(lane as u32), step, stream, 0]);
             for (plane, word) in words.iter_mut().zip(block) {
+                plane[lane] = word;
+            }
+        }
+        words
+    }
+    #[inline(always)]
+    unsafe fn philox_from(seed: u64, begun: *const u32, step: [u32; 2]) -> [[u32; 8]; 4] {
+        let mut words = [[0; 8]; 4];
+        for lane in 0..8 {
+            let begun = std::array::from_fn(|plane| unsafe { *begun.add(16 * plane + lane) });
+            for (plane, word) in words.iter_mut().zip(philox_from(seed, begun, step)) {
                 plane[lane] = word;
             }
         }
