@@ -75,11 +75,17 @@ impl Small {
 /// The same with its sizes as constants.
 struct Sized<'a, const N: usize, const M: usize, const E: usize>(&'a mut Small);
 
-/// Parameters in all lanes.
+/// Parameters: each in all lanes; or, for [`lookup`], lane e of the first is that of expert e.
 struct Parameters<V: Simd, const N: usize, const M: usize, const E: usize> {
     w: [[[V::F; M]; N]; E],
     b: [[V::F; N]; E],
     slope: [V::F; N],
+}
+
+/// Whether each sample finds the parameters of its expert by one permutation, and not by one selection an expert: where it is faster.
+#[inline(always)]
+fn lookup<V: Simd>(hidden: usize, experts: usize) -> bool {
+    experts == 3 && hidden == 2 || experts > 1 && V::N == 8
 }
 
 /// Sums over the samples of a lane: gradients and L.
@@ -283,30 +289,29 @@ unsafe fn route<V: Simd, const N: usize, const E: usize, const TAIL: bool>(
             }
         }
         let mut mine = [valid; E];
-        let mut best = score[0];
-        for e in 1..E {
-            let better = V::greater(score[e], best);
-            best = V::max(score[e], best);
-            mine[e] = V::and(valid, better);
-            for earlier in 0..e {
-                mine[earlier] = V::without(mine[earlier], better);
-            }
-        }
-        for e in 1..E {
-            V::store_mask(masks.add((e - 1) * V::MASK), mine[e]);
-            shares.count[e] += V::bits(mine[e]).count_ones();
-        }
         // The best expert's exponential is exactly 1.
         let one = V::splat(1.0);
         let mut q = [one; E];
         let mut product = [one; 3];
         if E == 2 {
-            let low = exp::<V>(V::sub(V::select(mine[1], score[0], score[1]), best));
+            let difference = V::sub(score[1], score[0]);
+            let better = V::greater(difference, zero);
+            (mine[0], mine[1]) = (V::without(valid, better), V::and(valid, better));
+            let low = exp::<V>(V::neg_abs(difference));
             let high = V::div(one, V::add(one, low));
             let low = V::mul(low, high);
             q[1] = V::select(mine[1], high, low);
             product[0] = V::mul(low, high);
         } else {
+            let mut best = score[0];
+            for e in 1..E {
+                let better = V::greater(score[e], best);
+                best = V::max(score[e], best);
+                mine[e] = V::and(valid, better);
+                for earlier in 0..e {
+                    mine[earlier] = V::without(mine[earlier], better);
+                }
+            }
             let low = exp::<V>(V::sub(V::select(mine[0], score[1], score[0]), best));
             let high = exp::<V>(V::sub(V::select(mine[E - 1], score[1], score[E - 1]), best));
             q[0] = V::select(mine[0], one, low);
@@ -318,6 +323,10 @@ unsafe fn route<V: Simd, const N: usize, const E: usize, const TAIL: bool>(
                 q[e] = V::mul(q[e], share);
             }
             product = [V::mul(q[0], q[1]), V::mul(q[0], q[E - 1]), V::mul(q[1], q[E - 1])];
+        }
+        for e in 1..E {
+            V::store_mask(masks.add((e - 1) * V::MASK), mine[e]);
+            shares.count[e] += V::bits(mine[e]).count_ones();
         }
         for e in 1..E {
             let sum = &mut shares.mean[e - 1];
@@ -342,15 +351,27 @@ unsafe fn samples<V: Simd, const N: usize, const M: usize, const E: usize, const
     unsafe {
         let zero = V::splat(0.0);
         let mut mine = [valid; E];
-        let (mut w, mut b) = (p.w[0], p.b[0]);
         for e in 1..E {
             mine[e] = V::load_mask(masks.add((e - 1) * V::MASK));
             mine[0] = V::without(mine[0], mine[e]);
+        }
+        let (mut w, mut b) = (p.w[0], p.b[0]);
+        if lookup::<V>(M, E) {
+            let expert = V::numbered(mine[1], if E == 3 { mine[2] } else { V::first(0) });
             for i in 0..N {
                 for k in 0..M {
-                    w[i][k] = V::select(mine[e], p.w[e][i][k], w[i][k]);
+                    w[i][k] = V::lookup(w[i][k], expert);
                 }
-                b[i] = V::select(mine[e], p.b[e][i], b[i]);
+                b[i] = V::lookup(b[i], expert);
+            }
+        } else {
+            for e in 1..E {
+                for i in 0..N {
+                    for k in 0..M {
+                        w[i][k] = V::select(mine[e], p.w[e][i][k], w[i][k]);
+                    }
+                    b[i] = V::select(mine[e], p.b[e][i], b[i]);
+                }
             }
         }
         // Forward.
@@ -417,11 +438,31 @@ unsafe fn step<V: Simd, const N: usize, const M: usize, const E: usize>(
         let mut p = Parameters::<V, N, M, E> { w: [[[zero; M]; N]; E], b: [[zero; N]; E], slope: [zero; N] };
         for e in 0..E {
             for i in 0..N {
-                for k in 0..M {
-                    p.w[e][i][k] = V::splat(*parameters.get_unchecked((e * N + i) * M + k));
-                }
-                p.b[e][i] = V::splat(*parameters.get_unchecked(bias + e * N + i));
                 g[e][i] = V::splat(*parameters.get_unchecked(gate + e * N + i));
+            }
+        }
+        if lookup::<V>(M, E) {
+            for i in 0..N {
+                let mut table = [0.0f32; 16];
+                for k in 0..M {
+                    for e in 0..E {
+                        table[e] = *parameters.get_unchecked((e * N + i) * M + k);
+                    }
+                    p.w[0][i][k] = V::load(table.as_ptr());
+                }
+                for e in 0..E {
+                    table[e] = *parameters.get_unchecked(bias + e * N + i);
+                }
+                p.b[0][i] = V::load(table.as_ptr());
+            }
+        } else {
+            for e in 0..E {
+                for i in 0..N {
+                    for k in 0..M {
+                        p.w[e][i][k] = V::splat(*parameters.get_unchecked((e * N + i) * M + k));
+                    }
+                    p.b[e][i] = V::splat(*parameters.get_unchecked(bias + e * N + i));
+                }
             }
         }
         for i in 0..N {
@@ -512,7 +553,7 @@ unsafe fn step<V: Simd, const N: usize, const M: usize, const E: usize>(
         let total = losses + N;
         let mut sum = [0.0f32; SUMS + 16];
         let mut first = 0;
-        while first < total {
+        while first < if asked { total } else { losses } {
             let mut group = [zero; 16];
             for l in 0..V::N {
                 if first + l < total {

@@ -72,6 +72,10 @@ impl Simd for Avx2 {
         unsafe { _mm256_andnot_ps(_mm256_set1_ps(-0.0), a) }
     }
     #[inline(always)]
+    unsafe fn neg_abs(a: __m256) -> __m256 {
+        unsafe { _mm256_or_ps(a, _mm256_set1_ps(-0.0)) }
+    }
+    #[inline(always)]
     unsafe fn fma(a: __m256, b: __m256, c: __m256) -> __m256 {
         unsafe { _mm256_fmadd_ps(a, b, c) }
     }
@@ -128,6 +132,17 @@ impl Simd for Avx2 {
     #[inline(always)]
     unsafe fn select(m: __m256, a: __m256, b: __m256) -> __m256 {
         unsafe { _mm256_blendv_ps(b, a, m) }
+    }
+    #[inline(always)]
+    unsafe fn numbered(first: __m256, second: __m256) -> __m256i {
+        unsafe {
+            let (first, second) = (_mm256_castps_si256(first), _mm256_castps_si256(second));
+            _mm256_or_si256(_mm256_and_si256(first, splat(1)), _mm256_and_si256(second, splat(2)))
+        }
+    }
+    #[inline(always)]
+    unsafe fn lookup(table: __m256, index: __m256i) -> __m256 {
+        unsafe { _mm256_permutevar8x32_ps(table, index) }
     }
     #[inline(always)]
     unsafe fn add_where(m: __m256, sum: __m256, a: __m256) -> __m256 {

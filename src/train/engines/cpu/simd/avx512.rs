@@ -54,6 +54,10 @@ impl Simd for Avx512 {
         unsafe { _mm512_abs_ps(a) }
     }
     #[inline(always)]
+    unsafe fn neg_abs(a: __m512) -> __m512 {
+        unsafe { _mm512_or_ps(a, _mm512_set1_ps(-0.0)) }
+    }
+    #[inline(always)]
     unsafe fn fma(a: __m512, b: __m512, c: __m512) -> __m512 {
         unsafe { _mm512_fmadd_ps(a, b, c) }
     }
@@ -104,6 +108,14 @@ impl Simd for Avx512 {
     #[inline(always)]
     unsafe fn select(m: __mmask16, a: __m512, b: __m512) -> __m512 {
         unsafe { _mm512_mask_mov_ps(b, m, a) }
+    }
+    #[inline(always)]
+    unsafe fn numbered(first: __mmask16, second: __mmask16) -> __m512i {
+        unsafe { _mm512_mask_mov_epi32(_mm512_maskz_mov_epi32(first, splat(1)), second, splat(2)) }
+    }
+    #[inline(always)]
+    unsafe fn lookup(table: __m512, index: __m512i) -> __m512 {
+        unsafe { _mm512_permutexvar_ps(index, table) }
     }
     #[inline(always)]
     unsafe fn add_where(m: __mmask16, sum: __m512, a: __m512) -> __m512 {

@@ -59,6 +59,10 @@ impl Simd for Portable {
         a.map(f32::abs)
     }
     #[inline(always)]
+    unsafe fn neg_abs(a: P) -> P {
+        a.map(|a| -a.abs())
+    }
+    #[inline(always)]
     unsafe fn fma(a: P, b: P, c: P) -> P {
         std::array::from_fn(|l| a[l].mul_add(b[l], c[l]))
     }
@@ -109,6 +113,14 @@ impl Simd for Portable {
     #[inline(always)]
     unsafe fn select(m: [bool; 8], a: P, b: P) -> P {
         std::array::from_fn(|l| if m[l] { a[l] } else { b[l] })
+    }
+    #[inline(always)]
+    unsafe fn numbered(first: [bool; 8], second: [bool; 8]) -> [u32; 8] {
+        each(first, second, |first, second| if second { 2 } else { u32::from(first) })
+    }
+    #[inline(always)]
+    unsafe fn lookup(table: P, index: [u32; 8]) -> P {
+        index.map(|at| table[at as usize % 8])
     }
     #[inline(always)]
     unsafe fn add_where(m: [bool; 8], sum: P, a: P) -> P {
