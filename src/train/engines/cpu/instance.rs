@@ -8,7 +8,7 @@ use super::layers::{Places, TwoLayers};
 use super::layout::Layout;
 use super::problem::Problem;
 use super::simd::{Kernel, Level, Simd, dispatch};
-use super::small::{Small, is_small};
+use super::small::Small;
 use crate::train::init::parameters;
 use crate::train::{Optimizer, Outcome, Recipe, Schedule, Stream};
 
@@ -71,11 +71,11 @@ impl Engine {
             let places = Places::new(problem.shape, layers);
             return (Engine::Layers(Box::new(TwoLayers::new(recipe, layers, problem))), places.all(), places.len());
         }
-        let small = is_small(problem.shape);
-        let layout = Layout::new(problem.shape, small);
+        let small = Small::new(problem, recipe.seed);
+        let layout = Layout::new(problem.shape, small.is_some());
         let engine = match small {
-            true => Engine::Small(Box::new(Small::new(problem, recipe.seed))),
-            false => Engine::Large(Box::new(Large::new(problem, layout))),
+            Some(small) => Engine::Small(Box::new(small)),
+            None => Engine::Large(Box::new(Large::new(problem, layout))),
         };
         (engine, layout.all().collect(), layout.len())
     }

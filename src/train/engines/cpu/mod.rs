@@ -60,8 +60,10 @@ pub fn train_at(level: Level, recipe: &Recipe, control: &dyn Control) -> Result<
 /// The batch of a training step, row-major \[B, n\], for other engines: the inputs that the kernels draw, in any order of samples.
 pub(in crate::train) fn rows(recipe: &Recipe, step: u32) -> Vec<f32> {
     let (samples, n) = (recipe.batch as usize, recipe.shape().features);
-    if recipe.model.entry().layers().is_none() && is_small(recipe.shape()) {
-        return small::rows(recipe, step);
+    if recipe.model.entry().layers().is_none()
+        && let Some(rows) = small::rows(recipe, step)
+    {
+        return rows;
     }
     let mut batch = Batch::default();
     batch.fill_from(recipe.seed, Stream::Training, step, samples, n, Law::of(recipe));
