@@ -413,6 +413,33 @@ fn cores_are_shared_out() {
 }
 
 #[test]
+fn gpus_are_shared_out_and_none_is_seen_twice() {
+    let stage = |name: &str, gpus: u32| {
+        format!(
+            "  {name}: {{exec: {{run: 'mkdir LOCKS/$CUDA_VISIBLE_DEVICES; sleep 0.1; rmdir LOCKS/*; echo \"$CUDA_VISIBLE_DEVICES\" > out.txt', outputs: [out.txt], gpus: {gpus}, params: {{n: {name}}}}}}}\n"
+        )
+    };
+    let two = paper(&(stage("a", 1) + &stage("b", 1) + &stage("c", 2))).env("CUDA_VISIBLE_DEVICES", "3,GPU-5");
+    std::fs::create_dir(two.path("locks")).unwrap();
+    let locks = two.path("locks").display().to_string();
+    let text = two.read("paper.yaml").replace(
+        "mkdir LOCKS/$CUDA_VISIBLE_DEVICES; sleep 0.1; rmdir LOCKS/*",
+        &format!("mkdir {locks}/$CUDA_VISIBLE_DEVICES; sleep 0.1; rmdir {locks}/$CUDA_VISIBLE_DEVICES"),
+    );
+    // `mkdir` fails where another program has the same GPU at the same time.
+    two.rewrite(&text).build("-j 4 --keep-going").ok();
+    let cache: String = two.files("cache").values().map(|bytes| String::from_utf8_lossy(bytes).into_owned()).collect();
+    assert!(cache.contains("3,GPU-5\n"));
+    // Who asks for none sees none, and how many a program asks for decides nothing of its result.
+    let text = text.replace("gpus: 2", "gpus: 1");
+    assert_eq!(two.rewrite(&text).build("").ok().built(), [""; 0]);
+    let none = paper("  a: {exec: {run: 'test -z \"$CUDA_VISIBLE_DEVICES\"; echo > out', outputs: [out]}}\n");
+    none.env("CUDA_VISIBLE_DEVICES", "0,1").build("").ok();
+    let few = paper("  a: {exec: {run: echo > out, outputs: [out], gpus: 3}}\n").env("CUDA_VISIBLE_DEVICES", "0");
+    few.run("build").code(1).says("error: a: it needs 3 GPUs, and this machine has 1").says("take `gpus` out");
+}
+
+#[test]
 fn a_lost_file_is_made_again() {
     let paper = two();
     paper.build("").ok();

@@ -59,6 +59,8 @@ crate::record! {
         pub timeout: Option<Time> = None,
         /// Cores that it uses; no more run at once than `-j` says.
         pub cpus: NonZeroU32 = NonZeroU32::MIN,
+        /// GPUs that it uses: it sees so many of the machine's, and no other program sees these.
+        pub gpus: u32 = 0,
         /// Memory that it needs, such as `4 GB`; no more runs at once than the machine has.
         pub memory: Option<Memory> = None,
     }
@@ -305,7 +307,9 @@ impl Stage for Exec {
         let mut manifest = Decode::manifest(self);
         if let Some(map) = manifest.as_object_mut() {
             // They say how to run it, not what it makes; `env` and `tools` are compared by what was found.
-            ["timeout", "cpus", "memory", "env", "tools", "inputs"].iter().for_each(|name| drop(map.remove(*name)));
+            ["timeout", "cpus", "gpus", "memory", "env", "tools", "inputs"]
+                .iter()
+                .for_each(|name| drop(map.remove(*name)));
             map.insert("outputs".into(), json!(self.settings.outputs.paths()));
         }
         manifest
@@ -385,7 +389,8 @@ impl Stage for Exec {
     }
 
     fn demand(&self) -> Demand {
-        Demand { cpus: self.settings.cpus.get(), memory: self.settings.memory.map_or(0, |memory| memory.0) }
+        let ExecSettings { cpus, gpus, memory, .. } = &self.settings;
+        Demand { cpus: cpus.get(), gpus: *gpus, memory: memory.map_or(0, |memory| memory.0) }
     }
 
     fn reads_files(&self) -> bool {
