@@ -116,6 +116,16 @@ fn an_undeclared_read_fails_and_names_the_file() {
 }
 
 #[test]
+fn a_file_that_is_named_by_its_whole_path_is_told_as_it_is_called_in_the_project() {
+    let paper = paper("  fit: {exec: {run: cat $PWD/train.txt > out.txt, outputs: [out.txt]}}\n").file("train.txt", "");
+    paper
+        .run("build")
+        .code(1)
+        .says("  | cat: train.txt: No such file or directory\n")
+        .says("hint: `train.txt` is in the project, but not an input: add it to `inputs` if it is read\n");
+}
+
+#[test]
 fn outputs_appear_all_or_none() {
     let paper = paper("  fit: {exec: {run: \"echo 1 > a.txt; echo 2 > b.txt; exit 3\", outputs: [a.txt, b.txt]}}\n");
     paper.run("build").code(1).says("`echo 1 > a.txt; echo 2 > b.txt; exit 3` ended with exit code 3");
@@ -604,4 +614,27 @@ fn the_examples_of_the_page_about_programs_are_as_it_says() {
         }
     }
     assert_eq!(built(&paper, ""), [""; 0]);
+}
+
+/// All blocks of a page in one language.
+fn fenced<'a>(page: &'a str, language: &str) -> Vec<&'a str> {
+    let begin = format!("```{language}\n");
+    page.split(&begin).skip(1).map(|rest| rest.split("```").next().unwrap()).collect()
+}
+
+#[test]
+fn the_page_about_python_leads_to_the_example() {
+    let page = include_str!("../docs/python.md");
+    let example = include_str!("../examples/scikit-learn/paper.yaml");
+    let yaml = fenced(page, "yaml");
+    let whole = yaml[0].replace("      run: python3 train.py\n", yaml[1]) + yaml[2] + "\n" + yaml[3];
+    assert_eq!(whole, example);
+    let paper = Paper::new().yaml(example).file("train.py", include_str!("../examples/scikit-learn/train.py"));
+    paper.run("graph").ok();
+    let python = Command::new("python3").arg("--version").output().is_ok_and(|run| run.status.success());
+    if !python {
+        eprintln!("there is no Python: what the page says of the first build was not checked");
+        return;
+    }
+    paper.rewrite(yaml[0]).run("build").code(1).stderr(fenced(page, "text")[0]);
 }

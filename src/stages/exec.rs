@@ -355,7 +355,11 @@ impl Stage for Exec {
         let limit = self.settings.timeout.map(|time| time.0);
         let program = Program { words: &words, folder: place.folder(), environment: &environment, log: &log, limit };
         let failed = |what: String| {
-            let printed = program::tail(&path, TAIL);
+            // Where the folder lies is nothing to the user, and another place every time.
+            let folder = std::fs::canonicalize(place.folder()).unwrap_or_else(|_| place.folder().to_path_buf());
+            let folder = format!("{}/", folder.display());
+            let printed: Vec<String> =
+                program::tail(&path, TAIL).into_iter().map(|line| line.replace(&folder, "")).collect();
             let mut error = Error::stage(what).at(self.settings.run.span);
             for name in place.undeclared(&printed) {
                 error = error
