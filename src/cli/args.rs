@@ -114,6 +114,12 @@ Examples:
   repro show phase-A2       the arrays of a sweep: axes, shapes, small values
   repro show phase-A2 --npz phase-A2.npz   the same in a file, for numpy.load")]
     Show(Show),
+    /// Put figures beside the pictures that they should look like, in a page
+    #[command(after_help = "\
+Examples:
+  repro compare             all figures with a `reference`, in figures/compare.html
+  repro compare fig4 -o fig4.html")]
+    Compare(Compare),
     /// Build whenever the paper file, or a file that it follows, is saved
     #[command(after_help = "\
 Examples:
@@ -194,6 +200,7 @@ Examples:
   repro build 'fig*'        by pattern
   repro build table         by kind: data, exec, train, sweep, metric, figure, table
   repro build figures/fig5.pdf
+  repro build fig4 --open   and show it in the browser, with values where the pointer is
   repro build -k -j 4       4 units at once, and go on after failures
   repro build --no-train    fail where a model would have to be trained (for CI)
   repro build --rerun fit   run fit once more";
@@ -246,6 +253,9 @@ pub struct Build {
     /// Fail where a model would have to be trained
     #[arg(long)]
     pub no_train: bool,
+    /// Open what was built: figures as pages that show values where the pointer is
+    #[arg(long, conflicts_with = "dry_run")]
+    pub open: bool,
     /// Run the named stages again although they are current; what they come to replaces what was there
     #[arg(long, requires = "targets")]
     pub rerun: bool,
@@ -325,6 +335,16 @@ pub struct Show {
     /// Write the arrays of one stage to this file, for numpy.load
     #[arg(long, value_name = "FILE", conflicts_with_all = ["width"])]
     pub npz: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub struct Compare {
+    /// Figures by name or pattern (`fig*`) [default: every figure with a `reference`]
+    #[arg(value_name = "TARGET")]
+    pub targets: Vec<String>,
+    /// The page [default: compare.html beside the figures]
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
 }
 
 #[derive(Args, Debug)]

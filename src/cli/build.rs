@@ -6,7 +6,7 @@ use super::args::Build;
 use super::console::Style;
 use super::diagnostics::Source;
 use super::words::{count, duration, thousands};
-use super::{Console, Project, Trouble, diagnostics, interrupt, plan, progress, provenance};
+use super::{Console, Project, Trouble, diagnostics, interrupt, open, plan, progress, provenance};
 use crate::error::Error;
 use crate::exec::{self, Options, Outcome};
 
@@ -33,7 +33,11 @@ pub fn run(args: &Build, project: &Project, console: &Console) -> Result<u8, Tro
         let writer = project.store.writer(provenance::of(project));
         exec::build(project.context(), &targets, &options, &writer, &mut *display)
     };
-    Ok(tell(&outcome, project, console))
+    let code = tell(&outcome, project, console);
+    if args.open && code == 0 {
+        open::open(&targets, project, console)?;
+    }
+    Ok(code)
 }
 
 /// Units that run at once: as asked for, or one a core.

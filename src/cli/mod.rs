@@ -8,6 +8,7 @@ mod bug;
 mod console;
 mod diagnostics;
 mod interrupt;
+mod open;
 mod narrow;
 mod picture;
 mod progress;
@@ -16,6 +17,7 @@ mod provenance;
 mod words;
 
 pub mod build;
+pub mod compare;
 pub mod completions;
 pub mod diff;
 pub mod explain;

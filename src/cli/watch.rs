@@ -31,6 +31,7 @@ pub fn run(args: &Watch, global: &Global, console: &Console) -> Result<u8, Troub
         dry_run: false,
         no_train: args.no_train,
         rerun: false,
+        open: false,
         device: Device::Auto,
     };
     loop {

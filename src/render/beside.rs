@@ -30,7 +30,7 @@ pub fn beside(pictures: [&[u8]; 2], captions: [&str; 2]) -> Result<(Vec<u8>, Opt
         panels.iter().scan(GAP, |left, (picture, _)| Some(std::mem::replace(left, *left + picture.width() + GAP)));
     let lefts: Vec<u32> = lefts.collect();
     let labels = panels.iter().zip(&lefts).map(|((_, caption), left)| label(caption, *left));
-    let head = Scene { title: String::new(), width: width.into(), height: HEAD.into(), items: labels.collect() };
+    let head = Scene { width: width.into(), height: HEAD.into(), items: labels.collect(), ..Scene::default() };
     let head = decode(&png(&head, 72, "")?)?;
     let broken = || Error::internal("the picture has no size");
     let mut canvas = Pixmap::new(width, height).ok_or_else(broken)?;

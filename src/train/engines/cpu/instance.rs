@@ -8,7 +8,7 @@ use super::layers::{Places, TwoLayers};
 use super::layout::Layout;
 use super::problem::Problem;
 use super::simd::{Kernel, Level, Simd, dispatch};
-use super::small::{Small, is_small};
+use super::small::Small;
 use crate::train::init::parameters;
 use crate::train::{Optimizer, Outcome, Recipe, Schedule, Stream};
 
@@ -68,11 +68,11 @@ impl Engine {
             let places = Places::new(problem.shape, layers);
             return (Engine::Layers(Box::new(TwoLayers::new(recipe, layers, problem))), places.all(), places.len());
         }
-        let small = is_small(problem.shape);
-        let layout = Layout::new(problem.shape, small);
+        let small = Small::new(problem);
+        let layout = Layout::new(problem.shape, small.is_some());
         let engine = match small {
-            true => Engine::Small(Box::new(Small::new(problem))),
-            false => Engine::Large(Box::new(Large::new(problem, layout))),
+            Some(small) => Engine::Small(Box::new(small)),
+            None => Engine::Large(Box::new(Large::new(problem, layout))),
         };
         (engine, layout.all().collect(), layout.len())
     }
@@ -142,9 +142,14 @@ impl Instance {
     /// The parameters and the losses so far.
     pub fn outcome(&self) -> Outcome {
         let state = &self.state;
-        let mut all = state.order.iter().map(|&at| state.parameters[at]);
-        let parameters = state.recipe.parameters().iter().map(|p| all.by_ref().take(p.len()).collect()).collect();
+        let parameters = state.tensors(&state.parameters);
         Outcome { parameters, loss: state.loss, history: state.history.clone(), steps_run: state.step }
+    }
+
+    /// The gradients last computed, in the order of the parameters.
+    #[cfg(test)]
+    pub fn parameter_gradients(&self) -> Vec<Vec<f32>> {
+        self.state.tensors(&self.state.gradients)
     }
 }
 
@@ -192,6 +197,12 @@ impl Kernel for Advance<'_> {
 }
 
 impl State {
+    /// Numbers in the layout of the parameters as one row-major tensor each.
+    fn tensors(&self, buffer: &Floats) -> Vec<Vec<f32>> {
+        let mut all = self.order.iter().map(|&at| buffer[at]);
+        self.recipe.parameters().iter().map(|parameter| all.by_ref().take(parameter.len()).collect()).collect()
+    }
+
     fn finished(&self) -> bool {
         self.stopped || self.step >= self.recipe.steps
     }
