@@ -1,5 +1,5 @@
-//! A whole paper looked at from outside: run again and compared (`verify`), compared with an earlier revision (`diff`), and rid of what
-//! nothing needs any more (`gc`). It decides and tells; it prints nothing.
+//! A whole paper looked at from outside: run again and compared (`verify`), compared with an earlier revision (`diff`), put into an archive
+//! (`export`), and rid of what nothing needs any more (`gc`). It decides and tells; it prints nothing.
 
 mod archive;
 mod compare;

@@ -409,9 +409,12 @@ pub struct Export {
     /// The licence, by its SPDX name (`CC-BY-4.0`) or its address
     #[arg(long, value_name = "LICENCE")]
     pub license: Option<String>,
-    /// Who wrote the paper; may be given several times
+    /// Who wrote the paper, `NAME (UNIVERSITY)`; may be given several times
     #[arg(long, value_name = "NAME")]
     pub author: Vec<String>,
+    /// Who publishes it, `NAME https://ADDRESS`
+    #[arg(long, value_name = "NAME")]
+    pub publisher: Option<String>,
     /// What the archive is, in a sentence
     #[arg(long, value_name = "TEXT")]
     pub description: Option<String>,

@@ -199,6 +199,17 @@ impl<'a, 'b> Boss<'a, 'b> {
             self.fail(stage, String::new(), error, true);
             return Ok(());
         }
+        let demand = graph.stages[stage].kind.entry().demand();
+        let there = self.shop.queue.gpus();
+        if demand.gpus as usize > there && !missing.is_empty() {
+            let gpus = if demand.gpus == 1 { "a GPU".to_string() } else { format!("{} GPUs", demand.gpus) };
+            let has = if there == 0 { "none that CUDA shows".to_string() } else { format!("{there}") };
+            let error = Error::stage(format!("it needs {gpus}, and this machine has {has}"))
+                .hint("`gpus` is no part of the key: what was made elsewhere is current here with the same cache")
+                .hint("where it runs without a GPU too, and to the same result, take `gpus` out");
+            self.fail(stage, String::new(), error, false);
+            return Ok(());
+        }
         let seconds: f64 = missing.iter().map(|(_, _, seconds)| seconds).sum();
         let (count, total) = (missing.len(), results.len());
         let found = resolved.found.clone();
@@ -235,7 +246,6 @@ impl<'a, 'b> Boss<'a, 'b> {
         // Long units first, so that the cores finish together.
         missing.sort_by(|a, b| b.2.total_cmp(&a.2));
         let results: Vec<Results> = graph.inputs[stage].iter().map(|i| self.finished[i].1.clone()).collect();
-        let demand = definition.kind.entry().demand();
         let mut jobs = Vec::new();
         for (unit, key, _) in missing {
             let claim = self.claims.entry(key).or_default();

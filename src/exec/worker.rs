@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::Options;
 use super::inputs::{Shared, StageInputs, content, lost};
-use super::queue::Queue;
+use super::queue::{Queue, Taken};
 use crate::error::{Error, Result};
 use crate::plan::{Context, FileState};
 use crate::stages::{Demand, FileSpec, Found, Inputs};
@@ -42,7 +42,7 @@ impl Job {
     pub fn demand(&self) -> Demand {
         match self {
             Job::Unit { demand, .. } => *demand,
-            Job::Files { .. } => Demand { cpus: 1, memory: 0 },
+            Job::Files { .. } => Demand { cpus: 1, gpus: 0, memory: 0 },
         }
     }
 }
@@ -123,12 +123,12 @@ impl Drop for Open<'_, '_> {
 
 /// The life of a worker: take a job, do it, answer.
 pub fn work(shop: &Shop, answers: &Sender<Answer>) {
-    while let Some(job) = shop.queue.pop() {
+    while let Some(Taken { job, gpus }) = shop.queue.pop() {
         let taken = job.demand();
         let answer = match job {
             Job::Unit { stage, unit, key, results, found, again, .. } => {
                 let started = Instant::now();
-                let inputs = StageInputs { shop, stage, results, found };
+                let inputs = StageInputs { shop, stage, results, found, gpus: &gpus };
                 let result = guarded(|| run_unit(&inputs, unit, key, again, started));
                 Answer::Unit { stage, unit, key, result, seconds: started.elapsed().as_secs_f64() }
             }
@@ -138,7 +138,7 @@ pub fn work(shop: &Shop, answers: &Sender<Answer>) {
                 Answer::Files { stage, result, seconds: started.elapsed().as_secs_f64() }
             }
         };
-        shop.queue.give_back(taken);
+        shop.queue.give_back(taken, gpus);
         if answers.send(answer).is_err() {
             return;
         }

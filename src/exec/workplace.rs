@@ -151,7 +151,9 @@ impl Workplace for Place<'_> {
         let passed = PASSED.iter().filter_map(|name| Some((name.to_string(), std::env::var_os(name)?)));
         let fixed = FIXED.iter().map(|(name, value)| (name.to_string(), OsString::from(value)));
         let own = ["TMPDIR", "TMP", "TEMP"].iter().map(|name| (name.to_string(), self.tmp.clone().into_os_string()));
-        let mut variables: Vec<(String, OsString)> = passed.chain(fixed).chain(own).collect();
+        // A program that asks for none sees none: it could not be told from one that has them for itself.
+        let gpus = [("CUDA_VISIBLE_DEVICES".to_string(), OsString::from(self.inputs.gpus.join(",")))];
+        let mut variables: Vec<(String, OsString)> = passed.chain(fixed).chain(own).chain(gpus).collect();
         // What the stage names itself is what its key says it is.
         variables.retain(|(name, _)| !self.inputs.found.env.contains_key(name));
         let named =

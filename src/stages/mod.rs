@@ -154,6 +154,8 @@ pub trait Workplace {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Demand {
     pub cpus: u32,
+    /// Whole ones.
+    pub gpus: u32,
     /// Bytes.
     pub memory: u64,
 }
@@ -202,7 +204,7 @@ pub trait Stage: Sync {
 
     /// What one unit takes of the machine while it runs.
     fn demand(&self) -> Demand {
-        Demand { cpus: 1, memory: 0 }
+        Demand { cpus: 1, gpus: 0, memory: 0 }
     }
 
     /// Whether units read the files that figures and tables leave in `figures/`, not only the numbers behind them.
