@@ -1,3 +1,4 @@
 //! What trains: one module an engine.
 
 pub mod cpu;
+pub mod cuda;

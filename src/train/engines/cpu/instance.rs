@@ -41,66 +41,58 @@ pub trait Gradients {
     ) -> f32;
 }
 
-/// Everything of a model that is not scratch space.
+/// Everything of a model that is not scratch space: what engines advance, step by step, and what checkpoints hold.
 pub struct State {
-    pub(super) recipe: Recipe,
-    pub(super) problem: Problem,
+    pub recipe: Recipe,
+    pub problem: Problem,
     /// Where all parameters lie, in the order of checkpoints and results.
-    pub(super) order: Vec<usize>,
-    pub(super) parameters: Floats,
-    pub(super) gradients: Floats,
+    pub order: Vec<usize>,
+    pub parameters: Floats,
+    pub gradients: Floats,
     /// First and second moments.
-    pub(super) moments: [Floats; 2],
-    pub(super) step: u32,
+    pub moments: [Floats; 2],
+    /// Steps taken.
+    pub step: u32,
     /// beta1^t and beta2^t.
-    pub(super) powers: [f64; 2],
+    pub powers: [f64; 2],
     /// What the drop rule has left of the learning rate.
-    pub(super) drop: f64,
-    pub(super) stopped: bool,
-    pub(super) loss: f32,
-    pub(super) history: Vec<(u32, f32)>,
+    pub drop: f64,
+    pub stopped: bool,
+    pub loss: f32,
+    pub history: Vec<(u32, f32)>,
 }
 
 impl Engine {
-    /// The engine of a recipe, where all parameters lie in its buffers, and how long these are.
-    fn new(recipe: &Recipe, problem: &Problem) -> (Engine, Vec<usize>, usize) {
+    fn new(recipe: &Recipe, problem: &Problem) -> Engine {
         if let Some(layers) = recipe.model.entry().layers() {
-            let places = Places::new(problem.shape, layers);
-            return (Engine::Layers(Box::new(TwoLayers::new(recipe, layers, problem))), places.all(), places.len());
+            return Engine::Layers(Box::new(TwoLayers::new(recipe, layers, problem)));
         }
-        let small = is_small(problem.shape);
-        let layout = Layout::new(problem.shape, small);
-        let engine = match small {
+        match is_small(problem.shape) {
             true => Engine::Small(Box::new(Small::new(problem))),
-            false => Engine::Large(Box::new(Large::new(problem, layout))),
-        };
-        (engine, layout.all().collect(), layout.len())
+            false => Engine::Large(Box::new(Large::new(problem, Layout::new(problem.shape, false)))),
+        }
+    }
+}
+
+/// Where all parameters of a recipe lie in buffers, and how long these are.
+fn places(recipe: &Recipe) -> (Vec<usize>, usize) {
+    let shape = recipe.shape();
+    match recipe.model.entry().layers() {
+        Some(layers) => {
+            let places = Places::new(shape, layers);
+            (places.all(), places.len())
+        }
+        None => {
+            let layout = Layout::new(shape, is_small(shape));
+            (layout.all().collect(), layout.len())
+        }
     }
 }
 
 impl Instance {
     pub fn new(recipe: &Recipe, level: Level) -> Instance {
-        let problem = Problem::new(recipe);
-        let (engine, order, len) = Engine::new(recipe, &problem);
-        let mut values = Floats::zeros(len);
-        let initial = parameters(recipe).into_iter().flatten();
-        order.iter().zip(initial).for_each(|(&at, value)| values[at] = value);
-        let zeros = Floats::zeros(len);
-        let state = State {
-            recipe: recipe.clone(),
-            problem,
-            order,
-            parameters: values,
-            gradients: zeros.clone(),
-            moments: [zeros.clone(), zeros],
-            step: 0,
-            powers: [1.0, 1.0],
-            drop: 1.0,
-            stopped: false,
-            loss: f32::NAN,
-            history: Vec::new(),
-        };
-        Instance { level, engine, state }
+        let state = State::new(recipe);
+        Instance { level, engine: Engine::new(recipe, &state.problem), state }
     }
 
     /// Steps taken so far.
@@ -141,10 +133,7 @@ impl Instance {
 
     /// The parameters and the losses so far.
     pub fn outcome(&self) -> Outcome {
-        let state = &self.state;
-        let mut all = state.order.iter().map(|&at| state.parameters[at]);
-        let parameters = state.recipe.parameters().iter().map(|p| all.by_ref().take(p.len()).collect()).collect();
-        Outcome { parameters, loss: state.loss, history: state.history.clone(), steps_run: state.step }
+        self.state.outcome()
     }
 }
 
@@ -192,8 +181,43 @@ impl Kernel for Advance<'_> {
 }
 
 impl State {
-    fn finished(&self) -> bool {
+    /// A model before its first step.
+    pub fn new(recipe: &Recipe) -> State {
+        let (order, len) = places(recipe);
+        let mut values = Floats::zeros(len);
+        let initial = parameters(recipe).into_iter().flatten();
+        order.iter().zip(initial).for_each(|(&at, value)| values[at] = value);
+        let zeros = Floats::zeros(len);
+        State {
+            recipe: recipe.clone(),
+            problem: Problem::new(recipe),
+            order,
+            parameters: values,
+            gradients: zeros.clone(),
+            moments: [zeros.clone(), zeros],
+            step: 0,
+            powers: [1.0, 1.0],
+            drop: 1.0,
+            stopped: false,
+            loss: f32::NAN,
+            history: Vec::new(),
+        }
+    }
+
+    pub fn finished(&self) -> bool {
         self.stopped || self.step >= self.recipe.steps
+    }
+
+    /// Steps between two entries of the history.
+    pub fn every(&self) -> u32 {
+        (self.recipe.steps / 50).max(1)
+    }
+
+    /// The parameters and the losses so far.
+    pub fn outcome(&self) -> Outcome {
+        let mut all = self.order.iter().map(|&at| self.parameters[at]);
+        let parameters = self.recipe.parameters().iter().map(|p| all.by_ref().take(p.len()).collect()).collect();
+        Outcome { parameters, loss: self.loss, history: self.history.clone(), steps_run: self.step }
     }
 
     /// The optimizer's step and everything that follows from the loss.
@@ -210,8 +234,7 @@ impl State {
         let rates = self.rates();
         // Safety: all buffers have one length and a spare line behind them.
         unsafe { self.update::<V>(&rates) };
-        let every = (self.recipe.steps / 50).max(1);
-        if self.step.is_multiple_of(every) || self.step + 1 == self.recipe.steps {
+        if self.step.is_multiple_of(self.every()) || self.step + 1 == self.recipe.steps {
             self.history.push((self.step, self.loss));
         }
         self.step += 1;

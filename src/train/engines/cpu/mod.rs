@@ -5,7 +5,7 @@
 pub mod simd;
 mod buffer;
 mod layout;
-mod problem;
+pub mod problem;
 pub(in crate::train) mod draws;
 mod tiles;
 mod small;
@@ -19,9 +19,9 @@ mod peak;
 mod checkpoint;
 
 #[cfg(test)]
-mod tests;
+pub mod tests;
 
-pub use instance::Instance;
+pub use instance::{Instance, State};
 pub use peak::peak;
 pub use small::is_small;
 
