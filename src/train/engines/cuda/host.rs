@@ -16,7 +16,7 @@ const FLAGS: [&str; 8] = ["-x", "c++", "-std=c++17", "-O1", "-ffp-contract=off",
 #[derive(Clone, Debug)]
 pub struct Host {
     /// Where compiled kernels are kept, named by their source.
-    folder: PathBuf,
+    pub folder: PathBuf,
     /// Bytes that kernels may take for fast memory: decides which of their arrays lie in it.
     pub shared: usize,
     pub memory: u64,

@@ -171,7 +171,10 @@ impl Variant {
         } / 4;
         let (mut shared, mut work) = (0, 0);
         let mut text = String::new();
-        let mut define = |name: &str, value: &dyn std::fmt::Display| drop(writeln!(text, "#define {name} {value}"));
+        let mut define = |name: &str, value: &dyn std::fmt::Display| {
+            // Writing to a string does not fail.
+            let _ = writeln!(text, "#define {name} {value}");
+        };
         for (name, len) in self.arrays() {
             let at = match (name, shared + len <= room) {
                 (_, true) => {
