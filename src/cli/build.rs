@@ -2,12 +2,14 @@
 
 use serde_json::json;
 
-use super::args::{Build, Plan};
+use super::args::{Build, Device, Plan};
 use super::console::Style;
 use super::words::{count, duration, thousands};
 use super::{Console, Project, Trouble, diagnostics, interrupt, plan, progress, provenance};
 use crate::error::Error;
-use crate::exec::{self, Options, Outcome};
+use crate::exec::{self, Cards, Options, Outcome};
+use crate::store::Store;
+use crate::train::cuda::{self, Missing};
 
 pub fn run(args: &Build, project: &Project, console: &Console) -> Result<u8, Trouble> {
     if args.dry_run {
@@ -19,6 +21,7 @@ pub fn run(args: &Build, project: &Project, console: &Console) -> Result<u8, Tro
     }
     let targets = project.targets(&args.targets)?;
     let options = Options {
+        cards: cards(args, &project.store)?,
         jobs: jobs(args.jobs),
         keep_going: args.keep_going,
         no_train: args.no_train,
@@ -32,6 +35,26 @@ pub fn run(args: &Build, project: &Project, console: &Console) -> Result<u8, Tro
         exec::build(project.context(), &targets, &options, &writer, &mut *display)
     };
     Ok(tell(&outcome, project, console))
+}
+
+/// The graphics cards that train. Those that were asked for have to be there; others are looked for when there is something to train, and are
+/// spoken of only if one seems to be there and cannot be used.
+fn cards(args: &Build, store: &Store) -> Result<Cards, Error> {
+    let (memory, kernels) = (args.gpu_memory, store.kernels());
+    match args.device {
+        Device::Cpu => Ok(Cards::none()),
+        Device::Cuda => cuda::cards(memory, &kernels).map(Cards::given).map_err(|Missing { why, hint, .. }| {
+            Error::user(format!("`--device cuda`: {why}"))
+                .hint(hint)
+                .hint("without it the processor trains, to the same results")
+        }),
+        Device::Auto => Ok(Cards::automatic(move || match cuda::cards(memory, &kernels) {
+            Err(Missing { why, hint, seems_there: true }) => {
+                Err(Error::user(format!("no graphics card is used, the processor trains: {why}; {hint}")))
+            }
+            found => Ok(found.unwrap_or_default()),
+        })),
+    }
 }
 
 /// Units that run at once: as asked for, or one a core.

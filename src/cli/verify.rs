@@ -9,7 +9,7 @@ use super::words::{count, harmless, unit};
 use super::{Console, Project, Trouble, interrupt, progress};
 use crate::audit::{self, Artifact, Verdict, Verification};
 use crate::error::Error;
-use crate::exec::Options;
+use crate::exec::{Cards, Options};
 
 /// Units of a stage that differ and are named without `-v`.
 const NAMED: usize = 8;
@@ -18,6 +18,7 @@ pub fn run(args: &Verify, project: &Project, console: &Console) -> Result<u8, Tr
     let targets = project.targets(&args.targets)?;
     let options = Options {
         jobs: jobs(args.jobs),
+        cards: Cards::none(),
         keep_going: args.keep_going,
         no_train: false,
         interrupted: interrupt::watch(),

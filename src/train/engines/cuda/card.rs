@@ -10,6 +10,7 @@ use cudarc::driver::{
 use cudarc::nvrtc::Ptx;
 
 use super::device::{Device, Fault, Kernel, Run};
+use super::host::Host;
 use super::nvrtc;
 use super::variant::{Source, Variant};
 use super::wave::{Model, Wave};
@@ -32,8 +33,23 @@ pub struct Missing {
     pub seems_there: bool,
 }
 
-/// All cards that can be used. `memory` is the most that may be taken of each, in bytes; `kernels` is where compiled kernels are kept.
+/// The names by which CUDA_VISIBLE_DEVICES chooses each card of this machine: those that it chooses now, or 0, 1, ... The driver is not asked.
+pub fn visible() -> Vec<String> {
+    if let Ok(chosen) = std::env::var("CUDA_VISIBLE_DEVICES") {
+        return chosen.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_string).collect();
+    }
+    let there = |number: &usize| Path::new(&format!("/dev/nvidia{number}")).exists();
+    (0..64).filter(there).enumerate().map(|(number, _)| number.to_string()).collect()
+}
+
+/// All cards that can be used. `memory` is the most that may be taken of each, in bytes; `kernels` is where compiled kernels are kept. With
+/// REPRO_CUDA=host the processor stands in for a card, with REPRO_CUDA=host:2 for two: slow, and a check of the kernels' bits.
 pub fn cards(memory: Option<u64>, kernels: &Path) -> Result<Vec<Arc<dyn Device>>, Missing> {
+    if let Some(host) = std::env::var("REPRO_CUDA").ok().and_then(|how| how.strip_prefix("host").map(str::to_string)) {
+        let count = host.strip_prefix(':').and_then(|count| count.parse().ok()).unwrap_or(1);
+        let host = |number| Host { number, memory: memory.unwrap_or(1 << 30), ..Host::new(kernels) };
+        return Ok((0..count).map(|number| Arc::new(host(number)) as Arc<dyn Device>).collect());
+    }
     let device_file = ["/dev/nvidiactl", "/dev/nvidia0", "/dev/dxg"].iter().any(|file| Path::new(file).exists());
     let missing = |why: &str, hint: &str, seems_there| Missing { why: why.into(), hint: hint.into(), seems_there };
     let update = "update the NVIDIA driver";
@@ -60,6 +76,9 @@ pub fn cards(memory: Option<u64>, kernels: &Path) -> Result<Vec<Arc<dyn Device>>
             return Err(missing(&why, "`nvidia-smi` says whether it is in order", true));
         }
     };
+    if !nvrtc::present() && !kernels.is_dir() {
+        return Err(missing("NVRTC, which compiles kernels, was not found", nvrtc::INSTALL, true));
+    }
     let mut cards: Vec<Arc<dyn Device>> = Vec::new();
     let mut refused = None;
     for ordinal in 0..count as usize {
@@ -91,6 +110,7 @@ struct Card {
     context: Arc<CudaContext>,
     stream: Arc<CudaStream>,
     name: String,
+    number: usize,
     architecture: String,
     /// Bytes that may be taken.
     memory: u64,
@@ -130,13 +150,17 @@ impl Card {
             return Err(missing(why, "ask for less with --gpu-memory, or see with `nvidia-smi` who uses it"));
         }
         let architecture = format!("sm_{major}{minor}");
-        Ok(Card { context, stream, name, architecture, memory: allowed, shared, processors, kernels: kernels.into() })
+        Ok(Card { context, stream, name, number: ordinal, architecture, memory: allowed, shared, processors, kernels: kernels.into() })
     }
 }
 
 impl Device for Card {
     fn name(&self) -> String {
         self.name.clone()
+    }
+
+    fn number(&self) -> usize {
+        self.number
     }
 
     fn memory(&self) -> u64 {

@@ -6,8 +6,8 @@ use super::wave::Wave;
 /// Why a device cannot go on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// There is no memory for even one model: what was needed, what there is, in bytes.
-    Small { needed: u64, there: u64 },
+    /// Some models are not for this device: it has no memory for even one, or none of them fits its arithmetic. The others are trained.
+    Unfit { why: String, hint: String },
     /// An allocation failed: others use the memory too.
     Memory,
     /// A kernel could not be made: why, and what to do.
@@ -20,6 +20,8 @@ pub enum Fault {
 pub trait Device: Send + Sync {
     /// What messages call it.
     fn name(&self) -> String;
+    /// Its place in the driver's list.
+    fn number(&self) -> usize;
     /// Bytes that waves may take.
     fn memory(&self) -> u64;
     /// Make a kernel ready.

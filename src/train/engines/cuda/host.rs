@@ -20,6 +20,7 @@ pub struct Host {
     /// Bytes that kernels may take for fast memory: decides which of their arrays lie in it.
     pub shared: usize,
     pub memory: u64,
+    pub number: usize,
     /// Phases run backwards, which shows those that depend on the order of their iterations.
     pub backwards: bool,
 }
@@ -40,7 +41,7 @@ struct HostRun<'a> {
 impl Host {
     /// As much fast memory as an H200 has.
     pub fn new(folder: &Path) -> Host {
-        Host { folder: folder.to_path_buf(), shared: 227 << 10, memory: 1 << 30, backwards: false }
+        Host { folder: folder.to_path_buf(), shared: 227 << 10, memory: 1 << 30, number: 0, backwards: false }
     }
 
     fn compile(&self, source: &Source) -> Result<PathBuf, String> {
@@ -83,6 +84,10 @@ fn fma() -> bool {
 impl Device for Host {
     fn name(&self) -> String {
         "this machine's processor".into()
+    }
+
+    fn number(&self) -> usize {
+        self.number
     }
 
     fn memory(&self) -> u64 {

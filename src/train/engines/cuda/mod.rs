@@ -15,7 +15,7 @@ mod wave;
 #[cfg(test)]
 mod tests;
 
-pub use card::{Missing, cards};
+pub use card::{Missing, cards, visible};
 pub use device::{Device, Fault, Kernel, Run};
 pub use host::Host;
 pub use nvrtc::compile;

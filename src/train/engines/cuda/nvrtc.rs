@@ -13,7 +13,7 @@ use super::device::Fault;
 const OPTIONS: [&str; 5] = ["--std=c++17", "--fmad=false", "--ftz=false", "--prec-div=true", "--prec-sqrt=true"];
 
 /// What to do where it is not found.
-const INSTALL: &str = "install it with `pip install 'nvidia-cuda-nvrtc==13.0.*'` in an active virtual environment, or with CUDA; REPRO_NVRTC names the library if it is elsewhere";
+pub const INSTALL: &str = "install it with `pip install 'nvidia-cuda-nvrtc==13.0.*'` in an active virtual environment, or with CUDA; REPRO_NVRTC names the library if it is elsewhere";
 
 /// The machine code of a kernel for cards of an architecture such as `sm_90`. `folder` keeps what was compiled before.
 pub fn compile(text: &str, architecture: &str, folder: Option<&Path>) -> Result<Vec<u8>, Fault> {
@@ -92,10 +92,14 @@ pub fn present() -> bool {
             if sys::is_culib_present() {
                 return true;
             }
-            // Once a library of this name is in the process, whoever asks for the name gets it.
-            let loaded = places().into_iter().find_map(|path| Library::new(path).ok());
-            loaded.map(std::mem::forget);
-            sys::is_culib_present()
+            // Once a library of some name is in the process, whoever asks for the name gets it: NVRTC for its own second part, too.
+            let load = |path: &PathBuf| Library::new(path).map(std::mem::forget).is_ok();
+            places().iter().any(|path| {
+                entries(path.parent().unwrap_or(path)).iter().filter(|path| is(path, "libnvrtc-builtins.so")).for_each(|path| {
+                    load(path);
+                });
+                load(path)
+            }) && sys::is_culib_present()
         }
     })
 }
@@ -109,11 +113,13 @@ fn places() -> Vec<PathBuf> {
         [nvidia.join("cu13/lib"), nvidia.join("cuda_nvrtc/lib")]
     });
     let folders = packages.chain(["/usr/local/cuda/lib64", "/opt/cuda/lib64"].map(PathBuf::from));
-    let libraries = folders.flat_map(|folder| entries(&folder)).filter(|path| {
-        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        name.starts_with("libnvrtc.so")
-    });
+    let libraries = folders.flat_map(|folder| entries(&folder)).filter(|path| is(path, "libnvrtc.so"));
     named.into_iter().chain(libraries).collect()
+}
+
+/// Whether a file's name begins so.
+fn is(path: &Path, start: &str) -> bool {
+    path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(start))
 }
 
 fn entries(folder: &Path) -> Vec<PathBuf> {

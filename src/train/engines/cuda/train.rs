@@ -41,10 +41,12 @@ pub fn train(
     done: &mut dyn FnMut(usize, Option<Outcome>),
 ) -> Result<(), Broken> {
     let mut groups: Vec<(Variant, Vec<usize>)> = Vec::new();
+    let mut unfit = None;
     for (number, task) in tasks.iter().enumerate() {
         let Some(variant) = Variant::of(&task.recipe) else {
-            let why = format!("a model of {:?} has more numbers than kernels count", task.recipe.shape());
-            return Err(Broken { fault: Fault::Kernel { why, hint: "train it on the CPU".into() }, kept: Vec::new() });
+            let why = format!("a batch of {} samples has more numbers than kernels count", task.recipe.batch);
+            unfit = Some(Fault::Unfit { why, hint: "train it on the CPU".into() });
+            continue;
         };
         match groups.iter_mut().find(|(other, _)| *other == variant) {
             Some((_, numbers)) => numbers.push(number),
@@ -56,11 +58,22 @@ pub fn train(
             let kernel = device.load(&variant)?;
             let room = device.memory() / kernel.bytes().max(1);
             match usize::try_from(room).unwrap_or(usize::MAX).min(ROUNDS * kernel.width().max(1)) {
-                0 => Err(Fault::Small { needed: kernel.bytes(), there: device.memory() }),
+                0 => {
+                    let [needed, there] = [kernel.bytes(), device.memory()].map(|bytes| bytes.div_ceil(1 << 20));
+                    let why = format!("a model of {} needs {needed} MB of {} and may have {there} MB", variant.name(), device.name());
+                    Err(Fault::Unfit { why, hint: "--gpu-memory allows more; --device cpu trains it on the CPU".into() })
+                }
                 size => Ok((kernel, size)),
             }
         };
-        let (kernel, mut size) = start().map_err(|fault| Broken { fault, kept: Vec::new() })?;
+        let (kernel, mut size) = match start() {
+            Ok(started) => started,
+            Err(fault @ Fault::Unfit { .. }) => {
+                unfit = Some(fault);
+                continue;
+            }
+            Err(fault) => return Err(Broken { fault, kept: Vec::new() }),
+        };
         let mut rest = numbers.as_slice();
         while !rest.is_empty() {
             // Waves of one size, none of them much smaller than the others.
@@ -75,7 +88,7 @@ pub fn train(
             }
         }
     }
-    Ok(())
+    unfit.map_or(Ok(()), |fault| Err(Broken { fault, kept: Vec::new() }))
 }
 
 /// One wave. If it breaks before its first launch, no checkpoint is kept.

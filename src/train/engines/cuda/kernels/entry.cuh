@@ -5,10 +5,10 @@
 #ifdef __CUDACC_RTC__
 
 KERNEL train(Model *models, float *values, const float *fixed, u32 *history, float *work, int count, int steps) {
-    extern __shared__ float all[];
+    extern __shared__ float fast_memory[];
     const size_t t = NUMBER;
-    if (t >= count) return;
-    run_team(models + t, values + t * 3 * LENGTH, fixed + t * 2 * STRIDE, history + t * 2 * HISTORY, OWN_SHARED(all), work + t * WORK, steps);
+    if (t >= (size_t)count) return;
+    run_team(models + t, values + t * 3 * LENGTH, fixed + t * 2 * STRIDE, history + t * 2 * HISTORY, OWN_SHARED(fast_memory), work + t * WORK, steps);
 }
 
 #else

@@ -189,7 +189,7 @@ INLINE float gradients(const Team &team, const Model &model, u32 step, const Rat
     EACH(r, ROWS) total[r] = tree(rows + r * ROW);
     BARRIER;
 
-    const float zeros = (float)(samples - count), batch = (float)samples;
+    const float zeros = (float)(samples - count);
     float loss = 0.0f, zero_bias[N];
     UNROLL for (int i = 0; i < N; ++i) {
         // All-zero samples belong to expert 0.
@@ -203,7 +203,7 @@ INLINE float gradients(const Team &team, const Model &model, u32 step, const Rat
     loss = loss + model.balance;
     UNROLL for (int i = 0; i < N; ++i) gate[0][i] = 0.0f;
 #else
-    const float strength = model.balance * (float)E, factor = strength / batch;
+    const float batch = (float)samples, strength = model.balance * (float)E, factor = strength / batch;
     float share[E], mean[E], used = batch, even = 0.0f;
     UNROLL for (int e = 1; e < E; ++e) used = used - total[COUNTS + e - 1];
     mean[0] = 1.0f;
