@@ -238,7 +238,8 @@ fn build(paper: &str, dir: &Path) -> (usize, Vec<String>) {
         otherwise: None,
     };
     let writer = store.writer(serde_json::json!({}));
-    let options = Options { cards: repro::exec::Cards::none(), jobs: 2, keep_going: false, no_train: false, interrupted: &NEVER };
+    let options =
+        Options { cards: repro::exec::Cards::none(), jobs: 2, keep_going: false, no_train: false, interrupted: &NEVER };
     let target = graph.position("table1").unwrap();
     let outcome = exec::build(context, &[target], &options, &writer, &mut Quiet);
     writer.finish().unwrap();

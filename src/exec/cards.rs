@@ -158,11 +158,8 @@ fn train(
     }
     let controls: Vec<UnitControl> =
         runs.iter().map(|run| UnitControl::new(shop, run.stage, run.key, run.recipe.steps)).collect();
-    let tasks: Vec<Task> = runs
-        .iter()
-        .zip(&controls)
-        .map(|(run, control)| Task { recipe: run.recipe.clone(), control })
-        .collect();
+    let tasks: Vec<Task> =
+        runs.iter().zip(&controls).map(|(run, control)| Task { recipe: run.recipe.clone(), control }).collect();
     let mut left = vec![true; runs.len()];
     // The time since the last result is this one's.
     let mut since = Instant::now();

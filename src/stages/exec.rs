@@ -307,7 +307,9 @@ impl Stage for Exec {
         let mut manifest = Decode::manifest(self);
         if let Some(map) = manifest.as_object_mut() {
             // They say how to run it, not what it makes; `env` and `tools` are compared by what was found.
-            ["timeout", "cpus", "memory", "gpus", "env", "tools", "inputs"].iter().for_each(|name| drop(map.remove(*name)));
+            ["timeout", "cpus", "memory", "gpus", "env", "tools", "inputs"]
+                .iter()
+                .for_each(|name| drop(map.remove(*name)));
             map.insert("outputs".into(), json!(self.settings.outputs.paths()));
         }
         manifest

@@ -146,11 +146,22 @@ impl Card {
         }
         let allowed = memory.unwrap_or(free / 100 * SHARE);
         if allowed > free {
-            let why = format!("{name} has {} MB of free memory, less than the {} MB asked for", free >> 20, allowed >> 20);
+            let why =
+                format!("{name} has {} MB of free memory, less than the {} MB asked for", free >> 20, allowed >> 20);
             return Err(missing(why, "ask for less with --gpu-memory, or see with `nvidia-smi` who uses it"));
         }
         let architecture = format!("sm_{major}{minor}");
-        Ok(Card { context, stream, name, number: ordinal, architecture, memory: allowed, shared, processors, kernels: kernels.into() })
+        Ok(Card {
+            context,
+            stream,
+            name,
+            number: ordinal,
+            architecture,
+            memory: allowed,
+            shared,
+            processors,
+            kernels: kernels.into(),
+        })
     }
 }
 

@@ -95,7 +95,8 @@ impl Device for Host {
     }
 
     fn load(&self, variant: &Variant) -> Result<Box<dyn Kernel + '_>, Fault> {
-        let wrong = |why: String| Fault::Kernel { why, hint: "kernels are checked by the C++ compiler `c++`, or $CXX".into() };
+        let wrong =
+            |why: String| Fault::Kernel { why, hint: "kernels are checked by the C++ compiler `c++`, or $CXX".into() };
         let source = variant.source(self.shared);
         let path = self.compile(&source).map_err(wrong)?;
         // Safety: the library was made from the kernels above, and has no code that runs when it is loaded.

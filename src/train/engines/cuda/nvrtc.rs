@@ -64,7 +64,8 @@ fn fresh(text: &str, architecture: &str) -> Result<Vec<u8>, Fault> {
     // Safety: the program is alive until the end of this function, and the buffer has the length that NVRTC told.
     unsafe {
         let compiled = result::compile_program(program, &options);
-        let log = result::get_program_log(program).map(|log| CStr::from_ptr(log.as_ptr()).to_string_lossy().into_owned());
+        let log =
+            result::get_program_log(program).map(|log| CStr::from_ptr(log.as_ptr()).to_string_lossy().into_owned());
         let code = compiled.map_err(|error| match (bug(error), log) {
             (Fault::Kernel { why, hint }, Ok(log)) if !log.trim().is_empty() => {
                 Fault::Kernel { why: format!("{why}\n{}", log.trim()), hint }
@@ -95,9 +96,11 @@ pub fn present() -> bool {
             // Once a library of some name is in the process, whoever asks for the name gets it: NVRTC for its own second part, too.
             let load = |path: &PathBuf| Library::new(path).map(std::mem::forget).is_ok();
             places().iter().any(|path| {
-                entries(path.parent().unwrap_or(path)).iter().filter(|path| is(path, "libnvrtc-builtins.so")).for_each(|path| {
-                    load(path);
-                });
+                entries(path.parent().unwrap_or(path)).iter().filter(|path| is(path, "libnvrtc-builtins.so")).for_each(
+                    |path| {
+                        load(path);
+                    },
+                );
                 load(path)
             }) && sys::is_culib_present()
         }

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rayon::prelude::*;
 
-use super::{Broken, Device, Fault, Host, Kernel, Run, Task, Variant, Wave, compile};
 use super::nvrtc::present;
+use super::{Device, Fault, Host, Kernel, Run, Task, Variant, Wave, compile};
 use crate::train::engines::cpu::tests::{digest, recipe, zoo};
 use crate::train::engines::cpu::{Instance, is_small, simd::Level};
 use crate::train::*;
@@ -173,21 +173,20 @@ fn a_lost_device_leaves_checkpoints_from_which_the_cpu_goes_on_to_the_same_bytes
 #[test]
 fn a_wave_for_which_there_is_no_memory_is_cut() {
     let recipes: Vec<Recipe> = (0..16).map(|seed| Recipe { seed, ..recipe(2, 1, 2, 1, 0.01) }).collect();
-    let device =
-        Frail { host: Host::new(&folder()), launches: 1000.into(), fault: Fault::Memory, largest_wave: 3 };
+    let device = Frail { host: Host::new(&folder()), launches: 1000.into(), fault: Fault::Memory, largest_wave: 3 };
     let expected = trained(&device.host, &recipes);
     assert_eq!(trained(&device, &recipes), expected);
 }
 
 #[test]
 fn memory_for_less_than_one_model_is_told() {
-    let device = Host { memory: 20_000, ..Host::new(&folder()) };
+    let device = Host { memory: 5_000, ..Host::new(&folder()) };
     let task = Task { recipe: recipe(20, 5, 4, 1, 0.0), control: &Unattended };
     let other = Task { recipe: recipe(1, 1, 1, 1, 0.0), control: &Unattended };
     let mut told = Vec::new();
     let broken = super::train(&device, &[task, other], &mut |number, _| told.push(number)).unwrap_err();
     let Fault::Unfit { why, .. } = &broken.fault else { panic!("{broken:?}") };
-    assert_eq!(*why, "a model of 20/5/4, k = 1 needs 1 MB of this machine's processor and may have 1 MB");
+    assert_eq!(*why, "a model of 20/5/4, k = 1 needs 13.0 kB of this machine's processor and may have 5.0 kB");
     // What fits is trained.
     assert!(told == [1] && broken.kept.is_empty());
 }
@@ -202,7 +201,8 @@ fn what_is_stopped_is_told_and_trained_no_further() {
     }
     let task = Task { recipe: recipe(2, 1, 1, 1, 0.0), control: &Stopped };
     let mut told = Vec::new();
-    super::train(&Host::new(&folder()), &[task], &mut |number, outcome| told.push((number, outcome.is_none()))).unwrap();
+    super::train(&Host::new(&folder()), &[task], &mut |number, outcome| told.push((number, outcome.is_none())))
+        .unwrap();
     assert_eq!(told, [(0, true)]);
 }
 
@@ -221,7 +221,8 @@ fn nvrtc_compiles_every_kernel_for_cards_of_several_generations() {
         let cards = [("sm_90", 227), ("sm_100", 227), ("sm_75", 64)].into_iter().take(if i % 8 == 0 { 3 } else { 1 });
         for (architecture, kilobytes) in cards {
             let text = variant.source(kilobytes << 10).text;
-            let code = compile(&text, architecture, Some(&folder())).unwrap_or_else(|fault| panic!("{}: {fault:?}", variant.name()));
+            let code = compile(&text, architecture, Some(&folder()))
+                .unwrap_or_else(|fault| panic!("{}: {fault:?}", variant.name()));
             assert!(code.starts_with(b"\x7fELF"), "{} for {architecture}", variant.name());
         }
     });

@@ -35,11 +35,7 @@ pub struct Broken {
 }
 
 /// Train all tasks. `done` is told the number of each task as it ends, with its outcome, or `None` if it was stopped.
-pub fn train(
-    device: &dyn Device,
-    tasks: &[Task],
-    done: &mut dyn FnMut(usize, Option<Outcome>),
-) -> Result<(), Broken> {
+pub fn train(device: &dyn Device, tasks: &[Task], done: &mut dyn FnMut(usize, Option<Outcome>)) -> Result<(), Broken> {
     let mut groups: Vec<(Variant, Vec<usize>)> = Vec::new();
     let mut unfit = None;
     for (number, task) in tasks.iter().enumerate() {
@@ -59,14 +55,21 @@ pub fn train(
             let room = device.memory() / kernel.bytes().max(1);
             match usize::try_from(room).unwrap_or(usize::MAX).min(ROUNDS * kernel.width().max(1)) {
                 0 => {
-                    let [needed, there] = [kernel.bytes(), device.memory()].map(|bytes| bytes.div_ceil(1 << 20));
-                    let why = format!("a model of {} needs {needed} MB of {} and may have {there} MB", variant.name(), device.name());
-                    Err(Fault::Unfit { why, hint: "--gpu-memory allows more; --device cpu trains it on the CPU".into() })
+                    let (needed, there) = (size(kernel.bytes()), size(device.memory()));
+                    let why = format!(
+                        "a model of {} needs {needed} of {} and may have {there}",
+                        variant.name(),
+                        device.name()
+                    );
+                    Err(Fault::Unfit {
+                        why,
+                        hint: "--gpu-memory allows more; --device cpu trains it on the CPU".into(),
+                    })
                 }
-                size => Ok((kernel, size)),
+                models => Ok((kernel, models)),
             }
         };
-        let (kernel, mut size) = match start() {
+        let (kernel, mut most) = match start() {
             Ok(started) => started,
             Err(fault @ Fault::Unfit { .. }) => {
                 unfit = Some(fault);
@@ -77,10 +80,10 @@ pub fn train(
         let mut rest = numbers.as_slice();
         while !rest.is_empty() {
             // Waves of one size, none of them much smaller than the others.
-            let size_now = rest.len().div_ceil(rest.len().div_ceil(size));
-            let (now, later) = rest.split_at(size_now);
+            let count = rest.len().div_ceil(rest.len().div_ceil(most));
+            let (now, later) = rest.split_at(count);
             match wave(&*kernel, tasks, now, done) {
-                Err(Broken { fault: Fault::Memory, kept }) if kept.is_empty() && size_now > 1 => size = size_now / 2,
+                Err(Broken { fault: Fault::Memory, kept }) if kept.is_empty() && count > 1 => most = count / 2,
                 ended => {
                     ended?;
                     rest = later;
@@ -89,6 +92,13 @@ pub fn train(
         }
     }
     unfit.map_or(Ok(()), |fault| Err(Broken { fault, kept: Vec::new() }))
+}
+
+/// `13.1 kB`, `4.0 GB`.
+fn size(bytes: u64) -> String {
+    let (unit, name) =
+        [(1e9, "GB"), (1e6, "MB")].into_iter().find(|(unit, _)| bytes as f64 >= *unit).unwrap_or((1e3, "kB"));
+    format!("{:.1} {name}", bytes as f64 / unit)
 }
 
 /// One wave. If it breaks before its first launch, no checkpoint is kept.

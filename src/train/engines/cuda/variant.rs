@@ -120,7 +120,8 @@ impl Variant {
             // The rows of sums take the place of words and inputs.
             Kind::Small => {
                 let rows = 2 * (e - 1) + e * (e - 1) / 2 * n + e * n * (m + 1) + n;
-                [&first[..], &state, &moments, &[("TOTAL", rows), ("WORDS", (128 * n + 288 * n).max(33 * rows))]].concat()
+                [&first[..], &state, &moments, &[("TOTAL", rows), ("WORDS", (128 * n + 288 * n).max(33 * rows))]]
+                    .concat()
             }
             Kind::Single => {
                 let chunk = [
@@ -150,8 +151,14 @@ impl Variant {
                     ("D_SCORES", c * k),
                     ("LISTS", c * e),
                 ];
-                let rest = [("D_INPUTS", e * m * self.stride()), ("OUTPUTS", c * k * row), ("CHOSEN", b * k), ("WEIGHTS", b * k)];
-                let mut arrays = [&first[..], &chunk, &state, &rest, &moments, &[("INPUTS", b * row), ("SOME", b)]].concat();
+                let rest = [
+                    ("D_INPUTS", e * m * self.stride()),
+                    ("OUTPUTS", c * k * row),
+                    ("CHOSEN", b * k),
+                    ("WEIGHTS", b * k),
+                ];
+                let mut arrays =
+                    [&first[..], &chunk, &state, &rest, &moments, &[("INPUTS", b * row), ("SOME", b)]].concat();
                 arrays.extend(if self.balanced { balance } else { vec![("USED", e), ("SCORES", b * e)] });
                 arrays
             }
@@ -219,12 +226,28 @@ impl Variant {
         define("WORK", &format!("{work}ll"));
         let kernel = match self.kind {
             Kind::Small => [include_str!("kernels/small.cu"), "", ""],
-            Kind::Single => [include_str!("kernels/inputs.cuh"), include_str!("kernels/large.cuh"), include_str!("kernels/single.cu")],
-            Kind::Several => [include_str!("kernels/inputs.cuh"), include_str!("kernels/large.cuh"), include_str!("kernels/several.cu")],
+            Kind::Single => [
+                include_str!("kernels/inputs.cuh"),
+                include_str!("kernels/large.cuh"),
+                include_str!("kernels/single.cu"),
+            ],
+            Kind::Several => [
+                include_str!("kernels/inputs.cuh"),
+                include_str!("kernels/large.cuh"),
+                include_str!("kernels/several.cu"),
+            ],
         };
         let parts = [include_str!("kernels/shim.cuh"), include_str!("kernels/common.cuh")].into_iter().chain(kernel);
         parts.chain([include_str!("kernels/entry.cuh")]).for_each(|part| text.push_str(part));
-        Source { text, block: team * models, models, shared: 4 * shared * models, length: self.length(), stride: self.stride(), work }
+        Source {
+            text,
+            block: team * models,
+            models,
+            shared: 4 * shared * models,
+            length: self.length(),
+            stride: self.stride(),
+            work,
+        }
     }
 }
 
