@@ -2,6 +2,20 @@
 //!
 //! Data flows one way: a module uses only what stands above it in this list, and `tests/architecture.rs` holds it to that.
 
+// Nothing that users give it may make the program panic: what can fail returns an error, and what cannot is written so that the compiler
+// sees it. Tests may stop where something is not as expected.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::unreachable,
+        clippy::todo,
+        clippy::unimplemented
+    )
+)]
+
 pub mod error;
 pub mod spec;
 pub mod value;

@@ -1,5 +1,19 @@
 //! Arguments to exit code.
 
+// Nothing that users give it may make the program panic: what can fail returns an error, and what cannot is written so that the compiler
+// sees it. Tests may stop where something is not as expected.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::unreachable,
+        clippy::todo,
+        clippy::unimplemented
+    )
+)]
+
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -17,7 +31,11 @@ fn run(arguments: &Arguments, console: &Console) -> Result<u8, Trouble> {
         Command::Explain(args) => cli::explain::run(args, &project()?, console),
         Command::Graph(args) => cli::graph::run(args, &project()?, console),
         Command::Show(args) => cli::show::run(args, &project()?, console),
-        Command::Verify(args) => cli::verify::run(args, &project()?, console),
+        Command::Compare(args) => cli::compare::run(args, &project()?, console),
+        Command::Watch(args) => cli::watch::run(args, &arguments.global, console),
+        Command::Verify(args) => cli::verify::run(args, project, console),
+        Command::Export(args) => cli::export::run(args, &project()?, console),
+        Command::Diff(args) => cli::diff::run(args, &project()?, console),
         Command::Gc(args) => cli::gc::run(args, &project()?, console),
         Command::Init(args) => cli::init::run(args, console),
         Command::Schema => cli::schema::run(console),

@@ -48,6 +48,34 @@ fn wrong(yaml: &str, text: &str) {
     assert_eq!(paper.fingerprint(), before);
 }
 
+#[test]
+fn a_recipe_too_large_for_the_reference_engine_and_an_engine_that_is_none() {
+    wrong(
+        &model("batch: 16", "batch: 1000000\n      engine: reference").replace("experts: 2", "experts: 256"),
+        r#"error: the reference engine computes all experts for the whole batch, which takes about 77 GiB here; its limit is 8 GiB
+ --> paper.yaml:8:15
+  |
+8 |       engine: reference
+  |               ^^^^^^^^^
+hint: lower `batch`, or leave `engine` out
+
+1 problem in paper.yaml
+"#,
+    );
+    wrong(
+        &model("batch: 16", "engine: referense"),
+        r#"error: unknown engine `referense`
+ --> paper.yaml:7:15
+  |
+7 |       engine: referense
+  |               ^^^^^^^^^
+hint: did you mean `reference`?
+
+1 problem in paper.yaml
+"#,
+    );
+}
+
 // Names.
 
 #[test]

@@ -351,6 +351,33 @@ fn ctrl_c_ends_the_program() {
 }
 
 #[test]
+fn a_second_ctrl_c_ends_everything_at_once() {
+    let paper = paper(
+        "  done: {exec: {run: echo 1 > a, outputs: [a]}}\n  deaf: {exec: {run: \"trap 'touch ASKED' TERM; echo $$ > PID; while true; do sleep 0.05; done\", inputs: [done], outputs: [b]}}\n",
+    );
+    let (asked, pid) = (paper.path("asked"), paper.path("pid"));
+    paper.edit("ASKED", &asked.display().to_string()).edit("PID", &pid.display().to_string());
+    let child = start(&paper);
+    wait_for("the program", || pid.exists());
+    signal(&child, "-INT");
+    wait_for("the first Ctrl-C", || asked.exists());
+    signal(&child, "-INT");
+    let run = finish(child, "build").code(130);
+    // It has not waited for the program to end: then it would have said how far it is.
+    assert!(!run.stderr.contains("interrupted: "), "{}", run.stderr);
+    assert!(
+        run.stderr.ends_with("\nstopped at once: of finished work, at most the last two seconds are lost\n"),
+        "{}",
+        run.stderr
+    );
+    assert!(gone(&paper));
+    // Nothing is broken, and what it left behind is swept away.
+    paper.edit("while true; do sleep 0.05; done", "echo 2 > b");
+    assert_eq!(paper.build("").ok().built().pop().as_deref(), Some("deaf"));
+    nothing_left(&paper);
+}
+
+#[test]
 fn a_killed_build_takes_its_programs_with_it_and_the_next_one_sweeps_up() {
     let paper = endless();
     let mut child = start(&paper);

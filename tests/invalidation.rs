@@ -65,6 +65,7 @@ fn every_setting_of_a_recipe_is_in_the_key() {
         ("batch: 16", "schedule: linear\n      batch: 16"),
         ("batch: 16", "reduction: sum\n      batch: 16"),
         ("batch: 16", "stop: {drop-below: 0.2}\n      batch: 16"),
+        ("batch: 16", "engine: reference\n      batch: 16"),
         ("batch: 16", "batch: 17"),
         ("steps: 20", "steps: 21"),
     ];
@@ -93,6 +94,7 @@ fn the_probability_of_the_shared_recipe_matters_only_where_no_axis_gives_it() {
 #[test]
 fn a_default_is_the_same_as_its_value_written_out() {
     edit_trains("batch: 16", "schedule: constant\n      reduction: mean\n      batch: 16", &[]);
+    edit_trains("batch: 16", "engine: fused\n      batch: 16", &[]);
     edit_trains("{adamw: {lr: 1e-3, weight-decay: 0.01}}", "adamw", &[]);
 }
 

@@ -25,23 +25,31 @@ const FILES: &str = r#"  lines:
     figure: {of: measures, width: 3, height: 2, panels: [{marks: [{heatmap: {x: probability, y: run, color: {value: loss}}}]}], formats: [pgf]}
   plain:
     table: {of: measures, rows: [probability], columns: {loss: {format: "{mean:.3f} ± {std:.3f}", best: lowest, group: "$a_1$ & b"}}, formats: [latex], caption: "Loss at 50%"}
+  aligned:
+    table:
+      of: measures
+      rows: [probability]
+      columns: {loss: {format: "{mean:.3f} ± {std:.3f}", best: lowest, label: Loss}, n: {count: true}, share: {value: loss, format: "{mean:.1%}", best: highest}}
+      siunitx: true
+      formats: [latex]
 "#;
 
 const DOCUMENT: &str = r"\documentclass{article}
 \usepackage[T1]{fontenc}
-\usepackage{lmodern,amsmath,amssymb,pgf,booktabs}
+\usepackage{lmodern,amsmath,amssymb,pgf,booktabs,siunitx}
 \begin{document}
 \input{figures/lines.pgf}
 
 \input{figures/map.pgf}
 \input{figures/plain.tex}
+\input{figures/aligned.tex}
 \end{document}
 ";
 
 #[test]
 fn figures_and_tables_compile_in_a_document() {
     let paper = Paper::new().yaml(&format!("{GRID}{FILES}")).file("paper.tex", DOCUMENT);
-    paper.build("lines map plain").ok();
+    paper.build("lines map plain aligned").ok();
     if Command::new("pdflatex").arg("--version").output().is_err() {
         eprintln!("skipped: there is no pdflatex on this machine");
         return;

@@ -236,15 +236,22 @@ fn build(paper: &str, dir: &Path) -> (usize, Vec<String>) {
         figures: &dir.join("figures"),
         home: dir,
         otherwise: None,
+        recorded: None,
     };
     let writer = store.writer(serde_json::json!({}));
-    let options =
-        Options { cards: repro::exec::Cards::none(), jobs: 2, keep_going: false, no_train: false, interrupted: &NEVER };
+    let options = Options {
+        cards: repro::exec::Cards::none(),
+        jobs: 2,
+        keep_going: false,
+        no_train: false,
+        again: Vec::new(),
+        interrupted: &NEVER,
+    };
     let target = graph.position("table1").unwrap();
     let outcome = exec::build(context, &[target], &options, &writer, &mut Quiet);
     writer.finish().unwrap();
     assert!(outcome.failures.is_empty(), "{:?}", outcome.failures);
-    (outcome.ran, outcome.written)
+    (outcome.ran, outcome.written().into_iter().map(str::to_string).collect())
 }
 
 #[test]

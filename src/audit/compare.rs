@@ -1,66 +1,168 @@
 //! Two datasets compared array by array, place by place: places are the same where their coordinates are.
 
+use std::collections::HashSet;
+
 use crate::value::{Array, Axis, Dataset};
 
 /// Coordinates that are named in a message.
 const NAMED: usize = 5;
+/// Values that are listed of one array; of more it is known how many there are.
+const LISTED: usize = 1000;
 
 /// How one array differs.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Difference {
     pub array: String,
-    /// `3 of 201 values differ, by at most 1.2e-7 (step=4: 0.5 -> 0.5000001)`.
-    pub words: String,
+    pub what: What,
+}
+
+/// In what an array differs.
+#[derive(Clone, Debug, PartialEq)]
+pub enum What {
+    New,
+    Gone,
+    /// Its axes, its coordinates or its type: `step: added 5, 6; removed 1`.
+    Shape(String),
+    Values(Values),
+}
+
+/// The values that differ.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Values {
+    /// Of so many.
+    pub total: usize,
+    pub changed: usize,
+    /// The one that differs most.
+    pub largest: Value,
+    /// In the order of their places, the first thousand.
+    pub listed: Vec<Value>,
+}
+
+/// A value and what it was before.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Value {
+    /// `probability=0.1 run=1`.
+    pub place: String,
+    pub old: f64,
+    pub new: f64,
+}
+
+impl Value {
+    /// A number that became none, or the other way round, is more than any distance.
+    fn distance(&self) -> f64 {
+        if self.old.is_nan() || self.new.is_nan() { f64::INFINITY } else { (self.old - self.new).abs() }
+    }
+}
+
+impl Values {
+    /// Those of the same array elsewhere, added to these.
+    fn join(&mut self, other: Values) {
+        self.total += other.total;
+        self.changed += other.changed;
+        if other.largest.distance() > self.largest.distance() {
+            self.largest = other.largest;
+        }
+        self.listed.extend(other.listed);
+        self.listed.truncate(LISTED);
+    }
+}
+
+impl Difference {
+    /// `loss: 3 of 201 values differ, by at most 1.2e-7 (step=4: 0.5 -> 0.5000001)`.
+    pub fn words(&self) -> String {
+        let words = match &self.what {
+            What::New => "is new".to_string(),
+            What::Gone => "is no more".to_string(),
+            What::Shape(words) => words.clone(),
+            What::Values(Values { total, changed, largest, .. }) => {
+                let Value { place, old, new } = largest;
+                if *total == 1 && place.is_empty() {
+                    format!("{old} -> {new}")
+                } else {
+                    let distance = largest.distance();
+                    let by = if distance.is_finite() { format!(", by at most {distance:.2e}") } else { String::new() };
+                    format!("{changed} of {total} values differ{by} ({place}: {old} -> {new})")
+                }
+            }
+        };
+        format!("{}: {words}", self.array)
+    }
 }
 
 /// Everything in which two datasets differ; nothing if every number is the same, bit for bit.
 pub fn compare(old: &Dataset, new: &Dataset) -> Vec<Difference> {
     let mut found = Vec::new();
-    let mut tell = |array: &str, words: String| found.push(Difference { array: array.to_string(), words });
+    let mut tell = |array: &str, what: What| found.push(Difference { array: array.to_string(), what });
     for (name, old) in &old.arrays {
         match new.get(name) {
-            None => tell(name, "is no more".into()),
-            Some(new) => arrays(old, new).into_iter().for_each(|words| tell(name, words)),
+            None => tell(name, What::Gone),
+            Some(new) => arrays(old, new).into_iter().for_each(|what| tell(name, what)),
         }
     }
     for name in new.arrays.keys().filter(|name| old.get(name).is_none()) {
-        tell(name, "is new".into());
+        tell(name, What::New);
     }
     found
 }
 
-fn arrays(old: &Array, new: &Array) -> Vec<String> {
+/// Add the differences of one unit, at the place `unit`, to those of others: an array is told of once.
+pub fn join(all: &mut Vec<Difference>, unit: &str, differences: Vec<Difference>) {
+    for mut difference in differences {
+        if let What::Values(values) = &mut difference.what {
+            let listed = values.listed.iter_mut();
+            listed.chain([&mut values.largest]).for_each(|value| value.place = joined(unit, &value.place));
+        }
+        let known = all.iter_mut().find(|known| match (&known.what, &difference.what) {
+            _ if known.array != difference.array => false,
+            (What::Values(_), What::Values(_)) => true,
+            (known, other) => known == other,
+        });
+        match (known.map(|known| &mut known.what), difference.what) {
+            (Some(What::Values(known)), What::Values(values)) => known.join(values),
+            (Some(_), _) => {}
+            (None, what) => all.push(Difference { array: difference.array, what }),
+        }
+    }
+}
+
+fn joined(outer: &str, inner: &str) -> String {
+    format!("{outer} {inner}").trim().to_string()
+}
+
+fn arrays(old: &Array, new: &Array) -> Vec<What> {
     fn names(array: &Array) -> Vec<&str> {
         array.axes.iter().map(|axis| axis.name.as_str()).collect()
     }
     if names(old) != names(new) {
         let list = |names: Vec<&str>| if names.is_empty() { "no axes".to_string() } else { names.join(", ") };
-        return vec![format!("had {}, has {}", list(names(old)), list(names(new)))];
+        return vec![What::Shape(format!("had {}, has {}", list(names(old)), list(names(new))))];
     }
-    let mut words = Vec::new();
+    let mut found = Vec::new();
     // For each axis the places that both have, as positions in the old and in the new array.
-    let mut common: Vec<Vec<(usize, usize)>> = Vec::new();
-    for (a, b) in old.axes.iter().zip(&new.axes) {
-        let pairs: Vec<(usize, usize)> = if a.coords == b.coords {
-            (0..a.len()).map(|i| (i, i)).collect()
-        } else {
-            (0..a.len()).filter_map(|i| Some((i, b.coords.position(&a.coords.label(i))?))).collect()
-        };
-        words.extend(came_and_went(a, b, &pairs));
-        common.push(pairs);
+    let common: Vec<Vec<(usize, usize)>> = old.axes.iter().zip(&new.axes).map(|(a, b)| pairs(a, b)).collect();
+    for ((a, b), pairs) in old.axes.iter().zip(&new.axes).zip(&common) {
+        found.extend(came_and_went(a, b, pairs).map(What::Shape));
     }
     if old.dtype != new.dtype {
-        words.push(format!("was {:?}, is {:?}", old.dtype, new.dtype).to_lowercase());
+        found.push(What::Shape(format!("was {:?}, is {:?}", old.dtype, new.dtype).to_lowercase()));
     }
-    words.extend(values(old, new, &common));
-    words
+    found.extend(values(old, new, &common).map(What::Values));
+    found
+}
+
+/// The places that two axes share, as positions on the old and on the new one.
+pub fn pairs(old: &Axis, new: &Axis) -> Vec<(usize, usize)> {
+    if old.coords == new.coords {
+        return (0..old.len()).map(|i| (i, i)).collect();
+    }
+    (0..old.len()).filter_map(|i| Some((i, new.coords.position(&old.coords.label(i))?))).collect()
 }
 
 /// `step: added 5, 6; removed 1`.
-fn came_and_went(old: &Axis, new: &Axis, common: &[(usize, usize)]) -> Option<String> {
-    let kept: std::collections::HashSet<usize> = common.iter().map(|(i, _)| *i).collect();
-    let there: std::collections::HashSet<usize> = common.iter().map(|(_, j)| *j).collect();
-    let list = |word: &str, axis: &Axis, known: &std::collections::HashSet<usize>| {
+pub fn came_and_went(old: &Axis, new: &Axis, common: &[(usize, usize)]) -> Option<String> {
+    let kept: HashSet<usize> = common.iter().map(|(i, _)| *i).collect();
+    let there: HashSet<usize> = common.iter().map(|(_, j)| *j).collect();
+    let list = |word: &str, axis: &Axis, known: &HashSet<usize>| {
         let others: Vec<String> =
             (0..axis.len()).filter(|i| !known.contains(i)).map(|i| axis.coords.label(i)).collect();
         let shown = others.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
@@ -74,9 +176,9 @@ fn came_and_went(old: &Axis, new: &Axis, common: &[(usize, usize)]) -> Option<St
     (!parts.is_empty()).then(|| format!("{}: {}", old.name, parts.join("; ")))
 }
 
-fn values(old: &Array, new: &Array, common: &[Vec<(usize, usize)>]) -> Option<String> {
+fn values(old: &Array, new: &Array, common: &[Vec<(usize, usize)>]) -> Option<Values> {
     let total: usize = common.iter().map(Vec::len).product();
-    let (mut changed, mut largest, mut at) = (0usize, -1.0f64, None);
+    let mut found: Option<Values> = None;
     let (mut i, mut j) = (vec![0; common.len()], vec![0; common.len()]);
     for place in 0..total {
         let mut rest = place;
@@ -88,21 +190,20 @@ fn values(old: &Array, new: &Array, common: &[Vec<(usize, usize)>]) -> Option<St
         if a.to_bits() == b.to_bits() || a.is_nan() && b.is_nan() {
             continue;
         }
-        changed += 1;
-        // A number that became none, or the other way round, is more than any distance.
-        let distance = if a.is_nan() || b.is_nan() { f64::INFINITY } else { (a - b).abs() };
-        if distance > largest {
-            (largest, at) = (distance, Some((i.clone(), a, b)));
+        let value = || {
+            let axes = old.axes.iter().zip(&i).map(|(axis, i)| format!("{}={}", axis.name, axis.coords.label(*i)));
+            Value { place: axes.collect::<Vec<_>>().join(" "), old: a, new: b }
+        };
+        let found = found.get_or_insert_with(|| Values { total, changed: 0, largest: value(), listed: Vec::new() });
+        found.changed += 1;
+        if found.listed.len() < LISTED {
+            found.listed.push(value());
+        }
+        if (Value { place: String::new(), old: a, new: b }).distance() > found.largest.distance() {
+            found.largest = value();
         }
     }
-    let (position, a, b) = at?;
-    let axes = old.axes.iter().zip(&position).map(|(axis, i)| format!("{}={}", axis.name, axis.coords.label(*i)));
-    let place = axes.collect::<Vec<_>>().join(" ");
-    if total == 1 {
-        return Some(format!("{a} -> {b}"));
-    }
-    let by = if largest.is_finite() { format!(", by at most {largest:.2e}") } else { String::new() };
-    Some(format!("{changed} of {total} values differ{by} ({place}: {a} -> {b})"))
+    found
 }
 
 #[cfg(test)]
@@ -115,7 +216,7 @@ mod tests {
     }
 
     fn told(old: &Dataset, new: &Dataset) -> Vec<String> {
-        compare(old, new).iter().map(|difference| format!("{}: {}", difference.array, difference.words)).collect()
+        compare(old, new).iter().map(Difference::words).collect()
     }
 
     #[test]
@@ -147,5 +248,17 @@ mod tests {
         let old = dataset(&[1.0], &[1.0]);
         let new = Dataset::default().with("loss", Array::scalar(1.0)).with("other", Array::scalar(1.0));
         assert_eq!(told(&old, &new), ["best: is no more", "loss: had step, has no axes", "other: is new"]);
+    }
+
+    #[test]
+    fn the_differences_of_several_units_are_told_of_an_array_once() {
+        let (one, two) = (Dataset::default().with("loss", Array::scalar(1.0)), Dataset::default());
+        let differ = |new: f64| compare(&one, &two.clone().with("loss", Array::scalar(new)));
+        let mut all = Vec::new();
+        [("run=1", 1.5), ("run=2", 3.0), ("run=3", 1.0)]
+            .into_iter()
+            .for_each(|(unit, new)| join(&mut all, unit, differ(new)));
+        let words: Vec<String> = all.iter().map(Difference::words).collect();
+        assert_eq!(words, ["loss: 2 of 2 values differ, by at most 2.00e0 (run=2: 1 -> 3)"]);
     }
 }

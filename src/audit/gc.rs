@@ -1,6 +1,6 @@
 //! What of the cache nothing needs any more: neither the paper as it is, nor the revisions that are to be kept.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::time::{Duration, SystemTime};
 
 use crate::error::{Error, Result};
@@ -40,6 +40,8 @@ pub struct Garbage {
 #[derive(Default)]
 struct Needed {
     keys: HashSet<Key>,
+    /// Those of them that have a result: a checkpoint is of no use to them.
+    done: HashSet<Key>,
     names: HashSet<String>,
     stale: Vec<String>,
 }
@@ -52,6 +54,11 @@ pub fn garbage(papers: &[Context], limits: Limits) -> Result<Garbage> {
     let total = store.size();
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |now| now.as_millis() as u64);
     let stored = store.stored();
+    // Of a unit that ran again only the last result is ever used.
+    let mut newest: HashMap<Key, Digest> = HashMap::new();
+    for stored in &stored {
+        newest.entry(stored.key).or_insert(stored.trace.digest);
+    }
     let mut garbage = Garbage { stale: needed.stale.clone(), ..Garbage::default() };
     let mut others = shared(&stored);
     let mut free = 0;
@@ -59,7 +66,7 @@ pub fn garbage(papers: &[Context], limits: Limits) -> Result<Garbage> {
     let old = |age: Duration| limits.age.is_some_and(|least| age >= least);
     // The oldest first.
     for Stored { key, trace, external } in stored.iter().rev() {
-        if needed.keys.contains(key) {
+        if needed.keys.contains(key) && newest.get(key) == Some(&trace.digest) {
             garbage.results_kept += 1;
             continue;
         }
@@ -100,11 +107,12 @@ pub fn collect(papers: &[Context], limits: Limits) -> Result<Garbage> {
     Ok(found)
 }
 
-/// Files that belong to no result: checkpoints of runs that nothing asks for, kernels, logs and notes of stages that are no more, orphans.
+/// Files that belong to no result: pictures of `diff`, checkpoints of runs that nothing asks for, kernels, logs and notes of stages that are no more, orphans.
 fn loose(store: &Store, needed: &Needed) -> Vec<(std::path::PathBuf, u64, Duration)> {
     let stem = |path: &std::path::Path| path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default().to_string();
-    let checkpoints: HashSet<String> = needed.keys.iter().map(Key::to_string).collect();
+    let checkpoints: HashSet<String> = needed.keys.difference(&needed.done).map(Key::to_string).collect();
     let mut found = store.orphans();
+    found.extend(store.files_in("diff"));
     found.extend(store.files_in("partial").into_iter().filter(|(path, ..)| !checkpoints.contains(&stem(path))));
     // Nothing says which kernels are needed; they are made again in seconds.
     found.extend(store.files_in("kernels"));
@@ -133,6 +141,7 @@ impl Needed {
                 match *unit {
                     UnitState::Current { key, digest } => {
                         self.keys.insert(key);
+                        self.done.insert(key);
                         if matches!(graph.stages[plan.stage].kind, Kind::Data(_) | Kind::Exec(_)) {
                             self.add_files(context.store, key, digest);
                         }

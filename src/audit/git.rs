@@ -47,6 +47,12 @@ pub fn files(folder: &Path, revision: &str) -> Result<Vec<Followed>> {
     Ok(output.stdout.split(|byte| *byte == 0).filter_map(one).collect())
 }
 
+/// The way from the top of the repository to a folder in it, with a `/` at its end; empty at the top.
+pub fn prefix(folder: &Path) -> Option<String> {
+    let output = run(folder, &["rev-parse", "--show-prefix"]).ok().filter(|output| output.status.success())?;
+    Some(String::from_utf8(output.stdout).ok()?.trim_end_matches('\n').to_string())
+}
+
 /// The full name of a revision. Errors: no git, no repository, no such revision.
 pub fn full_name(folder: &Path, revision: &str) -> Result<String> {
     let output =

@@ -1,14 +1,18 @@
 //! A whole paper looked at from outside: run again and compared (`verify`), compared with an earlier revision (`diff`), and rid of what
 //! nothing needs any more (`gc`). It decides and tells; it prints nothing.
 
+mod archive;
 mod compare;
+mod diff;
 mod gc;
 mod revision;
 mod verify;
 
 pub mod git;
 
-pub use compare::{Difference, compare};
+pub use archive::{About, Archive, Exported, Refused, export};
+pub use compare::{Difference, Value, Values, What};
+pub use diff::{CellChange, Picture, StageDiff, Standing, diff};
 pub use gc::{Garbage, Limits, collect, garbage};
 pub use revision::{Revision, Wrong};
 pub use verify::{Artifact, Verdict, Verification, verify};

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::compare;
+use super::compare::{Difference, compare};
 use crate::error::{Error, Result};
 use crate::exec::{self, Observer, Options, Outcome};
 use crate::plan::{self, Context, Resolved, StagePlan, UnitState};
@@ -142,7 +142,7 @@ fn differences(context: Context, again: Context, stage: usize, was: (Key, Digest
         if arrays.is_empty() && !found.is_empty() {
             found.push("all numbers are the same".into());
         }
-        found.extend(arrays.into_iter().map(|difference| format!("{}: {}", difference.array, difference.words)));
+        found.extend(arrays.iter().map(Difference::words));
     }
     if found.is_empty() {
         found.push(match context.graph.stages[stage].kind {

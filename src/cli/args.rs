@@ -114,15 +114,42 @@ Examples:
   repro show phase-A2       the arrays of a sweep: axes, shapes, small values
   repro show phase-A2 --npz phase-A2.npz   the same in a file, for numpy.load")]
     Show(Show),
+    /// Put figures beside the pictures that they should look like, in a page
+    #[command(after_help = "\
+Examples:
+  repro compare             all figures with a `reference`, in figures/compare.html
+  repro compare fig4 -o fig4.html")]
+    Compare(Compare),
+    /// Build whenever the paper file, or a file that it follows, is saved
+    #[command(after_help = "\
+Examples:
+  repro watch               every figure and table
+  repro watch fig5          one, and what it needs
+
+A build that runs when something is saved goes on to its end; then the next one begins. Ctrl-C ends it: while it waits with exit
+code 0, while it builds with 130; finished work is kept.")]
+    Watch(Watch),
     /// Run stages again in an empty cache and compare with what is there, bit for bit
     #[command(after_help = "\
 Examples:
   repro verify              every figure and table, with all that they need
   repro verify table1       one of them
   repro verify fit --only   this program alone, on inputs from the cache
+  repro verify paper.zip    an archive of `repro export`, anywhere: every file, and that they belong together
+  repro verify paper.zip --rebuild
 
 Exit codes: 0 all is the same, 1 something differs or failed.")]
     Verify(Verify),
+    /// Compare with the paper at a revision of git: tables cell by cell, metrics, figures; nothing is trained
+    #[command(after_help = "\
+Examples:
+  repro diff                       what is not as it was committed last
+  repro diff v1                    since the tag v1
+  repro diff HEAD~3 table1 'fig*'  some stages
+  repro diff main --json           a line for each stage, for machines
+
+Only results in the cache are compared. Figures that changed are drawn side by side into cache/diff.")]
+    Diff(Diff),
     /// Delete from the cache what nothing needs any more
     #[command(after_help = "\
 Examples:
@@ -134,6 +161,17 @@ Examples:
 
 What the paper needs as it is stays, whatever its age. While a build runs, nothing is deleted.")]
     Gc(Gc),
+    /// Put artifacts, paper file, inputs and traces into one archive, an RO-Crate
+    #[command(after_help = "\
+Examples:
+  repro export                            paper.zip, with every figure and table
+  repro export fig5 -o fig5.zip           one, and what it comes from
+  repro export --license CC-BY-4.0 --author 'A. Turing'
+  repro verify paper.zip                  check it, on any machine and without network
+  repro verify paper.zip --rebuild        and build all of it again
+
+The same cache and files make the same bytes.")]
+    Export(Export),
     /// Start a paper: a small paper.yaml that builds in seconds
     #[command(after_help = "\
 Examples:
@@ -162,17 +200,19 @@ Examples:
   repro build 'fig*'        by pattern
   repro build table         by kind: data, exec, train, sweep, metric, figure, table
   repro build figures/fig5.pdf
+  repro build fig4 --open   and show it in the browser, with values where the pointer is
   repro build -k -j 4       4 units at once, and go on after failures
-  repro build --no-train    fail where a model would have to be trained (for CI)";
+  repro build --no-train    fail where a model would have to be trained (for CI)
+  repro build --rerun fit   run fit once more";
 
 const BUILD_LONG: &str = "\
 Ctrl-C stops cleanly: finished units are kept and long runs leave a checkpoint; run the same command again to go on.
 
 With --json every line of standard output is an object with the member `event`:
-  stage-started   stage, kind, units (to run), total, seconds (estimate, one core)
+  stage-started   stage, kind, units (to run), total, seconds (estimate, one core), again (by --rerun)
   unit-finished   stage, kind, unit, seconds, found (made elsewhere meanwhile), trained, done, units
   progress        stage, done, units (at most one a second)
-  stage-finished  stage, kind, ran, seconds, written (files)
+  stage-finished  stage, kind, ran, seconds, written (files), other (units that came out otherwise with --rerun)
   stage-failed    stage, unit, message, output (last lines of a program), hints
   warning         message
   error           message, file, line, column, length, label, hints (where known)
@@ -185,7 +225,8 @@ Examples:
   repro build table         by kind: data, exec, train, sweep, metric, figure, table
   repro build figures/fig5.pdf
   repro build -k -j 4       4 units at once, and go on after failures
-  repro build --no-train    fail where a model would have to be trained (for CI)";
+  repro build --no-train    fail where a model would have to be trained (for CI)
+  repro build --rerun fit   run fit once more";
 
 /// Stage names, patterns, kinds or files.
 #[derive(Args, Debug)]
@@ -212,12 +253,34 @@ pub struct Build {
     /// Fail where a model would have to be trained
     #[arg(long)]
     pub no_train: bool,
+    /// Open what was built: figures as pages that show values where the pointer is
+    #[arg(long, conflicts_with = "dry_run")]
+    pub open: bool,
+    /// Run the named stages again although they are current; what they come to replaces what was there
+    #[arg(long, requires = "targets")]
+    pub rerun: bool,
     /// What trains: auto (graphics cards, where there are and it is worth it), cpu or cuda; results are the same bit for bit
     #[arg(long, value_name = "DEVICE", default_value = "auto", hide_possible_values = true)]
     pub device: Device,
     /// The most memory to take of each graphics card: `2GB` [default: 80 % of what is free]
     #[arg(long, value_name = "SIZE", value_parser = words::parse_size)]
     pub gpu_memory: Option<u64>,
+}
+
+#[derive(Args, Debug)]
+pub struct Watch {
+    /// Stages by name, pattern (`fig*`), kind (`figure`) or file (`fig5.svg`) [default: every figure and table]
+    #[arg(value_name = "TARGET")]
+    pub targets: Vec<String>,
+    /// Units that run at once [default: all cores]
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=4096))]
+    pub jobs: Option<u16>,
+    /// After a failure, go on with what does not need the failed stage
+    #[arg(short, long)]
+    pub keep_going: bool,
+    /// Fail where a model would have to be trained
+    #[arg(long)]
+    pub no_train: bool,
 }
 
 /// What trains.
@@ -279,19 +342,48 @@ pub struct Show {
 }
 
 #[derive(Args, Debug)]
+pub struct Compare {
+    /// Figures by name or pattern (`fig*`) [default: every figure with a `reference`]
+    #[arg(value_name = "TARGET")]
+    pub targets: Vec<String>,
+    /// The page [default: compare.html beside the figures]
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
 pub struct Verify {
-    /// Stages by name, pattern (`fig*`), kind (`figure`) or file (`fig5.svg`) [default: every figure and table]
+    /// Stages by name, pattern (`fig*`), kind (`figure`) or file (`fig5.svg`), or an archive [default: every figure and table]
     #[arg(value_name = "TARGET")]
     pub targets: Vec<String>,
     /// Run these stages alone, on inputs from the cache
     #[arg(long, requires = "targets")]
     pub only: bool,
+    /// Build again what is in the archive, from nothing, and compare
+    #[arg(long, requires = "targets")]
+    pub rebuild: bool,
     /// Units that run at once [default: all cores]
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=4096))]
     pub jobs: Option<u16>,
     /// After a failure, go on with what does not need the failed stage
     #[arg(short, long)]
     pub keep_going: bool,
+}
+
+#[derive(Args, Debug)]
+pub struct Diff {
+    /// A revision of git: a branch, a tag, `HEAD~3`
+    #[arg(value_name = "REV", default_value = "HEAD")]
+    pub revision: String,
+    /// Stages by name, pattern (`fig*`), kind (`figure`) or file (`fig5.svg`), then or now [default: all]
+    #[arg(value_name = "TARGET")]
+    pub targets: Vec<String>,
+    /// Where pictures of changed figures are written [default: `diff` in the cache]
+    #[arg(long, value_name = "DIR")]
+    pub pictures: Option<PathBuf>,
+    /// Exit with 1 if anything is added, removed or changed
+    #[arg(long)]
+    pub exit_code: bool,
 }
 
 #[derive(Args, Debug)]
@@ -308,6 +400,25 @@ pub struct Gc {
     /// Keep what the paper needed at this revision of git, too
     #[arg(long, value_name = "REV")]
     pub keep_rev: Vec<String>,
+}
+
+#[derive(Args, Debug)]
+pub struct Export {
+    /// Stages by name, pattern (`fig*`), kind (`figure`) or file (`fig5.svg`) [default: every figure and table]
+    #[arg(value_name = "TARGET")]
+    pub targets: Vec<String>,
+    /// The archive [default: paper.zip, after the paper file]
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// The licence, by its SPDX name (`CC-BY-4.0`) or its address
+    #[arg(long, value_name = "LICENCE")]
+    pub license: Option<String>,
+    /// Who wrote the paper; may be given several times
+    #[arg(long, value_name = "NAME")]
+    pub author: Vec<String>,
+    /// What the archive is, in a sentence
+    #[arg(long, value_name = "TEXT")]
+    pub description: Option<String>,
 }
 
 #[derive(Args, Debug)]

@@ -2,29 +2,31 @@
 
 use serde_json::json;
 
-use super::args::{Build, Device, Plan};
+use super::args::{Build, Device};
 use super::console::Style;
+use super::diagnostics::Source;
 use super::words::{count, duration, thousands};
-use super::{Console, Project, Trouble, diagnostics, interrupt, plan, progress, provenance};
+use super::{Console, Project, Trouble, diagnostics, interrupt, open, plan, progress, provenance};
 use crate::error::Error;
 use crate::exec::{self, Cards, Options, Outcome};
 use crate::store::Store;
 use crate::train::cuda::{self, Missing};
 
 pub fn run(args: &Build, project: &Project, console: &Console) -> Result<u8, Trouble> {
+    let targets = project.targets(&args.targets)?;
+    let again = if args.rerun { targets.clone() } else { Vec::new() };
     if args.dry_run {
-        let plan = Plan { targets: args.targets.clone(), jobs: args.jobs };
-        return plan::run(&plan, project, console);
+        return plan::tell(&targets, &again, args.jobs, project, console);
     }
     if console.verbose {
         log();
     }
-    let targets = project.targets(&args.targets)?;
     let options = Options {
         cards: cards(args, &project.store)?,
         jobs: jobs(args.jobs),
         keep_going: args.keep_going,
         no_train: args.no_train,
+        again,
         interrupted: interrupt::watch(),
     };
     let needed = project.graph.needed(&targets);
@@ -34,7 +36,11 @@ pub fn run(args: &Build, project: &Project, console: &Console) -> Result<u8, Tro
         let writer = project.store.writer(provenance::of(project));
         exec::build(project.context(), &targets, &options, &writer, &mut *display)
     };
-    Ok(tell(&outcome, project, console))
+    let code = tell(&outcome, project, console);
+    if args.open && code == 0 {
+        open::open(&targets, project, console)?;
+    }
+    Ok(code)
 }
 
 /// The graphics cards that train. Those that were asked for have to be there; others are looked for when there is something to train, and are
@@ -63,6 +69,12 @@ pub fn jobs(asked: Option<u16>) -> usize {
     asked.map_or_else(cores, usize::from)
 }
 
+/// Options of a build that runs again what was built.
+pub fn options(jobs: usize, keep_going: bool) -> Options {
+    let (cards, again) = (Cards::none(), Vec::new());
+    Options { jobs, keep_going, no_train: false, cards, again, interrupted: interrupt::watch() }
+}
+
 /// What the program does inside, on standard error.
 fn log() {
     let level = tracing_subscriber::filter::LevelFilter::DEBUG;
@@ -88,8 +100,8 @@ fn tell(outcome: &Outcome, project: &Project, console: &Console) -> u8 {
             let _ = console.print_json(&diagnostics::to_json(error, Some(&project.source)));
         }
         let _ = console.print_json(&json!({
-            "event": "build-finished", "ran": outcome.ran, "trained": outcome.trained, "written": outcome.written,
-            "built": outcome.built, "current": outcome.current,
+            "event": "build-finished", "ran": outcome.ran, "trained": outcome.trained, "written": outcome.written(),
+            "built": outcome.built.iter().map(|built| &built.stage).collect::<Vec<_>>(), "current": outcome.current,
             "failed": failed(outcome),
             "skipped": outcome.skipped,
             "unfinished": outcome.unfinished.iter().map(|u| json!({"stage": u.stage, "done": u.done, "units": u.units}))
@@ -98,7 +110,7 @@ fn tell(outcome: &Outcome, project: &Project, console: &Console) -> u8 {
         }));
         return code;
     }
-    tell_failures(outcome, project, console);
+    tell_failures(outcome, &project.source, console);
     match code {
         0 => {
             if !console.quiet {
@@ -127,16 +139,16 @@ fn tell(outcome: &Outcome, project: &Project, console: &Console) -> u8 {
 }
 
 /// Tell what failed, with places and hints.
-pub fn tell_failures(outcome: &Outcome, project: &Project, console: &Console) {
+pub fn tell_failures(outcome: &Outcome, source: &Source, console: &Console) {
     for failure in &outcome.failures {
         let unit = if failure.unit.is_empty() { String::new() } else { format!(" at {}", failure.unit) };
         let error =
             Error { message: format!("{}{unit}: {}", failure.stage, failure.error.message), ..failure.error.clone() };
-        console.note(diagnostics::text("error", &error, Some(&project.source), console).trim_end());
+        console.note(diagnostics::text("error", &error, Some(source), console).trim_end());
     }
     let told = |error: &Error| outcome.failures.iter().any(|failure| failure.error.message == error.message);
     if let Some(error) = outcome.broken.as_ref().filter(|error| !told(error)) {
-        console.note(diagnostics::text("error", error, Some(&project.source), console).trim_end());
+        console.note(diagnostics::text("error", error, Some(source), console).trim_end());
     }
 }
 
@@ -167,8 +179,9 @@ fn so_far(outcome: &Outcome) -> String {
     if outcome.trained > 0 {
         parts.push(format!("{} trained", count(outcome.trained, "model")));
     }
-    if !outcome.written.is_empty() {
-        parts.push(format!("{} written", count(outcome.written.len(), "file")));
+    let written = outcome.written().len();
+    if written > 0 {
+        parts.push(format!("{} written", count(written, "file")));
     }
     for unfinished in outcome.unfinished.iter().filter(|unfinished| unfinished.units > 1 && unfinished.done > 0) {
         parts.push(format!(

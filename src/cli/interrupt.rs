@@ -1,5 +1,6 @@
 //! Ctrl-C, and the signals that ask a program to end.
 
+use std::io::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// 128 + SIGINT, as shells have it.
@@ -11,6 +12,8 @@ static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 pub fn watch() -> &'static AtomicBool {
     let again = || {
         if INTERRUPTED.swap(true, Ordering::Relaxed) {
+            let _ = std::io::stderr()
+                .write_all(b"\nstopped at once: of finished work, at most the last two seconds are lost\n");
             std::process::exit(i32::from(EXIT_CODE));
         }
     };

@@ -2,11 +2,14 @@
 //!
 //! Results go to standard output, progress, warnings and errors to standard error. Commands return an exit code or [`Trouble`].
 
+mod archive;
 mod args;
 mod bug;
 mod console;
 mod diagnostics;
 mod interrupt;
+mod open;
+mod narrow;
 mod picture;
 mod progress;
 mod project;
@@ -14,8 +17,11 @@ mod provenance;
 mod words;
 
 pub mod build;
+pub mod compare;
 pub mod completions;
+pub mod diff;
 pub mod explain;
+pub mod export;
 pub mod gc;
 pub mod graph;
 pub mod init;
@@ -24,6 +30,7 @@ pub mod schema;
 pub mod show;
 pub mod status;
 pub mod verify;
+pub mod watch;
 
 pub use args::{Arguments, Command, Global};
 pub use bug::caught;

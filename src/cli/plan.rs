@@ -10,8 +10,19 @@ use super::{Console, Project, Trouble};
 use crate::plan::{self, Reason, StagePlan, State};
 
 pub fn run(args: &Plan, project: &Project, console: &Console) -> Result<u8, Trouble> {
-    let targets = project.targets(&args.targets)?;
-    let plans = plan::plan(project.context(), &targets)?;
+    tell(&project.targets(&args.targets)?, &[], args.jobs, project, console)
+}
+
+/// Tell what a build of these stages would do; `again` are to run although they are current.
+pub fn tell(
+    targets: &[usize],
+    again: &[usize],
+    asked: Option<u16>,
+    project: &Project,
+    console: &Console,
+) -> Result<u8, Trouble> {
+    let mut plans = plan::plan(project.context(), targets)?;
+    plan::renew(project.context(), &mut plans, again)?;
     let mut text = String::new();
     if console.json {
         plans.iter().for_each(|plan| text += &format!("{}\n", to_json(plan, project)));
@@ -23,7 +34,7 @@ pub fn run(args: &Plan, project: &Project, console: &Console) -> Result<u8, Trou
         text += &format!("{}  {}\n", console.paint(Style::Bold, name), work(plan, project));
         text += &reasons(plan, project);
     }
-    text += &summary(&plans, project, jobs(args.jobs));
+    text += &summary(&plans, project, jobs(asked));
     console.print(&text)?;
     Ok(0)
 }
@@ -98,7 +109,7 @@ pub fn to_json(plan: &StagePlan, project: &Project) -> Json {
     })
 }
 
-fn reason_json(reason: &Reason, file: &str) -> Json {
+pub fn reason_json(reason: &Reason, file: &str) -> Json {
     let mut json = json!({"code": reason.code(), "words": reason.words(file)});
     if let Reason::Changed { change, line } = reason {
         json["field"] = json!(change.name());

@@ -4,12 +4,12 @@ use std::collections::HashMap;
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use serde_json::json;
 
-use super::Console;
 use super::console::Style;
 use super::words::{about, count, duration, harmless, thousands, unit};
+use super::{Console, narrow};
 use crate::exec::{Event, Observer};
 
 /// Stages quicker than this get no bar.
@@ -31,7 +31,7 @@ pub fn display<'a>(console: &'a Console, names: &[&str], jobs: usize, aside: boo
     if console.json {
         Box::new(Machine { console, kinds: HashMap::new(), told: HashMap::new() })
     } else if terminal && !console.quiet {
-        let bars = MultiProgress::with_draw_target(ProgressDrawTarget::stderr());
+        let bars = MultiProgress::with_draw_target(narrow::target());
         Box::new(Bars {
             people: People { console, width, jobs, aside, stages: HashMap::new() },
             bars,
@@ -120,16 +120,17 @@ impl People<'_> {
     fn lines(&mut self, event: &Event) -> Vec<Line> {
         let mut lines = Vec::new();
         match *event {
-            Event::StageStarted { stage, kind, units, total, seconds } => {
+            Event::StageStarted { stage, kind, units, total, seconds, again } => {
                 let now = Instant::now();
                 self.stages.insert(stage.into(), Stage { kind, units, began: None, told: 0.0, told_at: now });
                 let of = if units < total { format!(" of {total}") } else { String::new() };
                 let time = about(seconds / self.jobs.min(units).max(1) as f64);
+                let again = if again { " again" } else { "" };
                 match kind {
                     "data" => {}
-                    "exec" => lines.push(Line::Note(self.named(stage, "started"))),
+                    "exec" => lines.push(Line::Note(self.named(stage, &format!("started{again}")))),
                     _ => {
-                        let what = format!("{}{of} to {}, {time}", count(units, unit(kind)), verb(kind, false));
+                        let what = format!("{}{of} to {}{again}, {time}", count(units, unit(kind)), verb(kind, false));
                         lines.push(Line::Note(self.named(stage, &what)));
                     }
                 }
@@ -148,10 +149,11 @@ impl People<'_> {
                     }
                 }
             }
-            Event::StageFinished { stage, kind, ran, seconds, written } => {
+            Event::StageFinished { stage, kind, ran, seconds, written, other } => {
                 self.stages.remove(stage);
                 let mut parts = Vec::new();
                 match (kind, ran) {
+                    ("data", _) if other.is_some() => parts.push("looked at".to_string()),
                     (_, 0) => {}
                     ("figure", _) => parts.push("drawn".to_string()),
                     ("table", 1) => parts.push("set".to_string()),
@@ -160,6 +162,15 @@ impl People<'_> {
                     ("data", _) if seconds < 1.0 => return lines,
                     ("data", _) => parts.push("fetched".to_string()),
                     _ => parts.push(format!("{} {}", count(ran, unit(kind)), verb(kind, true))),
+                }
+                if let (Some(other), Some(did)) = (other, parts.last_mut()) {
+                    *did += " again";
+                    parts.push(match (other, ran) {
+                        (0, 1) => "the same result".into(),
+                        (0, _) => "the same results".into(),
+                        (_, 1) => self.console.paint(Style::Yellow, "another result"),
+                        (n, _) => self.console.paint(Style::Yellow, &format!("{} of them other results", thousands(n))),
+                    });
                 }
                 if !written.is_empty() {
                     parts.push(written.join(" "));
@@ -288,10 +299,10 @@ struct Machine<'a> {
 impl Observer for Machine<'_> {
     fn event(&mut self, event: &Event) {
         let json = match *event {
-            Event::StageStarted { stage, kind, units, total, seconds } => {
+            Event::StageStarted { stage, kind, units, total, seconds, again } => {
                 self.kinds.insert(stage.into(), kind);
                 json!({"event": "stage-started", "stage": stage, "kind": kind, "units": units, "total": total,
-                    "seconds": seconds})
+                    "seconds": seconds, "again": again})
             }
             Event::UnitFinished { stage, unit, seconds, found, done, units } => {
                 let kind = self.kinds.get(stage).copied().unwrap_or_default();
@@ -306,9 +317,9 @@ impl Observer for Machine<'_> {
                 self.told.insert(stage.into(), Instant::now());
                 json!({"event": "progress", "stage": stage, "done": done, "units": units, "share": share})
             }
-            Event::StageFinished { stage, kind, ran, seconds, written } => {
+            Event::StageFinished { stage, kind, ran, seconds, written, other } => {
                 json!({"event": "stage-finished", "stage": stage, "kind": kind, "ran": ran, "seconds": seconds,
-                    "written": written})
+                    "written": written, "other": other})
             }
             Event::StageFailed { stage, unit, error } => {
                 json!({"event": "stage-failed", "stage": stage, "unit": unit, "message": error.message,

@@ -50,6 +50,7 @@ impl Project {
             figures: &self.figures,
             home: &self.home,
             otherwise: None,
+            recorded: None,
         }
     }
 

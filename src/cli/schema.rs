@@ -3,6 +3,7 @@
 use serde_json::{Value as Json, json};
 
 use super::{Console, Trouble};
+use crate::figures::Theme;
 use crate::spec::{Decode, Schemas};
 use crate::stages::Kind;
 
@@ -15,6 +16,7 @@ pub fn run(console: &Console) -> Result<u8, Trouble> {
 pub fn schema() -> Json {
     let mut definitions = Schemas::new();
     let kind = Kind::schema(&mut definitions);
+    let theme = Theme::schema(&mut definitions);
     let definitions: serde_json::Map<String, Json> = definitions.into_iter().collect();
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -24,6 +26,7 @@ pub fn schema() -> Json {
         "properties": {
             "repro": {"const": 1, "description": "Version of the paper file's language."},
             "title": {"type": "string", "description": "Title of the paper."},
+            "theme": theme,
             "stages": {
                 "type": "object",
                 "description": "Stages by name, each of one kind; files are named after them.",

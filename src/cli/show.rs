@@ -13,10 +13,11 @@ use super::{Console, Project, Trouble};
 use crate::error::{Error, Result};
 use crate::exchange;
 use crate::exec;
+
 use crate::plan::{self, StagePlan, State, UnitState};
 use crate::render;
 use crate::stages::{self, Kind};
-use crate::store;
+use crate::store::{self, Digest, Key};
 use crate::value::{Scene, Table, decode_scene};
 
 /// Points of a sweep that are stacked into whole arrays; of more, only names and shapes are shown.
@@ -43,7 +44,8 @@ pub fn run(args: &Show, project: &Project, console: &Console) -> Result<u8, Trou
     Ok(0)
 }
 
-fn show(plan: &StagePlan, args: &Show, project: &Project, console: &Console) -> Result<String> {
+/// An error unless all of a stage is there.
+fn complete(plan: &StagePlan, project: &Project) -> Result<()> {
     let stage = &project.graph.stages[plan.stage];
     if plan.state != State::Current && plan.units > 0 {
         let what = match (plan.resolved.units.len(), plan.state) {
@@ -53,26 +55,45 @@ fn show(plan: &StagePlan, args: &Show, project: &Project, console: &Console) -> 
         };
         return Err(Error::stage(format!("{} {what}", stage.name)).hint(format!("run `repro build {}`", stage.name)));
     }
-    let result = |unit: usize| match plan.resolved.units.get(unit) {
+    Ok(())
+}
+
+/// Key and digest of a unit's result.
+fn result(plan: &StagePlan, unit: usize) -> Result<(Key, Digest)> {
+    match plan.resolved.units.get(unit) {
         Some(&UnitState::Current { key, digest }) => Ok((key, digest)),
         _ => Err(Error::internal("a unit that is there has no result")),
-    };
-    let dataset = |unit: usize| exec::dataset(project.context(), plan.stage, result(unit)?);
-    let payload = |unit: usize| -> Result<Vec<u8>> {
-        let (key, digest) = result(unit)?;
-        project.store.load(&key, &digest).ok_or_else(|| {
-            Error::stage(format!("a result of {} is damaged", stage.name))
-                .hint(format!("run `repro build {}`: it is made again", stage.name))
-        })
-    };
-    let payloads = || (0..plan.resolved.units.len()).map(payload).collect::<Result<Vec<_>>>();
+    }
+}
+
+fn payload(plan: &StagePlan, project: &Project, unit: usize) -> Result<Vec<u8>> {
+    let (key, digest) = result(plan, unit)?;
+    let stage = &project.graph.stages[plan.stage];
+    project.store.load(&key, &digest).ok_or_else(|| {
+        Error::stage(format!("a result of {} is damaged", stage.name))
+            .hint(format!("run `repro build {}`: it is made again", stage.name))
+    })
+}
+
+/// What a figure shows. Errors: it is not built.
+pub(super) fn scene(plan: &StagePlan, project: &Project) -> Result<Scene> {
+    complete(plan, project)?;
+    decode_scene(&payload(plan, project, 0)?).ok_or_else(|| Error::internal("a stored result is not a scene"))
+}
+
+fn show(plan: &StagePlan, args: &Show, project: &Project, console: &Console) -> Result<String> {
+    let stage = &project.graph.stages[plan.stage];
+    complete(plan, project)?;
+    let dataset = |unit: usize| exec::dataset(project.context(), plan.stage, result(plan, unit)?);
+    let payloads =
+        || (0..plan.resolved.units.len()).map(|unit| payload(plan, project, unit)).collect::<Result<Vec<_>>>();
     match &stage.kind {
         kind @ (Kind::Figure(_) | Kind::Table(_)) if args.npz.is_some() => {
             let error = Error::user(format!("{} is a {}; --npz writes arrays", stage.name, kind.name()));
             Err(error.hint(format!("`repro build {}` writes its files", stage.name)))
         }
         Kind::Figure(_) => {
-            let scene = decode_scene(&payload(0)?).ok_or_else(|| Error::internal("a stored result is not a scene"))?;
+            let scene = scene(plan, project)?;
             if console.json {
                 return Ok(format!("{}\n", json!({"stage": stage.name, "scene": scene})));
             }

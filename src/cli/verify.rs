@@ -3,32 +3,41 @@
 use serde_json::json;
 
 use super::args::Verify;
-use super::build::{exit_code, jobs, tell_failures};
+use super::build::{exit_code, jobs, options, tell_failures};
 use super::console::Style;
+use super::diagnostics::Source;
 use super::words::{count, harmless, unit};
-use super::{Console, Project, Trouble, interrupt, progress};
+use super::{Console, Project, Trouble, archive, interrupt, progress};
 use crate::audit::{self, Artifact, Verdict, Verification};
 use crate::error::Error;
-use crate::exec::{Cards, Options};
+use crate::graph::Graph;
 
 /// Units of a stage that differ and are named without `-v`.
 const NAMED: usize = 8;
 
-pub fn run(args: &Verify, project: &Project, console: &Console) -> Result<u8, Trouble> {
+/// An archive needs no paper file beside it, so that this opens the project itself.
+pub fn run(args: &Verify, project: impl Fn() -> Result<Project, Trouble>, console: &Console) -> Result<u8, Trouble> {
+    if let Some(path) = archive::meant(args) {
+        return archive::run(path, args, console);
+    }
+    if args.rebuild {
+        let error = Error::user("--rebuild is for archives; stages are always run again");
+        return Err(error.hint("`repro verify paper.zip --rebuild`").into());
+    }
+    let project = &project()?;
     let targets = project.targets(&args.targets)?;
-    let options = Options {
-        jobs: jobs(args.jobs),
-        cards: Cards::none(),
-        keep_going: args.keep_going,
-        no_train: false,
-        interrupted: interrupt::watch(),
-    };
+    let options = options(jobs(args.jobs), args.keep_going);
     let needed = project.graph.needed(&targets);
     let names: Vec<&str> = needed.iter().map(|&stage| project.graph.stages[stage].name.as_str()).collect();
     let verification = {
         let mut display = progress::display(console, &names, options.jobs, true);
         audit::verify(project.context(), &targets, args.only, &options, &mut *display)?
     };
+    tell(&verification, &project.graph, &project.source, console)
+}
+
+/// Tell how it went; the exit code.
+pub fn tell(verification: &Verification, graph: &Graph, source: &Source, console: &Console) -> Result<u8, Trouble> {
     let artifacts = &verification.artifacts;
     let mut code = exit_code(&verification.outcome);
     if code == 0 && artifacts.iter().any(|artifact| wrong(&artifact.verdict)) {
@@ -41,15 +50,15 @@ pub fn run(args: &Verify, project: &Project, console: &Console) -> Result<u8, Tr
         return Err(error.hint("`repro build` makes them").into());
     }
     if console.json {
-        artifacts.iter().try_for_each(|artifact| console.print_json(&line(artifact, project)))?;
+        artifacts.iter().try_for_each(|artifact| console.print_json(&line(artifact, graph)))?;
         console.print_json(&json!({
             "event": "verify-finished", "same": number(artifacts, &Verdict::Same),
             "differs": artifacts.iter().filter(|artifact| matches!(artifact.verdict, Verdict::Differs(_))).count(),
             "missing": number(artifacts, &Verdict::Missing), "new": number(artifacts, &Verdict::New), "exit-code": code,
         }))?;
     } else {
-        tell_failures(&verification.outcome, project, console);
-        console.print(&text(&verification, code, project, console))?;
+        tell_failures(&verification.outcome, source, console);
+        console.print(&text(verification, code, graph, console))?;
     }
     Ok(code)
 }
@@ -71,9 +80,9 @@ fn word(verdict: &Verdict) -> &'static str {
     }
 }
 
-fn line(artifact: &Artifact, project: &Project) -> serde_json::Value {
+fn line(artifact: &Artifact, graph: &Graph) -> serde_json::Value {
     let mut json = json!({
-        "event": "verdict", "stage": project.graph.stages[artifact.stage].name, "verdict": word(&artifact.verdict),
+        "event": "verdict", "stage": graph.stages[artifact.stage].name, "verdict": word(&artifact.verdict),
     });
     json[if artifact.unit.is_some() { "unit" } else { "file" }] = json!(artifact.name);
     if let Verdict::Differs(parts) = &artifact.verdict {
@@ -82,15 +91,15 @@ fn line(artifact: &Artifact, project: &Project) -> serde_json::Value {
     json
 }
 
-fn text(verification: &Verification, code: u8, project: &Project, console: &Console) -> String {
+fn text(verification: &Verification, code: u8, graph: &Graph, console: &Console) -> String {
     let artifacts = &verification.artifacts;
     let mut stages: Vec<usize> = artifacts.iter().map(|artifact| artifact.stage).collect();
     stages.dedup();
-    let width = stages.iter().map(|&stage| project.graph.stages[stage].name.chars().count()).max().unwrap_or(0);
+    let width = stages.iter().map(|&stage| graph.stages[stage].name.chars().count()).max().unwrap_or(0);
     let mut text = String::new();
     for stage in stages {
         let own: Vec<&Artifact> = artifacts.iter().filter(|artifact| artifact.stage == stage).collect();
-        text += &stage_text(&own, width, project, console);
+        text += &stage_text(&own, width, graph, console);
     }
     let same = number(artifacts, &Verdict::Same);
     let differ = artifacts.iter().filter(|artifact| wrong(&artifact.verdict)).count();
@@ -119,9 +128,9 @@ fn text(verification: &Verification, code: u8, project: &Project, console: &Cons
 }
 
 /// `fit   1 program  same   fit.pdf differs`, and below in what.
-fn stage_text(own: &[&Artifact], width: usize, project: &Project, console: &Console) -> String {
+fn stage_text(own: &[&Artifact], width: usize, graph: &Graph, console: &Console) -> String {
     let Some(first) = own.first() else { return String::new() };
-    let stage = &project.graph.stages[first.stage];
+    let stage = &graph.stages[first.stage];
     let paint = |verdict: &Verdict, text: &str| match verdict {
         Verdict::Same => console.paint(Style::Green, text),
         Verdict::New => console.paint(Style::Yellow, text),

@@ -4,6 +4,7 @@
 //! It knows bytes and names, no folders: whatever is in a file is refused with a message or read, and never a reason to panic. Arrays
 //! of other programs have no names for their axes, so the paper file may give them ([`Axes`]); `label` puts them on.
 
+mod archive;
 mod axes;
 mod csv;
 mod json;
@@ -12,6 +13,7 @@ mod npy;
 mod npz;
 mod zip;
 
+pub use archive::{ArchiveReader, ArchiveWriter};
 pub use axes::Axes;
 pub use npz::npz;
 

@@ -4,16 +4,16 @@
 use crate::error::{Error, Result};
 
 /// Deflate cannot do better than this.
-const BEST_RATIO: u64 = 1032;
+pub(super) const BEST_RATIO: u64 = 1032;
 
 /// A member as the directory describes it.
-struct Member {
-    name: String,
-    method: u16,
-    crc: u32,
-    packed: u64,
-    size: u64,
-    offset: u64,
+pub(super) struct Member {
+    pub name: String,
+    pub method: u16,
+    pub crc: u32,
+    pub packed: u64,
+    pub size: u64,
+    pub offset: u64,
 }
 
 /// Names and contents of all members.
@@ -32,7 +32,7 @@ pub fn read(bytes: &[u8]) -> Result<Vec<(String, Vec<u8>)>> {
     members.into_iter().map(one).collect()
 }
 
-fn number<const N: usize>(bytes: &[u8], at: u64) -> Option<u64> {
+pub(super) fn number<const N: usize>(bytes: &[u8], at: u64) -> Option<u64> {
     let at = usize::try_from(at).ok()?;
     let found = bytes.get(at..at.checked_add(N)?)?;
     Some(found.iter().rev().fold(0, |number, byte| number << 8 | u64::from(*byte)))
@@ -53,6 +53,11 @@ fn directory(bytes: &[u8]) -> Option<Vec<Member>> {
         }
         (count, at) = (number::<8>(bytes, record.checked_add(32)?)?, number::<8>(bytes, record.checked_add(48)?)?);
     }
+    entries(bytes, at, count)
+}
+
+/// So many entries of a directory, from a place on.
+pub(super) fn entries(bytes: &[u8], mut at: u64, count: u64) -> Option<Vec<Member>> {
     let mut members = Vec::new();
     for _ in 0..count {
         if number::<4>(bytes, at)? != 0x0201_4b50 {
@@ -153,7 +158,12 @@ pub fn write(members: &[(String, Vec<u8>)]) -> Result<Vec<u8>> {
 }
 
 /// The checksum of ISO 3309.
-fn crc(bytes: &[u8]) -> u32 {
+pub(super) fn crc(bytes: &[u8]) -> u32 {
+    !crc_more(u32::MAX, bytes)
+}
+
+/// The same bit by bit: the state after more bytes, all ones in the beginning, inverted in the end.
+pub(super) fn crc_more(state: u32, bytes: &[u8]) -> u32 {
     const TABLE: [u32; 256] = {
         let mut table = [0u32; 256];
         let mut i = 0;
@@ -169,7 +179,7 @@ fn crc(bytes: &[u8]) -> u32 {
         }
         table
     };
-    !bytes.iter().fold(u32::MAX, |sum, byte| (sum >> 8) ^ TABLE[((sum ^ u32::from(*byte)) & 0xff) as usize])
+    bytes.iter().fold(state, |sum, byte| (sum >> 8) ^ TABLE[((sum ^ u32::from(*byte)) & 0xff) as usize])
 }
 
 #[cfg(test)]

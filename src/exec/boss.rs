@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 use super::inputs::is_lost;
 use super::schedule::Schedule;
 use super::worker::{Answer, Job, Made, Results, Shop};
-use super::{Event, Failure, Observer, Options, Outcome, Unfinished};
+use super::{Built, Event, Failure, Observer, Options, Outcome, Unfinished};
 use crate::error::{Error, Result};
-use crate::plan::{self, Last, Memo, Resolved, UnitState};
+use crate::plan::{self, FileState, Last, Memo, Resolved, UnitState};
 use crate::store::{Digest, Key};
 use crate::train::cuda::Device;
 
@@ -20,6 +20,8 @@ const RESCAN: Duration = Duration::from_secs(2);
 /// A stage that is being built.
 struct Running {
     resolved: Resolved,
+    /// What it came to before, if it runs again although it was current.
+    before: Option<Vec<Option<Digest>>>,
     results: Vec<Option<(Key, Digest)>>,
     /// Units still to come, of those that were missing.
     left: usize,
@@ -115,7 +117,10 @@ impl<'a, 'b> Boss<'a, 'b> {
 
     /// The results of large stages that were not recalled from memory.
     pub fn remembered(&self) -> Vec<Remembered> {
-        let of = |(resolved, results): &(Resolved, Results)| Some((resolved.memo.clone()?, results.clone()));
+        let of = |(resolved, results): &(Resolved, Results)| {
+            let memo = resolved.memo.clone().filter(|_| !resolved.recalled)?;
+            Some((memo, results.clone()))
+        };
         self.finished.values().filter_map(of).collect()
     }
 
@@ -157,7 +162,16 @@ impl<'a, 'b> Boss<'a, 'b> {
         let inputs: Option<Vec<&Resolved>> =
             graph.inputs[stage].iter().map(|i| self.finished.get(i).map(|(resolved, _)| resolved)).collect();
         let inputs = inputs.ok_or_else(|| Error::internal("a stage was started before its inputs"))?;
-        let resolved = plan::resolve(context, stage, &inputs)?;
+        let mut resolved = plan::resolve(context, stage, &inputs)?;
+        let name = &graph.stages[stage].name;
+        let again = self.options.again.contains(&stage)
+            && resolved.units.iter().any(|unit| unit.digest().is_some())
+            && !self.outcome.built.iter().any(|built| built.stage == *name);
+        let before = again.then(|| resolved.units.iter().map(UnitState::digest).collect());
+        if again {
+            context.store.forget_memo(name);
+            resolved.renew(context, stage)?;
+        }
         if !resolved.faults.is_empty() {
             for error in resolved.faults {
                 self.failed(stage, String::new(), error);
@@ -181,8 +195,9 @@ impl<'a, 'b> Boss<'a, 'b> {
         }
         if self.options.no_train && self.trains(stage) && !missing.is_empty() {
             let models = if missing.len() == 1 { "1 model".to_string() } else { format!("{} models", missing.len()) };
+            let why = if again { "--rerun asks for it".into() } else { format!("`repro explain {name}` says why") };
             let error = Error::stage(format!("{models} would have to be trained, and --no-train forbids it"))
-                .hint(format!("`repro explain {}` says why", self.name(stage)))
+                .hint(why)
                 .hint("build without --no-train where training is allowed, and share the cache");
             // Nothing is wasted by going on, and all that lacks training is told at once.
             self.fail(stage, String::new(), error, true);
@@ -195,6 +210,7 @@ impl<'a, 'b> Boss<'a, 'b> {
             stage,
             Running {
                 resolved,
+                before,
                 results,
                 left: count,
                 missing: count,
@@ -218,6 +234,7 @@ impl<'a, 'b> Boss<'a, 'b> {
             units: count,
             total,
             seconds: seconds * pace,
+            again,
         });
         // Long units first, so that the cores finish together.
         missing.sort_by(|a, b| b.2.total_cmp(&a.2));
@@ -229,7 +246,7 @@ impl<'a, 'b> Boss<'a, 'b> {
             claim.push((stage, unit));
             if claim.len() == 1 {
                 let (results, found) = (results.clone(), found.clone());
-                jobs.push(Job::Unit { stage, unit, key, results, found, demand });
+                jobs.push(Job::Unit { stage, unit, key, results, found, demand, again });
             }
         }
         self.in_flight += jobs.len();
@@ -339,6 +356,9 @@ impl<'a, 'b> Boss<'a, 'b> {
             running.resolved.units = units.iter().map(|&(key, digest)| UnitState::Current { key, digest }).collect();
             running.resolved.files = plan::files(self.shop.context, &running.resolved)?;
         }
+        if running.before.is_some() {
+            running.resolved.files.iter_mut().for_each(FileState::renew);
+        }
         let pairs = running.resolved.specs.iter().cloned().zip(running.resolved.files.iter().cloned());
         let files: Vec<_> = pairs.filter(|(_, state)| !state.is_current()).collect();
         if files.is_empty() {
@@ -358,6 +378,10 @@ impl<'a, 'b> Boss<'a, 'b> {
         }
         let graph = context.graph;
         let definition = &graph.stages[stage];
+        let other = running.before.as_ref().map(|before| {
+            let after = running.results.iter().map(|result| result.map(|(_, digest)| digest));
+            before.iter().zip(after).filter(|(before, after)| before.is_some() && *before != after).count()
+        });
         if running.missing > 0 || !written.is_empty() {
             self.observer.event(&Event::StageFinished {
                 stage: &definition.name,
@@ -365,12 +389,17 @@ impl<'a, 'b> Boss<'a, 'b> {
                 ran: running.ran,
                 seconds: running.began.map_or(0.0, |began| began.elapsed().as_secs_f64()),
                 written: &written,
+                other,
             });
         }
-        if running.ran > 0 || !written.is_empty() {
-            self.outcome.built.push(definition.name.clone());
-        } else if !self.outcome.built.contains(&definition.name) {
-            self.outcome.current += 1;
+        let known = self.outcome.built.iter_mut().find(|built| built.stage == definition.name);
+        match known {
+            // In an earlier pass.
+            Some(built) => built.written.extend(written),
+            None if running.ran > 0 || !written.is_empty() => {
+                self.outcome.built.push(Built { stage: definition.name.clone(), written });
+            }
+            None => self.outcome.current += 1,
         }
         let inputs = graph.inputs[stage].iter().filter_map(|i| {
             let digests = self.finished.get(i)?.0.digests()?;
@@ -386,7 +415,6 @@ impl<'a, 'b> Boss<'a, 'b> {
         if before.as_ref() != Some(&last) {
             last.write(context.store, &definition.name);
         }
-        self.outcome.written.extend(written);
         let units = running.results.iter().copied().flatten().collect();
         self.finished.insert(stage, (running.resolved, Arc::new(units)));
         self.schedule.done(stage);

@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::stages;
 use crate::store::Key;
 use crate::train::cuda::{self, Broken, Device, Fault, Task};
-use crate::train::{Outcome, Recipe};
+use crate::train::{Engine, Outcome, Recipe};
 
 /// Training is left to the processor's cores if it takes them less than this, in seconds, or has fewer runs: a card is slow to start, and slow
 /// with few.
@@ -143,19 +143,22 @@ fn train(
         let _ = answers.send(Answer::Unit { stage, unit, key, result, seconds });
     };
     let graph = shop.context.graph;
-    let mut runs = Vec::new();
+    // Other engines have no kernels.
+    let (mut runs, mut elsewhere) = (Vec::new(), Vec::new());
     for job in jobs {
-        let Job::Unit { stage, unit, key, .. } = job else { continue };
-        if let Some(trace) = shop.context.store.trace(&key) {
+        let Job::Unit { stage, unit, key, again, .. } = job else { continue };
+        if let Some(trace) = shop.context.store.trace(&key).filter(|_| !again) {
             answer(stage, unit, key, Ok(Some(Made { digest: trace.digest, found: true, whole: false })), 0.0);
             continue;
         }
         match graph.stages[stage].kind.entry().training(unit, &graph.layouts[stage]) {
+            Some(Ok(recipe)) if recipe.engine != Engine::Fused => elsewhere.push(job),
             Some(Ok(recipe)) => runs.push(Run { job, stage, unit, key, recipe }),
             Some(Err(error)) => answer(stage, unit, key, Err(error), 0.0),
             None => answer(stage, unit, key, Err(Error::internal("a unit for a card trains nothing")), 0.0),
         }
     }
+    shop.queue.push(f64::MAX, elsewhere);
     let controls: Vec<UnitControl> =
         runs.iter().map(|run| UnitControl::new(shop, run.stage, run.key, run.recipe.steps)).collect();
     let tasks: Vec<Task> =

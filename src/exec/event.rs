@@ -5,14 +5,22 @@ use crate::error::Error;
 /// One thing that happened.
 #[derive(Debug)]
 pub enum Event<'a> {
-    /// A stage has units to run: how many, of how many, estimated seconds of work on one core.
-    StageStarted { stage: &'a str, kind: &'static str, units: usize, total: usize, seconds: f64 },
+    /// A stage has units to run: how many, of how many, estimated seconds of work on one core; `again` although it was current.
+    StageStarted { stage: &'a str, kind: &'static str, units: usize, total: usize, seconds: f64, again: bool },
     /// A unit ended well. `found` is true where another process, or another stage of this build, had made it meanwhile.
     UnitFinished { stage: &'a str, unit: &'a str, seconds: f64, found: bool, done: usize, units: usize },
     /// Work done, inside running units too: in units (2.25: two points and a quarter), and as a share of the stage's estimated time.
     Progress { stage: &'a str, done: f64, units: usize, share: f64 },
-    /// All units and files of a stage are there; `ran` counts the units made by this build.
-    StageFinished { stage: &'a str, kind: &'static str, ran: usize, seconds: f64, written: &'a [String] },
+    /// All units and files of a stage are there; `ran` counts the units made by this build; of a stage that ran again, `other` those that
+    /// came to another result than before.
+    StageFinished {
+        stage: &'a str,
+        kind: &'static str,
+        ran: usize,
+        seconds: f64,
+        written: &'a [String],
+        other: Option<usize>,
+    },
     /// A stage failed.
     StageFailed { stage: &'a str, unit: &'a str, error: &'a Error },
 }

@@ -42,7 +42,7 @@ pub fn dataset(context: Context, stage: usize, (key, digest): (Key, Digest)) -> 
 pub fn content(context: Context, stage: usize, unit: (Key, Digest), file: &FileEntry) -> Result<Vec<u8>> {
     let digest = Digest(file.digest.0);
     if in_project(&context.graph.stages[stage].kind) {
-        let path = context.home.join(&file.path);
+        let path = context.file(&file.path);
         let bytes = std::fs::read(&path).map_err(|e| Error::io("read", &path, &e))?;
         return if Digest::of(&bytes) == digest { Ok(bytes) } else { Err(changed(&file.path)) };
     }

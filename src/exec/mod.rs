@@ -13,7 +13,7 @@ mod workplace;
 
 pub use cards::Cards;
 pub use event::{Event, Observer};
-pub use inputs::dataset;
+pub use inputs::{content, dataset};
 pub use local::build;
 pub use schedule::Schedule;
 
@@ -32,6 +32,8 @@ pub struct Options {
     pub no_train: bool,
     /// Graphics cards that train.
     pub cards: Cards,
+    /// Stages that run again although they are current.
+    pub again: Vec<usize>,
     /// Set from outside (Ctrl-C): stop as soon as possible; finished units are kept.
     pub interrupted: &'static AtomicBool,
 }
@@ -43,10 +45,8 @@ pub struct Outcome {
     pub ran: usize,
     /// Models trained among them.
     pub trained: usize,
-    /// Files written to `figures/`.
-    pub written: Vec<String>,
     /// Stages that ran something or wrote a file, and are done.
-    pub built: Vec<String>,
+    pub built: Vec<Built>,
     /// Stages that were current.
     pub current: usize,
     pub failures: Vec<Failure>,
@@ -57,6 +57,21 @@ pub struct Outcome {
     pub interrupted: bool,
     /// Why the build as a whole could not go on: a full disk, a bug.
     pub broken: Option<Error>,
+}
+
+/// A stage that ran something or wrote a file.
+#[derive(Debug)]
+pub struct Built {
+    pub stage: String,
+    /// Files written to `figures/`.
+    pub written: Vec<String>,
+}
+
+impl Outcome {
+    /// All files written to `figures/`.
+    pub fn written(&self) -> Vec<&str> {
+        self.built.iter().flat_map(|built| &built.written).map(String::as_str).collect()
+    }
 }
 
 /// A stage that failed, with the unit if one is to blame.

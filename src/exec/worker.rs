@@ -31,13 +31,11 @@ pub enum Job {
         results: Vec<Results>,
         found: Arc<Found>,
         demand: Demand,
+        /// Run it whatever the store has.
+        again: bool,
     },
     /// Make the files of a stage from its units.
-    Files {
-        stage: usize,
-        units: Results,
-        files: Vec<(FileSpec, FileState)>,
-    },
+    Files { stage: usize, units: Results, files: Vec<(FileSpec, FileState)> },
 }
 
 impl Job {
@@ -131,10 +129,10 @@ impl Drop for Open<'_, '_> {
 pub fn work(shop: &Shop, answers: &Sender<Answer>) {
     while let Some((job, taken)) = shop.queue.pop() {
         let answer = match job {
-            Job::Unit { stage, unit, key, results, found, .. } => {
+            Job::Unit { stage, unit, key, results, found, again, .. } => {
                 let started = Instant::now();
                 let inputs = StageInputs { shop, stage, results, found, cards: taken.cards.clone() };
-                let result = guarded(|| run_unit(&inputs, unit, key, started));
+                let result = guarded(|| run_unit(&inputs, unit, key, again, started));
                 Answer::Unit { stage, unit, key, result, seconds: started.elapsed().as_secs_f64() }
             }
             Job::Files { stage, units, files } => {
@@ -158,13 +156,13 @@ pub fn guarded<T>(run: impl FnOnce() -> Result<T>) -> Result<T> {
     })
 }
 
-fn run_unit(inputs: &StageInputs, unit: usize, key: Key, started: Instant) -> Result<Option<Made>> {
+fn run_unit(inputs: &StageInputs, unit: usize, key: Key, again: bool, started: Instant) -> Result<Option<Made>> {
     let StageInputs { shop, stage, .. } = *inputs;
     let Context { graph, store, .. } = shop.context;
     if shop.stopping() {
         return Ok(None);
     }
-    if let Some(trace) = store.trace(&key) {
+    if let Some(trace) = store.trace(&key).filter(|_| !again) {
         return Ok(Some(Made { digest: trace.digest, found: true, whole: false }));
     }
     let kind = graph.stages[stage].kind.entry();

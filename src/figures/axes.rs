@@ -1,9 +1,11 @@
 //! What stands around a plot area: ticks, numbers, labels, title, colour bar, and how much room all that takes.
 
 use super::color::Colors;
+use super::legend;
 use super::panel::{PanelAxis, Prepared};
 use super::scale::{Scale, ScaleKind, Tick};
 use super::text;
+use super::theme::{FrameStyle, TickSide};
 use crate::value::{Color, Horizontal, Item, Label, Rect, Stroke, Vertical};
 
 /// Lengths in points.
@@ -50,6 +52,7 @@ pub struct Decor {
     x_height: f64,
     bar: Vec<Tick>,
     bar_labels: f64,
+    pub legend: legend::Room,
 }
 
 /// Which numbers and labels a panel shows: inner panels of a grid may leave them to the outer ones.
@@ -86,14 +89,21 @@ fn sin_cos(degrees: f64) -> (f64, f64) {
 
 impl Decor {
     /// Choose ticks for a plot area of about this size and measure.
-    pub fn of(panel: &Prepared, (width, height): (f64, f64), fonts: Fonts, shown: Shown) -> Decor {
-        let some = |ticks: Vec<Tick>| if panel.frame { ticks } else { Vec::new() };
+    pub fn of(
+        panel: &Prepared,
+        (width, height): (f64, f64),
+        fonts: Fonts,
+        shown: Shown,
+        legend: legend::Room,
+    ) -> Decor {
+        let some = |ticks: Vec<Tick>| if panel.frame.is_some() { ticks } else { Vec::new() };
         let x = some(fitting(&panel.x, width, fonts, true));
         let y = some(fitting(&panel.y, height, fonts, false));
         let size = |tick: &Tick| tick.label.as_ref().map_or((0.0, 0.0), |label| extent(label, fonts.tick, false));
         let y_width = y.iter().map(|tick| turned(size(tick), panel.y.rotate).0).fold(0.0, f64::max);
         let x_height = x.iter().map(|tick| turned(size(tick), panel.x.rotate).1).fold(0.0, f64::max);
-        let (left, bottom) = (reach(&y, shown.y_numbers, y_width), reach(&x, shown.x_numbers, x_height));
+        let side = &panel.ticks;
+        let (left, bottom) = (reach(&y, shown.y_numbers, y_width, side), reach(&x, shown.x_numbers, x_height, side));
         let mut around = Around { left, right: LINE, top: LINE, bottom };
         if shown.x_numbers {
             // The last number may reach beyond the corner.
@@ -123,7 +133,9 @@ impl Decor {
             let name = if label.is_empty() { 0.0 } else { LABEL_PAD + extent(label, fonts.label, false).1 };
             around.right = around.right.max(BAR_GAP + BAR_WIDTH + TICK + TICK_PAD + bar_labels + name);
         }
-        Decor { around, x, y, y_width, x_height, bar, bar_labels }
+        around.right += legend.right;
+        around.top += legend.above;
+        Decor { around, x, y, y_width, x_height, bar, bar_labels, legend }
     }
 
     /// Grid lines, behind the marks.
@@ -146,35 +158,42 @@ impl Decor {
     /// Frame, ticks, numbers, labels, title and colour bar, in front of the marks.
     pub fn draw(&self, panel: &Prepared, area: Rect, fonts: Fonts, shown: Shown, items: &mut Vec<Item>) {
         let stroke = Stroke::solid(Color::BLACK, LINE);
+        // Which way ticks go, and how far the longest reach out of the frame.
+        let (out, beyond) = if panel.ticks == TickSide::Inside { (-1.0, 0.0) } else { (1.0, TICK) };
         for tick in &self.x {
             let x = area.x + area.width * panel.x.scale.place(tick.value);
             let length = if tick.label.is_some() { TICK } else { MINOR_TICK };
-            items.push(path(vec![[x, area.bottom()], [x, area.bottom() + length]], stroke.clone()));
+            items.push(path(vec![[x, area.bottom()], [x, area.bottom() + out * length]], stroke.clone()));
             if let (Some(markup), true) = (&tick.label, shown.x_numbers) {
                 let (horizontal, vertical) = match panel.x.rotate {
                     0.0 => (Horizontal::Middle, Vertical::Top),
                     _ => (Horizontal::Right, Vertical::Middle),
                 };
-                let at = [x + if panel.x.rotate == 0.0 { 0.0 } else { 3.0 }, area.bottom() + TICK + TICK_PAD];
+                let at = [x + if panel.x.rotate == 0.0 { 0.0 } else { 3.0 }, area.bottom() + beyond + TICK_PAD];
                 items.push(label(markup, at, fonts.tick, panel.x.rotate, horizontal, vertical));
             }
         }
         for tick in &self.y {
             let y = area.bottom() - area.height * panel.y.scale.place(tick.value);
             let length = if tick.label.is_some() { TICK } else { MINOR_TICK };
-            items.push(path(vec![[area.x - length, y], [area.x, y]], stroke.clone()));
+            items.push(path(vec![[area.x - out * length, y], [area.x, y]], stroke.clone()));
             if let (Some(markup), true) = (&tick.label, shown.y_numbers) {
-                let at = [area.x - TICK - TICK_PAD, y];
+                let at = [area.x - beyond - TICK_PAD, y];
                 items.push(label(markup, at, fonts.tick, panel.y.rotate, Horizontal::Right, Vertical::Middle));
             }
         }
-        let corners =
-            vec![[area.x, area.y], [area.right(), area.y], [area.right(), area.bottom()], [area.x, area.bottom()]];
-        if panel.frame {
-            items.push(Item::Path { points: corners, close: true, fill: None, stroke: Some(stroke) });
+        let [top_left, bottom_left, bottom_right, top_right] =
+            [[area.x, area.y], [area.x, area.bottom()], [area.right(), area.bottom()], [area.right(), area.y]];
+        match panel.frame {
+            Some(FrameStyle::Box) => {
+                let points = vec![top_left, top_right, bottom_right, bottom_left];
+                items.push(Item::Path { points, close: true, fill: None, stroke: Some(stroke) });
+            }
+            Some(FrameStyle::Axes) => items.push(path(vec![top_left, bottom_left, bottom_right], stroke)),
+            None => {}
         }
         let [middle_x, middle_y] = area.middle();
-        let mut below = area.bottom() + reach(&self.x, shown.x_numbers, self.x_height);
+        let mut below = area.bottom() + reach(&self.x, shown.x_numbers, self.x_height, &panel.ticks);
         if shown.x_label && !panel.x.label.is_empty() {
             let at = [middle_x, below + LABEL_PAD];
             items.push(label(&panel.x.label, at, fonts.label, 0.0, Horizontal::Middle, Vertical::Top));
@@ -185,11 +204,11 @@ impl Decor {
             items.push(bold(label(&panel.caption, at, fonts.label, 0.0, Horizontal::Middle, Vertical::Top)));
         }
         if shown.y_label && !panel.y.label.is_empty() {
-            let at = [area.x - reach(&self.y, shown.y_numbers, self.y_width) - LABEL_PAD, middle_y];
+            let at = [area.x - reach(&self.y, shown.y_numbers, self.y_width, &panel.ticks) - LABEL_PAD, middle_y];
             items.push(label(&panel.y.label, at, fonts.label, 90.0, Horizontal::Middle, Vertical::Bottom));
         }
         if !panel.title.is_empty() {
-            let at = [middle_x, area.y - TITLE_PAD];
+            let at = [middle_x, area.y - self.legend.above - TITLE_PAD];
             items.push(label(&panel.title, at, fonts.title, 0.0, Horizontal::Middle, Vertical::Bottom));
         }
         if let Some((colors, name)) = &panel.drawing.bar {
@@ -230,11 +249,12 @@ impl Decor {
 }
 
 /// How far ticks, and their numbers of this size if they are shown, reach out of the frame.
-fn reach(ticks: &[Tick], numbers: bool, size: f64) -> f64 {
+fn reach(ticks: &[Tick], numbers: bool, size: f64, side: &TickSide) -> f64 {
+    let tick = if *side == TickSide::Inside { 0.0 } else { TICK };
     match (ticks.is_empty(), numbers) {
         (true, _) => 0.0,
-        (false, true) => TICK + (TICK_PAD + size),
-        (false, false) => TICK,
+        (false, true) => tick + (TICK_PAD + size),
+        (false, false) => tick,
     }
 }
 
@@ -253,10 +273,33 @@ fn fitting(axis: &PanelAxis, length: f64, fonts: Fonts, across: bool) -> Vec<Tic
             })
             .sum();
         if count <= 2 || needed <= length {
-            return ticks;
+            return if axis.scale.kind == ScaleKind::Log { apart(ticks, axis, length, fonts, across) } else { ticks };
         }
         count -= 1;
     }
+}
+
+/// Numbers of a logarithmic axis crowd towards the end of each decade: powers of ten stay, then 5, 2 and 3, and whatever else has room.
+fn apart(mut ticks: Vec<Tick>, axis: &PanelAxis, length: f64, fonts: Fonts, across: bool) -> Vec<Tick> {
+    let rank = |value: f64| {
+        let first = format!("{value:e}");
+        ["1e", "5e", "2e", "3e"].iter().position(|start| first.starts_with(start)).unwrap_or(4)
+    };
+    let mut order: Vec<usize> = (0..ticks.len()).collect();
+    order.sort_by_key(|&i| rank(ticks[i].value));
+    let mut taken: Vec<[f64; 2]> = Vec::new();
+    for i in order {
+        let Some(text) = &ticks[i].label else { continue };
+        let (width, height) = turned(extent(text, fonts.tick, false), axis.rotate);
+        let half = 0.5 * if across { width + 0.4 * fonts.tick } else { height };
+        let at = length * axis.scale.place(ticks[i].value);
+        if taken.iter().any(|[from, to]| at + half > *from && at - half < *to) {
+            ticks[i].label = None;
+        } else {
+            taken.push([at - half, at + half]);
+        }
+    }
+    ticks
 }
 
 fn bar_ticks(colors: &Colors, height: f64) -> Vec<Tick> {

@@ -4,6 +4,7 @@ use serde_json::{Map, Value as Json, json};
 
 use super::bivariate::ColorPair;
 use super::colormaps::{ColorMap, Palette};
+use super::theme::Theme;
 use crate::error::Error;
 use crate::spec::{Decode, Located, Node, Problems, Schemas, Yaml, nearest};
 use crate::value::Color;
@@ -79,7 +80,8 @@ crate::record! {
     pub struct ColorBy {
         /// The axis whose coordinates have colours.
         pub by: Located<String>,
-        pub palette: Palette = Palette::Tab10,
+        /// Where nothing is said, the theme's.
+        pub palette: Option<Palette> = None,
         /// Colours one by one, instead of the palette.
         pub colors: Vec<Paint> = Vec::new(),
         /// What the legend says instead of a coordinate.
@@ -92,13 +94,14 @@ crate::record! {
     pub struct ColorOf with canonical {
         /// The array.
         pub value: Located<String>,
-        pub map: ColorMap = ColorMap::Viridis,
+        /// Where nothing is said, the theme's.
+        pub map: Option<ColorMap> = None,
         /// Whole numbers 0, 1, ... are names of things, with these colours; `labels` says how many and what they are called.
         pub palette: Option<Palette> = None,
         pub labels: Vec<String> = Vec::new(),
         /// The value of the first colour; by default the smallest.
         pub from: Option<f64> = None,
-        /// The value of the last colour; by default the largest.
+        /// The value of the last colour; by default the largest. Below `from` the map runs backwards.
         pub to: Option<f64> = None,
         /// What the colour bar is called.
         pub label: String = String::new(),
@@ -185,9 +188,9 @@ impl Decode for ColorChannel {
 
 impl ColorBy {
     /// The colour of the i-th coordinate.
-    pub fn color(&self, i: usize) -> Color {
+    pub fn color(&self, i: usize, theme: &Theme) -> Color {
         match self.colors.as_slice() {
-            [] => self.palette.at(i),
+            [] => self.palette.as_ref().unwrap_or(&theme.palette).at(i),
             colors => colors[i % colors.len()].0,
         }
     }
@@ -206,8 +209,14 @@ pub enum Colors {
 }
 
 impl ColorOf {
+    /// The colours of an array, with nothing else said.
+    pub fn new(value: Located<String>) -> ColorOf {
+        let (label, labels) = (String::new(), Vec::new());
+        ColorOf { value, map: None, palette: None, labels, from: None, to: None, label, bar: true, by: None }
+    }
+
     /// The scale for these values.
-    pub fn scale(&self, values: impl Iterator<Item = f64>) -> Colors {
+    pub fn scale(&self, values: impl Iterator<Item = f64>, theme: &Theme) -> Colors {
         let (mut low, mut high) = (f64::INFINITY, f64::NEG_INFINITY);
         values.filter(|v| v.is_finite()).for_each(|v| (low, high) = (low.min(v), high.max(v)));
         if let Some(palette) = &self.palette {
@@ -219,7 +228,8 @@ impl ColorOf {
             return Colors::Things { palette: palette.clone(), labels };
         }
         let (low, high) = if low <= high { (low, high) } else { (0.0, 1.0) };
-        Colors::Map { map: self.map.clone(), from: self.from.unwrap_or(low), to: self.to.unwrap_or(high) }
+        let map = self.map.as_ref().unwrap_or(&theme.map).clone();
+        Colors::Map { map, from: self.from.unwrap_or(low), to: self.to.unwrap_or(high) }
     }
 }
 
@@ -228,7 +238,7 @@ impl Colors {
     pub fn at(&self, value: f64) -> Option<Color> {
         match self {
             _ if value.is_nan() => None,
-            Colors::Map { map, from, to } => Some(map.at(if to > from { (value - from) / (to - from) } else { 0.5 })),
+            Colors::Map { map, from, to } => Some(map.at(if to != from { (value - from) / (to - from) } else { 0.5 })),
             Colors::Things { palette, .. } => Some(palette.at(value.max(0.0).round() as usize)),
         }
     }

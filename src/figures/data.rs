@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde_json::{Value as Json, json};
 
+use super::theme::Theme;
 use crate::error::{Error, Result, Span};
 use crate::spec::{Coordinate, Decode, Located, Node, Problems, Schemas, Yaml, suggest, wrong_type};
 use crate::value::{Array, Axis, Coords, Dataset};
@@ -27,6 +28,14 @@ crate::union! {
         "sum" => Sum(Located<String>),
         /// Their standard deviation (n - 1).
         "std" => Std(Located<String>),
+        /// A quarter of them lie below.
+        "lower-quartile" => LowerQuartile(Located<String>),
+        /// A quarter of them lie above.
+        "upper-quartile" => UpperQuartile(Located<String>),
+        /// Their mean less their standard deviation.
+        "mean-minus-std" => MeanMinusStd(Located<String>),
+        /// Their mean and their standard deviation added.
+        "mean-plus-std" => MeanPlusStd(Located<String>),
     }
 }
 
@@ -94,6 +103,22 @@ impl Decode for Channel {
 }
 
 impl Channel {
+    /// What the numbers are called, for readers.
+    pub fn describe(&self) -> String {
+        let settings = match self {
+            Channel::Number(number) => return number.to_string(),
+            Channel::Named(settings) => settings,
+        };
+        let name = match &settings.reduce {
+            Some(reduce) => format!("{} of {}", reduce.name(), settings.value.value),
+            None => settings.value.value.clone(),
+        };
+        match &settings.transform {
+            Some(transform) => transform.describe(&name),
+            None => name,
+        }
+    }
+
     /// The array or axis it names, if any.
     pub fn name(&self) -> Option<&Located<String>> {
         match self {
@@ -110,11 +135,22 @@ pub struct Scope<'a> {
     of: Option<Located<String>>,
     /// Axis, coordinate, and the place in the file where it was fixed.
     fixed: Vec<(String, String, Span)>,
+    theme: Arc<Theme>,
 }
 
 impl<'a> Scope<'a> {
     pub fn new(data: &'a dyn Fn(&str) -> Option<Arc<Dataset>>) -> Self {
-        Scope { data, of: None, fixed: Vec::new() }
+        Scope { data, of: None, fixed: Vec::new(), theme: Arc::default() }
+    }
+
+    /// The same with other looks.
+    pub fn themed(self, theme: Theme) -> Self {
+        Scope { theme: Arc::new(theme), ..self }
+    }
+
+    /// Looks where a mark does not say.
+    pub fn theme(&self) -> &Theme {
+        &self.theme
     }
 
     /// The same with another stage (if one is named) and more coordinates fixed.
@@ -237,6 +273,17 @@ pub fn categories(axis: &Axis) -> Option<Vec<String>> {
 }
 
 impl Transform {
+    fn describe(&self, of: &str) -> String {
+        match self {
+            Transform::Reciprocal => format!("1/{of}"),
+            Transform::Complement => format!("1 − {of}"),
+            Transform::Ln => format!("ln {of}"),
+            Transform::Negative => format!("−{of}"),
+            Transform::Absolute => format!("|{of}|"),
+            Transform::Square => format!("{of}²"),
+        }
+    }
+
     fn apply(&self, v: f64) -> f64 {
         match self {
             Transform::Reciprocal => 1.0 / v,
@@ -255,6 +302,8 @@ impl Reduce {
         match self {
             Reduce::Mean(axis) | Reduce::Median(axis) | Reduce::Min(axis) => axis,
             Reduce::Max(axis) | Reduce::Sum(axis) | Reduce::Std(axis) => axis,
+            Reduce::LowerQuartile(axis) | Reduce::UpperQuartile(axis) => axis,
+            Reduce::MeanMinusStd(axis) | Reduce::MeanPlusStd(axis) => axis,
         }
     }
 
@@ -280,16 +329,21 @@ impl Reduce {
         }
         let n = values.len() as f64;
         let mean = |values: &[f64]| values.iter().sum::<f64>() / n;
+        let std = |values: &[f64]| {
+            let middle = mean(values);
+            (values.iter().map(|v| (v - middle) * (v - middle)).sum::<f64>() / (n - 1.0)).sqrt()
+        };
         match self {
             Reduce::Mean(_) => mean(&values),
             Reduce::Sum(_) => values.iter().sum(),
             Reduce::Min(_) => values.iter().copied().fold(f64::INFINITY, f64::min),
             Reduce::Max(_) => values.iter().copied().fold(f64::NEG_INFINITY, f64::max),
-            Reduce::Std(_) => {
-                let middle = mean(&values);
-                (values.iter().map(|v| (v - middle) * (v - middle)).sum::<f64>() / (n - 1.0)).sqrt()
-            }
+            Reduce::Std(_) => std(&values),
+            Reduce::MeanMinusStd(_) => mean(&values) - std(&values),
+            Reduce::MeanPlusStd(_) => mean(&values) + std(&values),
             Reduce::Median(_) => quantile(&mut values, 0.5),
+            Reduce::LowerQuartile(_) => quantile(&mut values, 0.25),
+            Reduce::UpperQuartile(_) => quantile(&mut values, 0.75),
         }
     }
 }

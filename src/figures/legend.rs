@@ -1,6 +1,6 @@
-//! Legends: what colours and lines mean, in the corner of a panel that covers the least, or beside it.
+//! Legends: what colours and lines mean, in the corner of a panel that covers the least, beside it, or above it.
 
-use super::axes::{Fonts, extent, label};
+use super::axes::{Decor, Fonts, extent, label};
 use super::marks::{Entry, Shape, Swatch};
 use super::panel::{LegendPlace, Prepared};
 use super::shapes::Frame;
@@ -10,6 +10,8 @@ const PAD: f64 = 4.0;
 const SWATCH: f64 = 18.0;
 /// Room between the legend and the frame.
 const INSET: f64 = 5.0;
+/// Room between entries side by side.
+const BETWEEN: f64 = 12.0;
 
 /// Width and height of a legend's box.
 fn size(entries: &[Entry], fonts: Fonts) -> (f64, f64) {
@@ -21,19 +23,82 @@ fn line_height(fonts: Fonts) -> f64 {
     1.45 * fonts.tick
 }
 
-/// Room that a legend right of the panel takes.
-pub fn room(panel: &Prepared, fonts: Fonts) -> f64 {
-    match panel.legend {
-        LegendPlace::Right if !panel.drawing.legend.is_empty() => size(&panel.drawing.legend, fonts).0 + 2.0 * INSET,
-        _ => 0.0,
+/// Room that a legend takes outside the plot area, in points.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Room {
+    pub right: f64,
+    pub above: f64,
+}
+
+impl Room {
+    /// The room beside or above a plot area of this width.
+    pub fn of(panel: &Prepared, fonts: Fonts, width: f64) -> Room {
+        let entries = &panel.drawing.legend;
+        match panel.legend {
+            _ if entries.is_empty() => Room::default(),
+            LegendPlace::Right => Room { right: size(entries, fonts).0 + 2.0 * INSET, above: 0.0 },
+            LegendPlace::Above => {
+                let rows = rows(entries, fonts, width).len() as f64;
+                Room { right: 0.0, above: rows * line_height(fonts) + INSET }
+            }
+            _ => Room::default(),
+        }
     }
 }
 
-/// Draw the legend; `beside` is how far right of the area it stands if it does.
-pub fn draw(panel: &Prepared, area: Rect, beside: f64, fonts: Fonts, items: &mut Vec<Item>) {
+/// Width of an entry with its swatch.
+fn entry_width(entry: &Entry, fonts: Fonts) -> f64 {
+    SWATCH + PAD + extent(&entry.label, fonts.tick, false).0
+}
+
+/// Entries side by side, as many in a row as there is room for.
+fn rows(entries: &[Entry], fonts: Fonts, width: f64) -> Vec<Vec<&Entry>> {
+    let (mut rows, mut reached): (Vec<Vec<&Entry>>, f64) = (Vec::new(), f64::INFINITY);
+    for entry in entries {
+        let needed = entry_width(entry, fonts) + BETWEEN;
+        match rows.last_mut() {
+            Some(row) if reached + needed - BETWEEN <= width => {
+                row.push(entry);
+                reached += needed;
+            }
+            _ => {
+                rows.push(vec![entry]);
+                reached = needed;
+            }
+        }
+    }
+    rows
+}
+
+/// Rows of entries above the plot area, without a box.
+fn above(panel: &Prepared, area: Rect, fonts: Fonts, items: &mut Vec<Item>) {
+    let rows = rows(&panel.drawing.legend, fonts, area.width);
+    for (i, row) in rows.iter().rev().enumerate() {
+        let y = area.y - INSET - (i as f64 + 0.5) * line_height(fonts);
+        let width: f64 = row.iter().map(|entry| entry_width(entry, fonts) + BETWEEN).sum::<f64>() - BETWEEN;
+        let mut x = area.middle()[0] - 0.5 * width;
+        for entry in row {
+            show(entry, x, y, fonts, items);
+            x += entry_width(entry, fonts) + BETWEEN;
+        }
+    }
+}
+
+/// A swatch and its label, beginning at x.
+fn show(entry: &Entry, x: f64, y: f64, fonts: Fonts, items: &mut Vec<Item>) {
+    swatch(&entry.swatch, x, y, fonts, items);
+    let at = [x + SWATCH + PAD, y];
+    items.push(label(&entry.label, at, fonts.tick, 0.0, Horizontal::Left, Vertical::Middle));
+}
+
+/// Draw the legend of a panel with this plot area.
+pub fn draw(panel: &Prepared, area: Rect, decor: &Decor, fonts: Fonts, items: &mut Vec<Item>) {
     let entries = &panel.drawing.legend;
     if entries.is_empty() || panel.legend == LegendPlace::None {
         return;
+    }
+    if panel.legend == LegendPlace::Above {
+        return above(panel, area, fonts, items);
     }
     let (width, height) = size(entries, fonts);
     let left = area.x + INSET;
@@ -45,7 +110,7 @@ pub fn draw(panel: &Prepared, area: Rect, beside: f64, fonts: Fonts, items: &mut
         LegendPlace::TopRight => corner(right, top),
         LegendPlace::BottomLeft => corner(left, bottom),
         LegendPlace::BottomRight => corner(right, bottom),
-        LegendPlace::Right => corner(area.right() + beside + INSET, area.y),
+        LegendPlace::Right => corner(area.right() + decor.around.right - decor.legend.right + INSET, area.y),
         _ => {
             let corners = [corner(right, top), corner(left, top), corner(right, bottom), corner(left, bottom)];
             least_covered(panel, area, corners)
@@ -57,9 +122,7 @@ pub fn draw(panel: &Prepared, area: Rect, beside: f64, fonts: Fonts, items: &mut
     items.push(Item::Path { points: corners, close: true, fill: Some(Color::WHITE.opacity(0.85)), stroke });
     for (i, entry) in entries.iter().enumerate() {
         let y = place.y + 0.5 * PAD + (i as f64 + 0.5) * line_height(fonts);
-        swatch(&entry.swatch, place.x + PAD, y, fonts, items);
-        let at = [place.x + SWATCH + 2.0 * PAD, y];
-        items.push(label(&entry.label, at, fonts.tick, 0.0, Horizontal::Left, Vertical::Middle));
+        show(entry, place.x + PAD, y, fonts, items);
     }
 }
 

@@ -14,8 +14,10 @@ mod marks;
 mod panel;
 mod scale;
 mod shapes;
+mod size;
 mod template;
 pub mod text;
+mod theme;
 
 use std::sync::Arc;
 
@@ -23,14 +25,20 @@ use axes::{Decor, Fonts, Shown};
 use data::Scope;
 pub use data::Where;
 use layout::Slot;
+use marks::Mark;
 use panel::{Panel, Prepared};
+use size::{Aspect, Columns, Length};
+pub use theme::Theme;
 
 use crate::error::{Error, Result};
 use crate::spec::{Coordinate, Located, Node, Problems};
 use crate::value::{Dataset, Horizontal, Item, Scene, Vertical};
 
 /// Raised when a figure's scene changes though its settings and data did not.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
+
+/// The names of all marks.
+pub const MARKS: &[&str] = Mark::NAMES;
 
 /// Points an inch.
 const INCH: f64 = 72.0;
@@ -46,6 +54,8 @@ crate::union! {
         "png" => Png,
         /// Vector graphics for LaTeX, whose fonts set the text.
         "pgf" => Pgf,
+        /// A page that shows values where the pointer is, in one file.
+        "html" => Html,
     }
 }
 
@@ -66,12 +76,14 @@ crate::record! {
         pub of: Option<Located<String>> = None,
         /// Text above all panels; also the title in the files' metadata.
         pub title: Option<String> = None,
-        /// Inches.
-        pub width: f64 = 6.0,
-        /// Inches.
-        pub height: f64 = 4.0,
-        /// Points; everything else follows it.
-        pub font_size: f64 = 10.0,
+        /// Inches, or columns of the paper's text: `{columns: 1}`.
+        pub width: Length<Columns> = Length::Inches(6.0),
+        /// Inches, or a part of the width: `{aspect: 0.6}`.
+        pub height: Length<Aspect> = Length::Inches(4.0),
+        /// Looks that all figures share; what is given here is this figure's alone.
+        pub theme: Theme = Theme::default(),
+        /// Points; the theme's where nothing is said.
+        pub font_size: Option<f64> = None,
         pub panels: Vec<Panel>,
         /// Panels in a row above all others, each over `span` columns: sketches, legends.
         pub header: Vec<Panel> = Vec::new(),
@@ -89,10 +101,12 @@ crate::record! {
         pub share_x: bool = false,
         /// All panels have the same limits of y; numbers and label stand left of the first column only.
         pub share_y: bool = false,
-        /// Files to make in `figures/`.
-        pub formats: Vec<FigureFormat> = vec![FigureFormat::Svg, FigureFormat::Pdf, FigureFormat::Png],
-        /// Pixels an inch of `png`.
-        pub dpi: u32 = 200,
+        /// Files to make in `figures/`; the theme's where nothing is said.
+        pub formats: Option<Vec<FigureFormat>> = None,
+        /// Pixels an inch of `png`; the theme's where nothing is said.
+        pub dpi: Option<u32> = None,
+        /// A picture that this figure should look like; `repro compare` puts it beside.
+        pub reference: Option<Located<String>> = None,
     }
 }
 
@@ -136,21 +150,17 @@ impl Figure {
 
     /// Report what is wrong beyond the types of settings.
     pub fn check(&self, node: &Node, problems: &mut Problems) {
-        for (name, value) in [("width", self.width), ("height", self.height), ("font-size", self.font_size)] {
-            let most = if name == "font-size" { 100.0 } else { 200.0 };
-            if !(value > 0.0 && value <= most) {
-                let message = format!("`{name}` lies above 0 and up to {most}, this is {value}");
-                problems.push(Error::user(message).at(node.deepest(&[name]).span));
-            }
+        let place = |setting: &str| node.get(setting).unwrap_or(node.deepest(&["theme", setting])).span;
+        self.settled().check(&place, problems);
+        self.width.check("width", self.theme.column, node, problems);
+        self.height.check("height", self.width.inches(self.theme.column), node, problems);
+        if self.panels.is_empty() {
+            problems.push(Error::user("`panels` is empty").at(node.deepest(&["panels"]).span));
         }
-        if !(10..=2400).contains(&self.dpi) {
-            let message = format!("`dpi` lies between 10 and 2400, this is {}", self.dpi);
-            problems.push(Error::user(message).at(node.deepest(&["dpi"]).span));
-        }
-        for (name, empty) in [("panels", self.panels.is_empty()), ("formats", self.formats.is_empty())] {
-            if empty {
-                problems.push(Error::user(format!("`{name}` is empty")).at(node.deepest(&[name]).span));
-            }
+        let spans: u32 = self.header.iter().map(|panel| panel.span).sum();
+        if let Some(columns) = self.columns.filter(|columns| spans > *columns) {
+            let message = format!("the header's panels stand over {spans} columns, the figure has {columns}");
+            problems.push(Error::user(message).at(node.deepest(&["header"]).span));
         }
         if !(self.header_height > 0.0 && self.header_height <= 100.0) {
             let message = format!("`header-height` lies above 0 and up to 100, this is {}", self.header_height);
@@ -164,6 +174,9 @@ impl Figure {
                 problems.push(Error::user("a panel of the header has no `for`").at(node.deepest(&["for"]).span));
             }
             panel.check(node, problems);
+            for (j, mark) in panel.marks.iter().enumerate() {
+                mark.entry().check(node.deepest(&["marks", &j.to_string(), mark.name()]), problems);
+            }
             let of = panel.of.as_ref().or(self.of.as_ref());
             for (j, mark) in panel.marks.iter().enumerate() {
                 if of.is_none() && mark.entry().of().is_none() && !mark.entry().names().is_empty() {
@@ -176,9 +189,34 @@ impl Figure {
         }
     }
 
+    /// The theme with what this figure says itself.
+    fn settled(&self) -> Theme {
+        let mut theme = self.theme.clone();
+        theme.font_size = self.font_size.unwrap_or(theme.font_size);
+        theme.dpi = self.dpi.unwrap_or(theme.dpi);
+        theme.formats = self.formats.clone().unwrap_or(theme.formats);
+        theme
+    }
+
+    /// Files to make.
+    pub fn formats(&self) -> &[FigureFormat] {
+        self.formats.as_ref().unwrap_or(&self.theme.formats)
+    }
+
+    /// Pixels an inch of `png`.
+    pub fn dpi(&self) -> u32 {
+        self.dpi.unwrap_or(self.theme.dpi)
+    }
+
+    /// Width and height in inches.
+    fn size(&self) -> (f64, f64) {
+        let width = self.width.inches(self.theme.column);
+        (width, self.height.inches(width))
+    }
+
     /// Draw it from the datasets of its stages.
     pub fn draw(&self, data: &dyn Fn(&str) -> Option<Arc<Dataset>>) -> Result<Scene> {
-        let scope = Scope::new(data).within(&self.of, &Where::new());
+        let scope = Scope::new(data).themed(self.settled()).within(&self.of, &Where::new());
         let prepare = |panels: &[Panel]| -> Result<Vec<Prepared>> {
             let mut prepared = Vec::new();
             for panel in panels {
@@ -189,6 +227,17 @@ impl Figure {
             Ok(prepared)
         };
         let (header, mut panels) = (prepare(&self.header)?, prepare(&self.panels)?);
+        let (spans, columns) =
+            (self.header.iter().map(|panel| panel.span).sum::<u32>(), self.columns_for(panels.len()));
+        if spans as usize > columns {
+            let message = format!("the header's panels stand over {spans} columns, there are {columns}");
+            let span = self.header.iter().flat_map(Panel::stages).next().map(|of| of.span);
+            let error = Error::user(message).hint(format!("say how many there should be: `columns: {spans}`"));
+            return Err(match span {
+                Some(span) => error.at(span),
+                None => error,
+            });
+        }
         if self.share_x {
             share(&mut panels, |panel| &mut panel.x);
         }
@@ -199,18 +248,16 @@ impl Figure {
     }
 
     /// The places of the header's panels, then those of all others below them; the number of rows and their heights.
-    fn with_header(&self, slots: Vec<Slot>, rows: usize, columns: usize) -> (Vec<Slot>, usize, Vec<f64>) {
+    fn with_header(&self, slots: Vec<Slot>, rows: usize) -> (Vec<Slot>, usize, Vec<f64>) {
         if self.header.is_empty() {
             return (slots, rows, self.heights.clone());
         }
-        let mut at = 0;
+        let mut column = 0;
         let mut all: Vec<Slot> = Vec::new();
         for panel in &self.header {
-            // What has no columns left stands over the last one.
-            let column = at.min(columns - 1);
-            let span = (panel.span as usize).clamp(1, columns - column);
+            let span = panel.span as usize;
             all.push(Slot { row: 0, column, span });
-            at += span;
+            column += span;
         }
         all.extend(slots.into_iter().map(|slot| Slot { row: slot.row + 1, ..slot }));
         let mut heights = vec![self.header_height];
@@ -218,12 +265,18 @@ impl Figure {
         (all, rows + 1, heights)
     }
 
+    /// Panels side by side, where there are so many.
+    fn columns_for(&self, panels: usize) -> usize {
+        let panels = panels.max(1);
+        self.columns.map_or_else(|| square_root(panels), |columns| columns as usize).clamp(1, panels)
+    }
+
     /// Put worked out panels on the page.
     fn place(&self, header: Vec<Prepared>, mut panels: Vec<Prepared>) -> Scene {
-        let fonts = Fonts::of(self.font_size);
-        let count = panels.len().max(1);
-        let columns = self.columns.map_or_else(|| square_root(count), |c| c as usize).clamp(1, count);
-        let rows = count.div_ceil(columns);
+        let font_size = self.settled().font_size;
+        let fonts = Fonts::of(font_size);
+        let columns = self.columns_for(panels.len());
+        let rows = panels.len().max(1).div_ceil(columns);
         let slot = |i: usize| match self.fill {
             Fill::Rows => (i / columns, i % columns),
             Fill::Columns => (i % rows, i / rows),
@@ -237,19 +290,20 @@ impl Figure {
                 Shown { x_numbers: x, x_label: x, y_numbers: y, y_label: y }
             })
             .collect();
-        let (slots, rows, heights) = self.with_header(slots, rows, columns);
+        let (slots, rows, heights) = self.with_header(slots, rows);
         let all = Shown { x_numbers: true, x_label: true, y_numbers: true, y_label: true };
         shown.splice(0..0, std::iter::repeat_n(all, header.len()));
         panels.splice(0..0, header);
-        let (width, height) = (self.width * INCH, self.height * INCH);
+        let (width, height) = self.size();
+        let (width, height) = (width * INCH, height * INCH);
         let title = self.title.as_deref().unwrap_or_default();
-        let top = if title.is_empty() { 0.0 } else { axes::extent(title, 1.2 * self.font_size, false).1 + 10.0 };
+        let top = if title.is_empty() { 0.0 } else { axes::extent(title, 1.2 * font_size, false).1 + 10.0 };
         let grid = layout::Grid { width, height, columns, rows, widths: &self.widths, heights: &heights, top };
         // Ticks depend on the size of the plot areas, and that on the ticks' numbers: twice is enough.
         let measure = |size: &dyn Fn(usize) -> (f64, f64), panels: Vec<Prepared>| -> Vec<(Prepared, Decor)> {
             let one = |(i, panel): (usize, Prepared)| {
-                let mut decor = Decor::of(&panel, size(i), fonts, shown[i]);
-                decor.around.right += legend::room(&panel, fonts);
+                let legend = legend::Room::of(&panel, fonts, size(i).0);
+                let decor = Decor::of(&panel, size(i), fonts, shown[i], legend);
                 (panel, decor)
             };
             panels.into_iter().enumerate().map(one).collect()
@@ -259,22 +313,26 @@ impl Figure {
         let panels = first.into_iter().map(|(panel, _)| panel).collect();
         let second = measure(&|i| areas.get(i).map_or(grid.guess(), |area| (area.width, area.height)), panels);
         let areas = grid.areas(&second, &slots);
-        let mut items = Vec::new();
+        let (mut items, mut hints) = (Vec::new(), Vec::new());
         if !title.is_empty() {
             let at = [0.5 * width, 4.0];
-            items.push(axes::label(title, at, 1.2 * self.font_size, 0.0, Horizontal::Middle, Vertical::Top));
+            items.push(axes::label(title, at, 1.2 * font_size, 0.0, Horizontal::Middle, Vertical::Top));
         }
         for (((panel, decor), area), shown) in second.iter().zip(areas).zip(shown) {
             decor.grid(panel, area, &mut items);
             let frame = shapes::Frame::new(area, panel);
             let mut inside = Vec::new();
-            panel.drawing.shapes.iter().for_each(|shape| frame.draw(shape, self.font_size, &mut inside));
-            items.push(Item::Clip { area, items: inside });
+            panel.drawing.shapes.iter().for_each(|shape| frame.draw(shape, font_size, &mut inside));
+            match panel.frame {
+                Some(_) => items.push(Item::Clip { area, items: inside }),
+                // A sketch has no edge to be cut at.
+                None => items.append(&mut inside),
+            }
             decor.draw(panel, area, fonts, shown, &mut items);
-            let beside = decor.around.right - legend::room(panel, fonts);
-            legend::draw(panel, area, beside, fonts, &mut items);
+            legend::draw(panel, area, decor, fonts, &mut items);
+            hints.extend(panel.drawing.hints.iter().filter_map(|hint| panel.hint(hint, &frame)));
         }
-        Scene { title: title.to_string(), width, height, items }
+        Scene { title: title.to_string(), width, height, items, hints }
     }
 }
 

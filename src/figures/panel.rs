@@ -3,9 +3,12 @@
 use super::data::{Scope, Where};
 use super::marks::{Drawing, Extent, Mark};
 use super::scale::{Scale, ScaleKind, Tick, number};
+use super::shapes::Frame;
 use super::template;
+use super::theme::{FrameStyle, TickSide};
 use crate::error::{Error, Result};
 use crate::spec::{Located, Node, Problems};
+use crate::value::{Hint, Spots};
 
 crate::record! {
     /// Marks over two axes.
@@ -27,10 +30,10 @@ crate::record! {
         pub legend: LegendPlace = LegendPlace::Best,
         /// Height of the panel divided by its width; by default it fills its place.
         pub aspect: Option<f64> = None,
-        /// Opacity of the grid lines; 0 for none.
-        pub grid: f64 = 0.3,
-        /// Whether there is a frame with ticks and numbers; a sketch needs none.
-        pub frame: bool = true,
+        /// Opacity of the grid lines, 0 for none; the theme's where nothing is said.
+        pub grid: Option<f64> = None,
+        /// Whether there is a frame with ticks and numbers; sketches, pies and images have none where nothing is said.
+        pub frame: Option<bool> = None,
         /// In a `header`: how many columns it stands over.
         pub span: u32 = 1,
     }
@@ -88,6 +91,8 @@ crate::union! {
         "bottom-right" => BottomRight,
         /// Right of the panel.
         "right" => Right,
+        /// Above the panel, entries side by side.
+        "above" => Above,
         "none" => None,
     }
 }
@@ -114,7 +119,9 @@ pub struct Prepared {
     pub legend: LegendPlace,
     pub aspect: Option<f64>,
     pub grid: f64,
-    pub frame: bool,
+    /// The lines around it; none for a sketch.
+    pub frame: Option<FrameStyle>,
+    pub ticks: TickSide,
 }
 
 impl Panel {
@@ -171,9 +178,13 @@ impl Panel {
     /// Find the numbers of one panel.
     pub fn prepare(&self, scope: &Scope) -> Result<Prepared> {
         let mut drawing = Drawing::default();
+        let mut bare = true;
         for mark in &self.marks {
-            drawing = drawing.join(mark.entry().draw(scope)?);
+            let mark = mark.entry().draw(scope)?;
+            bare &= mark.bare;
+            drawing = drawing.join(mark);
         }
+        let theme = scope.theme();
         let text = |text: &Option<Located<String>>| match text {
             Some(text) => template::fill(text, scope, text.span),
             None => Ok(String::new()),
@@ -192,12 +203,29 @@ impl Panel {
             caption: text(&self.caption)?,
             x: axis(&self.x, &drawing.x)?,
             y: axis(&self.y, &drawing.y)?,
-            drawing,
             legend: self.legend.clone(),
-            aspect: self.aspect,
-            grid: self.grid,
-            frame: self.frame,
+            aspect: self.aspect.or(drawing.aspect),
+            grid: self.grid.unwrap_or(theme.grid),
+            frame: self.frame.unwrap_or(!bare).then(|| theme.frame.clone()),
+            ticks: theme.ticks.clone(),
+            drawing,
         })
+    }
+}
+
+impl Prepared {
+    /// What is said of places on the page, and of which panel.
+    pub fn hint(&self, hint: &Hint, frame: &Frame) -> Option<Hint> {
+        let titles = [self.title.as_str(), hint.title.as_str()].into_iter().filter(|title| !title.is_empty());
+        let hint = Hint { title: titles.collect::<Vec<_>>().join(", "), ..hint.clone() };
+        let inside = |place: &[f64; 2]| frame.area.holds(*place);
+        match hint.spots {
+            Spots::Points(_) => hint.map(|point| frame.point(point).filter(inside)),
+            // What reaches out of the frame is seen in part.
+            Spots::Boxes(_) | Spots::Cells { .. } => {
+                hint.map(|point| frame.point(point).map(|p| frame.area.nearest(p)))
+            }
+        }
     }
 }
 
@@ -217,8 +245,8 @@ impl AxisSettings {
             (low, high) = (low - 0.5, high + 0.5);
         } else if !extent.tight {
             let room = 0.05 * (high - low);
-            // Bars and counts stand on the axis.
-            low = if low == 0.0 { 0.0 } else { low - room };
+            // Bars and counts stand on the axis, and lines begin at it.
+            low = if low == 0.0 && !extent.loose { 0.0 } else { low - room };
             high += room;
         }
         let (low, high) = (self.from.unwrap_or(low), self.to.unwrap_or(high));

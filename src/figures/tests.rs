@@ -166,7 +166,7 @@ fn settings_that_make_no_sense_are_told_together() {
     assert_eq!(
         messages,
         [
-            "`width` lies above 0 and up to 200, this is 0",
+            "`width` lies above 0 and up to 200 inches, this is 0",
             "`dpi` lies between 10 and 2400, this is 1",
             "`aspect` must be above 0",
             "`{` without `}`",

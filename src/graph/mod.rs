@@ -9,6 +9,7 @@ use petgraph::algo::tarjan_scc;
 use petgraph::graph::{DiGraph, NodeIndex};
 
 use crate::error::Error;
+use crate::figures::Theme;
 use crate::spec::{Decode, Paper, Problems, suggest};
 use crate::stages::{Definition, Kind, Layout, Outline};
 
@@ -68,6 +69,11 @@ fn outline<'a>(stage: &'a Definition, layout: &'a Layout) -> Outline<'a> {
 
 fn decode(paper: &Paper, problems: &mut Problems) -> Vec<Definition> {
     let mut stages = Vec::new();
+    if let Some(node) = &paper.theme
+        && let Some(theme) = Theme::decode(node, problems)
+    {
+        theme.check(&|setting| node.deepest(&[setting]).span, problems);
+    }
     let names: Vec<&str> = paper.entries.iter().map(|entry| entry.name.as_str()).collect();
     for entry in &paper.entries {
         if !Kind::NAMES.contains(&entry.kind.as_str()) {

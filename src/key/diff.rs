@@ -31,12 +31,34 @@ impl Change {
                 }
                 if words.is_empty() { "another order".into() } else { words.join("; ") }
             }
+            (Some(Json::String(old)), Some(Json::String(new))) => {
+                let from = parting(old, new);
+                format!("{} -> {}", part(old, from), part(new, from))
+            }
             (Some(old), Some(new)) => format!("{} -> {}", show(old), show(new)),
             (None, Some(new)) => format!("added {}", show(new)),
             (Some(old), None) => format!("removed {}", show(old)),
             (None, None) => String::new(),
         }
     }
+}
+
+/// Characters of a value that are shown.
+const SHOWN: usize = 60;
+
+/// Where to begin to show two texts of which only the beginning fits: a little before they part.
+fn parting(old: &str, new: &str) -> usize {
+    let common = old.chars().zip(new.chars()).take_while(|(a, b)| a == b).count();
+    let fits = old.chars().count().max(new.chars().count()) <= SHOWN || common < SHOWN / 2;
+    if fits { 0 } else { common - SHOWN / 6 }
+}
+
+/// A text in few words, from the character `from` on.
+fn part(text: &str, from: usize) -> String {
+    let (rest, before) = (text.chars().skip(from), if from > 0 { "..." } else { "" });
+    let rest: Vec<char> = rest.collect();
+    let (shown, after) = if rest.len() > SHOWN { (&rest[..SHOWN - 3], "...") } else { (&rest[..], "") };
+    format!("{before}{}{after}", shown.iter().collect::<String>())
 }
 
 /// A value in few words.
@@ -46,7 +68,7 @@ fn show(value: &Json) -> String {
         Json::Null => "nothing".into(),
         other => other.to_string(),
     };
-    if text.chars().count() > 60 { text.chars().take(57).chain("...".chars()).collect() } else { text }
+    part(&text, 0)
 }
 
 /// Every setting that differs, deepest first cause: mappings are entered, lists of mappings of equal length too.
@@ -117,6 +139,16 @@ mod tests {
                 json!({"data": {"importance": {"powers": 0.8}}, "seed": 1})
             ),
             ["data.importance.powers: 0.7 -> 0.8"]
+        );
+    }
+
+    #[test]
+    fn of_long_texts_the_part_that_differs_is_shown() {
+        let (old, new) = (format!("{} one", "x".repeat(80)), format!("{} two{}", "x".repeat(80), "y".repeat(80)));
+        let begin = format!("...{} ", "x".repeat(9));
+        assert_eq!(
+            words(json!({"run": old}), json!({"run": new})),
+            [format!("run: {begin}one -> {begin}two{}...", "y".repeat(44))]
         );
     }
 

@@ -8,15 +8,17 @@ mod surroundings;
 
 pub use memo::Memo;
 use project::files_of;
-pub use reason::{Last, Reason, reasons};
+pub use reason::{Last, Reason, changed, reasons};
 pub use resolve::{FileState, Resolved, UnitState, file_key, files, resolve, stage_digest};
-pub use surroundings::faults;
+pub use surroundings::{faults, followed};
 
 use crate::error::{Error, Result};
 use crate::graph::Graph;
 use crate::stages::Publish;
 use crate::store::Store;
-use std::path::Path;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 /// Where a plan looks: the graph, the store, the files of the project and of `figures/`.
 #[derive(Clone, Copy)]
@@ -30,6 +32,28 @@ pub struct Context<'a> {
     pub home: &'a Path,
     /// Where files are looked for that are not there: for a revision, what git does not follow is in the project of today.
     pub otherwise: Option<&'a Path>,
+    /// What is taken to be found of variables and tools, by stage, instead of looking: for an archive, what was found when it was made.
+    pub recorded: Option<&'a BTreeMap<String, Recorded>>,
+}
+
+/// Values of variables and versions of tools, as they were found.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Recorded {
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub env: BTreeMap<String, Option<String>>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tools: BTreeMap<String, String>,
+}
+
+impl Context<'_> {
+    /// Where a file of the project is.
+    pub fn file(&self, path: &str) -> PathBuf {
+        let here = self.home.join(path);
+        match self.otherwise {
+            Some(other) if !here.exists() => other.join(path),
+            _ => here,
+        }
+    }
 }
 
 /// The plan of one stage.
@@ -111,6 +135,24 @@ pub fn plan(context: Context, targets: &[usize]) -> Result<Vec<StagePlan>> {
         plans.push(StagePlan { stage, state, reasons, units, files, seconds, resolved });
     }
     Ok(plans)
+}
+
+/// Plan these stages to run again although they are current. What reads them stays as it is: they may come to the same result.
+pub fn renew(context: Context, plans: &mut [StagePlan], stages: &[usize]) -> Result<()> {
+    for plan in plans.iter_mut().filter(|plan| stages.contains(&plan.stage) && plan.state != State::Fault) {
+        let pace = Last::read(context.store, &context.graph.stages[plan.stage].name).and_then(|last| last.pace);
+        let any = plan.units < plan.resolved.units.len();
+        plan.resolved.renew(context, plan.stage)?;
+        plan.seconds = plan.resolved.seconds * pace.unwrap_or(1.0);
+        (plan.units, plan.files) = (plan.resolved.units.len(), plan.resolved.files.len());
+        if plan.state == State::Current {
+            plan.state = State::Stale;
+        }
+        if any {
+            plan.reasons.insert(0, Reason::Again);
+        }
+    }
+    Ok(())
 }
 
 /// The median; 1 of nothing.

@@ -5,11 +5,14 @@ use serde_json::{Value as Json, json};
 use super::{Context, FileState, Resolved, stage_digest};
 use crate::error::Error;
 use crate::key::{Change, diff};
+use crate::stages::Definition;
 use crate::store::{Digest, Store};
 
 /// Why a stage is not current.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Reason {
+    /// It was asked for.
+    Again,
     /// No stage of this name was built before.
     NeverBuilt,
     /// A setting was changed; the place in the paper file, if it is still there.
@@ -34,6 +37,7 @@ impl Reason {
     /// One line for people.
     pub fn words(&self, file: &str) -> String {
         match self {
+            Reason::Again => "is to run again (--rerun)".into(),
             Reason::NeverBuilt => "not built yet".into(),
             Reason::Changed { change, line } => {
                 let place = line.map(|line| format!(" ({file}:{line})")).unwrap_or_default();
@@ -62,6 +66,7 @@ impl Reason {
     /// A word for machines.
     pub fn code(&self) -> &'static str {
         match self {
+            Reason::Again => "again",
             Reason::NeverBuilt => "never-built",
             Reason::Changed { .. } => "changed",
             Reason::InputChanged(_) => "input-changed",
@@ -110,6 +115,17 @@ impl Last {
     }
 }
 
+/// The settings in which two manifests of a stage differ, with their lines in its definition of now.
+pub fn changed(definition: &Definition, old: &Json, new: &Json) -> Vec<Reason> {
+    let reason = |change: Change| {
+        let path: Vec<&str> =
+            change.path.iter().map(String::as_str).skip_while(|step| *step == definition.kind.name()).collect();
+        let line = Some(definition.body.deepest(&path).span.line).filter(|line| *line > 0);
+        Reason::Changed { change, line }
+    };
+    diff(old, new).into_iter().map(reason).collect()
+}
+
 /// Why a stage may be out of date, from what was built last under its name and how its inputs stand.
 pub fn reasons(
     context: Context,
@@ -121,14 +137,7 @@ pub fn reasons(
     let graph = context.graph;
     let definition = &graph.stages[stage];
     let Some(last) = last else { return vec![Reason::NeverBuilt] };
-    let mut found = Vec::new();
-    for change in diff(&last.manifest, &resolved.manifest(&definition.kind)) {
-        let path: Vec<&str> =
-            change.path.iter().map(String::as_str).skip_while(|step| *step == definition.kind.name()).collect();
-        let node = definition.body.deepest(&path);
-        let line = Some(node.span.line).filter(|line| *line > 0);
-        found.push(Reason::Changed { change, line });
-    }
+    let mut found = changed(definition, &last.manifest, &resolved.manifest(&definition.kind));
     let stages = graph.inputs[stage].iter().map(|&i| graph.stages[i].name.clone());
     let names: Vec<String> = stages.chain(resolved.found.sources.iter().map(|(name, _)| name.clone())).collect();
     let before: Vec<String> = last.inputs.iter().map(|(name, _)| name.clone()).collect();

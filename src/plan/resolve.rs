@@ -49,6 +49,13 @@ impl FileState {
         }
     }
 
+    /// Take it for missing, so that it is made again.
+    pub fn renew(&mut self) {
+        if let FileState::Current { key, .. } | FileState::Stored { key, .. } = *self {
+            *self = FileState::Missing(key);
+        }
+    }
+
     /// On disk with the right bytes.
     pub fn is_current(&self) -> bool {
         matches!(self, FileState::Current { .. })
@@ -67,8 +74,10 @@ pub struct Resolved {
     pub found: Arc<Found>,
     /// What it needs and what is missing or cannot be used: then it cannot be built, and its units are unknown.
     pub faults: Vec<Error>,
-    /// Where to remember the results once there are all, if they were not recalled from there.
+    /// Where to remember the results once there are all.
     pub memo: Option<Memo>,
+    /// They were recalled from there.
+    pub recalled: bool,
 }
 
 impl Resolved {
@@ -82,6 +91,26 @@ impl Resolved {
         let mut manifest = kind.entry().manifest();
         self.found.add_to(&mut manifest);
         manifest
+    }
+
+    /// Take all results and files for missing, so that they are made again.
+    pub fn renew(&mut self, context: Context, stage: usize) -> Result<()> {
+        let graph = context.graph;
+        let (kind, layout) = (graph.stages[stage].kind.entry(), &graph.layouts[stage]);
+        let outlines = graph.outlines(stage);
+        for (unit, state) in self.units.iter_mut().enumerate() {
+            if let UnitState::Current { key, .. } = *state {
+                let seconds = match kind.text(unit, layout) {
+                    Some(text) => text?.1,
+                    None => kind.unit(unit, layout, &outlines)?.seconds,
+                };
+                *state = UnitState::Missing { key, seconds };
+                self.seconds += seconds;
+            }
+        }
+        self.files.iter_mut().for_each(FileState::renew);
+        self.recalled = false;
+        Ok(())
     }
 
     /// The digests of all units, if every unit has one.
@@ -138,10 +167,11 @@ pub fn resolve(context: Context, stage: usize, inputs: &[&Resolved]) -> Result<R
         digests.extend(&readings);
         Ok(state(key::key(&described.manifest, &digests), described.seconds))
     };
-    let mut memo = Memo::of(context, stage, &outlines, inputs, &readings).filter(|_| faults.is_empty());
+    let mut recalled = false;
+    let memo = Memo::of(context, stage, &outlines, inputs, &readings).filter(|_| faults.is_empty());
     let units: Vec<UnitState> = match memo.as_ref().and_then(|memo| memo.recall(context.store, layout.units)) {
         Some(units) => {
-            memo = None;
+            recalled = true;
             units
         }
         None if layout.units > PARALLEL => (0..layout.units).into_par_iter().map(one).collect::<Result<_>>()?,
@@ -155,7 +185,7 @@ pub fn resolve(context: Context, stage: usize, inputs: &[&Resolved]) -> Result<R
         })
         .sum();
     let specs = context.publish.files(&graph.stages[stage]);
-    let mut resolved = Resolved { units, specs, files: Vec::new(), seconds, found, faults, memo };
+    let mut resolved = Resolved { units, specs, files: Vec::new(), seconds, found, faults, memo, recalled };
     resolved.files = files(context, &resolved)?;
     Ok(resolved)
 }

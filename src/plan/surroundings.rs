@@ -1,10 +1,10 @@
 //! What stages need of the world besides each other: files of the project, environment variables, tools. Found, checked, and digested.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
-use super::{Context, files_of};
+use super::{Context, Recorded, files_of};
 use crate::error::{Error, Result};
 use crate::program;
 use crate::spec::{Located, suggest};
@@ -37,6 +37,11 @@ pub fn surroundings(context: Context, stage: usize) -> Result<Found, Vec<Error>>
     found.sources.dedup();
     found.tree.files.sort();
     found.tree.files.dedup();
+    if let Some(recorded) = context.recorded {
+        let Recorded { env, tools } = recorded.get(&context.graph.stages[stage].name).cloned().unwrap_or_default();
+        (found.env, found.tools) = (env, tools);
+        return if errors.is_empty() { Ok(found) } else { Err(errors) };
+    }
     for name in &needs.env {
         let value = std::env::var_os(&name.value).map(|value| value.into_string());
         match value.transpose() {
@@ -68,6 +73,25 @@ pub fn faults(context: Context, stage: usize) -> Vec<Error> {
         (!there).then(|| program::missing(name).at(tool.span))
     });
     files.chain(missing).collect()
+}
+
+/// The files of the project that these stages and all that they need read now, and paths that should be files and are not.
+pub fn followed(context: Context, stages: &[usize]) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for stage in context.graph.needed(stages) {
+        let Needs { files, tools, .. } = context.graph.stages[stage].kind.entry().needs();
+        for need in files {
+            match files_of(context, &need.value) {
+                Ok(files) => found.extend(files.into_iter().map(|(path, _)| context.home.join(path))),
+                Err(_) => found.push(context.home.join(need.value)),
+            }
+        }
+        let programs = tools.iter().filter_map(|tool| tool.0.first());
+        found.extend(programs.filter(|name| name.contains('/')).map(|name| context.home.join(name)));
+    }
+    found.sort();
+    found.dedup();
+    found
 }
 
 fn digested(context: Context, need: &Located<String>) -> Result<Vec<FileEntry>> {

@@ -1,17 +1,23 @@
-//! Tables for LaTeX: a `table` environment with the rules of the booktabs package, which is all it needs. Numbers are aligned to the
-//! right; with a format of fixed decimals that aligns their points.
+//! Tables for LaTeX: a `table` environment with the rules of the booktabs package. Numbers are aligned to the right, which with a format of
+//! fixed decimals aligns their points; or the siunitx package aligns them.
 
 use super::markup::{Piece, SYMBOLS, pieces};
+use super::siunitx;
 use crate::value::{Cell, Table};
 
-/// The text of the file. The label is `tab:` and the table's name.
-pub fn table(table: &Table, key: &str) -> String {
+/// The text of the file, with `numbers` for the siunitx package. The label is `tab:` and the table's name.
+pub fn table(table: &Table, numbers: bool, key: &str) -> String {
     let mut lines = vec![format!("% repro: key {key}"), "\\begin{table}".into(), "  \\centering".into()];
     if !table.caption.is_empty() {
         lines.push(format!("  \\caption{{{}}}", latex(&table.caption)));
         lines.push(format!("  \\label{{tab:{}}}", table.name));
     }
-    lines.push(format!("  \\begin{{tabular}}{{{}{}}}", "l".repeat(table.keys.len()), "r".repeat(table.columns.len())));
+    let column = |i: usize| match numbers {
+        true => siunitx::column(table.rows.iter().filter_map(|row| row.cells.get(i))),
+        false => "r".into(),
+    };
+    let columns: String = (0..table.columns.len()).map(column).collect();
+    lines.push(format!("  \\begin{{tabular}}{{{}{columns}}}", "l".repeat(table.keys.len())));
     lines.push("    \\toprule".into());
     let headers = table.headers();
     let (labels, groups) = headers.split_last().map_or((&[][..], &[][..]), |(last, groups)| (last.as_slice(), groups));
@@ -31,7 +37,9 @@ pub fn table(table: &Table, key: &str) -> String {
         lines.push(format!("    {}", rules.join(" ")));
     }
     let keys = table.keys.iter().map(|key| latex(&key.label));
-    lines.push(row(&keys.chain(labels.iter().map(|header| latex(header.text))).collect::<Vec<_>>()));
+    // Braces keep siunitx from reading a header as a number.
+    let header = |text: &str| if numbers { format!("{{{}}}", latex(text)) } else { latex(text) };
+    lines.push(row(&keys.chain(labels.iter().map(|label| header(label.text))).collect::<Vec<_>>()));
     lines.push("    \\midrule".into());
     for (i, entries) in table.rows.iter().enumerate() {
         if table.begins_block(i) {
@@ -39,7 +47,9 @@ pub fn table(table: &Table, key: &str) -> String {
         }
         let label = |(key, text): (usize, &String)| if table.repeats(i, key) { String::new() } else { latex(text) };
         let labels = entries.labels.iter().enumerate().map(label);
-        lines.push(row(&labels.chain(entries.cells.iter().map(cell)).collect::<Vec<_>>()));
+        lines.push(row(&labels
+            .chain(entries.cells.iter().map(if numbers { siunitx::cell } else { cell }))
+            .collect::<Vec<_>>()));
     }
     lines.push("    \\bottomrule".into());
     lines.push("  \\end{tabular}".into());
@@ -118,7 +128,7 @@ mod tests {
     #[test]
     fn a_table_for_latex() {
         assert_eq!(
-            table(&sample(), "abc"),
+            table(&sample(), false, "abc"),
             r"% repro: key abc
 \begin{table}
   \centering

@@ -1,9 +1,11 @@
-//! Scenes and tables to files: svg, pdf, png and pgf; latex, markdown, csv and html. Bytes are a function of scene or table, format and
+//! Scenes and tables to files: svg, pdf, png, pgf and html; latex, markdown, csv, html and typst. Bytes are a function of scene or table, format and
 //! key alone: no dates, no random names. It knows neither stages' data nor where files go.
 
+mod beside;
 mod cells;
 mod csv;
 mod html;
+mod interactive;
 mod label;
 mod latex;
 mod looks;
@@ -12,10 +14,14 @@ mod markup;
 mod pdf;
 mod pgf;
 mod png;
+mod siunitx;
 mod svg;
 pub mod text;
 mod typst;
 
+pub use beside::beside;
+pub use interactive::page;
+pub use markup::plain;
 pub use pdf::pdf;
 pub use pgf::pgf;
 pub use png::png;
@@ -40,7 +46,7 @@ impl Publish for Publisher {
     fn files(&self, stage: &Definition) -> Vec<FileSpec> {
         match &stage.kind {
             Kind::Figure(figure) => {
-                figure.0.formats.iter().map(|format| figure_spec(stage, &figure.0, format)).collect()
+                figure.0.formats().iter().map(|format| figure_spec(stage, &figure.0, format)).collect()
             }
             Kind::Table(table) => table.0.formats.iter().map(|format| table_file(stage, &table.0, format)).collect(),
             Kind::Exec(exec) => exec.published().map(|path| program_file(path)).collect(),
@@ -51,7 +57,7 @@ impl Publish for Publisher {
     fn render(&self, stage: &Definition, file: &FileSpec, payloads: &[Vec<u8>], key: &str) -> Result<Vec<u8>> {
         match &stage.kind {
             Kind::Figure(figure) => render_figure(stage, &figure.0, file, payloads, key),
-            Kind::Table(settings) => render_table(&table_of(stage, payloads)?, &settings.0.formats, file, key),
+            Kind::Table(settings) => render_table(&table_of(stage, payloads)?, &settings.0, file, key),
             _ => Err(Error::internal(format!("no renderer for {}", file.name))),
         }
     }
@@ -64,7 +70,7 @@ fn figure_spec(stage: &Definition, figure: &Figure, format: &FigureFormat) -> Fi
         manifest["title"] = json!(stage.name);
     }
     if *format == FigureFormat::Png {
-        manifest["dpi"] = json!(figure.dpi);
+        manifest["dpi"] = json!(figure.dpi());
     }
     FileSpec { name: format!("{}.{}", stage.name, format.name()), manifest, output: None }
 }
@@ -87,7 +93,7 @@ fn render_figure(
     if scene.title.is_empty() {
         scene.title.clone_from(&stage.name);
     }
-    figure_file(&scene, file.name.rsplit('.').next().unwrap_or_default(), figure.dpi, key)
+    figure_file(&scene, file.name.rsplit('.').next().unwrap_or_default(), figure.dpi(), key)
 }
 
 /// A scene in one format.
@@ -97,6 +103,7 @@ fn figure_file(scene: &Scene, format: &str, dpi: u32, key: &str) -> Result<Vec<u
         "pdf" => pdf(scene, key),
         "png" => png(scene, dpi, key),
         "pgf" => Ok(pgf(scene, key).into_bytes()),
+        "html" => Ok(page(scene, key).into_bytes()),
         _ => Err(Error::internal(format!("no renderer for figures as `{format}`"))),
     }
 }
@@ -121,10 +128,11 @@ pub fn table_of(stage: &Definition, cells: &[Vec<u8>]) -> Result<Table> {
     settings.0.assemble(&stage.name, &cells)
 }
 
-fn render_table(table: &Table, formats: &[TableFormat], file: &FileSpec, key: &str) -> Result<Vec<u8>> {
-    let format = formats.iter().find(|format| file.manifest.get("format").is_some_and(|name| *name == format.name()));
+fn render_table(table: &Table, settings: &TableSettings, file: &FileSpec, key: &str) -> Result<Vec<u8>> {
+    let format =
+        settings.formats.iter().find(|format| file.manifest.get("format").is_some_and(|name| *name == format.name()));
     let text = match format {
-        Some(TableFormat::Latex) => latex::table(table, key),
+        Some(TableFormat::Latex) => latex::table(table, settings.siunitx, key),
         Some(TableFormat::Markdown) => markdown::table(table, key),
         Some(TableFormat::Csv) => csv::table(table),
         Some(TableFormat::Html) => html::table(table, key),

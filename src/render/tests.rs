@@ -132,7 +132,7 @@ fn gallery() -> Scene {
     holes.iter_mut().step_by(3).for_each(|cell| *cell = None);
     holes.iter_mut().skip(1).step_by(6).for_each(|cell| *cell = Some(Color(0, 0, 255, 100)));
     items.push(Item::Image { area: Rect::new(410.0, 860.0, 150.0, 211.0), columns: 7, cells: holes });
-    Scene { title: r"Gallery of $W^T W$ & <all>".into(), width: 680.0, height: 1090.0, items }
+    Scene { title: r"Gallery of $W^T W$ & <all>".into(), width: 680.0, height: 1090.0, items, hints: Vec::new() }
 }
 
 /// A small scene whose file can be read.
@@ -160,7 +160,7 @@ fn small() -> Scene {
             cells: [red, red, grey, grey, red, red].map(Some).to_vec(),
         },
     ];
-    Scene { title: "Cells & $W^T W$".into(), width: 72.0, height: 50.5, items }
+    Scene { title: "Cells & $W^T W$".into(), width: 72.0, height: 50.5, items, hints: Vec::new() }
 }
 
 /// The places of one text in another.
@@ -346,6 +346,7 @@ fn every_format_of_figures_has_a_renderer() {
             "svg" => b"<svg",
             "pdf" => b"%PDF",
             "pgf" => b"% repro: key 0123456789abcdef\n",
+            "html" => b"<!doctype html>",
             _ => b"\x89PNG",
         };
         assert!(bytes.starts_with(start), "{format}");
@@ -363,7 +364,7 @@ fn pgf_leaves_text_to_the_document_and_puts_shapes_where_the_scene_has_them() {
     let (a, b) = (Some(Color::BLACK), Some(Color(255, 0, 0, 255)));
     let cells = Item::Image { area: Rect::new(0.0, 0.0, 8.0, 8.0), columns: 2, cells: vec![a, a, None, b] };
     let clip = Item::Clip { area: Rect::new(1.0, 1.0, 9.0, 8.0), items: vec![far, Item::Label(text)] };
-    let scene = Scene { title: "a\nb".into(), width: 20.0, height: 10.0, items: vec![clip, cells] };
+    let scene = Scene { title: "a\nb".into(), width: 20.0, height: 10.0, items: vec![clip, cells], hints: Vec::new() };
     let file = pgf(&scene, KEY);
     let body = file.split_once("\\begin{pgfpicture}\n").unwrap().1;
     assert!(file.contains("\n% a b\n"), "{file}");

@@ -1,6 +1,6 @@
-//! The frame of a paper file: version, title and named stages of one kind each.
+//! The frame of a paper file: version, title, theme and named stages of one kind each.
 
-use super::{Key, Node, Problems, suggest};
+use super::{Key, Node, Problems, Yaml, suggest};
 use crate::error::{Error, Span};
 
 /// The version of the paper file's language that this program reads.
@@ -10,6 +10,8 @@ const LANGUAGE: f64 = 1.0;
 #[derive(Clone, Debug, Default)]
 pub struct Paper {
     pub title: String,
+    /// Looks that all figures share; it stands in the settings of each figure too.
+    pub theme: Option<Node>,
     pub entries: Vec<Entry>,
 }
 
@@ -23,7 +25,7 @@ pub struct Entry {
     pub body: Node,
 }
 
-const KEYS: [&str; 3] = ["repro", "title", "stages"];
+const KEYS: [&str; 4] = ["repro", "title", "theme", "stages"];
 
 impl Paper {
     /// Cut a tree into stages; everything wrong with the frame is reported, and what is right is kept.
@@ -70,6 +72,7 @@ impl Paper {
                 None => problems.push(Error::user(format!("expected text, found {}", title.describe())).at(title.span)),
             }
         }
+        paper.theme = root.get("theme").cloned();
         match root.get("stages") {
             None => problems.push(
                 Error::user("`stages` is missing: the named stages of the paper")
@@ -82,11 +85,30 @@ impl Paper {
                         .at(stages.span),
                 ),
                 Some(stages) => {
-                    paper.entries.extend(stages.iter().filter_map(|(key, node)| entry(key, node, problems)))
+                    paper.entries.extend(stages.iter().filter_map(|(key, node)| entry(key, node, problems)));
+                    if let Some(theme) = &paper.theme {
+                        let figures = paper.entries.iter_mut().filter(|entry| entry.kind == "figure");
+                        figures.for_each(|figure| share(theme, &mut figure.body));
+                    }
                 }
             },
         }
         paper
+    }
+}
+
+/// Put the paper's theme into a figure's settings; what the figure's own theme says stays.
+fn share(theme: &Node, figure: &mut Node) {
+    let (Some(shared), Yaml::Map(settings)) = (theme.as_map(), &mut figure.value) else { return };
+    match settings.iter_mut().find(|(key, _)| key.name == "theme") {
+        None => settings.push((Key { name: "theme".into(), span: theme.span }, theme.clone())),
+        Some((_, Node { value: Yaml::Map(own), .. })) => {
+            let missing = |(key, _): &&(Key, Node)| !own.iter().any(|(own, _)| own.name == key.name);
+            let missing: Vec<(Key, Node)> = shared.iter().filter(missing).cloned().collect();
+            own.extend(missing);
+        }
+        // What is no mapping is reported where it is read.
+        Some(_) => {}
     }
 }
 

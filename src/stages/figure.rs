@@ -98,8 +98,13 @@ impl Stage for FigureStage {
         let mut settings = Decode::manifest(self);
         if let Some(map) = settings.as_object_mut() {
             // The scene does not depend on what it will be saved as.
-            map.remove("formats");
-            map.remove("dpi");
+            for setting in ["formats", "dpi", "reference"] {
+                map.remove(setting);
+            }
+            if let Some(theme) = map.get_mut("theme").and_then(Json::as_object_mut) {
+                theme.remove("formats");
+                theme.remove("dpi");
+            }
         }
         json!({"kind": "figure", "version": figures::VERSION, "figure": settings})
     }

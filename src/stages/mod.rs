@@ -248,7 +248,7 @@ impl Definition {
     pub fn files(&self) -> Vec<(String, crate::error::Span)> {
         let named = |ending: &str| (format!("{}.{ending}", self.name), self.span);
         match &self.kind {
-            Kind::Figure(figure) => figure.0.formats.iter().map(|format| named(format.name())).collect(),
+            Kind::Figure(figure) => figure.0.formats().iter().map(|format| named(format.name())).collect(),
             Kind::Table(table) => table.0.formats.iter().map(|format| named(format.extension())).collect(),
             Kind::Exec(exec) => exec.published().map(|path| (path.value.replacen(FIGURES, "", 1), path.span)).collect(),
             _ => Vec::new(),

@@ -40,6 +40,11 @@ impl Store {
         names.iter().all(|name| there.contains(&Digest(*name))).then(|| content.to_vec())
     }
 
+    /// Forget what is remembered under a stage's name: its results are about to be made again.
+    pub fn forget_memo(&self, name: &str) {
+        let _ = std::fs::remove_file(self.memo_path(name));
+    }
+
     /// Remember something that holds while all shards of now are there.
     pub fn set_memo(&self, name: &str, hash: &Digest, content: &[u8]) -> Result<()> {
         writer::prepare(&self.dir)?;

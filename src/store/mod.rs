@@ -11,6 +11,7 @@
 //!   last/<name>.json   what was built last under a stage's name: for explanations only
 //!   last/<name>.memo   keys and digests of a large stage: good while its settings, inputs and shards are the same
 //!   logs/<name>.log    what the program of a stage printed last
+//!   diff/              pictures of what changed, by `repro diff`
 //!   scratch/           folders of running programs; those of dead processes are swept away
 //!   lock               shared by builds, so that `gc` deletes nothing under them; the kernel frees it
 //!   stat               which file had which digest at which size, time and inode
@@ -151,12 +152,25 @@ impl Store {
             return Some(*trace);
         }
         let damaged = lock(&self.damaged);
+        self.newest(key, |trace| damaged.is_empty() || !damaged.contains(&(*key, trace.digest)))
+    }
+
+    /// The newest record of a key in the shards, of those that are wanted: a unit may have run again.
+    fn newest(&self, key: &Key, wanted: impl Fn(&Trace) -> bool) -> Option<Trace> {
         let shards = self.shards.read().unwrap_or_else(PoisonError::into_inner);
-        shards
-            .iter()
-            .filter_map(|shard| shard.find(key))
-            .map(|record| record.trace())
-            .find(|trace| damaged.is_empty() || !damaged.contains(&(*key, trace.digest)))
+        let mut newest: Option<Trace> = None;
+        for shard in shards.iter() {
+            // Shards stand newest first: what follows holds nothing newer.
+            if newest.is_some_and(|newest| shard.newest_ms() <= newest.finished_ms) {
+                break;
+            }
+            let found = shard.find(key).map(|record| record.trace()).filter(&wanted);
+            newest = match (newest, found) {
+                (Some(newest), Some(found)) if found.finished_ms <= newest.finished_ms => Some(newest),
+                (newest, found) => found.or(newest),
+            };
+        }
+        newest
     }
 
     /// The payload of a key with this digest, checked; `None` (and a warning, and a miss from now on) if it is damaged or gone.

@@ -94,13 +94,15 @@ impl<'a> Writer<'a> {
         Ok(digest)
     }
 
-    /// Take a result whose payload is a file of its own already.
-    pub(super) fn note(&self, key: Key, digest: Digest, size: u64) {
+    /// Take a result whose payload is a file of its own already, or is known by its digest alone.
+    pub fn note(&self, key: Key, digest: Digest, size: u64) {
         self.remember(key, digest, size, 0, None);
     }
 
     fn remember(&self, key: Key, digest: Digest, size: u64, micros: u64, payload: Option<Arc<Vec<u8>>>) {
-        let finished_ms = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |d| d.as_millis() as u64);
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |d| d.as_millis() as u64);
+        // What is made again is newer than what it replaces, whatever the clock says.
+        let finished_ms = self.store.newest(&key, |_| true).map_or(now, |before| now.max(before.finished_ms + 1));
         let trace = Trace { digest, size, finished_ms, micros };
         lock(&self.store.damaged).remove(&(key, digest));
         lock(&self.store.fresh).insert(key, (trace, payload));

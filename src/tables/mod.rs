@@ -64,6 +64,8 @@ crate::record! {
         pub missing: String = "–".to_string(),
         /// Lines below the table.
         pub footnotes: Vec<String> = Vec::new(),
+        /// In `latex`: columns for the siunitx package, which aligns numbers at their decimal points.
+        pub siunitx: bool = false,
         /// Files to make in `figures/`.
         pub formats: Vec<TableFormat> = vec![TableFormat::Latex, TableFormat::Markdown, TableFormat::Csv],
     }
@@ -112,10 +114,14 @@ impl TableSettings {
         }
         // Only these formats write down what the table is called.
         let name = matches!(format, TableFormat::Latex | TableFormat::Typst).then_some(name);
-        json!({
+        let mut presentation = json!({
             "name": name, "caption": self.caption, "rows": self.rows.manifest(), "columns": columns, "headers": self.headers,
             "missing": self.missing, "footnotes": self.footnotes,
-        })
+        });
+        if self.siunitx && *format == TableFormat::Latex {
+            presentation["siunitx"] = json!(true);
+        }
+        presentation
     }
 
     fn column_presentation(&self, column: &NamedColumn, format: &TableFormat) -> Json {

@@ -1,6 +1,7 @@
 //! What is wrong with a recipe beyond the types of its fields.
 
-use super::{Data, Initialiser, Optimizer, Recipe, SparseUniform};
+use super::engines::reference;
+use super::{Data, Engine, Initialiser, Optimizer, Recipe, SparseUniform};
 use crate::spec::choices;
 
 /// One thing that is wrong: the field as a path in the recipe, what, and maybe what to do.
@@ -70,7 +71,26 @@ impl Recipe {
                 faults.push(fault(&format!("optimizer.{name}"), format!("`{name}` must not be negative")));
             }
         }
+        // Sizes that are wrong are told above.
+        if self.engine == Engine::Reference && faults.is_empty() {
+            faults.extend(self.check_reference());
+        }
         faults
+    }
+
+    /// More memory than the reference engine may take.
+    fn check_reference(&self) -> Option<Fault> {
+        let needed = reference::memory(self);
+        if needed <= reference::MOST_MEMORY {
+            return None;
+        }
+        let gib = |bytes: u64| bytes.div_ceil(1 << 30);
+        let message = format!(
+            "the reference engine computes all experts for the whole batch, which takes about {} GiB here; its limit is {} GiB",
+            gib(needed),
+            gib(reference::MOST_MEMORY)
+        );
+        Some(Fault { hint: Some("lower `batch`, or leave `engine` out".into()), ..fault("engine", message) })
     }
 
     /// Signed values and pairs of features.

@@ -1,7 +1,8 @@
 //! Trains small models, bit for bit the same on every machine.
 //!
-//! A [`Recipe`] decides the trained bytes; [`train`] runs it on one thread with analytic gradients. Callers run many at once. It
-//! knows no paper file and no cache: settings are plain data, and a [`Control`] stands for whoever waits.
+//! A [`Recipe`] decides the trained bytes; [`train`] runs it on one thread. Callers run many at once. It knows no paper file and no cache:
+//! settings are plain data, and a [`Control`] stands for whoever waits. The fused engine has analytic gradients; the reference engine, for
+//! models that have no kernel and to hold the kernels to, differentiates automatically and promises no bits.
 //!
 //! The numerics contract is written in `contract.rs`.
 
@@ -47,5 +48,8 @@ pub struct Outcome {
 
 /// Train one model; `None` when `control` stopped it.
 pub fn train(recipe: &Recipe, control: &dyn Control) -> Result<Option<Outcome>> {
-    engines::cpu::train(recipe, control)
+    match recipe.engine {
+        Engine::Fused => engines::cpu::train(recipe, control),
+        Engine::Reference => engines::reference::train(recipe, control),
+    }
 }

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value as Json, json};
 
+use super::engines;
 use super::models::{Model, MoeAutoencoder, Parameter};
 use crate::error::Error;
 use crate::spec::{Decode, Node, Problems, Schemas, Yaml};
@@ -29,12 +30,18 @@ crate::record! {
         pub stop: Option<DropAndStop> = None,
         /// Decides initial parameters and all batches.
         pub seed: u64 = 0,
+        /// What computes the training run.
+        pub engine: Engine = Engine::Fused,
     }
 }
 
-/// What the key says of a recipe: initialisers as the model takes them.
+/// What the key says of a recipe: initialisers as the model takes them, and the engine where it matters.
 fn canonical(recipe: &Recipe, map: &mut Map<String, Json>) {
     map.insert("init".into(), recipe.init_manifest());
+    match recipe.engine_manifest() {
+        Some(engine) => map.insert("engine".into(), engine),
+        None => map.remove("engine"),
+    };
 }
 
 crate::union! {
@@ -333,6 +340,16 @@ crate::union! {
 }
 
 crate::union! {
+    /// What computes a training run.
+    pub enum Engine {
+        /// Kernels with analytic gradients, fast and the same bits on every machine.
+        "fused" => Fused,
+        /// The models' definitions in binary64, differentiated automatically (dfdx): slow, and to the last bits the same only on one machine.
+        "reference" => Reference,
+    }
+}
+
+crate::union! {
     /// How squared errors of the features are put together.
     pub enum Reduction {
         /// Their sum.
@@ -395,6 +412,14 @@ impl Recipe {
         Json::Object(map)
     }
 
+    /// What the key says of the engine; nothing of the fused one, whose results the contract binds.
+    pub(super) fn engine_manifest(&self) -> Option<Json> {
+        match self.engine {
+            Engine::Fused => None,
+            Engine::Reference => Some(json!({"reference": engines::reference::VERSION})),
+        }
+    }
+
     /// Weight of the load-balancing loss, 0 if off.
     pub fn load_balancing(&self) -> f64 {
         match &self.model {
@@ -431,8 +456,11 @@ impl Recipe {
         let [n, m, e, k] = [features, hidden, experts, active].map(|size| size as f64);
         let vectors = |size: f64| (size / 16.0).ceil();
         let batch = f64::from(self.batch);
+        if self.engine == Engine::Reference {
+            return f64::from(self.steps) * engines::reference::seconds(self);
+        }
         // Nanoseconds a sample, then a step: drawing inputs, routing, and what grows with weights.
-        let nanoseconds = if super::engines::cpu::is_small(self.shape()) {
+        let nanoseconds = if engines::cpu::is_small(self.shape()) {
             let some = 1.0 - (1.0 - self.probability()).powi(features as i32);
             let own = n * (0.06 + 0.06 * m) + (e - 1.0) * (0.2 + n * (0.1 + 0.05 * m));
             80.0 + batch * (0.19 * n + some * own)
@@ -460,6 +488,7 @@ impl Recipe {
             steps: 20,
             stop: None,
             seed: 1,
+            engine: Engine::Fused,
         }
     }
 }

@@ -7,39 +7,48 @@ use crate::spec::{Decode, canonical};
 #[derive(Default)]
 pub struct RecipeTexts {
     last: Option<Recipe>,
-    /// The text of every field, names ascending.
-    fields: [String; 10],
+    /// The text of every field, names ascending; empty where the manifest leaves the field out.
+    fields: [String; 11],
 }
 
 impl RecipeTexts {
     /// Append the canonical text of [`Recipe`]'s manifest.
     pub fn write(&mut self, recipe: &Recipe, out: &mut String) {
         // Names every field, so that a new one cannot be forgotten.
-        let Recipe { model, data, init, optimizer, schedule, reduction, batch, steps, stop, seed } = recipe;
+        let Recipe { model, data, init, optimizer, schedule, reduction, batch, steps, stop, seed, engine } = recipe;
         let old = self.last.as_ref();
         let mut fields = self.fields.iter_mut();
-        let mut field = |name: &str, same: bool, manifest: &dyn Fn() -> serde_json::Value| {
+        let mut some = |name: &str, same: bool, manifest: &dyn Fn() -> Option<serde_json::Value>| {
             let Some(text) = fields.next() else { return };
             if !same {
                 text.clear();
-                text.push('"');
-                text.push_str(name);
-                text.push_str("\":");
-                canonical(&manifest(), text);
+                if let Some(manifest) = manifest() {
+                    text.push('"');
+                    text.push_str(name);
+                    text.push_str("\":");
+                    canonical(&manifest, text);
+                }
             }
         };
-        field("batch", old.is_some_and(|old| old.batch == *batch), &|| batch.manifest());
-        field("data", old.is_some_and(|old| old.data == *data), &|| data.manifest());
+        // Of fields that the manifest always has.
+        macro_rules! field {
+            ($name:literal, $same:expr, $manifest:expr) => {
+                some($name, old.is_some_and($same), &|| Some($manifest))
+            };
+        }
+        field!("batch", |old| old.batch == *batch, batch.manifest());
+        field!("data", |old| old.data == *data, data.manifest());
+        some("engine", old.is_some_and(|old| old.engine == *engine), &|| recipe.engine_manifest());
         // How parameters begin is written as the model takes it.
-        field("init", old.is_some_and(|old| old.init == *init && old.model == *model), &|| recipe.init_manifest());
-        field("model", old.is_some_and(|old| old.model == *model), &|| model.manifest());
-        field("optimizer", old.is_some_and(|old| old.optimizer == *optimizer), &|| optimizer.manifest());
-        field("reduction", old.is_some_and(|old| old.reduction == *reduction), &|| reduction.manifest());
-        field("schedule", old.is_some_and(|old| old.schedule == *schedule), &|| schedule.manifest());
-        field("seed", old.is_some_and(|old| old.seed == *seed), &|| seed.manifest());
-        field("steps", old.is_some_and(|old| old.steps == *steps), &|| steps.manifest());
-        field("stop", old.is_some_and(|old| old.stop == *stop), &|| stop.manifest());
-        for (i, text) in self.fields.iter().enumerate() {
+        field!("init", |old| old.init == *init && old.model == *model, recipe.init_manifest());
+        field!("model", |old| old.model == *model, model.manifest());
+        field!("optimizer", |old| old.optimizer == *optimizer, optimizer.manifest());
+        field!("reduction", |old| old.reduction == *reduction, reduction.manifest());
+        field!("schedule", |old| old.schedule == *schedule, schedule.manifest());
+        field!("seed", |old| old.seed == *seed, seed.manifest());
+        field!("steps", |old| old.steps == *steps, steps.manifest());
+        field!("stop", |old| old.stop == *stop, stop.manifest());
+        for (i, text) in self.fields.iter().filter(|text| !text.is_empty()).enumerate() {
             out.push(if i == 0 { '{' } else { ',' });
             out.push_str(text);
         }
@@ -69,6 +78,7 @@ mod tests {
         vary(|recipe| recipe.model = Recipe::example(5, 2, 1, 1).model);
         vary(|recipe| recipe.schedule = super::super::Schedule::Cosine);
         vary(|recipe| recipe.reduction = super::super::Reduction::Sum);
+        vary(|recipe| recipe.engine = super::super::Engine::Reference);
         let mut texts = RecipeTexts::default();
         for recipe in &recipes {
             let (mut text, mut expected) = (String::new(), String::new());

@@ -12,6 +12,39 @@ pub struct Scene {
     pub width: f64,
     pub height: f64,
     pub items: Vec<Item>,
+    /// What an interactive form says where the pointer is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hints: Vec<Hint>,
+}
+
+/// The values behind places of a figure, for forms that can show them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Hint {
+    /// What they are values of: a panel, a line of a legend.
+    pub title: String,
+    /// One value for each place; of cells the first two are coordinates along x and y, with a value for each column and each row.
+    pub fields: Vec<Field>,
+    pub spots: Spots,
+}
+
+/// A named value for each place.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Field {
+    pub name: String,
+    pub values: Vec<String>,
+}
+
+/// Places that have values.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Spots {
+    Points(Vec<[f64; 2]>),
+    /// Two opposite corners each.
+    Boxes(Vec<[[f64; 2]; 2]>),
+    /// Cells between edges along x and y, row by row.
+    Cells {
+        x: Vec<f64>,
+        y: Vec<f64>,
+    },
 }
 
 /// One thing on the page.
@@ -95,6 +128,16 @@ impl Rect {
         self.y + self.height
     }
 
+    /// Whether a point lies in it, its edge included.
+    pub fn holds(&self, [x, y]: [f64; 2]) -> bool {
+        (self.x..=self.right()).contains(&x) && (self.y..=self.bottom()).contains(&y)
+    }
+
+    /// The point in it that is nearest to another.
+    pub fn nearest(&self, [x, y]: [f64; 2]) -> [f64; 2] {
+        [x.clamp(self.x, self.right()), y.clamp(self.y, self.bottom())]
+    }
+
     pub fn middle(&self) -> [f64; 2] {
         [self.x + 0.5 * self.width, self.y + 0.5 * self.height]
     }
@@ -127,9 +170,69 @@ impl Stroke {
     }
 }
 
+impl Hint {
+    /// The same with its places moved; those that have none are left out, and a hint without places is none.
+    pub fn map(self, point: impl Fn([f64; 2]) -> Option<[f64; 2]>) -> Option<Hint> {
+        let Hint { title, fields, spots } = self;
+        fn chosen<T>(places: Vec<Option<T>>, fields: Vec<Field>) -> (Vec<T>, Vec<Field>) {
+            let kept: Vec<bool> = places.iter().map(Option::is_some).collect();
+            let keep = |Field { name, values }: Field| {
+                let values = values.into_iter().zip(&kept).filter(|(_, keep)| **keep).map(|(value, _)| value).collect();
+                Field { name, values }
+            };
+            (places.into_iter().flatten().collect(), fields.into_iter().map(keep).collect())
+        }
+        match spots {
+            Spots::Points(points) => {
+                let (points, fields) = chosen(points.into_iter().map(point).collect(), fields);
+                (!points.is_empty()).then_some(Hint { title, fields, spots: Spots::Points(points) })
+            }
+            Spots::Boxes(boxes) => {
+                let places = boxes.into_iter().map(|[a, b]| Some([point(a)?, point(b)?])).collect();
+                let (boxes, fields) = chosen(places, fields);
+                (!boxes.is_empty()).then_some(Hint { title, fields, spots: Spots::Boxes(boxes) })
+            }
+            Spots::Cells { x, y } => {
+                let (corner_x, corner_y) = (*x.first()?, *y.first()?);
+                let x = x.iter().map(|x| Some(point([*x, corner_y])?[0])).collect::<Option<_>>()?;
+                let y = y.iter().map(|y| Some(point([corner_x, *y])?[1])).collect::<Option<_>>()?;
+                Some(Hint { title, fields, spots: Spots::Cells { x, y } })
+            }
+        }
+    }
+}
+
+impl Field {
+    pub fn new(name: impl Into<String>, values: Vec<String>) -> Field {
+        Field { name: name.into(), values }
+    }
+
+    /// Numbers with four significant digits.
+    pub fn numbers(name: impl Into<String>, values: impl IntoIterator<Item = f64>) -> Field {
+        Field::new(name, values.into_iter().map(four_digits).collect())
+    }
+}
+
+/// A number with four significant digits, written as short as can be.
+fn four_digits(value: f64) -> String {
+    let rounded: f64 = format!("{value:.3e}").parse().unwrap_or(value);
+    if rounded != 0.0 && !(1e-4..1e7).contains(&rounded.abs()) { format!("{rounded:e}") } else { format!("{rounded}") }
+}
+
 /// Places are kept to a thousandth of a point, so that the last bits of the machine's arithmetic never reach a file.
+fn fix(x: &mut f64) {
+    *x = (*x * 1000.0).round() / 1000.0 + 0.0;
+}
+
+fn round_hint(hint: &mut Hint) {
+    match &mut hint.spots {
+        Spots::Points(points) => points.iter_mut().flatten().for_each(fix),
+        Spots::Boxes(boxes) => boxes.iter_mut().flatten().flatten().for_each(fix),
+        Spots::Cells { x, y } => x.iter_mut().chain(y).for_each(fix),
+    }
+}
+
 fn round(items: &mut [Item]) {
-    let fix = |x: &mut f64| *x = (*x * 1000.0).round() / 1000.0 + 0.0;
     let rect = |r: &mut Rect| [&mut r.x, &mut r.y, &mut r.width, &mut r.height].into_iter().for_each(fix);
     for item in items {
         match item {
@@ -152,6 +255,7 @@ fn round(items: &mut [Item]) {
 pub fn encode_scene(scene: &Scene) -> Vec<u8> {
     let mut scene = scene.clone();
     round(&mut scene.items);
+    scene.hints.iter_mut().for_each(round_hint);
     // Plain structs and numbers: there is nothing in them that JSON cannot hold.
     serde_json::to_vec(&scene).unwrap_or_default()
 }
@@ -174,7 +278,7 @@ mod tests {
             stroke: Some(Stroke::solid(Color::BLACK, 0.8)),
         };
         let clip = |x| Item::Clip { area: Rect::new(0.0, 0.0, 9.0, 9.0), items: vec![path(x)] };
-        let scene = |x| Scene { title: "t".into(), width: 10.0, height: 10.0, items: vec![clip(x)] };
+        let scene = |x| Scene { title: "t".into(), width: 10.0, height: 10.0, items: vec![clip(x)], hints: Vec::new() };
         let bytes = encode_scene(&scene(0.1 + 0.2));
         assert_eq!(decode_scene(&bytes), Some(scene(0.3)));
         assert_eq!(bytes, encode_scene(&scene(0.3)));

@@ -1,54 +1,159 @@
-//! `band`: a coloured band across the panel.
+//! `band`: a coloured band: across the whole panel between two places, or between two rows of numbers.
 
-use super::super::color::Paint;
-use super::super::data::{Scope, Where};
-use super::{Draw, Drawing, Entry, Extent, Shape, Swatch};
-use crate::error::Result;
-use crate::spec::Located;
+use super::super::color::{ColorChannel, Paint};
+use super::super::data::{Channel, Scope, Where};
+use super::between::Between;
+use super::{Draw, Drawing, Entry, Extent, Shape, Swatch, color_names};
+use crate::error::{Error, Result};
+use crate::spec::{Located, Node, Problems};
 use crate::value::Color;
 
 crate::record! {
-    /// A coloured band between two places.
+    /// A coloured band: between two places of x or of y, or between the numbers `low` and `high`.
     pub struct Band {
-        /// The two ends along x, if it is upright.
-        pub x: Option<Vec<f64>> = None,
-        /// The two ends along y, if it is level.
+        /// The stage of `low` and `high`; by default the panel's.
+        pub of: Option<Located<String>> = None,
+        /// Coordinates that are fixed.
+        pub r#where: Where = Where::new(),
+        /// The two ends along x of an upright band; or, with `low` and `high`, their places.
+        pub x: Option<Places> = None,
+        /// The two ends along y of a level band.
         pub y: Option<Vec<f64>> = None,
-        pub color: Paint = Paint(Color(0x7f, 0x7f, 0x7f, 255)),
+        /// The lower edge.
+        pub low: Option<Channel> = None,
+        /// The upper edge.
+        pub high: Option<Channel> = None,
+        pub color: ColorChannel = ColorChannel::Fixed(Paint(Color(0x7f, 0x7f, 0x7f, 255))),
         pub opacity: f64 = 0.2,
         /// What the legend calls it.
         pub label: Option<String> = None,
     }
 }
 
+/// Two ends, or the places of numbers.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Places {
+    Ends(Vec<f64>),
+    Of(Channel),
+}
+
+impl crate::spec::Decode for Places {
+    fn decode(node: &Node, problems: &mut Problems) -> Option<Self> {
+        match &node.value {
+            crate::spec::Yaml::List(_) => Vec::decode(node, problems).map(Places::Ends),
+            _ => Channel::decode(node, problems).map(Places::Of),
+        }
+    }
+
+    fn manifest(&self) -> serde_json::Value {
+        match self {
+            Places::Ends(ends) => ends.manifest(),
+            Places::Of(channel) => channel.manifest(),
+        }
+    }
+
+    fn schema(schemas: &mut crate::spec::Schemas) -> serde_json::Value {
+        serde_json::json!({"anyOf": [Vec::<f64>::schema(schemas), Channel::schema(schemas)]})
+    }
+
+    fn expected() -> String {
+        format!("two numbers, or {}", Channel::expected())
+    }
+}
+
 impl Draw for Band {
     fn of(&self) -> &Option<Located<String>> {
-        &None
+        &self.of
     }
 
     fn fixed(&self) -> &Where {
-        static NOTHING: Where = Where::new();
-        &NOTHING
+        &self.r#where
     }
 
     fn names(&self) -> Vec<&Located<String>> {
-        Vec::new()
+        let channels = [self.places(), self.low.as_ref(), self.high.as_ref()].into_iter().flatten();
+        channels.filter_map(Channel::name).chain(color_names(&self.color)).collect()
     }
 
-    fn draw(&self, _scope: &Scope) -> Result<Drawing> {
-        let ends = |ends: &Option<Vec<f64>>| match ends.as_deref() {
-            Some([from, .., to]) => Some([*from, *to]),
+    fn check(&self, node: &Node, problems: &mut Problems) {
+        let upright = matches!(self.x, Some(Places::Ends(_)));
+        let kinds = [upright, self.y.is_some(), self.low.is_some() && self.high.is_some()];
+        if kinds.iter().filter(|kind| **kind).count() != 1 || self.low.is_some() != self.high.is_some() {
+            let error =
+                Error::user("a band needs the two ends of `x`, or of `y`, or else `low` and `high`").at(node.span);
+            problems.push(error.hint("write it as `band: {y: [0, 1]}`, or `band: {low: ARRAY, high: ARRAY}`"));
+        }
+        for (name, ends) in [("x", self.ends()), ("y", self.y.as_ref())] {
+            if let Some(ends) = ends.filter(|ends| ends.len() != 2) {
+                let error = Error::user(format!("a band has two ends along `{name}`, there are {}", ends.len()));
+                problems.push(error.at(node.deepest(&[name]).span));
+            }
+        }
+        if !matches!(self.color, ColorChannel::Fixed(_)) && self.low.is_none() {
+            let error = Error::user("only a band between `low` and `high` has colours of an axis");
+            problems.push(error.at(node.deepest(&["color"]).span));
+        }
+    }
+
+    fn draw(&self, scope: &Scope) -> Result<Drawing> {
+        match (&self.low, &self.high) {
+            (Some(low), Some(high)) => self.between(&scope.within(&self.of, &self.r#where), low, high),
+            _ => Ok(self.across()),
+        }
+    }
+}
+
+impl Band {
+    fn ends(&self) -> Option<&Vec<f64>> {
+        match &self.x {
+            Some(Places::Ends(ends)) => Some(ends),
+            _ => None,
+        }
+    }
+
+    fn places(&self) -> Option<&Channel> {
+        match &self.x {
+            Some(Places::Of(channel)) => Some(channel),
+            _ => None,
+        }
+    }
+
+    fn across(&self) -> Drawing {
+        let ends = |ends: Option<&Vec<f64>>| match ends.map(Vec::as_slice) {
+            Some([from, to]) => Some([*from, *to]),
             _ => None,
         };
-        let (x, y) = (ends(&self.x), ends(&self.y));
-        let fill = self.color.0.opacity(self.opacity);
+        let (x, y) = (ends(self.ends()), ends(self.y.as_ref()));
+        let fill = match &self.color {
+            ColorChannel::Fixed(paint) => paint.0.opacity(self.opacity),
+            _ => Color::BLACK.opacity(self.opacity),
+        };
         let legend = self.label.iter().map(|label| Entry { label: label.clone(), swatch: Swatch::Area(fill) });
-        Ok(Drawing {
+        Drawing {
             x: Extent::of(x.into_iter().flatten()),
             y: Extent::of(y.into_iter().flatten()),
             legend: legend.collect(),
             shapes: vec![Shape::Band { x, y, fill }],
-            bar: None,
-        })
+            ..Drawing::default()
+        }
+    }
+
+    fn between(&self, scope: &Scope, low: &Channel, high: &Channel) -> Result<Drawing> {
+        let mut drawing = Drawing::default();
+        for band in Between::all(scope, &self.places().cloned(), low, high, &self.color)? {
+            let fill = band.color().opacity(self.opacity);
+            drawing.x = drawing.x.join(band.x_extent());
+            drawing.y = drawing.y.join(band.y_extent());
+            let mut corners: Vec<[f64; 2]> = band.places().map(|[x, low, _]| [x, low]).collect();
+            let upper: Vec<[f64; 2]> = band.places().map(|[x, _, high]| [x, high]).collect();
+            corners.extend(upper.into_iter().rev());
+            drawing.shapes.push(Shape::Area { corners, fill, outline: None });
+            drawing.hints.push(band.hint());
+            // The line in a band usually stands in the legend already.
+            if let Some(label) = &self.label {
+                drawing.legend.push(Entry { label: label.clone(), swatch: Swatch::Area(fill) });
+            }
+        }
+        Ok(drawing)
     }
 }

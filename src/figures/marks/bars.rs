@@ -6,7 +6,7 @@ use super::series::{Series, series};
 use super::{Draw, Drawing, Entry, Extent, Shape, Swatch, color_names};
 use crate::error::{Error, Result};
 use crate::spec::Located;
-use crate::value::Color;
+use crate::value::{Color, Field, Spots};
 
 crate::record! {
     /// Bars that stand on 0.
@@ -55,7 +55,7 @@ impl Draw for Bars {
                 let message = format!("colours need one value for each bar; {}", left_over(&values));
                 return Err(Error::user(message).at(of.value.span));
             }
-            let scale = of.scale(values.data.iter().copied());
+            let scale = of.scale(values.data.iter().copied(), scope.theme());
             drawing.bar = of.bar.then(|| (scale.clone(), of.label.clone()));
             colors = of.by.is_none().then(|| (scale, values.values()));
         }
@@ -68,8 +68,11 @@ impl Draw for Bars {
             let slot = if self.stacked { 0 } else { number };
             let shift = (slot as f64 - 0.5 * (count as f64 - 1.0)) * width;
             drawing.x = drawing.x.join(self.across(&row));
+            let mut boxes = Vec::with_capacity(row.x.len());
             for (i, (&x, &y)) in row.x.iter().zip(&row.y).enumerate() {
+                let (left, right) = (x + shift - 0.5 * width, x + shift + 0.5 * width);
                 if y.is_nan() {
+                    boxes.push([[f64::NAN; 2]; 2]);
                     continue;
                 }
                 let side = usize::from(y < 0.0);
@@ -81,11 +84,16 @@ impl Draw for Bars {
                     None => Some(row.color),
                 };
                 if let Some(fill) = fill {
-                    let (left, right) = (x + shift - 0.5 * width, x + shift + 0.5 * width);
                     let corners = vec![[left, base], [right, base], [right, base + y], [left, base + y]];
                     drawing.shapes.push(Shape::Area { corners, fill: fill.opacity(self.opacity), outline: None });
                 }
+                boxes.push([[left, base], [right, base + y]]);
             }
+            let mut hint = row.hint_at(Spots::Boxes(boxes));
+            if let (Some((_, values)), ColorChannel::Of(of)) = (&colors, &self.color) {
+                hint.fields.push(Field::numbers(of.value.value.as_str(), values.iter().copied()));
+            }
+            drawing.hints.push(hint);
             if let Some(label) = row.label.or_else(|| self.label.clone()) {
                 drawing.legend.push(Entry { label, swatch: Swatch::Area(row.color.opacity(self.opacity)) });
             }

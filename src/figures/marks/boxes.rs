@@ -6,7 +6,7 @@ use super::super::data::{Channel, Scope, Where, quantile};
 use super::{Draw, Drawing, Extent, Shape, Style};
 use crate::error::Result;
 use crate::spec::Located;
-use crate::value::{Color, Stroke};
+use crate::value::{Color, Field, Hint, Spots, Stroke};
 
 crate::record! {
     /// A box for each coordinate of an axis, over all other axes; or one box of all values.
@@ -21,7 +21,7 @@ crate::record! {
         pub at: u32 = 0,
         /// The values.
         pub y: Channel,
-        pub palette: Palette = Palette::Tab10,
+        pub palette: Option<Palette> = None,
         /// What stands below a box instead of the coordinate.
         pub labels: std::collections::BTreeMap<String, String> = std::collections::BTreeMap::new(),
         /// Width of a box, in units of the axis' places.
@@ -48,6 +48,7 @@ impl Draw for BoxPlot {
     }
 
     fn draw(&self, scope: &Scope) -> Result<Drawing> {
+        let theme = scope.theme();
         let scope = scope.within(&self.of, &self.r#where);
         // What each box shows, and where it stands.
         let mut boxes = Vec::new();
@@ -66,6 +67,8 @@ impl Draw for BoxPlot {
             None => boxes.push((self.at as usize, scope)),
         }
         let (first, last) = (boxes.first().map_or(0, |b| b.0), boxes.last().map_or(0, |b| b.0));
+        let palette = self.palette.as_ref().unwrap_or(&theme.palette).clone();
+        let mut hints = Vec::new();
         let thin = Style::Solid.stroke(Color::BLACK, 0.8);
         for (i, scope) in boxes {
             let mut values = scope.channel(&self.y)?.values();
@@ -88,7 +91,13 @@ impl Draw for BoxPlot {
                 line([x - 0.5 * half, end], [x + 0.5 * half, end], thin.clone());
             }
             let corners = vec![[x - half, low], [x + half, low], [x + half, high], [x - half, high]];
-            let fill = self.palette.at(i).opacity(self.opacity);
+            let number = |name: &str, value: f64| Field::numbers(name, [value]);
+            let mut fields =
+                vec![number("median", middle), number("lower quartile", low), number("upper quartile", high)];
+            fields.push(number("values", values.len() as f64));
+            let title = names.as_ref().and_then(|names: &Vec<String>| names.get(i)).cloned().unwrap_or_default();
+            hints.push(Hint { title, fields, spots: Spots::Boxes(vec![[[x - half, low], [x + half, high]]]) });
+            let fill = palette.at(i).opacity(self.opacity);
             drawing.shapes.push(Shape::Area { corners, fill, outline: Some(thin.clone()) });
             let stroke = Stroke::solid(self.median.0, 1.0);
             drawing.shapes.push(Shape::Line { points: vec![[x - half, middle], [x + half, middle]], stroke });
@@ -96,7 +105,14 @@ impl Draw for BoxPlot {
             let outline = Some(Stroke::solid(Color::BLACK, 0.7));
             drawing.shapes.push(Shape::Points { points: outliers, radius: 2.2, fill: None, outline });
         }
-        drawing.x = Extent { low: first as f64 - 0.6, high: last as f64 + 0.6, tight: true, categories: names };
+        drawing.hints = hints;
+        drawing.x = Extent {
+            low: first as f64 - 0.6,
+            high: last as f64 + 0.6,
+            tight: true,
+            categories: names,
+            ..Extent::default()
+        };
         Ok(drawing)
     }
 }

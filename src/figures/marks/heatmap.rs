@@ -1,12 +1,12 @@
 //! `heatmap`: a coloured cell for every pair of coordinates of two axes.
 
 use super::super::bivariate;
-use super::super::color::CellColor;
+use super::super::color::{CellColor, ColorOf};
 use super::super::data::{Scope, Where, categories, left_over};
 use super::{Draw, Drawing, Extent, Shape};
 use crate::error::{Error, Result};
-use crate::spec::Located;
-use crate::value::{Array, Axis};
+use crate::spec::{Located, Node, Problems};
+use crate::value::{Array, Axis, Field, Hint, Spots};
 
 crate::record! {
     /// A coloured cell for every pair of coordinates.
@@ -42,17 +42,29 @@ impl Draw for Heatmap {
         names
     }
 
+    fn check(&self, _node: &Node, problems: &mut Problems) {
+        if let CellColor::Of(ColorOf { by: Some(by), .. }) = &self.color {
+            let error = Error::user("cells have one colour each; `by` is for series of bars, lines and points");
+            problems.push(error.at(by.span).hint("fix the axis with `where` or `for`"));
+        }
+    }
+
     fn draw(&self, scope: &Scope) -> Result<Drawing> {
         let scope = scope.within(&self.of, &self.r#where);
+        let mut values = Vec::new();
         let (cells, array, bar) = match &self.color {
             CellColor::Of(of) => {
                 let array = self.cells(&scope, &of.value)?;
-                let colors = of.scale(array.data.iter().copied());
+                let colors = of.scale(array.data.iter().copied(), scope.theme());
+                values.push(Field::numbers(of.value.value.as_str(), array.data.iter().copied()));
                 let cells = array.data.iter().map(|value| colors.at(*value)).collect();
                 (cells, array, of.bar.then(|| (colors, of.label.clone())))
             }
             CellColor::Pair(pair) => {
                 let (x, y) = (self.cells(&scope, &pair.x.value)?, self.cells(&scope, &pair.y.value)?);
+                for (of, array) in [(&pair.x, &x), (&pair.y, &y)] {
+                    values.push(Field::numbers(of.value.value.as_str(), array.data.iter().copied()));
+                }
                 let places = pair.x.shares(&x).into_iter().zip(pair.y.shares(&y));
                 // Without a norm there is nothing to see; the score of a vector of length 0 is undefined.
                 let color =
@@ -67,12 +79,16 @@ impl Draw for Heatmap {
             categories: categories(axis),
             ..Extent::of(edges.iter().copied())
         };
+        let labels = |axis: &Axis| Field::new(&axis.name, (0..axis.len()).map(|i| axis.coords.label(i)).collect());
+        values.splice(0..0, [labels(x), labels(y)]);
+        let spots = Spots::Cells { x: x_edges.clone(), y: y_edges.clone() };
         Ok(Drawing {
+            hints: vec![Hint { title: String::new(), fields: values, spots }],
             x: extent(x, &x_edges),
             y: extent(y, &y_edges),
             shapes: vec![Shape::Cells { x: x_edges, y: y_edges, colors: cells }],
-            legend: Vec::new(),
             bar,
+            ..Drawing::default()
         })
     }
 }

@@ -5,7 +5,7 @@ use super::super::data::{Channel, Scope, Where};
 use super::{Draw, Drawing, Entry, Extent, Shape, Swatch};
 use crate::error::{Error, Result};
 use crate::spec::Located;
-use crate::value::{Color, Stroke};
+use crate::value::{Color, Field, Hint, Spots, Stroke};
 
 crate::record! {
     /// How often values fall into equal bins.
@@ -77,8 +77,18 @@ impl Draw for Histogram {
         let outline = Some(Stroke::solid(Color::BLACK, 0.6));
         let mut drawing = Drawing { x: Extent { tight: true, ..Extent::of([low, high]) }, ..Drawing::default() };
         drawing.y = Extent::of(counts.iter().copied()).include(0.0);
+        let edges = |bin: usize| [low + bin as f64 * width, low + (bin + 1) as f64 * width];
+        let range = |bin: usize| edges(bin).map(|edge| Field::numbers("", [edge]).values.concat()).join(" to ");
+        let fields = vec![
+            Field::new(self.x.describe(), (0..bins).map(range).collect()),
+            Field::numbers(self.weight.as_ref().map_or("count".into(), Channel::describe), counts.iter().copied()),
+        ];
+        let boxes =
+            counts.iter().enumerate().map(|(bin, count)| [[edges(bin)[0], 0.0], [edges(bin)[1], *count]]).collect();
+        let title = self.label.clone().unwrap_or_default();
+        drawing.hints.push(Hint { title, fields, spots: Spots::Boxes(boxes) });
         for (bin, count) in counts.into_iter().enumerate().filter(|(_, count)| *count != 0.0) {
-            let (left, right) = (low + bin as f64 * width, low + (bin + 1) as f64 * width);
+            let [left, right] = edges(bin);
             let corners = vec![[left, 0.0], [right, 0.0], [right, count], [left, count]];
             drawing.shapes.push(Shape::Area { corners, fill, outline: outline.clone() });
         }

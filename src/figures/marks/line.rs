@@ -20,8 +20,8 @@ crate::record! {
         /// Heights.
         pub y: Channel,
         pub color: ColorChannel = ColorChannel::Fixed(Paint(Color(0x1f, 0x77, 0xb4, 255))),
-        /// Points.
-        pub width: f64 = 1.5,
+        /// Points; the theme's where nothing is said.
+        pub width: Option<f64> = None,
         pub style: Style = Style::Solid,
         pub opacity: f64 = 1.0,
         /// Radius of a dot at every point, in points; 0 for none.
@@ -47,16 +47,20 @@ impl Draw for Line {
 
     fn draw(&self, scope: &Scope) -> Result<Drawing> {
         let mut drawing = Drawing::default();
-        for series in series(&scope.within(&self.of, &self.r#where), &self.x, &self.y, &self.color)? {
+        let scope = scope.within(&self.of, &self.r#where);
+        let width = self.width.unwrap_or(scope.theme().line_width);
+        for series in series(&scope, &self.x, &self.y, &self.color)? {
             let color = series.color.opacity(self.opacity);
-            let stroke = self.style.stroke(color, self.width);
+            let stroke = self.style.stroke(color, width);
             drawing.x = drawing.x.join(series.x_extent());
             drawing.y = drawing.y.join(series.y_extent());
             drawing.shapes.push(Shape::Line { points: series.points(), stroke: stroke.clone() });
             if self.dots > 0.0 {
+                (drawing.x.loose, drawing.y.loose) = (true, true);
                 let points = series.points();
                 drawing.shapes.push(Shape::Points { points, radius: self.dots, fill: Some(color), outline: None });
             }
+            drawing.hints.push(series.hint());
             if let Some(label) = series.label.or_else(|| self.label.clone()) {
                 drawing.legend.push(Entry { label, swatch: Swatch::Line(stroke) });
             }

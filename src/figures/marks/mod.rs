@@ -2,12 +2,16 @@
 
 mod band;
 mod bars;
+mod between;
 mod boxes;
 mod color_square;
 mod heatmap;
 mod histogram;
+mod image;
+mod interval;
 mod line;
 mod network;
+mod pie;
 mod points;
 mod rule;
 mod series;
@@ -16,8 +20,8 @@ mod text;
 use super::color::{ColorChannel, Colors};
 use super::data::{Scope, Where};
 use crate::error::Result;
-use crate::spec::Located;
-use crate::value::{Color, Horizontal, Stroke, Vertical};
+use crate::spec::{Located, Node, Problems};
+use crate::value::{Color, Hint, Horizontal, Stroke, Vertical};
 
 /// What every mark can do. A mark that reads no arrays has nothing but its shapes.
 pub trait Draw {
@@ -34,6 +38,8 @@ pub trait Draw {
     fn names(&self) -> Vec<&Located<String>> {
         Vec::new()
     }
+    /// Report what is wrong beyond the types of settings; `node` is the mark's body.
+    fn check(&self, _node: &Node, _problems: &mut Problems) {}
     /// Its shapes.
     fn draw(&self, scope: &Scope) -> Result<Drawing>;
 }
@@ -53,10 +59,16 @@ crate::union! {
         "histogram" => Histogram(histogram::Histogram),
         /// Quartiles, whiskers and outliers, one box for each coordinate of an axis.
         "box" => Box(boxes::BoxPlot),
+        /// Shares of a whole as slices of a circle.
+        "pie" => Pie(pie::Pie),
+        /// An array as a picture, its first row on top.
+        "image" => Image(image::Image),
         /// A straight line across the panel.
         "rule" => Rule(rule::Rule),
-        /// A coloured band across the panel.
+        /// A coloured band across the panel, or between two rows of numbers.
         "band" => Band(band::Band),
+        /// Error bars.
+        "interval" => Interval(interval::Interval),
         /// A sketch of layers of units.
         "network" => Network(network::Network),
         /// What colours mean that show two values.
@@ -141,13 +153,15 @@ pub struct Extent {
     pub high: f64,
     /// The limits need no room beyond them.
     pub tight: bool,
+    /// The low limit needs room even if it is 0: what stands there is not a line's end or a bar's foot.
+    pub loose: bool,
     /// Places 0, 1, ... have these names.
     pub categories: Option<Vec<String>>,
 }
 
 impl Default for Extent {
     fn default() -> Self {
-        Extent { low: f64::INFINITY, high: f64::NEG_INFINITY, tight: false, categories: None }
+        Extent { low: f64::INFINITY, high: f64::NEG_INFINITY, tight: false, loose: false, categories: None }
     }
 }
 
@@ -163,12 +177,18 @@ impl Extent {
         self
     }
 
+    /// The same with room below, even if that is 0.
+    pub fn loose(self) -> Extent {
+        Extent { loose: true, ..self }
+    }
+
     /// The smallest extent that holds both; names of the first that has some.
     pub fn join(self, other: Extent) -> Extent {
         Extent {
             low: self.low.min(other.low),
             high: self.high.max(other.high),
             tight: self.tight || other.tight,
+            loose: self.loose || other.loose,
             categories: self.categories.or(other.categories),
         }
     }
@@ -198,6 +218,12 @@ pub struct Drawing {
     pub legend: Vec<Entry>,
     /// A colour bar, with its label.
     pub bar: Option<(Colors, String)>,
+    /// What an interactive form says, in data units.
+    pub hints: Vec<Hint>,
+    /// Height of the panel divided by its width, if it matters.
+    pub aspect: Option<f64>,
+    /// It needs no frame, ticks and numbers.
+    pub bare: bool,
 }
 
 impl Drawing {
@@ -212,6 +238,8 @@ impl Drawing {
             }
         }
         self.bar = self.bar.or(other.bar);
+        self.hints.extend(other.hints);
+        self.aspect = self.aspect.or(other.aspect);
         self
     }
 }

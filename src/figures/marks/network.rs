@@ -3,14 +3,14 @@
 use super::super::data::Scope;
 use super::{Draw, Drawing, Extent, Shape};
 use crate::error::{Error, Result};
-use crate::spec::Located;
+use crate::spec::{Located, Node, Problems};
 use crate::value::{Color, Stroke};
 
 /// No sketch is read with more units in a layer.
 const MOST: u32 = 60;
 
 crate::record! {
-    /// Layers of units from left to right, each unit joined to all of the next layer. Use it in a panel with `frame: false`.
+    /// Layers of units from left to right, each unit joined to all of the next layer.
     pub struct Network {
         /// How many units each layer has: `[3, 2, 3]`.
         pub layers: Located<Vec<u32>>,
@@ -24,12 +24,16 @@ crate::record! {
 }
 
 impl Draw for Network {
-    fn draw(&self, _scope: &Scope) -> Result<Drawing> {
+    fn check(&self, _node: &Node, problems: &mut Problems) {
         let layers = &self.layers.value;
         if layers.is_empty() || layers.iter().any(|&units| units == 0 || units > MOST) {
             let error = Error::user(format!("layers have 1 to {MOST} units each")).at(self.layers.span);
-            return Err(error.hint("write them as `layers: [3, 2, 3]`"));
+            problems.push(error.hint("write them as `layers: [3, 2, 3]`"));
         }
+    }
+
+    fn draw(&self, _scope: &Scope) -> Result<Drawing> {
+        let layers = &self.layers.value;
         let most = layers.iter().copied().max().unwrap_or(1);
         let units = |layer: usize| -> Vec<[f64; 2]> {
             let count = layers[layer];
@@ -57,6 +61,7 @@ impl Draw for Network {
             x: extent(-across, layers.len() as f64 - 1.0 + across),
             y: extent(-half - down, half + down),
             shapes,
+            bare: true,
             ..Drawing::default()
         })
     }
@@ -81,8 +86,8 @@ mod tests {
     #[test]
     fn an_empty_layer_is_told() {
         let layers = Located { value: vec![3, 0], span: Default::default() };
-        let data = |_: &str| None;
-        let network = Network { layers, radius: 5.0, width: 1.0, opacity: 0.7 };
-        assert_eq!(network.draw(&Scope::new(&data)).unwrap_err().message, "layers have 1 to 60 units each");
+        let (mut problems, node) = (Problems::default(), Node::new(crate::spec::Yaml::Null, Default::default()));
+        Network { layers, radius: 5.0, width: 1.0, opacity: 0.7 }.check(&node, &mut problems);
+        assert_eq!(problems.into_errors()[0].message, "layers have 1 to 60 units each");
     }
 }

@@ -6,7 +6,7 @@ use super::series::series;
 use super::{Draw, Drawing, Entry, Extent, Shape, Swatch, color_names};
 use crate::error::{Error, Result};
 use crate::spec::Located;
-use crate::value::{Color, Stroke};
+use crate::value::{Color, Field, Stroke};
 
 crate::record! {
     /// A dot for every number.
@@ -53,10 +53,11 @@ impl Draw for Points {
         let mut drawing = Drawing::default();
         for series in series(&scope, &self.x, &self.y, &self.color)? {
             let color = series.color.opacity(self.opacity);
-            drawing.x = drawing.x.join(series.x_extent());
-            drawing.y = drawing.y.join(series.y_extent());
+            drawing.x = drawing.x.join(series.x_extent().loose());
+            drawing.y = drawing.y.join(series.y_extent().loose());
             let (points, fill) = (series.points(), Some(color));
             drawing.shapes.push(Shape::Points { points, radius: self.radius, fill, outline: outline.clone() });
+            drawing.hints.push(series.hint());
             if let Some(label) = series.label.or_else(|| self.label.clone()) {
                 drawing.legend.push(Entry { label, swatch: Swatch::Point(color) });
             }
@@ -75,8 +76,11 @@ impl Points {
                 Error::user(format!("colours need one value for each point; {}", left_over(&values))).at(of.value.span)
             );
         };
-        let colors = of.scale(values.data.iter().copied());
-        let mut drawing = Drawing { x: series.x_extent(), y: series.y_extent(), ..Drawing::default() };
+        let colors = of.scale(values.data.iter().copied(), scope.theme());
+        let mut drawing = Drawing { x: series.x_extent().loose(), y: series.y_extent().loose(), ..Drawing::default() };
+        let mut hint = series.hint();
+        hint.fields.push(Field::numbers(of.value.value.as_str(), values.data.iter().copied()));
+        drawing.hints.push(hint);
         for (point, value) in series.points().into_iter().zip(&values.data) {
             let fill = colors.at(*value).map(|color| color.opacity(self.opacity));
             drawing.shapes.push(Shape::Points {

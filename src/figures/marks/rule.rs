@@ -52,7 +52,7 @@ impl Draw for Rule {
             y: Extent::of(y),
             legend: legend.collect(),
             shapes: vec![Shape::Across { x, y, stroke }],
-            bar: None,
+            ..Drawing::default()
         })
     }
 }

@@ -4,7 +4,7 @@ use super::super::color::{ColorChannel, ColorOf};
 use super::super::data::{Channel, Scope, categories, left_over};
 use super::Extent;
 use crate::error::{Error, Result};
-use crate::value::{Array, Color};
+use crate::value::{Array, Color, Field, Hint, Spots};
 
 /// Numbers along one axis, with a colour.
 pub struct Series {
@@ -15,13 +15,34 @@ pub struct Series {
     pub y: Vec<f64>,
     /// Names of the places along x, where they have names.
     pub categories: Option<Vec<String>>,
-    /// The scope it was read in, with the coordinate of its colour fixed.
-    pub coordinate: Option<(String, String)>,
+    /// What x and y are called.
+    names: [String; 2],
 }
 
 impl Series {
     pub fn points(&self) -> Vec<[f64; 2]> {
         self.x.iter().zip(&self.y).map(|(&x, &y)| [x, y]).collect()
+    }
+
+    /// What y is called.
+    pub fn y_name(&self) -> &str {
+        &self.names[1]
+    }
+
+    /// What is said of its points.
+    pub fn hint(&self) -> Hint {
+        self.hint_at(Spots::Points(self.points()))
+    }
+
+    /// What is said of these places, one for each of its numbers.
+    pub fn hint_at(&self, spots: Spots) -> Hint {
+        let [x, y] = &self.names;
+        let places = match &self.categories {
+            Some(names) => Field::new(x, names.clone()),
+            None => Field::numbers(x, self.x.iter().copied()),
+        };
+        let fields = vec![places, Field::numbers(y, self.y.iter().copied())];
+        Hint { title: self.label.clone().unwrap_or_default(), fields, spots }
     }
 
     pub fn x_extent(&self) -> Extent {
@@ -49,7 +70,7 @@ pub fn series(scope: &Scope, x: &Option<Channel>, y: &Channel, color: &ColorChan
             let message = format!("colours need one value for each `{}`; {}", axis.name, left_over(&values));
             return Err(Error::user(message).at(of.value.span));
         }
-        let scale = of.scale(values.data.iter().copied());
+        let scale = of.scale(values.data.iter().copied(), scope.theme());
         mapped = values.data.iter().map(|value| scale.at(*value)).collect();
     }
     let mut all = Vec::new();
@@ -61,7 +82,7 @@ pub fn series(scope: &Scope, x: &Option<Channel>, y: &Channel, color: &ColorChan
         }
         let inner = scope.fix(&axis.name, &coordinate, by.span);
         let color = match labelled {
-            Some(by) => by.color(i),
+            Some(by) => by.color(i, scope.theme()),
             // What has no value has no colour and no place in the picture.
             None => match mapped.get(i).copied().flatten() {
                 Some(color) => color,
@@ -70,7 +91,6 @@ pub fn series(scope: &Scope, x: &Option<Channel>, y: &Channel, color: &ColorChan
         };
         let mut series = one(&inner, x, y, color)?;
         series.label = labelled.map(|by| by.label(&coordinate));
-        series.coordinate = Some((axis.name.clone(), coordinate));
         all.push(series);
     }
     Ok(all)
@@ -103,6 +123,10 @@ fn one(scope: &Scope, x: &Option<Channel>, y: &Channel, color: Color) -> Result<
             Error::user(format!("x and y lie along different axes: x {}, y {}", has(&places), has(&values))).at(span)
         );
     }
+    let x_name = match x {
+        Some(channel) => channel.describe(),
+        None => places.axes.first().map_or_else(|| "x".to_string(), |axis| axis.name.clone()),
+    };
     let mut x_values = places.values();
     if x_values.len() == 1 {
         x_values.resize(n, x_values[0]);
@@ -114,7 +138,7 @@ fn one(scope: &Scope, x: &Option<Channel>, y: &Channel, color: Color) -> Result<
         x: x_values,
         y: values.values(),
         categories: places.axes.first().filter(|_| plain).and_then(categories),
-        coordinate: None,
+        names: [x_name, y.describe()],
     })
 }
 

@@ -67,9 +67,9 @@ impl Engine {
         if let Some(layers) = recipe.model.entry().layers() {
             return Engine::Layers(Box::new(TwoLayers::new(recipe, layers, problem)));
         }
-        match is_small(problem.shape) {
-            true => Engine::Small(Box::new(Small::new(problem))),
-            false => Engine::Large(Box::new(Large::new(problem, Layout::new(problem.shape, false)))),
+        match Small::new(problem) {
+            Some(small) => Engine::Small(Box::new(small)),
+            None => Engine::Large(Box::new(Large::new(problem, Layout::new(problem.shape, false)))),
         }
     }
 }
@@ -134,6 +134,12 @@ impl Instance {
     /// The parameters and the losses so far.
     pub fn outcome(&self) -> Outcome {
         self.state.outcome()
+    }
+
+    /// The gradients last computed, in the order of the parameters.
+    #[cfg(test)]
+    pub fn parameter_gradients(&self) -> Vec<Vec<f32>> {
+        self.state.tensors(&self.state.gradients)
     }
 }
 
@@ -204,6 +210,12 @@ impl State {
         }
     }
 
+    /// Numbers in the layout of the parameters as one row-major tensor each.
+    fn tensors(&self, buffer: &Floats) -> Vec<Vec<f32>> {
+        let mut all = self.order.iter().map(|&at| buffer[at]);
+        self.recipe.parameters().iter().map(|parameter| all.by_ref().take(parameter.len()).collect()).collect()
+    }
+
     pub fn finished(&self) -> bool {
         self.stopped || self.step >= self.recipe.steps
     }
@@ -215,8 +227,7 @@ impl State {
 
     /// The parameters and the losses so far.
     pub fn outcome(&self) -> Outcome {
-        let mut all = self.order.iter().map(|&at| self.parameters[at]);
-        let parameters = self.recipe.parameters().iter().map(|p| all.by_ref().take(p.len()).collect()).collect();
+        let parameters = self.tensors(&self.parameters);
         Outcome { parameters, loss: self.loss, history: self.history.clone(), steps_run: self.step }
     }
 

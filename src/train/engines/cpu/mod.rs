@@ -19,14 +19,15 @@ mod peak;
 mod checkpoint;
 
 #[cfg(test)]
-pub mod tests;
+pub(super) mod tests;
 
 pub use instance::{Instance, State};
 pub use peak::peak;
 pub use small::is_small;
 
-use super::super::{Control, Outcome, Recipe};
+use super::super::{Batch, Control, Outcome, Recipe, Stream};
 use crate::error::Result;
+use inputs::Law;
 use simd::Level;
 
 /// Seconds of training between two looks at the control.
@@ -54,4 +55,22 @@ pub fn train_at(level: Level, recipe: &Recipe, control: &dyn Control) -> Result<
         instance.steps(look);
     }
     Ok(Some(instance.outcome()))
+}
+
+/// The batch of a training step, row-major \[B, n\], for other engines: the inputs that the kernels draw, in any order of samples.
+pub(in crate::train) fn rows(recipe: &Recipe, step: u32) -> Vec<f32> {
+    let (samples, n) = (recipe.batch as usize, recipe.shape().features);
+    if recipe.model.entry().layers().is_none()
+        && let Some(rows) = small::rows(recipe, step)
+    {
+        return rows;
+    }
+    let mut batch = Batch::default();
+    batch.fill_from(recipe.seed, Stream::Training, step, samples, n, Law::of(recipe));
+    let mut rows = vec![0.0; samples * n];
+    for (s, row) in rows.chunks_exact_mut(n).enumerate() {
+        let (index, value) = batch.sample(s);
+        index.iter().zip(value).for_each(|(&i, &x)| row[i as usize] = x);
+    }
+    rows
 }

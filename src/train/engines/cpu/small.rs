@@ -10,7 +10,7 @@ use super::draws::{BLOCK, Chance, Source, fill_words};
 use super::instance::{Gradients, State, Training};
 use super::problem::Problem;
 use super::simd::{Kernel, Level, Simd, dispatch, exp, halves, vectors};
-use crate::train::Shape;
+use crate::train::{Recipe, Shape, Stream};
 
 /// The most features, hidden dimensions and experts of a small model.
 const MOST: [usize; 3] = [3, 2, 3];
@@ -18,14 +18,43 @@ const MOST: [usize; 3] = [3, 2, 3];
 /// The most sums over samples: W, b, L, mean probabilities, products of probabilities.
 const SUMS: usize = 18 + 9 + 3 + 2 + 9;
 
+/// Steps of training, or with a count of 0 the gradients of the current step; returns the last loss.
+type Run = fn(&mut Small, Level, &mut State, u32) -> f32;
+
 /// Whether the contract treats models of this shape as small.
 pub fn is_small(shape: Shape) -> bool {
-    shape.active == 1 && shape.features <= MOST[0] && shape.hidden <= MOST[1] && shape.experts <= MOST[2]
+    compiled(shape).is_some()
+}
+
+/// The code compiled for a small shape; `None` for all others.
+fn compiled(shape: Shape) -> Option<Run> {
+    macro_rules! shapes {
+        ($($n:literal $m:literal $e:literal),*) => {
+            match (shape.features, shape.hidden, shape.experts, shape.active) {
+                $(($n, $m, $e, 1) => Some(run::<$n, $m, $e>),)*
+                _ => None,
+            }
+        };
+    }
+    shapes!(
+        1 1 1, 1 1 2, 1 1 3, 1 2 1, 1 2 2, 1 2 3, 2 1 1, 2 1 2, 2 1 3, 2 2 1, 2 2 2, 2 2 3,
+        3 1 1, 3 1 2, 3 1 3, 3 2 1, 3 2 2, 3 2 3
+    )
+}
+
+fn run<const N: usize, const M: usize, const E: usize>(
+    small: &mut Small,
+    level: Level,
+    state: &mut State,
+    count: u32,
+) -> f32 {
+    dispatch(level, Training { engine: Sized::<N, M, E>(small), state, count })
 }
 
 /// Buffers of one small model.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Small {
+    run: Run,
     words: Vec<u32>,
     /// Values of each feature in the samples that are not all zero.
     x: [Floats; MOST[0]],
@@ -36,34 +65,24 @@ pub struct Small {
 }
 
 impl Small {
-    pub fn new(problem: &Problem) -> Small {
-        let mut small = Small { partial: Floats::zeros(4 * SUMS * 16), ..Small::default() };
+    /// `None` for a model that is not small.
+    pub fn new(problem: &Problem) -> Option<Small> {
+        let run = compiled(problem.shape)?;
         let groups = problem.samples.div_ceil(16);
         let blocks = (groups * problem.shape.features).div_ceil(4);
-        small.words = vec![0; blocks * BLOCK];
-        small.masks = vec![0; (groups * 16).div_ceil(8) * 32 * (MOST[2] - 1)];
-        // Compressed vectors are written whole.
-        small.x = std::array::from_fn(|_| Floats::zeros(groups * 16 + 16));
-        small
+        Some(Small {
+            run,
+            words: vec![0; blocks * BLOCK],
+            // Compressed vectors are written whole.
+            x: std::array::from_fn(|_| Floats::zeros(groups * 16 + 16)),
+            masks: vec![0; (groups * 16).div_ceil(8) * 32 * (MOST[2] - 1)],
+            partial: Floats::zeros(4 * SUMS * 16),
+        })
     }
 
     /// Steps of training, or with `count` 0 the gradients of the current step; returns the last loss.
     pub fn run(&mut self, level: Level, state: &mut State, count: u32) -> f32 {
-        let Shape { features, hidden, experts, .. } = state.problem.shape;
-        macro_rules! shapes {
-            ($($n:literal $m:literal $e:literal),*) => {
-                match (features, hidden, experts) {
-                    $(($n, $m, $e) => {
-                        dispatch(level, Training { engine: Sized::<$n, $m, $e>(self), state, count })
-                    })*
-                    _ => unreachable!("`is_small` decides who comes here"),
-                }
-            };
-        }
-        shapes!(
-            1 1 1, 1 1 2, 1 1 3, 1 2 1, 1 2 2, 1 2 3, 2 1 1, 2 1 2, 2 1 3, 2 2 1, 2 2 2, 2 2 3,
-            3 1 1, 3 1 2, 3 1 3, 3 2 1, 3 2 2, 3 2 3
-        )
+        (self.run)(self, level, state, count)
     }
 }
 
@@ -179,6 +198,25 @@ unsafe fn inputs<V: Simd, const N: usize, const WIDE: bool>(
         }
         count
     }
+}
+
+/// The batch of a step, row-major \[B, n\]; samples that are all zero come last. `None` for a model that is not small.
+pub fn rows(recipe: &Recipe, step: u32) -> Option<Vec<f32>> {
+    let problem = Problem::new(recipe);
+    let mut small = Small::new(&problem)?;
+    let source = Source { seed: recipe.seed, stream: Stream::Training, step };
+    let (chance, samples, n) = (Chance::new(problem.probability, step), problem.samples, problem.shape.features);
+    let (level, to) = (Level::best(), &mut small);
+    let count = match n {
+        1 => dispatch(level, Inputs::<1> { small: to, source, chance, samples }),
+        2 => dispatch(level, Inputs::<2> { small: to, source, chance, samples }),
+        _ => dispatch(level, Inputs::<3> { small: to, source, chance, samples }),
+    };
+    let mut rows = vec![0.0; samples * n];
+    for (s, row) in rows.chunks_exact_mut(n).enumerate().take(count) {
+        row.iter_mut().zip(&small.x).for_each(|(x, feature)| *x = feature[s]);
+    }
+    Some(rows)
 }
 
 /// The inputs of one vector of samples, and which lanes hold samples.

@@ -44,7 +44,7 @@ fn loss(recipe: &Recipe, theta: &[f64], inputs: &[Vec<f64>], active: &[Vec<usize
 }
 
 /// The batch of a step, number by number from items 1 and 9 of the contract.
-fn inputs(recipe: &Recipe, step: u32) -> Vec<Vec<f64>> {
+pub fn inputs(recipe: &Recipe, step: u32) -> Vec<Vec<f64>> {
     let shape = recipe.shape();
     let Data::SparseUniform(data) = &recipe.data;
     let (n, p) = (shape.features, recipe.probability());
@@ -107,7 +107,7 @@ fn check_gradients(recipe: &Recipe) {
         .collect();
     let expected = loss(recipe, &theta, &inputs, &active);
     assert!((f64::from(fused) / expected - 1.0).abs() < 1e-5, "loss {fused} against {expected}");
-    let found: Vec<f32> = instance.state.order.iter().map(|&at| instance.state.gradients[at]).collect();
+    let found = instance.parameter_gradients().concat();
     compare(&theta, &found, &|theta| loss(recipe, theta, &inputs, &active));
 }
 

@@ -42,7 +42,7 @@ fn check(mut recipe: Recipe) {
     instance.steps(3);
     let fused = f64::from(instance.gradients());
     let theta: Vec<f64> = instance.outcome().parameters.iter().flatten().map(|&v| f64::from(v)).collect();
-    let found: Vec<f32> = instance.state.order.iter().map(|&at| instance.state.gradients[at]).collect();
+    let found = instance.parameter_gradients().concat();
     let (inputs, importance) = (inputs(&recipe, 3), recipe.importance());
     let loss = |theta: &[f64]| {
         let sum = match &recipe.model {

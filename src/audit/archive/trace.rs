@@ -1,0 +1,122 @@
+//! Traces: for every result of a stage its key, its digest, and who made it when; for every stage its settings and the content of its inputs.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
+
+use crate::error::{Error, Result};
+use crate::plan::{Context, FileState, Recorded, StagePlan, UnitState, stage_digest};
+use crate::store::{Digest, Key, Store, Trace};
+use crate::value::Hex;
+
+/// All traces of a paper.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct Traces {
+    /// Versions, engines, machines and git revisions; results name one by its position.
+    pub makers: Vec<Json>,
+    /// Inputs before what reads them.
+    pub stages: Vec<StageTrace>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub struct StageTrace {
+    pub stage: String,
+    pub kind: String,
+    /// All settings that decide the result, defaults filled in.
+    pub settings: Json,
+    /// What was found of variables and tools; it is in the keys.
+    #[serde(flatten)]
+    pub recorded: Recorded,
+    /// What it reads: stages, and files, folders and patterns of the project, with the digest of their content.
+    pub inputs: BTreeMap<String, Hex>,
+    pub results: Vec<ResultTrace>,
+    /// Files in `figures/`.
+    pub files: Vec<ResultTrace>,
+}
+
+/// A unit's result, or a file.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct ResultTrace {
+    /// The place of the unit, `density=0.1 run=1`, or the name of the file.
+    pub name: String,
+    pub key: Hex,
+    pub digest: Hex,
+    pub size: u64,
+    /// When, in milliseconds since 1970.
+    pub finished: u64,
+    /// How long it took.
+    pub seconds: f64,
+    /// Who made it; `None` where nobody knows any more.
+    pub maker: Option<usize>,
+}
+
+impl Traces {
+    /// The traces of planned stages, all of which must be current.
+    pub fn of(context: Context, plans: &[StagePlan]) -> Result<Traces> {
+        let mut traces = Traces::default();
+        for plan in plans {
+            let graph = context.graph;
+            let stage = &graph.stages[plan.stage];
+            let digest = |input: &usize| {
+                let input = plans.iter().find(|plan| plan.stage == *input)?;
+                Some((graph.stages[input.stage].name.clone(), Hex(stage_digest(&input.resolved.digests()?).0)))
+            };
+            let inputs: Option<BTreeMap<String, Hex>> = graph.inputs[plan.stage].iter().map(digest).collect();
+            let mut inputs = inputs.ok_or_else(|| Error::internal("a current stage has an input without a result"))?;
+            let found = &plan.resolved.found;
+            inputs.extend(found.sources.iter().map(|(name, digest)| (name.clone(), Hex(*digest))));
+            let layout = &graph.layouts[plan.stage];
+            let mut results = Vec::with_capacity(plan.resolved.units.len());
+            for (unit, state) in plan.resolved.units.iter().enumerate() {
+                let UnitState::Current { key, digest } = *state else {
+                    return Err(Error::internal("a current stage lacks a result"));
+                };
+                results.push(traces.result(context.store, layout.label(unit), key, digest)?);
+            }
+            let mut files = Vec::new();
+            for (spec, state) in plan.resolved.specs.iter().zip(&plan.resolved.files) {
+                let FileState::Current { key, digest } = *state else {
+                    return Err(Error::internal("a current stage lacks a file"));
+                };
+                files.push(traces.result(context.store, spec.name.clone(), key, digest)?);
+            }
+            let recorded = Recorded { env: found.env.clone(), tools: found.tools.clone() };
+            traces.stages.push(StageTrace {
+                stage: stage.name.clone(),
+                kind: stage.kind.name().to_string(),
+                settings: stage.kind.entry().manifest(),
+                recorded,
+                inputs,
+                results,
+                files,
+            });
+        }
+        Ok(traces)
+    }
+
+    fn result(&mut self, store: &Store, name: String, key: Key, digest: Digest) -> Result<ResultTrace> {
+        let Trace { size, finished_ms, micros, .. } = store
+            .trace(&key)
+            .ok_or_else(|| Error::stage("a result was lost from the cache").hint("`repro build` makes it again"))?;
+        let maker = store.provenance(&key, &digest).map(|maker| {
+            self.makers.iter().position(|known| *known == maker).unwrap_or_else(|| {
+                self.makers.push(maker);
+                self.makers.len() - 1
+            })
+        });
+        let (key, digest) = (Hex(key.0), Hex(digest.0));
+        Ok(ResultTrace { name, key, digest, size, finished: finished_ms, seconds: micros as f64 / 1e6, maker })
+    }
+
+    /// When the last result was made.
+    pub fn newest(&self) -> u64 {
+        let all = self.stages.iter().flat_map(|stage| stage.results.iter().chain(&stage.files));
+        all.map(|result| result.finished).max().unwrap_or(0)
+    }
+
+    /// What was found of variables and tools, by stage.
+    pub fn recorded(&self) -> BTreeMap<String, Recorded> {
+        self.stages.iter().map(|stage| (stage.stage.clone(), stage.recorded.clone())).collect()
+    }
+}

@@ -1,0 +1,85 @@
+//! `repro compare`: a page that puts figures beside the pictures that they should look like.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+use super::args::Compare;
+use super::show;
+use super::words::count;
+use super::{Console, Project, Trouble};
+use crate::error::{Error, Result};
+use crate::figures::text;
+use crate::plan;
+use crate::render;
+use crate::spec::Located;
+use crate::stages::Kind;
+use crate::store;
+
+const STYLE: &str = include_str!("compare.css");
+
+pub fn run(args: &Compare, project: &Project, console: &Console) -> Result<u8, Trouble> {
+    let mut pairs = Vec::new();
+    for stage in project.targets_or_all(&args.targets)? {
+        if let Kind::Figure(figure) = &project.graph.stages[stage].kind
+            && let Some(reference) = &figure.0.reference
+        {
+            pairs.push((stage, reference));
+        }
+    }
+    if pairs.is_empty() {
+        let error = Error::user("none of these figures says what it should look like");
+        return Err(error.hint("add `reference: PICTURE.png` to a figure").into());
+    }
+    let stages: Vec<usize> = pairs.iter().map(|(stage, _)| *stage).collect();
+    let plans = plan::plan(project.context(), &stages)?;
+    let mut rows = String::new();
+    for (stage, reference) in &pairs {
+        let name = &project.graph.stages[*stage].name;
+        let Some(plan) = plans.iter().find(|plan| plan.stage == *stage) else { continue };
+        let scene = show::scene(plan, project)?;
+        let title = if scene.title.is_empty() { String::new() } else { format!(": {}", text::plain(&scene.title)) };
+        rows += &format!(
+            "<section id=\"{name}\">\n<h2>{name}{}</h2>\n<div>\n<figure><img alt=\"reference of {name}\" src=\"{}\">\
+             <figcaption>{}</figcaption></figure>\n<figure>{}<figcaption>ours</figcaption></figure>\n</div>\n</section>\n",
+            escape(&title),
+            picture(project, reference)?,
+            escape(&reference.value),
+            render::svg(&scene, ""),
+        );
+    }
+    let title = escape(&project.graph.title);
+    let page = format!(
+        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<title>{title}: side by side</title>\n\
+         <style>\n{STYLE}</style>\n</head>\n<body>\n<h1>{title}</h1>\n{rows}</body>\n</html>\n"
+    );
+    let path = args.output.clone().unwrap_or_else(|| project.figures.join("compare.html"));
+    store::write_file(&path, page.as_bytes())?;
+    if !console.quiet {
+        console.print(&format!("{} side by side in {}\n", count(pairs.len(), "figure"), path.display()))?;
+    }
+    Ok(0)
+}
+
+/// A picture as a link that holds it.
+fn picture(project: &Project, reference: &Located<String>) -> Result<String> {
+    let path = project.home.join(&reference.value);
+    let kind = match path.extension().and_then(|ending| ending.to_str()) {
+        Some("png") => "image/png",
+        Some("jpg" | "jpeg") => "image/jpeg",
+        Some("svg") => "image/svg+xml",
+        Some("webp") => "image/webp",
+        Some("gif") => "image/gif",
+        _ => {
+            let error = Error::user(format!("`{}` is no picture that browsers show", reference.value));
+            return Err(error.at(reference.span).hint("png, jpg, svg, webp and gif are"));
+        }
+    };
+    let bytes = std::fs::read(&path).map_err(|error| {
+        Error::user(format!("the reference `{}` cannot be read: {error}", reference.value)).at(reference.span)
+    })?;
+    Ok(format!("data:{kind};base64,{}", STANDARD.encode(bytes)))
+}
+
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}

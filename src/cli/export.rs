@@ -1,0 +1,56 @@
+//! `repro export`: the whole paper in one archive.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+
+use super::args::Export;
+use super::console::Style;
+use super::words::{bytes, count};
+use super::{Console, Project, Trouble};
+use crate::audit::{self, About};
+use crate::error::Error;
+
+pub fn run(args: &Export, project: &Project, console: &Console) -> Result<u8, Trouble> {
+    let targets = project.targets(&args.targets)?;
+    let paper = Path::new(&project.source.file);
+    let name = paper.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let out = args.output.clone().unwrap_or_else(|| PathBuf::from(name).with_extension("zip"));
+    let content = std::fs::read(paper).map_err(|e| Error::io("read", paper, &e))?;
+    let about =
+        About { authors: args.author.clone(), description: args.description.clone(), license: args.license.clone() };
+    let exported = audit::export(project.context(), (name, &content), &targets, &about, &out)?;
+    for warning in project.store.take_warnings() {
+        console.warning(&warning);
+    }
+    project.store.save_stat();
+    if console.json {
+        console.print_json(&json!({
+            "event": "exported", "file": out, "files": exported.files, "artifacts": exported.artifacts,
+            "results": exported.results, "bytes": exported.bytes, "digest": exported.digest, "variables": exported.variables,
+        }))?;
+        return Ok(0);
+    }
+    if !console.quiet {
+        console.print(&format!(
+            "{}: {}, {} among them, the traces of {}; {}\ndigest {}\n",
+            out.display(),
+            count(exported.files, "file"),
+            count(exported.artifacts, "artifact"),
+            count(exported.results, "result"),
+            bytes(exported.bytes),
+            exported.digest
+        ))?;
+        if !exported.variables.is_empty() {
+            let note = format!("it holds the values of {}", exported.variables.join(", "));
+            console.note(&format!("{}: {note}", console.paint_err(Style::Yellow, "note")));
+        }
+        if args.license.is_none() {
+            console.note(&format!(
+                "{}: `--license CC-BY-4.0` says under which licence",
+                console.paint_err(Style::Cyan, "hint")
+            ));
+        }
+    }
+    Ok(0)
+}

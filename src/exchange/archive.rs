@@ -1,0 +1,307 @@
+//! ZIP archives of whole projects (APPNOTE 6.3.10): of any size, written and read member by member, so that no large file is held in
+//! memory. Equal members in equal order make equal bytes.
+
+use std::io::{Read, Seek, SeekFrom, Write};
+
+use super::zip::{BEST_RATIO, Member, crc, crc_more, entries, number};
+use crate::error::{Error, Result};
+
+/// What does not fit into 32 and 16 bits stands in fields of its own.
+const WIDE: u64 = 0xffff_ffff;
+const MANY: u64 = 0xffff;
+/// Content is passed on in pieces of this size.
+const PIECE: usize = 1 << 20;
+/// How hard small members are packed, 0 to 10.
+const LEVEL: u8 = 6;
+
+/// Writes an archive.
+pub struct ArchiveWriter<W> {
+    out: W,
+    at: u64,
+    members: Vec<Member>,
+}
+
+impl<W: Write> ArchiveWriter<W> {
+    pub fn new(out: W) -> Self {
+        ArchiveWriter { out, at: 0, members: Vec::new() }
+    }
+
+    /// A member from bytes, packed if that makes it smaller.
+    pub fn add(&mut self, name: &str, bytes: &[u8]) -> std::io::Result<()> {
+        let packed = miniz_oxide::deflate::compress_to_vec(bytes, LEVEL);
+        let smaller = packed.len() < bytes.len();
+        let (method, content) = if smaller { (8, packed.as_slice()) } else { (0, bytes) };
+        self.head(name, method, crc(bytes), content.len() as u64, bytes.len() as u64)?;
+        self.write(content)
+    }
+
+    /// A member from a file that can be read twice, stored as it is.
+    pub fn add_file(&mut self, name: &str, file: &mut (impl Read + Seek)) -> std::io::Result<()> {
+        let (mut sum, mut size) = (u32::MAX, 0);
+        pieces(file, &mut |piece| {
+            (sum, size) = (crc_more(sum, piece), size + piece.len() as u64);
+            Ok(())
+        })?;
+        file.seek(SeekFrom::Start(0))?;
+        self.head(name, 0, !sum, size, size)?;
+        let mut left = size;
+        pieces(file, &mut |piece| {
+            left = left.checked_sub(piece.len() as u64).ok_or(std::io::ErrorKind::InvalidData)?;
+            self.write(piece)
+        })?;
+        if left == 0 { Ok(()) } else { Err(std::io::ErrorKind::UnexpectedEof.into()) }
+    }
+
+    /// The directory; the archive is whole then.
+    pub fn finish(mut self) -> std::io::Result<W> {
+        let begin = self.at;
+        for member in std::mem::take(&mut self.members) {
+            let fields = [member.size, member.packed, member.offset];
+            let extra: Vec<u8> = fields.iter().filter(|n| **n >= WIDE).flat_map(|n| n.to_le_bytes()).collect();
+            let mut entry = b"PK\x01\x02".to_vec();
+            // Made by version 4.5 on Unix: so it is taken that names are in UTF-8, which bit 11 says too.
+            entry.extend([45u16, 45, 0x800, member.method, 0, 0x21].iter().flat_map(|n| n.to_le_bytes()));
+            entry.extend([member.crc, low(member.packed), low(member.size)].iter().flat_map(|n| n.to_le_bytes()));
+            let length = if extra.is_empty() { 0 } else { extra.len() as u16 + 4 };
+            entry.extend([member.name.len() as u16, length, 0, 0, 0].iter().flat_map(|n| n.to_le_bytes()));
+            entry.extend([0, low(member.offset)].iter().flat_map(|n: &u32| n.to_le_bytes()));
+            entry.extend(member.name.as_bytes());
+            if !extra.is_empty() {
+                entry.extend([1u16, extra.len() as u16].iter().flat_map(|n| n.to_le_bytes()));
+                entry.extend(extra);
+            }
+            self.members.push(member);
+            self.write(&entry)?;
+        }
+        let (count, size, end) = (self.members.len() as u64, self.at - begin, self.at);
+        if count >= MANY || begin >= WIDE || size >= WIDE {
+            let mut record = b"PK\x06\x06".to_vec();
+            record.extend(44u64.to_le_bytes());
+            record.extend([45u16, 45].iter().flat_map(|n| n.to_le_bytes()));
+            record.extend([0u32, 0].iter().flat_map(|n| n.to_le_bytes()));
+            record.extend([count, count, size, begin].iter().flat_map(|n| n.to_le_bytes()));
+            record.extend(b"PK\x06\x07\0\0\0\0");
+            record.extend(end.to_le_bytes());
+            record.extend(1u32.to_le_bytes());
+            self.write(&record)?;
+        }
+        let mut record = b"PK\x05\x06\0\0\0\0".to_vec();
+        let short = count.min(MANY) as u16;
+        record.extend([short, short].iter().flat_map(|n| n.to_le_bytes()));
+        record.extend([low(size), low(begin)].iter().flat_map(|n| n.to_le_bytes()));
+        record.extend([0, 0]);
+        self.write(&record)?;
+        self.out.flush()?;
+        Ok(self.out)
+    }
+
+    fn head(&mut self, name: &str, method: u16, crc: u32, packed: u64, size: u64) -> std::io::Result<()> {
+        let wide = packed >= WIDE || size >= WIDE;
+        let mut head = b"PK\x03\x04".to_vec();
+        // Names in UTF-8; 00:00:00, 1980-01-01.
+        head.extend([if wide { 45u16 } else { 20 }, 0x800, method, 0, 0x21].iter().flat_map(|n| n.to_le_bytes()));
+        let (shown_packed, shown) = if wide { (u32::MAX, u32::MAX) } else { (low(packed), low(size)) };
+        head.extend([crc, shown_packed, shown].iter().flat_map(|n| n.to_le_bytes()));
+        let length = u16::try_from(name.len()).map_err(|_| std::io::ErrorKind::InvalidInput)?;
+        head.extend([length, if wide { 20 } else { 0 }].iter().flat_map(|n| n.to_le_bytes()));
+        head.extend(name.as_bytes());
+        if wide {
+            head.extend([1u16, 16].iter().flat_map(|n| n.to_le_bytes()));
+            head.extend([size, packed].iter().flat_map(|n| n.to_le_bytes()));
+        }
+        self.members.push(Member { name: name.to_string(), method, crc, packed, size, offset: self.at });
+        self.write(&head)
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        self.at += bytes.len() as u64;
+        self.out.write_all(bytes)
+    }
+}
+
+fn low(n: u64) -> u32 {
+    n.min(WIDE) as u32
+}
+
+/// All that can be read, piece by piece.
+fn pieces(from: &mut impl Read, take: &mut dyn FnMut(&[u8]) -> std::io::Result<()>) -> std::io::Result<()> {
+    let mut piece = vec![0; PIECE];
+    loop {
+        match from.read(&mut piece) {
+            Ok(0) => return Ok(()),
+            Ok(n) => take(&piece[..n])?,
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Reads an archive, of whatever program. Nothing in it is believed before it is checked.
+pub struct ArchiveReader<R> {
+    file: R,
+    members: Vec<Member>,
+}
+
+fn broken(why: &str) -> Error {
+    Error::stage(format!("it is not a whole zip archive: {why}"))
+}
+
+impl<R: Read + Seek> ArchiveReader<R> {
+    /// Errors: not an archive, or not a whole one.
+    pub fn new(mut file: R) -> Result<Self> {
+        let members = directory(&mut file).ok_or_else(|| broken("it has no directory"))?;
+        let mut names: Vec<&str> = members.iter().map(|member| member.name.as_str()).collect();
+        names.sort_unstable();
+        if let Some(twice) = names.windows(2).find(|pair| pair[0] == pair[1]) {
+            return Err(broken(&format!("it holds `{}` twice", twice[0])));
+        }
+        Ok(ArchiveReader { file, members })
+    }
+
+    /// The names of all files in it.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.members.iter().map(|member| member.name.as_str()).filter(|name| !name.ends_with('/'))
+    }
+
+    /// The content of a member; `None` if there is none of this name.
+    pub fn read(&mut self, name: &str) -> Result<Option<Vec<u8>>> {
+        let mut bytes = Vec::new();
+        Ok(self.copy(name, &mut bytes)?.then_some(bytes))
+    }
+
+    /// Write the content of a member; false if there is none of this name. Errors: it is damaged, or cannot be written.
+    pub fn copy(&mut self, name: &str, to: &mut dyn Write) -> Result<bool> {
+        let Some(member) = self.members.iter().find(|member| member.name == name) else { return Ok(false) };
+        let damaged = || broken(&format!("`{name}` is damaged"));
+        let mut head = [0; 30];
+        self.file.seek(SeekFrom::Start(member.offset)).map_err(|_| damaged())?;
+        self.file.read_exact(&mut head).map_err(|_| damaged())?;
+        let (length, extra) = (number::<2>(&head, 26), number::<2>(&head, 28));
+        let (Some(0x0403_4b50), Some(length), Some(extra)) = (number::<4>(&head, 0), length, extra) else {
+            return Err(damaged());
+        };
+        let start = member.offset.checked_add(30 + length + extra).ok_or_else(damaged)?;
+        self.file.seek(SeekFrom::Start(start)).map_err(|_| damaged())?;
+        let mut content = (&mut self.file).take(member.packed);
+        let (mut sum, mut size) = (u32::MAX, 0);
+        let mut failed = None;
+        let mut pass = |piece: &[u8]| {
+            (sum, size) = (crc_more(sum, piece), size + piece.len() as u64);
+            to.write_all(piece).inspect_err(|error| failed = Some(std::io::Error::from(error.kind())))
+        };
+        let passed = match member.method {
+            0 => pieces(&mut content, &mut pass),
+            8 if member.size / BEST_RATIO <= member.packed + 1 => {
+                let mut packed = Vec::new();
+                content.read_to_end(&mut packed).map_err(|_| damaged())?;
+                let limit = usize::try_from(member.size).map_err(|_| damaged())?;
+                let bytes = miniz_oxide::inflate::decompress_to_vec_with_limit(&packed, limit);
+                pass(&bytes.map_err(|_| damaged())?)
+            }
+            _ => return Err(damaged()),
+        };
+        if let Some(error) = failed {
+            return Err(Error::io("unpack", std::path::Path::new(name), &error));
+        }
+        passed.map_err(|_| damaged())?;
+        if size == member.size && !sum == member.crc { Ok(true) } else { Err(damaged()) }
+    }
+}
+
+fn directory(file: &mut (impl Read + Seek)) -> Option<Vec<Member>> {
+    let length = file.seek(SeekFrom::End(0)).ok()?;
+    let mut part = |at: u64, size: u64| -> Option<Vec<u8>> {
+        if at.checked_add(size)? > length {
+            return None;
+        }
+        file.seek(SeekFrom::Start(at)).ok()?;
+        let mut bytes = vec![0; usize::try_from(size).ok()?];
+        file.read_exact(&mut bytes).ok()?;
+        Some(bytes)
+    };
+    // The end record is 22 bytes and a comment of at most 64 KiB; the locator of the wide one stands before it.
+    let from = length.saturating_sub(22 + 65_535 + 20);
+    let tail = part(from, length - from)?;
+    let end = (0..=tail.len().checked_sub(22)?).rev().find(|&at| tail[at..].starts_with(b"PK\x05\x06"))? as u64;
+    let (mut count, mut size, mut at) =
+        (number::<2>(&tail, end + 10)?, number::<4>(&tail, end + 12)?, number::<4>(&tail, end + 16)?);
+    if (count == MANY || size == WIDE || at == WIDE)
+        && let Some(locator) = end.checked_sub(20)
+        && number::<4>(&tail, locator) == Some(0x0706_4b50)
+    {
+        let record = part(number::<8>(&tail, locator + 8)?, 56)?;
+        if number::<4>(&record, 0)? != 0x0606_4b50 {
+            return None;
+        }
+        (count, size, at) = (number::<8>(&record, 32)?, number::<8>(&record, 40)?, number::<8>(&record, 48)?);
+    }
+    entries(&part(at, size)?, 0, count)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Cursor;
+
+    fn archive() -> Vec<u8> {
+        let mut writer = ArchiveWriter::new(Vec::new());
+        writer.add("a.txt", &b"again and ".repeat(100)).unwrap();
+        writer.add("b/ü.bin", b"x").unwrap();
+        writer.add_file("large", &mut Cursor::new(vec![7; 3 * PIECE + 1])).unwrap();
+        writer.finish().unwrap()
+    }
+
+    fn contents(bytes: &[u8]) -> Result<Vec<(String, usize)>> {
+        let mut reader = ArchiveReader::new(Cursor::new(bytes))?;
+        let names: Vec<String> = reader.names().map(str::to_string).collect();
+        names.into_iter().map(|name| Ok((name.clone(), reader.read(&name)?.unwrap().len()))).collect()
+    }
+
+    #[test]
+    fn what_is_written_is_read_back_and_the_same_makes_the_same() {
+        let whole = archive();
+        assert_eq!(whole, archive());
+        let expected = [("a.txt", 1000), ("b/ü.bin", 1), ("large", 3 * PIECE + 1)];
+        assert_eq!(contents(&whole).unwrap(), expected.map(|(name, size)| (name.to_string(), size)));
+        // The reader of `.npz` files reads it too.
+        assert_eq!(super::super::zip::read(&whole).unwrap().len(), 3);
+        assert!(ArchiveReader::new(Cursor::new(&whole)).unwrap().read("none").unwrap().is_none());
+    }
+
+    #[test]
+    fn damage_is_told() {
+        let mut writer = ArchiveWriter::new(Vec::new());
+        writer.add("a.txt", &b"again and ".repeat(20)).unwrap();
+        writer.add("b.bin", b"xyz").unwrap();
+        let whole = writer.finish().unwrap();
+        let good = contents(&whole).unwrap();
+        for end in 0..whole.len() {
+            assert!(contents(&whole[..end]).is_err(), "cut at {end}");
+        }
+        for position in 0..whole.len() {
+            for flip in [1, 0x80, 0xff] {
+                let mut bytes = whole.clone();
+                bytes[position] ^= flip;
+                if let Ok(found) = contents(&bytes) {
+                    assert!(found.len() <= good.len() && found.iter().all(|(_, size)| *size <= 200));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn sizes_and_counts_beyond_the_old_limits_are_written_and_read() {
+        let mut writer = ArchiveWriter::new(Vec::new());
+        for i in 0..70_000 {
+            writer.add(&i.to_string(), b"").unwrap();
+        }
+        let bytes = writer.finish().unwrap();
+        assert_eq!(ArchiveReader::new(Cursor::new(bytes)).unwrap().names().count(), 70_000);
+        // A member that is said to be at 5 GB: the directory holds that in its wide field.
+        let mut writer = ArchiveWriter { out: Vec::new(), at: 5_000_000_000, members: Vec::new() };
+        writer.add("far", b"x").unwrap();
+        let bytes = writer.finish().unwrap();
+        let at = bytes.windows(4).position(|window| window == b"PK\x01\x02").unwrap();
+        assert_eq!(entries(&bytes[at..], 0, 1).unwrap()[0].offset, 5_000_000_000);
+    }
+}

@@ -1,0 +1,118 @@
+//! `image`: an array as a picture, rows downwards: one number for each pixel, or red, green and blue.
+
+use super::super::color::ColorOf;
+use super::super::colormaps::ColorMap;
+use super::super::data::{Scope, Where, left_over};
+use super::{Draw, Drawing, Extent, Shape};
+use crate::error::{Error, Result};
+use crate::spec::Located;
+use crate::value::{Array, Color, Field, Hint, Spots};
+
+crate::record! {
+    /// An array as a picture. Two axes are rows and columns of numbers, coloured by a map; a third one of length 3 or 4 holds red, green,
+    /// blue and opacity.
+    pub struct Image {
+        /// The stage; by default the panel's.
+        pub of: Option<Located<String>> = None,
+        /// Coordinates that are fixed.
+        pub r#where: Where = Where::new(),
+        /// The array; its first axis runs downwards, its second across.
+        pub value: Located<String>,
+        /// Colours of numbers; the theme's where nothing is said.
+        pub map: Option<ColorMap> = None,
+        /// The number of the first colour, or of no light; by default the smallest number, of red, green and blue 0.
+        pub from: Option<f64> = None,
+        /// The number of the last colour, or of full light; by default the largest number, of red, green and blue 1. Below `from` the map
+        /// runs backwards.
+        pub to: Option<f64> = None,
+        /// Whether there is a colour bar.
+        pub bar: bool = false,
+        /// What the colour bar is called.
+        pub label: String = String::new(),
+    }
+}
+
+impl Draw for Image {
+    fn of(&self) -> &Option<Located<String>> {
+        &self.of
+    }
+
+    fn fixed(&self) -> &Where {
+        &self.r#where
+    }
+
+    fn names(&self) -> Vec<&Located<String>> {
+        vec![&self.value]
+    }
+
+    fn draw(&self, scope: &Scope) -> Result<Drawing> {
+        let scope = scope.within(&self.of, &self.r#where);
+        let array = scope.named(&self.value)?;
+        let shape: Vec<usize> = array.axes.iter().map(|axis| axis.len()).collect();
+        let (rows, columns) = match shape.as_slice() {
+            [rows, columns] | [rows, columns, 3 | 4] if *rows > 0 && *columns > 0 => (*rows, *columns),
+            _ => {
+                let message = format!("a picture has rows, columns and perhaps 3 or 4 colours; {}", left_over(&array));
+                let error = Error::user(message).at(self.value.span);
+                return Err(error.hint("fix the other axes with `where` or `for`"));
+            }
+        };
+        let mut drawing = Drawing { bare: true, aspect: Some(rows as f64 / columns as f64), ..Drawing::default() };
+        let pixels: Vec<Option<Color>> = match shape.get(2) {
+            Some(channels) => self.light(&array, *channels),
+            None => {
+                let (from, to) = (self.from, self.to);
+                let of = ColorOf { from, to, map: self.map.clone(), ..ColorOf::new(self.value.clone()) };
+                let colors = of.scale(array.data.iter().copied(), scope.theme());
+                let pixels = array.data.iter().map(|value| colors.at(*value)).collect();
+                drawing.bar = self.bar.then(|| (colors, self.label.clone()));
+                drawing.hints = vec![hint(&array, &self.value.value)];
+                pixels
+            }
+        };
+        // The first row is on top, where y is largest.
+        let colors = pixels.chunks(columns).rev().flatten().copied().collect();
+        let (x, y) = (edges(columns), edges(rows));
+        let extent = |edges: &[f64]| Extent { tight: true, ..Extent::of(edges.iter().copied()) };
+        (drawing.x, drawing.y) = (extent(&x), extent(&y));
+        drawing.shapes = vec![Shape::Cells { x, y, colors }];
+        Ok(drawing)
+    }
+}
+
+impl Image {
+    /// Colours from red, green, blue and perhaps opacity of each pixel.
+    fn light(&self, array: &Array, channels: usize) -> Vec<Option<Color>> {
+        let (from, to) = (self.from.unwrap_or(0.0), self.to.unwrap_or(1.0));
+        let share = |value: f64| if to != from { (value - from) / (to - from) } else { 0.0 };
+        let pixel = |values: &[f64]| {
+            let [red, green, blue] = [0, 1, 2].map(|i| share(values[i]));
+            let color = Color::unit([red, green, blue]);
+            let known = values.iter().all(|value| !value.is_nan());
+            known.then(|| values.get(3).map_or(color, |alpha| color.opacity(share(*alpha))))
+        };
+        array.values().chunks(channels).map(pixel).collect()
+    }
+}
+
+/// Edges of so many pixels around 0, 1, ...
+fn edges(count: usize) -> Vec<f64> {
+    (0..=count).map(|i| i as f64 - 0.5).collect()
+}
+
+/// What is said of pixels: their row and column, and their number.
+fn hint(array: &Array, name: &str) -> Hint {
+    let labels = |axis: usize, last_first: bool| {
+        let axis = &array.axes[axis];
+        let mut labels: Vec<String> = (0..axis.len()).map(|i| axis.coords.label(i)).collect();
+        if last_first {
+            labels.reverse();
+        }
+        Field::new(&axis.name, labels)
+    };
+    let (rows, columns) = (array.axes[0].len(), array.axes[1].len());
+    let values = array.values();
+    let upwards = values.chunks(columns).rev().flatten().copied();
+    let fields = vec![labels(1, false), labels(0, true), Field::numbers(name, upwards)];
+    Hint { title: String::new(), fields, spots: Spots::Cells { x: edges(columns), y: edges(rows) } }
+}

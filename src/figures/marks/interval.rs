@@ -1,0 +1,72 @@
+//! `interval`: upright lines with caps from one number to another: error bars.
+
+use super::super::color::{ColorChannel, Paint};
+use super::super::data::{Channel, Scope, Where};
+use super::between::Between;
+use super::{Draw, Drawing, Entry, Shape, Swatch, color_names};
+use crate::error::Result;
+use crate::spec::Located;
+use crate::value::{Color, Stroke};
+
+crate::record! {
+    /// Error bars: an upright line with caps at each place.
+    pub struct Interval {
+        /// The stage; by default the panel's.
+        pub of: Option<Located<String>> = None,
+        /// Coordinates that are fixed.
+        pub r#where: Where = Where::new(),
+        /// Places; by default the coordinates of the one axis that `low` has left.
+        pub x: Option<Channel> = None,
+        /// The lower ends.
+        pub low: Channel,
+        /// The upper ends.
+        pub high: Channel,
+        pub color: ColorChannel = ColorChannel::Fixed(Paint(Color::BLACK)),
+        /// Points.
+        pub width: f64 = 1.0,
+        /// Width of the caps in units of x; 0 for none.
+        pub cap: f64 = 0.2,
+        /// What the legend calls it.
+        pub label: Option<String> = None,
+    }
+}
+
+impl Draw for Interval {
+    fn of(&self) -> &Option<Located<String>> {
+        &self.of
+    }
+
+    fn fixed(&self) -> &Where {
+        &self.r#where
+    }
+
+    fn names(&self) -> Vec<&Located<String>> {
+        let channels = [self.x.as_ref(), Some(&self.low), Some(&self.high)].into_iter().flatten();
+        channels.filter_map(Channel::name).chain(color_names(&self.color)).collect()
+    }
+
+    fn draw(&self, scope: &Scope) -> Result<Drawing> {
+        let scope = scope.within(&self.of, &self.r#where);
+        let mut drawing = Drawing::default();
+        for interval in Between::all(&scope, &self.x, &self.low, &self.high, &self.color)? {
+            let stroke = Stroke::solid(interval.color(), self.width);
+            drawing.x = drawing.x.join(interval.x_extent().loose());
+            drawing.y = drawing.y.join(interval.y_extent());
+            let mut line = |a, b| drawing.shapes.push(Shape::Line { points: vec![a, b], stroke: stroke.clone() });
+            for [x, low, high] in interval.places() {
+                line([x, low], [x, high]);
+                if self.cap > 0.0 {
+                    for end in [low, high] {
+                        line([x - 0.5 * self.cap, end], [x + 0.5 * self.cap, end]);
+                    }
+                }
+            }
+            drawing.hints.push(interval.hint());
+            if let Some(label) = &self.label {
+                let label = interval.label().unwrap_or(label).clone();
+                drawing.legend.push(Entry { label, swatch: Swatch::Line(stroke) });
+            }
+        }
+        Ok(drawing)
+    }
+}

@@ -1,0 +1,169 @@
+//! `pie`: shares of a whole as slices of a circle, clockwise from the top.
+
+use super::super::color::{ColorBy, Paint};
+use super::super::data::{Channel, Scope, Where, left_over};
+use super::{Draw, Drawing, Entry, Extent, Shape, Swatch};
+use crate::error::{Error, Result};
+use crate::spec::{Located, Node, Problems};
+use crate::value::{Axis, Color, Field, Hint, Horizontal, Spots, Stroke, Vertical};
+
+/// Corners of a whole circle.
+const CORNERS: f64 = 180.0;
+
+crate::union! {
+    /// Where the names of slices are.
+    pub enum PieLabels {
+        /// Around the circle.
+        "around" => Around,
+        /// In the legend.
+        "legend" => Legend,
+        "none" => None,
+    }
+}
+
+crate::record! {
+    /// Shares of a whole as slices of a circle, one for each coordinate of the one axis that `y` has left.
+    pub struct Pie {
+        /// The stage; by default the panel's.
+        pub of: Option<Located<String>> = None,
+        /// Coordinates that are fixed.
+        pub r#where: Where = Where::new(),
+        /// Sizes; what they add up to is the whole circle.
+        pub y: Channel,
+        /// Colours and names of the slices.
+        pub color: Option<ColorBy> = None,
+        /// Where names are.
+        pub names: PieLabels = PieLabels::Around,
+        /// Decimals of the shares in per cent, inside the slices; none are written where nothing is said.
+        pub percent: Option<u32> = None,
+        /// Radius of the hole, where the circle has 1.
+        pub hole: f64 = 0.0,
+        pub opacity: f64 = 1.0,
+        /// Colour of the lines between slices.
+        pub edge: Paint = Paint(Color::WHITE),
+    }
+}
+
+impl Draw for Pie {
+    fn of(&self) -> &Option<Located<String>> {
+        &self.of
+    }
+
+    fn fixed(&self) -> &Where {
+        &self.r#where
+    }
+
+    fn names(&self) -> Vec<&Located<String>> {
+        self.y.name().into_iter().chain(self.color.iter().map(|color| &color.by)).collect()
+    }
+
+    fn check(&self, node: &Node, problems: &mut Problems) {
+        if !(0.0..1.0).contains(&self.hole) {
+            let error = Error::user(format!("`hole` lies between 0 and 1, this is {}", self.hole));
+            problems.push(error.at(node.deepest(&["hole"]).span));
+        }
+    }
+
+    fn draw(&self, scope: &Scope) -> Result<Drawing> {
+        let scope = scope.within(&self.of, &self.r#where);
+        let array = scope.channel(&self.y)?;
+        let span = self.y.name().map(|name| name.span).unwrap_or_default();
+        let axis = match array.axes.as_slice() {
+            [axis] if self.color.as_ref().is_none_or(|color| color.by.value == axis.name) => axis,
+            _ => {
+                let error = Error::user(format!("a pie needs numbers along one axis; {}", left_over(&array))).at(span);
+                return Err(error.hint("fix an axis with `where` or `for`, or `reduce` it"));
+            }
+        };
+        let values: Vec<f64> = array.values().into_iter().map(|v| if v.is_nan() { 0.0 } else { v }).collect();
+        let whole: f64 = values.iter().sum();
+        if let Some(value) = values.iter().find(|value| **value < 0.0) {
+            return Err(Error::user(format!("a pie has no room for what is negative: {value}")).at(span));
+        }
+        let room = if matches!(self.names, PieLabels::Around) { 0.35 } else { 0.05 };
+        let extent = |room: f64| Extent { tight: true, ..Extent::of([-1.0 - room, 1.0 + room]) };
+        // Names stand mostly beside the circle; above and below it they need less room.
+        let (wide, high) = (2.0 + 2.0 * room, 2.0 + 0.6 * room);
+        let mut drawing = Drawing { x: extent(room), y: extent(0.3 * room), ..Drawing::default() };
+        (drawing.bare, drawing.aspect) = (true, Some(high / wide));
+        let (mut before, mut middles) = (0.0, Vec::new());
+        for (i, value) in values.iter().enumerate() {
+            let share = if whole > 0.0 { value / whole } else { 0.0 };
+            let middle = before + 0.5 * share;
+            middles.push(at(middle, 0.5 * (1.0 + self.hole)));
+            if share > 0.0 {
+                self.slice(&mut drawing, before, share, self.fill(&scope, i));
+                let name = self.name(axis, i);
+                self.words(&mut drawing, middle, share, name);
+            }
+            before += share;
+            if matches!(self.names, PieLabels::Legend) {
+                let (label, swatch) = (self.name(axis, i), Swatch::Area(self.fill(&scope, i)));
+                drawing.legend.push(Entry { label, swatch });
+            }
+        }
+        let names = (0..values.len()).map(|i| self.name(axis, i)).collect();
+        let shares = values.iter().map(|value| format!("{:.1}%", 100.0 * value / whole)).collect();
+        let sizes = Field::numbers(self.y.describe(), values.iter().copied());
+        let fields = vec![Field::new(&axis.name, names), sizes, Field::new("share", shares)];
+        drawing.hints.push(Hint { title: String::new(), fields, spots: Spots::Points(middles) });
+        Ok(drawing)
+    }
+}
+
+impl Pie {
+    fn fill(&self, scope: &Scope, i: usize) -> Color {
+        let color = match &self.color {
+            Some(by) => by.color(i, scope.theme()),
+            None => scope.theme().palette.at(i),
+        };
+        color.opacity(self.opacity)
+    }
+
+    fn name(&self, axis: &Axis, i: usize) -> String {
+        let coordinate = axis.coords.label(i);
+        self.color.as_ref().map_or(coordinate.clone(), |by| by.label(&coordinate))
+    }
+
+    fn slice(&self, drawing: &mut Drawing, before: f64, share: f64, fill: Color) {
+        let steps = (share * CORNERS).ceil().max(1.0) as usize;
+        let turn = |i: usize| before + share * i as f64 / steps as f64;
+        let mut corners: Vec<[f64; 2]> = (0..=steps).map(|i| at(turn(i), 1.0)).collect();
+        if self.hole > 0.0 {
+            corners.extend((0..=steps).rev().map(|i| at(turn(i), self.hole)));
+        } else if share < 1.0 {
+            corners.push([0.0, 0.0]);
+        }
+        let outline = (share < 1.0).then(|| Stroke::solid(self.edge.0, 1.0));
+        drawing.shapes.push(Shape::Area { corners, fill, outline });
+    }
+
+    /// The slice's name around the circle and its share inside.
+    fn words(&self, drawing: &mut Drawing, middle: f64, share: f64, name: String) {
+        let mut text = |at, markup, scale, color, horizontal| {
+            let vertical = Vertical::Middle;
+            drawing.shapes.push(Shape::Text { at, markup, scale, color, horizontal, vertical });
+        };
+        if matches!(self.names, PieLabels::Around) {
+            let place = at(middle, 1.08);
+            let side = if place[0].abs() < 0.1 {
+                Horizontal::Middle
+            } else if place[0] > 0.0 {
+                Horizontal::Left
+            } else {
+                Horizontal::Right
+            };
+            text(place, name, 0.9, Color::BLACK, side);
+        }
+        if let Some(decimals) = self.percent {
+            let per_cent = format!("{:.*}%", decimals as usize, 100.0 * share);
+            text(at(middle, 0.5 * (1.1 + self.hole)), per_cent, 0.9, Color::WHITE, Horizontal::Middle);
+        }
+    }
+}
+
+/// The place at a share of a whole turn, clockwise from the top.
+fn at(turn: f64, radius: f64) -> [f64; 2] {
+    let (sin, cos) = (turn * std::f64::consts::TAU).sin_cos();
+    [radius * sin, radius * cos]
+}

@@ -1,0 +1,90 @@
+//! How large a figure is: inches, or shares of what surrounds it.
+
+use serde_json::{Value as Json, json};
+
+use crate::error::Error;
+use crate::spec::{Decode, Node, Problems, Schemas, Yaml, wrong_type};
+
+crate::record! {
+    /// A width that follows the paper's text.
+    pub struct Columns {
+        /// Columns of text, as the theme's `column` gives them.
+        pub columns: f64,
+    }
+}
+
+crate::record! {
+    /// A height that follows the width.
+    pub struct Aspect {
+        /// Height divided by width.
+        pub aspect: f64,
+    }
+}
+
+/// Inches, or a share of something else.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Length<S> {
+    Inches(f64),
+    Share(S),
+}
+
+/// A share of a length.
+pub trait Share: Decode {
+    fn share(&self) -> f64;
+}
+
+impl Share for Columns {
+    fn share(&self) -> f64 {
+        self.columns
+    }
+}
+
+impl Share for Aspect {
+    fn share(&self) -> f64 {
+        self.aspect
+    }
+}
+
+impl<S: Share> Length<S> {
+    /// Inches, where the whole is so many.
+    pub fn inches(&self, whole: f64) -> f64 {
+        match self {
+            Length::Inches(inches) => *inches,
+            Length::Share(share) => share.share() * whole,
+        }
+    }
+
+    /// Report a length that no page has.
+    pub fn check(&self, name: &str, whole: f64, node: &Node, problems: &mut Problems) {
+        let inches = self.inches(whole);
+        if !(inches > 0.0 && inches <= 200.0) {
+            let message = format!("`{name}` lies above 0 and up to 200 inches, this is {inches}");
+            problems.push(Error::user(message).at(node.deepest(&[name]).span));
+        }
+    }
+}
+
+impl<S: Share> Decode for Length<S> {
+    fn decode(node: &Node, problems: &mut Problems) -> Option<Self> {
+        match &node.value {
+            Yaml::Int(_) | Yaml::Float(_) => f64::decode(node, problems).map(Length::Inches),
+            Yaml::Map(_) => S::decode(node, problems).map(Length::Share),
+            _ => wrong_type(node, problems),
+        }
+    }
+
+    fn manifest(&self) -> Json {
+        match self {
+            Length::Inches(inches) => json!(inches),
+            Length::Share(share) => share.manifest(),
+        }
+    }
+
+    fn schema(schemas: &mut Schemas) -> Json {
+        json!({"anyOf": [{"type": "number"}, S::schema(schemas)]})
+    }
+
+    fn expected() -> String {
+        format!("inches, or {}", S::expected())
+    }
+}

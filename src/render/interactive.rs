@@ -1,0 +1,45 @@
+//! A figure as a web page in one file: the svg, and a script that shows values where the pointer is. It loads nothing.
+
+use serde_json::json;
+
+use super::svg::svg;
+use crate::figures::text;
+use crate::value::{Hint, Scene, Spots};
+
+/// Looks for the place under the pointer and says what is known of it.
+const SCRIPT: &str = include_str!("interactive.js");
+const STYLE: &str = include_str!("interactive.css");
+
+/// The text of the page.
+pub fn page(scene: &Scene, key: &str) -> String {
+    let title = escape(&text::plain(&scene.title));
+    // `<` cannot stand in a script as it is.
+    let hints = json!(scene.hints.iter().map(hint).collect::<Vec<_>>()).to_string().replace('<', "\\u003c");
+    format!(
+        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<meta name=\"generator\" content=\"repro key {}\">\n\
+         <title>{title}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<figure>\n{}</figure>\n\
+         <div id=\"tip\" role=\"status\" hidden></div>\n<script>\nconst hints = {hints};\n{SCRIPT}</script>\n</body>\n</html>\n",
+        escape(key),
+        svg(scene, key)
+    )
+}
+
+/// What the script reads of a hint: texts without markup, places, and what kind of places they are.
+fn hint(hint: &Hint) -> serde_json::Value {
+    let fields: Vec<_> = hint
+        .fields
+        .iter()
+        .map(|field| json!([text::plain(&field.name), field.values.iter().map(|v| text::plain(v)).collect::<Vec<_>>()]))
+        .collect();
+    let title = text::plain(&hint.title);
+    match &hint.spots {
+        Spots::Points(points) => json!({"kind": "points", "title": title, "fields": fields, "at": points}),
+        Spots::Boxes(boxes) => json!({"kind": "boxes", "title": title, "fields": fields, "at": boxes}),
+        Spots::Cells { x, y } => json!({"kind": "cells", "title": title, "fields": fields, "x": x, "y": y}),
+    }
+}
+
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}

@@ -1,0 +1,171 @@
+//! The fused kernels against this engine, on every recipe of the kernels' own tests; and what this engine promises by itself.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use super::*;
+use crate::train::engines::cpu::simd::Level;
+use crate::train::engines::cpu::tests::zoo;
+use crate::train::{DropAndStop, Engine, Init, Initialiser, Unattended};
+
+/// Steps that the fused engine takes before gradients are compared, so that no moment and no bias has a special value.
+const BEFORE: u32 = 3;
+
+fn largest(values: impl IntoIterator<Item = f64>) -> f64 {
+    values.into_iter().fold(0.0, |most, value| most.max(value.abs()))
+}
+
+/// The largest difference of two rows of numbers.
+fn apart(a: &[f64], b: &[f32]) -> f64 {
+    assert_eq!(a.len(), b.len());
+    largest(a.iter().zip(b).map(|(a, &b)| a - f64::from(b)))
+}
+
+fn by_reference(recipe: &Recipe) -> Outcome {
+    let recipe = Recipe { engine: Engine::Reference, ..recipe.clone() };
+    crate::train::train(&recipe, &Unattended).unwrap().unwrap()
+}
+
+fn by_kernels(recipe: &Recipe) -> Outcome {
+    crate::train::train(recipe, &Unattended).unwrap().unwrap()
+}
+
+/// The recipes of the kernels' tests, and initialisers that are not among them.
+fn recipes() -> Vec<(&'static str, Recipe)> {
+    let mut ordered = Recipe::example(12, 2, 4, 1);
+    ordered.init =
+        Init { weights: Some(Initialiser::Diagonal), gate: Some(Initialiser::OrderedKHot), ..Init::default() };
+    let mut uniform = Recipe::example(3, 1, 2, 2);
+    uniform.init =
+        Init { weights: Some(Initialiser::KaimingUniform), bias: Some(Initialiser::Zero), ..Init::default() };
+    let more = [("ordered k-hot, diagonal", ordered), ("two of two small experts", uniform)];
+    zoo().into_iter().chain(more).collect()
+}
+
+#[test]
+fn fused_gradients_agree_with_automatic_differentiation() {
+    let mut compared = 0;
+    for (name, recipe) in recipes() {
+        let mut fused = cpu::Instance::new(&recipe, Level::best());
+        fused.steps(BEFORE);
+        if fused.finished() {
+            continue;
+        }
+        let loss = f64::from(fused.gradients());
+        let mut run = Run::new(&recipe);
+        run.step = BEFORE;
+        for (to, from) in run.parameters.iter_mut().zip(fused.outcome().parameters) {
+            to.iter_mut().zip(from).for_each(|(to, from)| *to = f64::from(from));
+        }
+        let (expected, gradients) = run.gradients().unwrap();
+        assert!((loss / expected - 1.0).abs() < 1e-6, "{name}: loss {loss} and {expected}");
+        let found = fused.parameter_gradients();
+        for ((parameter, found), expected) in recipe.parameters().iter().zip(&found).zip(&gradients) {
+            let scale = largest(expected.iter().copied());
+            let error = apart(expected, found);
+            // With one active expert and no load balancing nothing depends on the gate.
+            let free = parameter.name == "gate" && recipe.shape().active == 1;
+            assert!(scale > 0.0 || free, "{name}: {} has no gradient", parameter.name);
+            assert!(error <= 1e-6 * scale, "{name}: {} differ by {error} of {scale}", parameter.name);
+            compared += found.len();
+        }
+    }
+    assert!(compared > 10_000);
+}
+
+#[test]
+fn short_runs_have_the_same_losses_and_end_at_the_same_parameters() {
+    for (name, recipe) in recipes() {
+        let (fused, reference) = (by_kernels(&recipe), by_reference(&recipe));
+        assert_eq!(fused.steps_run, reference.steps_run, "{name}");
+        assert_eq!(fused.history.len(), reference.history.len(), "{name}");
+        for ((step, fused), (same, reference)) in fused.history.iter().zip(&reference.history) {
+            assert_eq!(step, same, "{name}");
+            let close = (fused / reference - 1.0).abs() < 1e-5 || fused.is_nan() && reference.is_nan();
+            assert!(close, "{name} at step {step}: {fused} and {reference}");
+        }
+        for (fused, reference) in fused.parameters.iter().zip(&reference.parameters) {
+            let error = largest(fused.iter().zip(reference).map(|(a, b)| f64::from(a - b)));
+            // After a step of length 1e30 the bits of a diverged run mean nothing.
+            assert!(error < 1e-5 || fused.iter().any(|w| w.abs() > 1e20), "{name}: parameters differ by {error}");
+        }
+    }
+}
+
+#[test]
+fn inputs_and_initial_parameters_are_those_of_the_kernels() {
+    for (name, recipe) in recipes() {
+        let start = cpu::Instance::new(&recipe, Level::best()).outcome().parameters;
+        assert!(Run::new(&recipe).parameters.iter().zip(&start).all(|(a, b)| apart(a, b) == 0.0), "{name}");
+    }
+    // Small models draw in an order of their own, and give samples of zeros last.
+    for (n, batch, probability) in [(1, 40, 0.5), (2, 512, 0.1), (3, 333, 0.01), (3, 77, 1.0), (20, 64, 0.1)] {
+        let mut recipe = Recipe { batch, ..Recipe::example(n, 1, 2, 1) };
+        let crate::train::Data::SparseUniform(data) = &mut recipe.data;
+        data.probability = probability;
+        let mut expected = cpu::tests::inputs(&recipe, 5);
+        if n <= 3 {
+            expected.sort_by_key(|x| x.iter().all(|&x| x == 0.0));
+        }
+        // The contract's value, rounded at another place.
+        assert!(apart(&expected.concat(), &cpu::rows(&recipe, 5)) < 1e-6, "{batch} samples of {n} features");
+    }
+}
+
+/// Stops at every third look, having kept what it was offered.
+#[derive(Default)]
+struct Killed {
+    looks: AtomicU32,
+    kept: Mutex<Option<Vec<u8>>>,
+}
+
+impl Control for Killed {
+    fn stop(&self) -> bool {
+        self.looks.fetch_add(1, Ordering::Relaxed) % 3 == 2
+    }
+    fn checkpoint(&self) -> Option<Vec<u8>> {
+        self.kept.lock().unwrap().clone()
+    }
+    fn save(&self, bytes: &dyn Fn() -> Vec<u8>) {
+        *self.kept.lock().unwrap() = Some(bytes());
+    }
+}
+
+#[test]
+fn a_killed_run_continues_to_the_same_end() {
+    let stop = Some(DropAndStop { drop_below: 0.3, factor: 0.5, stop_below: 0.0 });
+    for recipe in [Recipe { stop, ..Recipe::example(2, 1, 3, 1) }, Recipe::example(9, 2, 4, 2)] {
+        let recipe = Recipe { engine: Engine::Reference, ..recipe };
+        let (control, mut lives) = (Killed::default(), 0);
+        let outcome = loop {
+            lives += 1;
+            if let Some(outcome) = crate::train::train(&recipe, &control).unwrap() {
+                break outcome;
+            }
+        };
+        assert!(lives > 5, "{lives}");
+        assert_eq!(outcome, by_reference(&recipe));
+    }
+}
+
+#[test]
+fn a_checkpoint_of_something_else_is_left_alone() {
+    let (recipe, other) = (Recipe::example(4, 1, 1, 1), Recipe::example(3, 1, 1, 1));
+    let mut run = Run::new(&recipe);
+    run.advance().unwrap();
+    let good = run.save();
+    let mut fresh = Run::new(&recipe);
+    assert!(!fresh.restore(b"") && !fresh.restore(&good[..good.len() - 1]) && !fresh.restore(&Run::new(&other).save()));
+    let kernels = cpu::Instance::new(&recipe, Level::best()).save();
+    assert!(!fresh.restore(&kernels) && fresh.step == 0 && fresh.parameters == Run::new(&recipe).parameters);
+    assert!(fresh.restore(&good) && fresh.step == 1);
+}
+
+#[test]
+fn the_drop_and_stop_rule_ends_training_where_the_kernels_end_it() {
+    let stop = Some(DropAndStop { drop_below: 10.0, factor: 0.1, stop_below: 9.0 });
+    let recipe = Recipe { stop, ..Recipe::example(2, 1, 3, 1) };
+    let (fused, reference) = (by_kernels(&recipe), by_reference(&recipe));
+    assert_eq!((fused.steps_run, fused.history.len()), (1, 1));
+    assert_eq!((reference.steps_run, reference.history.len()), (1, 1));
+}

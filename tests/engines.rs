@@ -1,0 +1,49 @@
+//! `engine: reference` in the paper file.
+
+mod support;
+
+use support::Paper;
+
+/// Two models, each trained by both engines.
+const BOTH: &str = "\
+repro: 1
+stages:
+  both:
+    sweep:
+      recipe:
+        model: {moe-autoencoder: {features: 6, hidden: 2, experts: 3, active: 2}}
+        data: {sparse-uniform: {probability: 0.4}}
+        optimizer: {adam: {lr: 0.01}}
+        batch: 64
+        steps: 60
+      axes:
+        engine: {field: engine, values: [fused, reference]}
+        run: {field: seed, count: 2}
+  losses:
+    table:
+      of: both
+      rows: [engine, run]
+      columns: {loss: {format: \"{mean:.4f}\"}}
+";
+
+#[test]
+fn the_engine_can_be_an_axis_and_both_find_the_same_losses() {
+    let paper = Paper::new().yaml(BOTH);
+    paper.build("").ok().trained(4);
+    let table = paper.run("show losses").ok().stdout;
+    // Rows of the fused engine first, then of the other.
+    let losses: Vec<&str> = table.split_whitespace().filter(|word| word.starts_with("0.")).collect();
+    assert_eq!(losses.len(), 4, "{table}");
+    assert_eq!(losses[..2], losses[2..], "{table}");
+    assert_ne!(losses[0], losses[1]);
+    paper.build("").ok().trained(0);
+    paper.edit("[fused, reference]", "[reference]").build("").ok().trained(0);
+}
+
+#[test]
+fn a_run_by_another_engine_is_another_run_and_explain_names_it() {
+    let paper = Paper::new().yaml(BOTH);
+    paper.edit("[fused, reference]", "[fused]").build("").ok().trained(2);
+    paper.edit("[fused]", "[reference]").build("").ok().trained(2);
+    paper.explain("both").ok().stdout("both (sweep) is current: a build would not run it\n");
+}
