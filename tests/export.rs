@@ -60,6 +60,9 @@ fn elsewhere(archive: &Path, arguments: &str) -> Run {
     empty.run(&format!("verify {} {arguments}", archive.display()))
 }
 
+/// What becomes of a file of the archive; none takes it out.
+type Change<'a> = &'a dyn Fn(&str, Vec<u8>) -> Option<Vec<u8>>;
+
 #[test]
 fn an_archive_holds_all_that_the_artifacts_come_from() {
     let paper = paper();
@@ -164,7 +167,7 @@ fn a_forged_archive_is_refused() {
     let paper = paper();
     paper.run("export").ok();
     let (good, bad) = (paper.path("paper.zip"), paper.path("bad.zip"));
-    let refuse = |change: &dyn Fn(&str, Vec<u8>) -> Option<Vec<u8>>, why: &str| {
+    let refuse = |change: Change, why: &str| {
         forged(&good, &bad, change);
         elsewhere(&bad, "").code(1).says(why).says("not verified: ");
     };

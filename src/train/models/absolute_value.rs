@@ -5,8 +5,6 @@
 
 use super::{Definition, Fault, Initialiser, Layers, Parameter, Shape, check_sizes};
 
-const LAYERS: Layers = Layers { rectified: true, tied: false, magnitude: true };
-
 crate::record! {
     /// Neurons that compute |x|: `h = ReLU(W1 x)`, `y = ReLU(W2 h + b)`; meant for data with `signed: true`.
     pub struct AbsoluteValue {
@@ -17,6 +15,11 @@ crate::record! {
     }
 }
 
+impl AbsoluteValue {
+    /// Its two layers.
+    pub const LAYERS: Layers = Layers { rectified: true, tied: false, magnitude: true };
+}
+
 impl Definition for AbsoluteValue {
     fn shape(&self) -> Shape {
         Shape { experts: 1, features: self.features as usize, hidden: self.hidden as usize, active: 1 }
@@ -24,11 +27,11 @@ impl Definition for AbsoluteValue {
 
     fn parameters(&self, instances: usize) -> Vec<Parameter> {
         let Shape { features, hidden, .. } = self.shape();
-        LAYERS.parameters(features, hidden, instances, Initialiser::KaimingUniform)
+        Self::LAYERS.parameters(features, hidden, instances, Initialiser::KaimingUniform)
     }
 
     fn layers(&self) -> Option<Layers> {
-        Some(LAYERS)
+        Some(Self::LAYERS)
     }
 
     fn check(&self) -> Vec<Fault> {

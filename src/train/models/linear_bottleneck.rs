@@ -4,8 +4,6 @@
 
 use super::{Definition, Fault, Initialiser, Layers, Parameter, Shape, check_sizes};
 
-const LAYERS: Layers = Layers { rectified: false, tied: true, magnitude: false };
-
 crate::record! {
     /// Autoencoder through fewer linear dimensions than features: `x' = ReLU(W^T W x + b)`.
     pub struct LinearBottleneck {
@@ -16,6 +14,11 @@ crate::record! {
     }
 }
 
+impl LinearBottleneck {
+    /// Its two layers.
+    pub const LAYERS: Layers = Layers { rectified: false, tied: true, magnitude: false };
+}
+
 impl Definition for LinearBottleneck {
     fn shape(&self) -> Shape {
         Shape { experts: 1, features: self.features as usize, hidden: self.hidden as usize, active: 1 }
@@ -23,11 +26,11 @@ impl Definition for LinearBottleneck {
 
     fn parameters(&self, instances: usize) -> Vec<Parameter> {
         let Shape { features, hidden, .. } = self.shape();
-        LAYERS.parameters(features, hidden, instances, Initialiser::XavierNormal)
+        Self::LAYERS.parameters(features, hidden, instances, Initialiser::XavierNormal)
     }
 
     fn layers(&self) -> Option<Layers> {
-        Some(LAYERS)
+        Some(Self::LAYERS)
     }
 
     fn check(&self) -> Vec<Fault> {

@@ -5,8 +5,6 @@
 
 use super::{Definition, Fault, Initialiser, Layers, Parameter, Shape, check_sizes};
 
-const LAYERS: Layers = Layers { rectified: true, tied: true, magnitude: false };
-
 crate::record! {
     /// Autoencoder with ReLU neurons: `h = ReLU(W x)`, `x' = ReLU(W^T h + b)`.
     pub struct Neurons {
@@ -17,6 +15,11 @@ crate::record! {
     }
 }
 
+impl Neurons {
+    /// Its two layers.
+    pub const LAYERS: Layers = Layers { rectified: true, tied: true, magnitude: false };
+}
+
 impl Definition for Neurons {
     fn shape(&self) -> Shape {
         Shape { experts: 1, features: self.features as usize, hidden: self.hidden as usize, active: 1 }
@@ -24,11 +27,11 @@ impl Definition for Neurons {
 
     fn parameters(&self, instances: usize) -> Vec<Parameter> {
         let Shape { features, hidden, .. } = self.shape();
-        LAYERS.parameters(features, hidden, instances, Initialiser::XavierNormal)
+        Self::LAYERS.parameters(features, hidden, instances, Initialiser::XavierNormal)
     }
 
     fn layers(&self) -> Option<Layers> {
-        Some(LAYERS)
+        Some(Self::LAYERS)
     }
 
     fn check(&self) -> Vec<Fault> {

@@ -20,6 +20,7 @@ use self::graph::{Given, Known, Traced};
 use super::super::{Control, Model, Outcome, Recipe, Reduction, init};
 use super::cpu;
 use crate::error::{Error, Result};
+use crate::train::models::{AbsoluteValue, LinearBottleneck, Neurons};
 
 /// Part of the key of every run of this engine. A change of its arithmetic raises it.
 pub const VERSION: u32 = 1;
@@ -42,11 +43,9 @@ fn outputs(recipe: &Recipe, given: &Given) -> Result<Outputs, Failed> {
     let shape = recipe.shape();
     match &recipe.model {
         Model::MoeAutoencoder(model) => mixture::outputs(model, shape, given),
-        Model::LinearBottleneck(_) | Model::Neurons(_) | Model::AbsoluteValue(_) => match recipe.model.entry().layers()
-        {
-            Some(layers) => layers::outputs(layers, shape, given),
-            None => unreachable!("a model of two layers"),
-        },
+        Model::LinearBottleneck(_) => layers::outputs(LinearBottleneck::LAYERS, shape, given),
+        Model::Neurons(_) => layers::outputs(Neurons::LAYERS, shape, given),
+        Model::AbsoluteValue(_) => layers::outputs(AbsoluteValue::LAYERS, shape, given),
     }
 }
 
