@@ -117,6 +117,8 @@ struct Card {
     /// Bytes of fast memory of a block, and multiprocessors.
     shared: usize,
     processors: usize,
+    /// Cycles a second at most.
+    clock: f64,
     kernels: PathBuf,
 }
 
@@ -130,11 +132,12 @@ impl Card {
             let number = |attribute| context.attribute(attribute).map(|value| usize::try_from(value).unwrap_or(0));
             let shared = number(Attribute::CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN)?;
             let processors = number(Attribute::CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT)?;
+            let clock = 1e3 * number(Attribute::CU_DEVICE_ATTRIBUTE_CLOCK_RATE)? as f64;
             let stream = context.new_stream()?;
-            Ok((context, stream, name, capability, free as u64, shared, processors))
+            Ok((context, stream, name, capability, free as u64, (shared, processors, clock)))
         };
         let missing = |why: String, hint: &str| Missing { why, hint: hint.into(), seems_there: true };
-        let (context, stream, name, (major, minor), free, shared, processors) = start().map_err(|error| {
+        let (context, stream, name, (major, minor), free, (shared, processors, clock)) = start().map_err(|error| {
             missing(
                 format!("graphics card {ordinal} does not start: {}", told(error)),
                 "`nvidia-smi` says whether it is in order, and who uses it",
@@ -160,6 +163,7 @@ impl Card {
             memory: allowed,
             shared,
             processors,
+            clock,
             kernels: kernels.into(),
         })
     }
@@ -176,6 +180,12 @@ impl Device for Card {
 
     fn memory(&self) -> u64 {
         self.memory
+    }
+
+    /// A multiprocessor has 128 units, or 64 in the generations 7.5 and 8.0.
+    fn peak(&self) -> Option<f64> {
+        let units = if ["sm_75", "sm_80"].contains(&self.architecture.as_str()) { 64.0 } else { 128.0 };
+        Some(2.0 * units * self.processors as f64 * self.clock)
     }
 
     fn load(&self, variant: &Variant) -> Result<Box<dyn Kernel + '_>, Fault> {

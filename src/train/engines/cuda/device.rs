@@ -24,6 +24,10 @@ pub trait Device: Send + Sync {
     fn number(&self) -> usize;
     /// Bytes that waves may take.
     fn memory(&self) -> u64;
+    /// Operations in binary32 that it does in a second at most, a multiply-add being two; `None` where that is not known.
+    fn peak(&self) -> Option<f64> {
+        None
+    }
     /// Make a kernel ready.
     fn load(&self, variant: &Variant) -> Result<Box<dyn Kernel + '_>, Fault>;
 }
