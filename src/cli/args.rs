@@ -259,9 +259,12 @@ pub struct Build {
     /// Run the named stages again although they are current; what they come to replaces what was there
     #[arg(long, requires = "targets")]
     pub rerun: bool,
-    /// What trains: auto (the fastest there is) or cpu; results are the same bit for bit
+    /// What trains: auto (graphics cards, where there are and it is worth it), cpu or cuda; results are the same bit for bit
     #[arg(long, value_name = "DEVICE", default_value = "auto", hide_possible_values = true)]
     pub device: Device,
+    /// The most memory to take of each graphics card: `2GB` [default: 80 % of what is free]
+    #[arg(long, value_name = "SIZE", value_parser = words::parse_size)]
+    pub gpu_memory: Option<u64>,
 }
 
 #[derive(Args, Debug)]
@@ -285,6 +288,7 @@ pub struct Watch {
 pub enum Device {
     Auto,
     Cpu,
+    Cuda,
 }
 
 #[derive(Args, Debug)]

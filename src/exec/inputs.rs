@@ -114,8 +114,8 @@ pub struct StageInputs<'a, 'b> {
     /// For each input the key and digest of each unit.
     pub results: Vec<Results>,
     pub found: Arc<Found>,
-    /// The GPUs that are its own.
-    pub gpus: &'b [String],
+    /// Graphics cards that the unit has for itself.
+    pub cards: Vec<usize>,
 }
 
 impl StageInputs<'_, '_> {

@@ -59,10 +59,10 @@ crate::record! {
         pub timeout: Option<Time> = None,
         /// Cores that it uses; no more run at once than `-j` says.
         pub cpus: NonZeroU32 = NonZeroU32::MIN,
-        /// GPUs that it uses: it sees so many of the machine's, and no other program sees these.
-        pub gpus: u32 = 0,
         /// Memory that it needs, such as `4 GB`; no more runs at once than the machine has.
         pub memory: Option<Memory> = None,
+        /// Graphics cards that it uses: no other unit uses them meanwhile, and `CUDA_VISIBLE_DEVICES` names them.
+        pub gpus: u32 = 0,
     }
 }
 
@@ -307,7 +307,7 @@ impl Stage for Exec {
         let mut manifest = Decode::manifest(self);
         if let Some(map) = manifest.as_object_mut() {
             // They say how to run it, not what it makes; `env` and `tools` are compared by what was found.
-            ["timeout", "cpus", "gpus", "memory", "env", "tools", "inputs"]
+            ["timeout", "cpus", "memory", "gpus", "env", "tools", "inputs"]
                 .iter()
                 .for_each(|name| drop(map.remove(*name)));
             map.insert("outputs".into(), json!(self.settings.outputs.paths()));
@@ -393,8 +393,8 @@ impl Stage for Exec {
     }
 
     fn demand(&self) -> Demand {
-        let ExecSettings { cpus, gpus, memory, .. } = &self.settings;
-        Demand { cpus: cpus.get(), gpus: *gpus, memory: memory.map_or(0, |memory| memory.0) }
+        let ExecSettings { cpus, memory, gpus, .. } = &self.settings;
+        Demand { cpus: cpus.get(), memory: memory.map_or(0, |memory| memory.0), gpus: *gpus }
     }
 
     fn reads_files(&self) -> bool {
