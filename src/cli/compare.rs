@@ -41,7 +41,10 @@ pub fn run(args: &Compare, project: &Project, console: &Console) -> Result<u8, T
         let mut pictures = String::new();
         for reference in *references {
             let words = escape(&reference.value);
-            let source = picture(project, reference)?;
+            let source = picture(project, reference).map_err(|error| {
+                let (errors, source) = (vec![error], Some(project.source.clone()));
+                Trouble { errors, source }
+            })?;
             pictures += &format!("<img alt=\"{words}\" src=\"{source}\"><figcaption>{words}</figcaption>");
         }
         rows += &format!(
