@@ -263,14 +263,14 @@ impl<'a, 'b> Boss<'a, 'b> {
         if !self.trains(stage) {
             // Metrics and figures are quick: what is ready to be seen does not wait for training.
             self.shop.queue.push(0.0, jobs);
-        } else if let Err(jobs) = self.to_cards(jobs, seconds) {
+        } else if let Err(jobs) = self.offer_to_cards(jobs, seconds) {
             self.shop.queue.push(seconds, jobs);
         }
         Ok(())
     }
 
     /// Give training runs to graphics cards, if there are any and it is worth it; else they come back.
-    fn to_cards(&mut self, jobs: Vec<Job>, seconds: f64) -> std::result::Result<(), Vec<Job>> {
+    fn offer_to_cards(&mut self, jobs: Vec<Job>, seconds: f64) -> std::result::Result<(), Vec<Job>> {
         let Shop { queue, lane, .. } = self.shop;
         let (options, observer) = (self.options, &mut *self.observer);
         let seconds = seconds / options.jobs.max(1) as f64;

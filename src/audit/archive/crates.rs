@@ -40,8 +40,8 @@ pub fn metadata(title: &str, about: &About, files: &[File], traces: &Traces) -> 
     let mut others = vec![license(about)];
     root["license"] = id(others[0]["@id"].as_str().unwrap_or_default());
     if !about.authors.is_empty() {
-        root["author"] = ids(about.authors.iter().map(author));
-        others.extend(about.authors.iter().flat_map(person));
+        root["author"] = ids(about.authors.iter().map(|words| author(words)));
+        others.extend(about.authors.iter().flat_map(|words| person(words)));
     }
     if let Some(name) = &about.publisher {
         root["publisher"] = id("#publisher");
@@ -75,15 +75,15 @@ fn ids(all: impl Iterator<Item = String>) -> Json {
     if all.len() == 1 { all.remove(0) } else { json!(all) }
 }
 
-fn author(words: &String) -> String {
+fn author(words: &str) -> String {
     format!("#author-{}", encoded(words))
 }
 
 /// A person, and the organization in parentheses that it belongs to.
-fn person(words: &String) -> Vec<Json> {
+fn person(words: &str) -> Vec<Json> {
     let place = words.trim().strip_suffix(')').and_then(|words| words.rsplit_once('('));
     let mut person =
-        json!({"@id": author(words), "@type": "Person", "name": place.map_or(words.as_str(), |(name, _)| name).trim()});
+        json!({"@id": author(words), "@type": "Person", "name": place.map_or(words, |(name, _)| name).trim()});
     let place = place.map(|(_, place)| organization(&format!("#organization-{}", encoded(place)), place));
     if let Some(place) = &place {
         person["affiliation"] = json!({"@id": place["@id"]});
