@@ -10,7 +10,7 @@ use super::{Console, Project, Trouble};
 use crate::error::{Error, Result};
 use crate::figures::text;
 use crate::plan;
-use crate::render;
+use crate::render::{self, escape};
 use crate::spec::Located;
 use crate::stages::Kind;
 use crate::store;
@@ -85,8 +85,4 @@ fn picture(project: &Project, reference: &Located<String>) -> Result<String> {
         Error::user(format!("the reference `{}` cannot be read: {error}", reference.value)).at(reference.span)
     })?;
     Ok(format!("data:{kind};base64,{}", STANDARD.encode(bytes)))
-}
-
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
