@@ -209,7 +209,7 @@ fn encoded(path: &str) -> String {
 }
 
 /// `2026-11-28T19:00:00Z`, from milliseconds since 1970.
-fn date(ms: u64) -> String {
+pub fn date(ms: u64) -> String {
     let (days, rest) = (ms / 86_400_000, ms / 1000 % 86_400);
     // Days to a date: years begin in March and eras of 400 years with 0000-03-01 (Hinnant, chrono-compatible date algorithms).
     let shifted = days + 719_468;
