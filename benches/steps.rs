@@ -3,50 +3,19 @@
 //! `cargo bench -- [PART OF A NAME] [--json] [--rounds N] [--list]`: rows whose name has the part, as a table or as one JSON object a line. Every
 //! level of the machine takes turns for a number of rounds; the median round counts. `--list` names the rows as JSON. What a step needs at least is in `docs/benchmarks.md`.
 
+mod rows;
+
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use repro::train::engines::cpu::{Instance, peak, simd::Level};
-use repro::train::{Data, Model, Recipe};
-
-/// Features, hidden dimensions, experts, active; batch, probability, weight of the load-balancing loss.
-type Row = ([u32; 4], u32, f64, f64);
-
-const ROWS: [Row; 17] = [
-    ([2, 1, 1, 1], 512, 0.5, 0.01),
-    ([2, 1, 2, 1], 512, 0.5, 0.01),
-    ([2, 1, 2, 1], 512, 0.1, 0.01),
-    ([3, 1, 1, 1], 512, 0.5, 0.01),
-    ([3, 1, 2, 1], 512, 0.5, 0.01),
-    ([3, 1, 3, 1], 512, 0.5, 0.01),
-    ([3, 2, 1, 1], 512, 0.5, 0.01),
-    ([3, 2, 2, 1], 512, 0.5, 0.01),
-    ([3, 2, 3, 1], 512, 0.5, 0.01),
-    ([20, 6, 1, 1], 1024, 0.1, 0.0),
-    ([20, 5, 4, 1], 1024, 0.1, 0.0),
-    ([100, 10, 10, 1], 1024, 0.1, 0.0),
-    ([100, 20, 1, 1], 1024, 0.1, 0.0),
-    ([100, 20, 1, 1], 1024, 1.0, 0.0),
-    ([100, 5, 4, 1], 1024, 0.3, 0.0),
-    ([100, 2, 10, 2], 1024, 0.3, 0.0),
-    ([100, 1, 20, 5], 1024, 0.3, 0.0),
-];
+use rows::{ROWS, Row, name, recipe};
 
 /// Short enough that most rounds are not interrupted by whoever else uses the core.
 const ROUND: Duration = Duration::from_micros(500);
 
-fn name(&([n, m, e, k], batch, p, balance): &Row) -> String {
-    let balance = if balance > 0.0 { ", load balancing" } else { "" };
-    format!("{n}/{m}/{e}, k={k}, batch {batch}, p={p}{balance}")
-}
-
-fn instance(&([n, m, e, k], batch, probability, balance): &Row, level: Level) -> Instance {
-    let mut recipe = Recipe { batch, steps: u32::MAX, ..Recipe::example(n, m, e, k) };
-    if let Model::MoeAutoencoder(model) = &mut recipe.model {
-        model.load_balancing = balance;
-    }
-    let Data::SparseUniform(data) = &mut recipe.data;
-    data.probability = probability;
+fn instance(row: &Row, level: Level) -> Instance {
+    let recipe = recipe(row, u32::MAX);
     let mut instance = Instance::new(&recipe, level);
     // Trained a little first: what is dead, and which expert is popular, matters.
     instance.steps(1000);

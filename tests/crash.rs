@@ -225,8 +225,14 @@ fn a_panic_of_the_deciding_thread_ends_the_build_and_keeps_what_was_finished() {
         otherwise: None,
         recorded: None,
     };
-    let options =
-        repro::exec::Options { jobs: 2, keep_going: false, no_train: false, again: Vec::new(), interrupted: &NEVER };
+    let options = repro::exec::Options {
+        cards: repro::exec::Cards::none(),
+        jobs: 2,
+        keep_going: false,
+        no_train: false,
+        again: Vec::new(),
+        interrupted: &NEVER,
+    };
     let targets = [graph.position("grid").expect("grid")];
     let writer = store.writer(serde_json::Value::Null);
     let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {

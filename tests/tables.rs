@@ -239,7 +239,14 @@ fn build(paper: &str, dir: &Path) -> (usize, Vec<String>) {
         recorded: None,
     };
     let writer = store.writer(serde_json::json!({}));
-    let options = Options { jobs: 2, keep_going: false, no_train: false, again: Vec::new(), interrupted: &NEVER };
+    let options = Options {
+        cards: repro::exec::Cards::none(),
+        jobs: 2,
+        keep_going: false,
+        no_train: false,
+        again: Vec::new(),
+        interrupted: &NEVER,
+    };
     let target = graph.position("table1").unwrap();
     let outcome = exec::build(context, &[target], &options, &writer, &mut Quiet);
     writer.finish().unwrap();

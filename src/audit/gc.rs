@@ -107,13 +107,16 @@ pub fn collect(papers: &[Context], limits: Limits) -> Result<Garbage> {
     Ok(found)
 }
 
-/// Files that belong to no result: pictures of `diff`, checkpoints of runs that nothing asks for, logs and notes of stages that are no more, orphans.
+/// Files that belong to no result: pictures of `diff`, checkpoints of runs that nothing asks for, kernels, logs and notes of stages that are no more, orphans.
 fn loose(store: &Store, needed: &Needed) -> Vec<(std::path::PathBuf, u64, Duration)> {
     let stem = |path: &std::path::Path| path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default().to_string();
     let checkpoints: HashSet<String> = needed.keys.difference(&needed.done).map(Key::to_string).collect();
     let mut found = store.orphans();
     found.extend(store.files_in("diff"));
+    found.extend(store.files_in("view"));
     found.extend(store.files_in("partial").into_iter().filter(|(path, ..)| !checkpoints.contains(&stem(path))));
+    // Nothing says which kernels are needed; they are made again in seconds.
+    found.extend(store.files_in("kernels"));
     for folder in ["last", "logs"] {
         found.extend(store.files_in(folder).into_iter().filter(|(path, ..)| !needed.names.contains(&stem(path))));
     }

@@ -2,13 +2,15 @@
 
 use serde_json::json;
 
-use super::args::Build;
+use super::args::{Build, Device};
 use super::console::Style;
 use super::diagnostics::Source;
 use super::words::{count, duration, thousands};
 use super::{Console, Project, Trouble, diagnostics, interrupt, open, plan, progress, provenance};
 use crate::error::Error;
-use crate::exec::{self, Options, Outcome};
+use crate::exec::{self, Cards, Options, Outcome};
+use crate::store::Store;
+use crate::train::cuda::{self, Missing};
 
 pub fn run(args: &Build, project: &Project, console: &Console) -> Result<u8, Trouble> {
     let targets = project.targets(&args.targets)?;
@@ -20,6 +22,7 @@ pub fn run(args: &Build, project: &Project, console: &Console) -> Result<u8, Tro
         log();
     }
     let options = Options {
+        cards: cards(args, &project.store)?,
         jobs: jobs(args.jobs),
         keep_going: args.keep_going,
         no_train: args.no_train,
@@ -40,6 +43,26 @@ pub fn run(args: &Build, project: &Project, console: &Console) -> Result<u8, Tro
     Ok(code)
 }
 
+/// The graphics cards that train. Those that were asked for have to be there; others are looked for when there is something to train, and are
+/// spoken of only if one seems to be there and cannot be used.
+fn cards(args: &Build, store: &Store) -> Result<Cards, Error> {
+    let (memory, kernels) = (args.gpu_memory, store.kernels());
+    match args.device {
+        Device::Cpu => Ok(Cards::none()),
+        Device::Cuda => cuda::cards(memory, &kernels).map(Cards::given).map_err(|Missing { why, hint, .. }| {
+            Error::user(format!("`--device cuda`: {why}"))
+                .hint(hint)
+                .hint("without it the processor trains, to the same results")
+        }),
+        Device::Auto => Ok(Cards::automatic(move || match cuda::cards(memory, &kernels) {
+            Err(Missing { why, hint, seems_there: true }) => {
+                Err(Error::user(format!("no graphics card is used, the processor trains: {why}; {hint}")))
+            }
+            found => Ok(found.unwrap_or_default()),
+        })),
+    }
+}
+
 /// Units that run at once: as asked for, or one a core.
 pub fn jobs(asked: Option<u16>) -> usize {
     let cores = || std::thread::available_parallelism().map_or(1, usize::from);
@@ -48,7 +71,8 @@ pub fn jobs(asked: Option<u16>) -> usize {
 
 /// Options of a build that runs again what was built.
 pub fn options(jobs: usize, keep_going: bool) -> Options {
-    Options { jobs, keep_going, no_train: false, again: Vec::new(), interrupted: interrupt::watch() }
+    let (cards, again) = (Cards::none(), Vec::new());
+    Options { jobs, keep_going, no_train: false, cards, again, interrupted: interrupt::watch() }
 }
 
 /// What the program does inside, on standard error.

@@ -33,6 +33,7 @@ pub fn run(args: &Watch, global: &Global, console: &Console) -> Result<u8, Troub
         rerun: false,
         open: false,
         device: Device::Auto,
+        gpu_memory: None,
     };
     loop {
         // Each round tells its own time.

@@ -12,6 +12,7 @@ use super::{Built, Event, Failure, Observer, Options, Outcome, Unfinished};
 use crate::error::{Error, Result};
 use crate::plan::{self, FileState, Last, Memo, Resolved, UnitState};
 use crate::store::{Digest, Key};
+use crate::train::cuda::Device;
 
 /// How often the results of other processes are looked for.
 const RESCAN: Duration = Duration::from_secs(2);
@@ -60,6 +61,8 @@ pub struct Boss<'a, 'b> {
     claims: HashMap<Key, Vec<(usize, usize)>>,
     /// Jobs handed out and not answered.
     in_flight: usize,
+    /// Graphics cards have been given work.
+    uses_cards: bool,
     /// Whether a lost result may be made again in another pass.
     may_repeat: bool,
     lost: bool,
@@ -85,6 +88,7 @@ impl<'a, 'b> Boss<'a, 'b> {
             finished: HashMap::new(),
             claims: HashMap::new(),
             in_flight: 0,
+            uses_cards: false,
             may_repeat,
             lost: false,
             rescanned: Instant::now(),
@@ -199,6 +203,17 @@ impl<'a, 'b> Boss<'a, 'b> {
             self.fail(stage, String::new(), error, true);
             return Ok(());
         }
+        let demand = graph.stages[stage].kind.entry().demand();
+        let there = self.shop.queue.cards();
+        if demand.gpus as usize > there && !missing.is_empty() {
+            let gpus = if demand.gpus == 1 { "a GPU".to_string() } else { format!("{} GPUs", demand.gpus) };
+            let has = if there == 0 { "none that CUDA shows".to_string() } else { format!("{there}") };
+            let error = Error::stage(format!("it needs {gpus}, and this machine has {has}"))
+                .hint("`gpus` is no part of the key: what was made elsewhere is current here with the same cache")
+                .hint("where it runs without a GPU too, and to the same result, take `gpus` out");
+            self.fail(stage, String::new(), error, false);
+            return Ok(());
+        }
         let seconds: f64 = missing.iter().map(|(_, _, seconds)| seconds).sum();
         let (count, total) = (missing.len(), results.len());
         let found = resolved.found.clone();
@@ -235,7 +250,6 @@ impl<'a, 'b> Boss<'a, 'b> {
         // Long units first, so that the cores finish together.
         missing.sort_by(|a, b| b.2.total_cmp(&a.2));
         let results: Vec<Results> = graph.inputs[stage].iter().map(|i| self.finished[i].1.clone()).collect();
-        let demand = definition.kind.entry().demand();
         let mut jobs = Vec::new();
         for (unit, key, _) in missing {
             let claim = self.claims.entry(key).or_default();
@@ -246,9 +260,32 @@ impl<'a, 'b> Boss<'a, 'b> {
             }
         }
         self.in_flight += jobs.len();
-        // Metrics and figures are quick: what is ready to be seen does not wait for training.
-        self.shop.queue.push(if self.trains(stage) { seconds } else { 0.0 }, jobs);
+        if !self.trains(stage) {
+            // Metrics and figures are quick: what is ready to be seen does not wait for training.
+            self.shop.queue.push(0.0, jobs);
+        } else if let Err(jobs) = self.offer_to_cards(jobs, seconds) {
+            self.shop.queue.push(seconds, jobs);
+        }
         Ok(())
+    }
+
+    /// Give training runs to graphics cards, if there are any and it is worth it; else they come back.
+    fn offer_to_cards(&mut self, jobs: Vec<Job>, seconds: f64) -> std::result::Result<(), Vec<Job>> {
+        let Shop { queue, lane, .. } = self.shop;
+        let (options, observer) = (self.options, &mut *self.observer);
+        let seconds = seconds / options.jobs.max(1) as f64;
+        let cards = options.cards.suited(jobs.len(), seconds, &mut |why| observer.warning(&why));
+        if !cards.is_empty() && !self.uses_cards {
+            self.uses_cards = true;
+            queue.know_cards(cards.iter().map(|card| card.number() + 1).max().unwrap_or(0));
+            lane.open(cards.len());
+        }
+        lane.push(jobs)
+    }
+
+    /// The graphics cards that train, once there is something for them.
+    pub fn cards(&self) -> &'b [Arc<dyn Device>] {
+        if self.uses_cards { self.options.cards.found() } else { &[] }
     }
 
     pub fn answer(&mut self, answer: Answer) -> Result<()> {
@@ -424,7 +461,11 @@ impl<'a, 'b> Boss<'a, 'b> {
 
     fn stop(&mut self) {
         self.shop.stop.store(true, Ordering::Relaxed);
-        self.in_flight -= self.shop.queue.drop_waiting();
+        self.drop_waiting();
+    }
+
+    fn drop_waiting(&mut self) {
+        self.in_flight -= self.shop.queue.drop_waiting() + self.shop.lane.drop_waiting();
     }
 
     /// Look after the clock: flush finished units, tell progress, heed Ctrl-C.
@@ -434,7 +475,7 @@ impl<'a, 'b> Boss<'a, 'b> {
             self.observer.warning(&warning);
         }
         if self.shop.stopping() {
-            self.in_flight -= self.shop.queue.drop_waiting();
+            self.drop_waiting();
         }
         if self.rescanned.elapsed() >= RESCAN {
             self.shop.context.store.rescan();

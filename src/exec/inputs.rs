@@ -114,6 +114,8 @@ pub struct StageInputs<'a, 'b> {
     /// For each input the key and digest of each unit.
     pub results: Vec<Results>,
     pub found: Arc<Found>,
+    /// Graphics cards that the unit has for itself.
+    pub cards: Vec<usize>,
 }
 
 impl StageInputs<'_, '_> {

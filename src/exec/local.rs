@@ -6,6 +6,7 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
 use super::boss::{Boss, Remembered};
+use super::cards::work_on_card;
 use super::worker::{Shop, work};
 use super::{Observer, Options, Outcome};
 use crate::error::{Error, Result};
@@ -85,7 +86,7 @@ fn pass(
         let _open = shop.open();
         let mut boss = Boss::new(&shop, options, observer, targets, outcome, may_repeat);
         boss.check_needs();
-        let mut threads = 0;
+        let (mut threads, mut cards) = (0, 0);
         let result = (|| {
             loop {
                 boss.start_ready()?;
@@ -97,6 +98,11 @@ fn pass(
                     let (shop, answers) = (&shop, answers.clone());
                     scope.spawn(move || work(shop, &answers));
                     threads += 1;
+                }
+                while cards < boss.cards().len() {
+                    let (shop, answers, device) = (&shop, answers.clone(), &boss.cards()[cards]);
+                    scope.spawn(move || work_on_card(shop, &**device, options.cards.wanted(), &answers));
+                    cards += 1;
                 }
                 match inbox.recv_timeout(TICK) {
                     Ok(answer) => boss.answer(answer)?,

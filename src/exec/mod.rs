@@ -1,14 +1,17 @@
 //! Runs what a plan calls for: schedule, events, and the local executor. It knows neither terminals nor file formats.
 
 mod boss;
+mod cards;
 mod event;
 mod inputs;
+mod lane;
 mod local;
 mod queue;
 mod schedule;
 mod worker;
 mod workplace;
 
+pub use cards::Cards;
 pub use event::{Event, Observer};
 pub use inputs::{content, dataset};
 pub use local::build;
@@ -27,6 +30,8 @@ pub struct Options {
     pub keep_going: bool,
     /// Fail instead of training.
     pub no_train: bool,
+    /// Graphics cards that train.
+    pub cards: Cards,
     /// Stages that run again although they are current.
     pub again: Vec<usize>,
     /// Set from outside (Ctrl-C): stop as soon as possible; finished units are kept.

@@ -1,4 +1,4 @@
-//! Jobs that wait for a worker, and for the cores and the memory that they need.
+//! Jobs that wait for a worker, and for the cores, the memory and the graphics cards that they need.
 //!
 //! Those of short stages come first: a figure that takes seconds does not wait for a sweep that takes minutes. A job that does not fit beside
 //! what runs holds up those behind it: otherwise small jobs would pass a large one for ever. One that asks for more than the machine has
@@ -27,13 +27,24 @@ struct State {
     running: usize,
     cpus: u32,
     memory: u64,
+    /// Graphics cards that nobody uses, and how many there are.
+    cards: Vec<usize>,
+    all_cards: usize,
+}
+
+/// What a running job takes of the machine.
+#[derive(Debug)]
+pub struct Taken {
+    demand: Demand,
+    pub cards: Vec<usize>,
 }
 
 impl Queue {
-    /// For so many units of one core each at once.
-    pub fn new(jobs: usize) -> Queue {
+    /// For so many units of one core each at once, on a machine with so many graphics cards.
+    pub fn new(jobs: usize, cards: usize) -> Queue {
         let cpus = u32::try_from(jobs.max(1)).unwrap_or(u32::MAX);
-        Queue { state: Mutex::default(), changed: Condvar::new(), cpus, memory: memory() }
+        let state = State { cards: (0..cards).collect(), all_cards: cards, ..State::default() };
+        Queue { state: Mutex::new(state), changed: Condvar::new(), cpus, memory: memory() }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -65,8 +76,36 @@ impl Queue {
         dropped
     }
 
+    /// How many graphics cards there are, as far as is known.
+    pub fn cards(&self) -> usize {
+        self.state().all_cards
+    }
+
+    /// There are at least so many graphics cards after all.
+    pub fn know_cards(&self, count: usize) {
+        let mut state = self.state();
+        let known = state.all_cards;
+        state.cards.extend(known..count);
+        state.all_cards = known.max(count);
+    }
+
+    /// A graphics card for itself alone, once nobody else uses it; `None` when no more jobs will come.
+    pub fn take_card(&self, card: usize) -> Option<Taken> {
+        let mut state = self.state();
+        loop {
+            if state.closed {
+                return None;
+            }
+            if let Some(at) = state.cards.iter().position(|free| *free == card) {
+                state.cards.remove(at);
+                return Some(Taken { demand: Demand { cpus: 0, memory: 0, gpus: 1 }, cards: vec![card] });
+            }
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
     /// The next job, once it fits; `None` when no more will come.
-    pub fn pop(&self) -> Option<Job> {
+    pub fn pop(&self) -> Option<(Job, Taken)> {
         let mut state = self.state();
         loop {
             if let Some(demand) =
@@ -75,7 +114,9 @@ impl Queue {
                 state.running += 1;
                 state.cpus = state.cpus.saturating_add(demand.cpus);
                 state.memory = state.memory.saturating_add(demand.memory);
-                return state.jobs.pop_front().map(|(_, job)| job);
+                let cards = state.cards.len().min(demand.gpus as usize);
+                let cards = state.cards.drain(..cards).collect();
+                return state.jobs.pop_front().map(|(_, job)| (job, Taken { demand, cards }));
             }
             if state.closed {
                 return None;
@@ -86,13 +127,18 @@ impl Queue {
 
     fn fits(&self, state: &State, demand: Demand) -> bool {
         let memory = self.memory.is_none_or(|most| state.memory.saturating_add(demand.memory) <= most);
-        state.running == 0 || state.cpus.saturating_add(demand.cpus) <= self.cpus && memory
+        // The trainer gives back the cards that it took.
+        let cards = state.cards.len() >= demand.gpus as usize;
+        cards && (state.running == 0 || state.cpus.saturating_add(demand.cpus) <= self.cpus && memory)
     }
 
     /// A job has ended.
-    pub fn give_back(&self, demand: Demand) {
+    pub fn give_back(&self, Taken { demand, cards }: Taken) {
         let mut state = self.state();
-        state.running = state.running.saturating_sub(1);
+        // The trainer's use of a card is no job of this queue.
+        state.running = state.running.saturating_sub(usize::from(demand.cpus > 0));
+        state.cards.extend(cards);
+        state.cards.sort_unstable();
         state.cpus = state.cpus.saturating_sub(demand.cpus);
         state.memory = state.memory.saturating_sub(demand.memory);
         self.changed.notify_all();

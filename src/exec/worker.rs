@@ -7,12 +7,13 @@ use std::time::{Duration, Instant};
 
 use super::Options;
 use super::inputs::{Shared, StageInputs, content, lost};
+use super::lane::Lane;
 use super::queue::Queue;
 use crate::error::{Error, Result};
 use crate::plan::{Context, FileState};
 use crate::stages::{Demand, FileSpec, Found, Inputs};
 use crate::store::{Digest, Key, Scratch, Store, Writer};
-use crate::train::Control;
+use crate::train::{Control, cuda};
 use crate::value::decode_tree;
 
 /// A unit that has run this long leaves a checkpoint, and another one each time this passes again.
@@ -42,7 +43,7 @@ impl Job {
     pub fn demand(&self) -> Demand {
         match self {
             Job::Unit { demand, .. } => *demand,
-            Job::Files { .. } => Demand { cpus: 1, memory: 0 },
+            Job::Files { .. } => Demand { cpus: 1, memory: 0, gpus: 0 },
         }
     }
 }
@@ -69,6 +70,7 @@ pub struct Shop<'a> {
     pub writer: &'a Writer<'a>,
     pub shared: Shared,
     pub queue: Queue,
+    pub lane: Lane,
     pub stop: AtomicBool,
     interrupted: &'static AtomicBool,
     /// Millionths of units done inside running units, by stage.
@@ -83,7 +85,8 @@ impl<'a> Shop<'a> {
             context,
             writer,
             shared: Shared::default(),
-            queue: Queue::new(options.jobs),
+            queue: Queue::new(options.jobs, cuda::visible().len()),
+            lane: Lane::default(),
             stop: AtomicBool::new(false),
             interrupted: options.interrupted,
             inside: context.graph.stages.iter().map(|_| AtomicU64::new(0)).collect(),
@@ -118,17 +121,17 @@ impl Drop for Open<'_, '_> {
     fn drop(&mut self) {
         self.0.stop.store(true, Ordering::Relaxed);
         self.0.queue.close();
+        self.0.lane.close();
     }
 }
 
 /// The life of a worker: take a job, do it, answer.
 pub fn work(shop: &Shop, answers: &Sender<Answer>) {
-    while let Some(job) = shop.queue.pop() {
-        let taken = job.demand();
+    while let Some((job, taken)) = shop.queue.pop() {
         let answer = match job {
             Job::Unit { stage, unit, key, results, found, again, .. } => {
                 let started = Instant::now();
-                let inputs = StageInputs { shop, stage, results, found };
+                let inputs = StageInputs { shop, stage, results, found, cards: taken.cards.clone() };
                 let result = guarded(|| run_unit(&inputs, unit, key, again, started));
                 Answer::Unit { stage, unit, key, result, seconds: started.elapsed().as_secs_f64() }
             }
@@ -146,7 +149,7 @@ pub fn work(shop: &Shop, answers: &Sender<Answer>) {
 }
 
 /// A panic in a unit is a bug, and it is told as one instead of ending the build without a word.
-fn guarded<T>(run: impl FnOnce() -> Result<T>) -> Result<T> {
+pub fn guarded<T>(run: impl FnOnce() -> Result<T>) -> Result<T> {
     std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)).unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
         Err(Error::internal(format!("a unit panicked: {}", text.unwrap_or("without a message"))))
@@ -165,31 +168,28 @@ fn run_unit(inputs: &StageInputs, unit: usize, key: Key, again: bool, started: I
     let kind = graph.stages[stage].kind.entry();
     let layout = &graph.layouts[stage];
     let outlines = graph.outlines(stage);
-    let steps = kind.steps(unit, layout).max(1);
-    let control = UnitControl {
-        shop,
-        stage,
-        key,
-        steps,
-        told: AtomicU64::new(0),
-        saved: Mutex::new(Instant::now()),
-        resumed: AtomicBool::new(false),
-    };
+    let control = UnitControl::new(shop, stage, key, kind.steps(unit, layout));
     let payload = kind.run(unit, layout, &outlines, inputs as &dyn Inputs, &control);
     control.forget_progress();
     let Some(payload) = payload? else { return Ok(None) };
-    let micros = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
-    let digest = shop.writer.put(key, &payload, micros)?;
+    let digest = keep(shop, key, &payload, started.elapsed())?;
+    Ok(Some(Made { digest, found: false, whole: !control.resumed.into_inner() }))
+}
+
+/// Hand a result to the writer; its checkpoint goes.
+pub fn keep(shop: &Shop, key: Key, payload: &[u8], took: Duration) -> Result<Digest> {
+    let store = shop.context.store;
+    let digest = shop.writer.put(key, payload, u64::try_from(took.as_micros()).unwrap_or(u64::MAX))?;
     if store.has_checkpoint(&key) {
         // Long work: its result has to be on disk before its checkpoint goes.
         shop.writer.flush()?;
         store.drop_checkpoint(&key);
     }
-    Ok(Some(Made { digest, found: false, whole: !control.resumed.into_inner() }))
+    Ok(digest)
 }
 
 /// What a running unit can ask and tell.
-struct UnitControl<'a, 'b> {
+pub struct UnitControl<'a, 'b> {
     shop: &'b Shop<'a>,
     stage: usize,
     key: Key,
@@ -200,8 +200,20 @@ struct UnitControl<'a, 'b> {
     resumed: AtomicBool,
 }
 
-impl UnitControl<'_, '_> {
-    fn forget_progress(&self) {
+impl<'a, 'b> UnitControl<'a, 'b> {
+    pub fn new(shop: &'b Shop<'a>, stage: usize, key: Key, steps: u32) -> Self {
+        UnitControl {
+            shop,
+            stage,
+            key,
+            steps: steps.max(1),
+            told: AtomicU64::new(0),
+            saved: Mutex::new(Instant::now()),
+            resumed: AtomicBool::new(false),
+        }
+    }
+
+    pub fn forget_progress(&self) {
         self.shop.inside[self.stage].fetch_sub(self.told.swap(0, Ordering::Relaxed), Ordering::Relaxed);
     }
 }

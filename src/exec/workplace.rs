@@ -10,6 +10,7 @@ use crate::exchange;
 use crate::plan;
 use crate::stages::{FIGURES, Inputs, Kind, Workplace};
 use crate::store::{Digest, content_key, remove_folder};
+use crate::train::cuda;
 use crate::value::{Hex, decode_tree};
 
 /// What every program sees of the environment: where programs and libraries are, and who the user is.
@@ -150,8 +151,12 @@ impl Workplace for Place<'_> {
     fn environment(&self) -> Vec<(String, OsString)> {
         let passed = PASSED.iter().filter_map(|name| Some((name.to_string(), std::env::var_os(name)?)));
         let fixed = FIXED.iter().map(|(name, value)| (name.to_string(), OsString::from(value)));
+        let visible = cuda::visible();
+        let cards: Vec<&str> = self.inputs.cards.iter().filter_map(|&card| Some(visible.get(card)?.as_str())).collect();
+        // A program that asks for none sees none: it could not be told from one that has them for itself.
+        let cards = [("CUDA_VISIBLE_DEVICES".to_string(), OsString::from(cards.join(",")))];
         let own = ["TMPDIR", "TMP", "TEMP"].iter().map(|name| (name.to_string(), self.tmp.clone().into_os_string()));
-        let mut variables: Vec<(String, OsString)> = passed.chain(fixed).chain(own).collect();
+        let mut variables: Vec<(String, OsString)> = passed.chain(fixed).chain(own).chain(cards).collect();
         // What the stage names itself is what its key says it is.
         variables.retain(|(name, _)| !self.inputs.found.env.contains_key(name));
         let named =

@@ -61,6 +61,8 @@ crate::record! {
         pub cpus: NonZeroU32 = NonZeroU32::MIN,
         /// Memory that it needs, such as `4 GB`; no more runs at once than the machine has.
         pub memory: Option<Memory> = None,
+        /// Graphics cards that it uses: no other unit uses them meanwhile, and `CUDA_VISIBLE_DEVICES` names them.
+        pub gpus: u32 = 0,
     }
 }
 
@@ -305,7 +307,9 @@ impl Stage for Exec {
         let mut manifest = Decode::manifest(self);
         if let Some(map) = manifest.as_object_mut() {
             // They say how to run it, not what it makes; `env` and `tools` are compared by what was found.
-            ["timeout", "cpus", "memory", "env", "tools", "inputs"].iter().for_each(|name| drop(map.remove(*name)));
+            ["timeout", "cpus", "memory", "gpus", "env", "tools", "inputs"]
+                .iter()
+                .for_each(|name| drop(map.remove(*name)));
             map.insert("outputs".into(), json!(self.settings.outputs.paths()));
         }
         manifest
@@ -351,7 +355,11 @@ impl Stage for Exec {
         let limit = self.settings.timeout.map(|time| time.0);
         let program = Program { words: &words, folder: place.folder(), environment: &environment, log: &log, limit };
         let failed = |what: String| {
-            let printed = program::tail(&path, TAIL);
+            // Where the folder lies is nothing to the user, and another place every time.
+            let folder = std::fs::canonicalize(place.folder()).unwrap_or_else(|_| place.folder().to_path_buf());
+            let folder = format!("{}/", folder.display());
+            let printed: Vec<String> =
+                program::tail(&path, TAIL).into_iter().map(|line| line.replace(&folder, "")).collect();
             let mut error = Error::stage(what).at(self.settings.run.span);
             for name in place.undeclared(&printed) {
                 error = error
@@ -385,7 +393,8 @@ impl Stage for Exec {
     }
 
     fn demand(&self) -> Demand {
-        Demand { cpus: self.settings.cpus.get(), memory: self.settings.memory.map_or(0, |memory| memory.0) }
+        let ExecSettings { cpus, memory, gpus, .. } = &self.settings;
+        Demand { cpus: cpus.get(), memory: memory.map_or(0, |memory| memory.0), gpus: *gpus }
     }
 
     fn reads_files(&self) -> bool {

@@ -24,6 +24,7 @@ mod train;
 pub use exec::FIGURES;
 pub use need::{Found, Needs, Tool};
 pub use paths::is_pattern;
+pub use point::payload as trained;
 pub use publish::{FileSpec, Publish};
 pub use sweep::Sweep;
 
@@ -36,7 +37,7 @@ use serde_json::Value as Json;
 
 use crate::error::{Error, Result};
 use crate::spec::{Located, Node, Problems};
-use crate::train::Control;
+use crate::train::{Control, Recipe};
 use crate::value::{Axis, Dataset, FileEntry, Hex};
 
 crate::union! {
@@ -156,6 +157,8 @@ pub struct Demand {
     pub cpus: u32,
     /// Bytes.
     pub memory: u64,
+    /// Graphics cards, each for itself alone.
+    pub gpus: u32,
 }
 
 /// What every kind of stage can do.
@@ -195,6 +198,11 @@ pub trait Stage: Sync {
         control: &dyn Control,
     ) -> Result<Option<Vec<u8>>>;
 
+    /// The recipe of a unit that is one training run, for devices that train many at once; its result is [`trained`].
+    fn training(&self, _unit: usize, _layout: &Layout) -> Option<Result<Recipe>> {
+        None
+    }
+
     /// Optimizer steps that a unit takes, for progress inside a unit; 0 where it does not train.
     fn steps(&self, _unit: usize, _layout: &Layout) -> u32 {
         0
@@ -202,7 +210,7 @@ pub trait Stage: Sync {
 
     /// What one unit takes of the machine while it runs.
     fn demand(&self) -> Demand {
-        Demand { cpus: 1, memory: 0 }
+        Demand { cpus: 1, memory: 0, gpus: 0 }
     }
 
     /// Whether units read the files that figures and tables leave in `figures/`, not only the numbers behind them.

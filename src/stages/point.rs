@@ -52,10 +52,12 @@ pub fn text(recipe: &Recipe, texts: &mut RecipeTexts) -> (String, f64) {
 
 /// Train it; the result is the weights, the losses, and what metrics need to know of the recipe.
 pub fn run(recipe: &Recipe, control: &dyn Control) -> Result<Option<Vec<u8>>> {
-    match train::train(recipe, control)? {
-        Some(outcome) => Ok(Some(encode(&dataset(recipe, &outcome)?))),
-        None => Ok(None),
-    }
+    train::train(recipe, control)?.map(|outcome| payload(recipe, &outcome)).transpose()
+}
+
+/// The result of a training run in bytes.
+pub fn payload(recipe: &Recipe, outcome: &train::Outcome) -> Result<Vec<u8>> {
+    Ok(encode(&dataset(recipe, outcome)?))
 }
 
 fn dataset(recipe: &Recipe, outcome: &train::Outcome) -> Result<Dataset> {

@@ -233,6 +233,10 @@ impl Stage for Sweep {
         point::run(&self.recipe(unit, layout)?, control)
     }
 
+    fn training(&self, unit: usize, layout: &Layout) -> Option<Result<Recipe>> {
+        Some(self.recipe(unit, layout))
+    }
+
     fn steps(&self, unit: usize, layout: &Layout) -> u32 {
         self.recipe(unit, layout).map_or(0, |recipe| recipe.steps)
     }

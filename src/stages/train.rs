@@ -58,6 +58,10 @@ impl Stage for Train {
         point::run(&self.0, control)
     }
 
+    fn training(&self, _unit: usize, _layout: &Layout) -> Option<Result<Recipe>> {
+        Some(Ok(self.0.clone()))
+    }
+
     fn steps(&self, _unit: usize, _layout: &Layout) -> u32 {
         self.0.steps
     }

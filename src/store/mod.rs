@@ -7,6 +7,7 @@
 //!   shards/<digest>    packs of records: key -> digest, with small payloads inside
 //!   objects/ab/<rest>  payloads of 64 KiB and more, named by their BLAKE3 digest
 //!   partial/<key>      checkpoints of long training runs
+//!   kernels/           machine code of the GPU engine's kernels, named by their source: made again where it is missing
 //!   last/<name>.json   what was built last under a stage's name: for explanations only
 //!   last/<name>.memo   keys and digests of a large stage: good while its settings, inputs and shards are the same
 //!   logs/<name>.log    what the program of a stage printed last
@@ -105,6 +106,11 @@ impl Store {
 
     pub fn dir(&self) -> &Path {
         &self.dir
+    }
+
+    /// The folder of compiled kernels.
+    pub fn kernels(&self) -> PathBuf {
+        self.dir.join("kernels")
     }
 
     /// Read the list of shards again: other processes write and merge them.

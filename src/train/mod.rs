@@ -24,6 +24,7 @@ pub use check::Fault;
 pub use contract::CONTRACT_VERSION;
 pub use control::{Control, Unattended};
 pub use engines::cpu::inputs::Law as Inputs;
+pub use engines::cuda;
 pub use math::ln;
 pub use models::*;
 pub use recipe::*;

@@ -98,7 +98,7 @@ impl Paper {
     pub fn command(&self, arguments: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_repro"));
         command.args(arguments.split_whitespace()).current_dir(self.folder.path());
-        for name in ["REPRO_CACHE", "REPRO_CPU", "NO_COLOR", "RUST_BACKTRACE"] {
+        for name in ["REPRO_CACHE", "REPRO_CPU", "REPRO_CUDA", "CUDA_VISIBLE_DEVICES", "NO_COLOR", "RUST_BACKTRACE"] {
             command.env_remove(name);
         }
         command.envs(self.environment.iter().cloned()).env("COLUMNS", "100");

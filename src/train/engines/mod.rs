@@ -1,4 +1,5 @@
 //! What trains: one module an engine.
 
 pub mod cpu;
+pub mod cuda;
 pub mod reference;

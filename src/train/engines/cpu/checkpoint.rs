@@ -1,13 +1,24 @@
 //! A run half-way as bytes: continuing from them gives the same bytes as never having stopped.
 
-use super::Instance;
+use super::instance::{Instance, State};
 use crate::train::CONTRACT_VERSION;
 
 const MAGIC: &[u8; 8] = b"reproCP2";
 
 impl Instance {
     pub fn save(&self) -> Vec<u8> {
-        let this = &self.state;
+        self.state.save()
+    }
+
+    /// See [`State::restore`].
+    pub fn restore(&mut self, bytes: &[u8]) -> bool {
+        self.state.restore(bytes)
+    }
+}
+
+impl State {
+    pub fn save(&self) -> Vec<u8> {
+        let this = self;
         let mut out = MAGIC.to_vec();
         let numbers =
             [CONTRACT_VERSION, this.step, u32::from(this.stopped), this.loss.to_bits(), this.history.len() as u32];
@@ -31,7 +42,7 @@ impl Instance {
             return false;
         }
         let Saved { step, stopped, loss, powers, drop, history, buffers } = state;
-        let to = &mut self.state;
+        let to = self;
         let [first, second] = &mut to.moments;
         for (buffer, from) in [&mut to.parameters, first, second].into_iter().zip(buffers) {
             to.order.iter().zip(from).for_each(|(&at, value)| buffer[at] = value);
@@ -47,11 +58,11 @@ impl Instance {
         }
         let (step, stopped, loss, count) = (from.word()?, from.word()?, from.number()?, from.word()?);
         let (powers, drop) = ([from.long()?, from.long()?], from.long()?);
-        if step > self.state.recipe.steps || from.0.len() < 8 * count as usize {
+        if step > self.recipe.steps || from.0.len() < 8 * count as usize {
             return None;
         }
         let history = (0..count).map(|_| Some((from.word()?, from.number()?))).collect::<Option<Vec<_>>>()?;
-        let values = self.state.order.len();
+        let values = self.order.len();
         let mut buffer = || (0..values).map(|_| from.number()).collect::<Option<Vec<f32>>>();
         let buffers = [buffer()?, buffer()?, buffer()?];
         Some(Saved { step, stopped: stopped != 0, loss, powers, drop, history, buffers })

@@ -8,7 +8,7 @@ use super::layers::{Places, TwoLayers};
 use super::layout::Layout;
 use super::problem::Problem;
 use super::simd::{Kernel, Level, Simd, dispatch};
-use super::small::Small;
+use super::small::{Small, is_small};
 use crate::train::init::parameters;
 use crate::train::{Optimizer, Outcome, Recipe, Schedule, Stream};
 
@@ -43,67 +43,59 @@ pub trait Gradients {
     ) -> f32;
 }
 
-/// Everything of a model that is not scratch space.
+/// Everything of a model that is not scratch space: what engines advance, step by step, and what checkpoints hold.
 pub struct State {
-    pub(super) recipe: Recipe,
-    pub(super) problem: Problem,
+    pub recipe: Recipe,
+    pub problem: Problem,
     /// Where all parameters lie, in the order of checkpoints and results.
-    pub(super) order: Vec<usize>,
-    pub(super) parameters: Floats,
-    pub(super) gradients: Floats,
+    pub order: Vec<usize>,
+    pub parameters: Floats,
+    pub gradients: Floats,
     /// First and second moments.
-    pub(super) moments: [Floats; 2],
-    pub(super) step: u32,
+    pub moments: [Floats; 2],
+    /// Steps taken.
+    pub step: u32,
     /// beta1^t and beta2^t.
-    pub(super) powers: [f64; 2],
+    pub powers: [f64; 2],
     /// What the drop rule has left of the learning rate.
-    pub(super) drop: f64,
-    pub(super) stopped: bool,
+    pub drop: f64,
+    pub stopped: bool,
     /// Of the last step that was asked for it.
-    pub(super) loss: f32,
-    pub(super) history: Vec<(u32, f32)>,
+    pub loss: f32,
+    pub history: Vec<(u32, f32)>,
 }
 
 impl Engine {
-    /// The engine of a recipe, where all parameters lie in its buffers, and how long these are.
-    fn new(recipe: &Recipe, problem: &Problem) -> (Engine, Vec<usize>, usize) {
+    fn new(recipe: &Recipe, problem: &Problem) -> Engine {
         if let Some(layers) = recipe.model.entry().layers() {
-            let places = Places::new(problem.shape, layers);
-            return (Engine::Layers(Box::new(TwoLayers::new(recipe, layers, problem))), places.all(), places.len());
+            return Engine::Layers(Box::new(TwoLayers::new(recipe, layers, problem)));
         }
-        let small = Small::new(problem, recipe.seed);
-        let layout = Layout::new(problem.shape, small.is_some());
-        let engine = match small {
+        match Small::new(problem, recipe.seed) {
             Some(small) => Engine::Small(Box::new(small)),
-            None => Engine::Large(Box::new(Large::new(problem, layout))),
-        };
-        (engine, layout.all().collect(), layout.len())
+            None => Engine::Large(Box::new(Large::new(problem, Layout::new(problem.shape, false)))),
+        }
+    }
+}
+
+/// Where all parameters of a recipe lie in buffers, and how long these are.
+fn places(recipe: &Recipe) -> (Vec<usize>, usize) {
+    let shape = recipe.shape();
+    match recipe.model.entry().layers() {
+        Some(layers) => {
+            let places = Places::new(shape, layers);
+            (places.all(), places.len())
+        }
+        None => {
+            let layout = Layout::new(shape, is_small(shape));
+            (layout.all().collect(), layout.len())
+        }
     }
 }
 
 impl Instance {
     pub fn new(recipe: &Recipe, level: Level) -> Instance {
-        let problem = Problem::new(recipe);
-        let (engine, order, len) = Engine::new(recipe, &problem);
-        let mut values = Floats::zeros(len);
-        let initial = parameters(recipe).into_iter().flatten();
-        order.iter().zip(initial).for_each(|(&at, value)| values[at] = value);
-        let zeros = Floats::zeros(len);
-        let state = State {
-            recipe: recipe.clone(),
-            problem,
-            order,
-            parameters: values,
-            gradients: zeros.clone(),
-            moments: [zeros.clone(), zeros],
-            step: 0,
-            powers: [1.0, 1.0],
-            drop: 1.0,
-            stopped: false,
-            loss: f32::NAN,
-            history: Vec::new(),
-        };
-        Instance { level, engine, state }
+        let state = State::new(recipe);
+        Instance { level, engine: Engine::new(recipe, &state.problem), state }
     }
 
     /// Steps taken so far.
@@ -144,9 +136,7 @@ impl Instance {
 
     /// The parameters and the losses so far.
     pub fn outcome(&self) -> Outcome {
-        let state = &self.state;
-        let parameters = state.tensors(&state.parameters);
-        Outcome { parameters, loss: state.loss, history: state.history.clone(), steps_run: state.step }
+        self.state.outcome()
     }
 
     /// The gradients last computed, in the order of the parameters.
@@ -203,21 +193,54 @@ impl Kernel for Advance<'_> {
 }
 
 impl State {
+    /// A model before its first step.
+    pub fn new(recipe: &Recipe) -> State {
+        let (order, len) = places(recipe);
+        let mut values = Floats::zeros(len);
+        let initial = parameters(recipe).into_iter().flatten();
+        order.iter().zip(initial).for_each(|(&at, value)| values[at] = value);
+        let zeros = Floats::zeros(len);
+        State {
+            recipe: recipe.clone(),
+            problem: Problem::new(recipe),
+            order,
+            parameters: values,
+            gradients: zeros.clone(),
+            moments: [zeros.clone(), zeros],
+            step: 0,
+            powers: [1.0, 1.0],
+            drop: 1.0,
+            stopped: false,
+            loss: f32::NAN,
+            history: Vec::new(),
+        }
+    }
+
     /// Numbers in the layout of the parameters as one row-major tensor each.
     fn tensors(&self, buffer: &Floats) -> Vec<Vec<f32>> {
         let mut all = self.order.iter().map(|&at| buffer[at]);
         self.recipe.parameters().iter().map(|parameter| all.by_ref().take(parameter.len()).collect()).collect()
     }
 
-    fn finished(&self) -> bool {
+    pub fn finished(&self) -> bool {
         self.stopped || self.step >= self.recipe.steps
+    }
+
+    /// Steps between two entries of the history.
+    pub fn every(&self) -> u32 {
+        (self.recipe.steps / 50).max(1)
     }
 
     /// Whether the history keeps the loss of the current step.
     #[inline(always)]
     fn in_history(&self) -> bool {
-        let every = (self.recipe.steps / 50).max(1);
-        self.step.is_multiple_of(every) || self.step + 1 == self.recipe.steps
+        self.step.is_multiple_of(self.every()) || self.step + 1 == self.recipe.steps
+    }
+
+    /// The parameters and the losses so far.
+    pub fn outcome(&self) -> Outcome {
+        let parameters = self.tensors(&self.parameters);
+        Outcome { parameters, loss: self.loss, history: self.history.clone(), steps_run: self.step }
     }
 
     /// The optimizer's step and everything that follows from the loss.

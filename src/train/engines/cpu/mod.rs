@@ -5,7 +5,7 @@
 pub mod simd;
 mod buffer;
 mod layout;
-mod problem;
+pub mod problem;
 pub(in crate::train) mod draws;
 mod tiles;
 mod small;
@@ -21,7 +21,7 @@ mod checkpoint;
 #[cfg(test)]
 pub(super) mod tests;
 
-pub use instance::Instance;
+pub use instance::{Instance, State};
 pub use peak::peak;
 pub use small::is_small;
 

@@ -133,7 +133,7 @@ fn compare(theta: &[f64], found: &[f32], loss: &dyn Fn(&[f64]) -> f64) {
     }
 }
 
-fn recipe(n: u32, m: u32, e: u32, k: u32, balance: f64) -> Recipe {
+pub fn recipe(n: u32, m: u32, e: u32, k: u32, balance: f64) -> Recipe {
     let mut recipe = Recipe::example(n, m, e, k);
     let Model::MoeAutoencoder(model) = &mut recipe.model else { unreachable!() };
     model.load_balancing = balance;
@@ -213,7 +213,7 @@ pub fn zoo() -> Vec<(&'static str, Recipe)> {
     .collect()
 }
 
-fn digest(outcome: &Outcome) -> String {
+pub fn digest(outcome: &Outcome) -> String {
     let values = outcome.parameters.iter().flatten().chain([&outcome.loss]);
     let losses = outcome.history.iter().flat_map(|(step, loss)| [*step, loss.to_bits()]);
     let words = values.map(|v| v.to_bits()).chain(losses).chain([outcome.steps_run]);

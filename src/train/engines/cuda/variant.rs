@@ -1,0 +1,260 @@
+//! Which kernel trains a recipe, and its source: sizes as constants, and a place for every array.
+
+use std::fmt::Write;
+
+use crate::train::engines::cpu::is_small;
+use crate::train::{Layers, Recipe, Shape};
+
+/// Everything of a kernel that is fixed when it is compiled. Recipes of one variant are trained by one launch.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Variant {
+    kind: Kind,
+    shape: [usize; 4],
+    /// Samples a step; 0 for small models, whose kernel takes any number.
+    samples: usize,
+    balanced: bool,
+    /// Rectified, tied, magnitude of a model of two layers.
+    layers: Option<[bool; 3]>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Kind {
+    Small,
+    Single,
+    Several,
+}
+
+/// Numbers that make a difference to speed alone. They are chosen for an H100 or H200 from counts of operations, not yet from measurements.
+mod tuning {
+    /// Threads of a block of small models: four warps, a model each.
+    pub const SMALL_BLOCK: usize = 128;
+    /// The most threads of a block that trains one model.
+    pub const LARGEST_BLOCK: usize = 512;
+    /// Samples that go through a large model together, where there are few and many features.
+    pub const CHUNKS: [usize; 2] = [64, 32];
+    pub const FEW_FEATURES: usize = 32;
+}
+
+/// The most elements of one array: kernels count in 32 bits.
+const MOST: usize = 1 << 31;
+
+/// A kernel's source for a device with so much fast memory, and what a launch has to give it.
+#[derive(Clone, Debug)]
+pub struct Source {
+    pub text: String,
+    /// Threads of a block, and models that it trains.
+    pub block: usize,
+    pub models: usize,
+    /// Bytes of fast memory of a block.
+    pub shared: usize,
+    /// Numbers of a model: parameters, I and c padded, and working memory of the device.
+    pub length: usize,
+    pub stride: usize,
+    pub work: usize,
+}
+
+impl Variant {
+    /// The kernel for a recipe; `None` if its arrays are too long for any.
+    pub fn of(recipe: &Recipe) -> Option<Variant> {
+        let Shape { experts, features, hidden, active } = recipe.shape();
+        let layers = recipe.model.entry().layers();
+        let kind = match (layers, active) {
+            (None, 1) if is_small(recipe.shape()) => Kind::Small,
+            (None, 2..) => Kind::Several,
+            _ => Kind::Single,
+        };
+        let variant = Variant {
+            kind,
+            shape: [features, hidden, experts, active],
+            samples: if kind == Kind::Small { 0 } else { recipe.batch as usize },
+            balanced: kind != Kind::Small && recipe.load_balancing() > 0.0,
+            layers: layers.map(|Layers { rectified, tied, magnitude }| [rectified, tied, magnitude]),
+        };
+        variant.arrays().iter().all(|(_, len)| *len < MOST).then_some(variant)
+    }
+
+    /// `20/5/4, k = 1`: how messages name it.
+    pub fn name(&self) -> String {
+        let [n, m, e, k] = self.shape;
+        if self.layers.is_some() { format!("{n}/{m}") } else { format!("{n}/{m}/{e}, k = {k}") }
+    }
+
+    fn stride(&self) -> usize {
+        let n = self.shape[0];
+        if self.kind == Kind::Small { n } else { n.div_ceil(16) * 16 }
+    }
+
+    /// Parameters with their padding, as the engine for CPUs keeps them.
+    fn length(&self) -> usize {
+        let ([_, m, e, _], stride) = (self.shape, self.stride());
+        match self.layers {
+            None => e * (m + 2) * stride,
+            Some([_, tied, _]) => (m + 1) * stride + if tied { 0 } else { m * stride },
+        }
+    }
+
+    fn chunk(&self) -> usize {
+        tuning::CHUNKS[usize::from(self.shape[0] > tuning::FEW_FEATURES)].min(self.samples.max(1))
+    }
+
+    /// Threads of a model's team.
+    fn team(&self) -> usize {
+        let [n, m, ..] = self.shape;
+        match self.kind {
+            Kind::Small => 32,
+            // A tile of four outputs each.
+            _ => (self.chunk() * n.max(m).div_ceil(4)).next_power_of_two().clamp(64, tuning::LARGEST_BLOCK),
+        }
+    }
+
+    /// All arrays of a team in numbers of four bytes; those for which fast memory matters most come first.
+    fn arrays(&self) -> Vec<(&'static str, usize)> {
+        let ([n, m, e, k], b, len) = (self.shape, self.samples, self.length());
+        let c = self.chunk();
+        let (row, hidden) = (n | 1, m | 1);
+        let first = [("AHEAD", 32 * 6), ("FIXED", 2 * self.stride())];
+        let state = [("PARAMETERS", len), ("GRADIENTS", len)];
+        let moments = [("FIRST", len), ("SECOND", len)];
+        let balance = if self.balanced { vec![("MEANS", e), ("USED", e), ("SCORES", b * e)] } else { Vec::new() };
+        match self.kind {
+            // The rows of sums take the place of words and inputs.
+            Kind::Small => {
+                let rows = 2 * (e - 1) + e * (e - 1) / 2 * n + e * n * (m + 1) + n;
+                [&first[..], &state, &moments, &[("TOTAL", rows), ("WORDS", (128 * n + 288 * n).max(33 * rows))]]
+                    .concat()
+            }
+            Kind::Single => {
+                let chunk = [
+                    ("LANES", 32),
+                    ("LOSSES", n),
+                    ("OWN_LOSSES", n),
+                    ("STARTS", e + 1),
+                    ("ROWS", c * row),
+                    ("SLOPES", c * row),
+                    ("ERRORS", c * row),
+                    ("HIDDENS", c * hidden),
+                    ("D_HIDDENS", c * hidden),
+                ];
+                let rest = [("D_INPUTS", e * m * self.stride()), ("ORDER", b), ("EXPERT", b), ("COUNTS", 64 * e)];
+                [&first[..], &chunk, &state, &rest, &moments, &[("INPUTS", b * row)], &balance].concat()
+            }
+            Kind::Several => {
+                let chunk = [
+                    ("LANES", 32),
+                    ("LOSSES", n),
+                    ("LENGTHS", e),
+                    ("ROWS", c * row),
+                    ("SLOPES", c * row),
+                    ("ERRORS", c * row),
+                    ("HIDDENS", c * k * hidden),
+                    ("D_HIDDENS", c * k * hidden),
+                    ("D_SCORES", c * k),
+                    ("LISTS", c * e),
+                ];
+                let rest = [
+                    ("D_INPUTS", e * m * self.stride()),
+                    ("OUTPUTS", c * k * row),
+                    ("CHOSEN", b * k),
+                    ("WEIGHTS", b * k),
+                ];
+                let mut arrays =
+                    [&first[..], &chunk, &state, &rest, &moments, &[("INPUTS", b * row), ("SOME", b)]].concat();
+                arrays.extend(if self.balanced { balance } else { vec![("USED", e), ("SCORES", b * e)] });
+                arrays
+            }
+        }
+    }
+
+    /// The source, for a device whose blocks have at most so many bytes of fast memory.
+    pub fn source(&self, most_shared: usize) -> Source {
+        let ([n, m, e, k], team) = (self.shape, self.team());
+        let models = if self.kind == Kind::Small { tuning::SMALL_BLOCK / 32 } else { 1 };
+        // Two blocks of large models share a multiprocessor if what they need most has room in half of it.
+        let needed: usize = self.arrays().iter().take_while(|(name, _)| *name != "FIRST").map(|(_, len)| 4 * len).sum();
+        let room = match self.kind {
+            Kind::Small => most_shared / models,
+            _ if needed <= most_shared / 2 => most_shared / 2,
+            _ => most_shared,
+        } / 4;
+        let (mut shared, mut work) = (0, 0);
+        let mut text = String::new();
+        let mut define = |name: &str, value: &dyn std::fmt::Display| {
+            // Writing to a string does not fail.
+            let _ = writeln!(text, "#define {name} {value}");
+        };
+        for (name, len) in self.arrays() {
+            let at = match (name, shared + len <= room) {
+                (_, true) => {
+                    shared += len;
+                    format!("((team).shared + {})", shared - len)
+                }
+                // Their home between launches.
+                ("PARAMETERS", _) => "((team).own)".to_string(),
+                ("FIRST", _) => "((team).own + LENGTH)".to_string(),
+                ("SECOND", _) => "((team).own + 2 * LENGTH)".to_string(),
+                _ => {
+                    work += len;
+                    format!("((team).work + {}ll)", work - len)
+                }
+            };
+            if name == "WORDS" {
+                define("KEPT(team)", &format!("({at} + {})", 128 * n));
+                define("ROWS_OF_LANES(team)", &at);
+            }
+            define(&format!("{name}(team)"), &at);
+        }
+        let [rectified, tied, magnitude] = self.layers.unwrap_or([false, true, false]).map(usize::from);
+        let numbers = [
+            ("FEATURES", n),
+            ("HIDDEN", m),
+            ("EXPERTS", e),
+            ("ACTIVE", k),
+            ("SAMPLES", self.samples),
+            ("CHUNK", self.chunk()),
+            ("LENGTH", self.length()),
+            ("STRIDE", self.stride()),
+            ("TEAM", team),
+            ("BLOCK", team * models),
+            ("SHARED", shared),
+            ("BALANCED", usize::from(self.balanced)),
+            ("LAYERS", usize::from(self.layers.is_some())),
+            ("RECTIFIED", rectified),
+            ("TIED", tied),
+            ("MAGNITUDE", magnitude),
+        ];
+        numbers.iter().for_each(|(name, value)| define(name, value));
+        define("WORK", &format!("{work}ll"));
+        let kernel = match self.kind {
+            Kind::Small => [include_str!("kernels/small.cu"), "", ""],
+            Kind::Single => [
+                include_str!("kernels/inputs.cuh"),
+                include_str!("kernels/large.cuh"),
+                include_str!("kernels/single.cu"),
+            ],
+            Kind::Several => [
+                include_str!("kernels/inputs.cuh"),
+                include_str!("kernels/large.cuh"),
+                include_str!("kernels/several.cu"),
+            ],
+        };
+        let parts = [include_str!("kernels/shim.cuh"), include_str!("kernels/common.cuh")].into_iter().chain(kernel);
+        parts.chain([include_str!("kernels/entry.cuh")]).for_each(|part| text.push_str(part));
+        Source {
+            text,
+            block: team * models,
+            models,
+            shared: 4 * shared * models,
+            length: self.length(),
+            stride: self.stride(),
+            work,
+        }
+    }
+}
+
+impl Source {
+    /// Bytes of a device's memory that one model takes.
+    pub fn bytes(&self) -> u64 {
+        let numbers = 3 * self.length + 2 * self.stride + self.work + 2 * super::wave::HISTORY;
+        4 * numbers as u64 + size_of::<super::wave::Model>() as u64
+    }
+}
