@@ -4,19 +4,28 @@ use serde_json::json;
 
 use super::args::{Build, Plan};
 use super::console::Style;
+use super::diagnostics::Source;
 use super::words::{count, duration, thousands};
-use super::{Console, Project, Trouble, diagnostics, interrupt, plan, progress, provenance};
+use super::{Console, Trouble, Unchecked, diagnostics, interrupt, plan, progress, provenance};
 use crate::error::Error;
 use crate::exec::{self, Options, Outcome};
+use crate::plan::Glance;
 
-pub fn run(args: &Build, project: &Project, console: &Console) -> Result<u8, Trouble> {
+pub fn run(args: &Build, unchecked: Unchecked, console: &Console) -> Result<u8, Trouble> {
     if args.dry_run {
         let plan = Plan { targets: args.targets.clone(), jobs: args.jobs };
-        return plan::run(&plan, project, console);
+        return plan::run(&plan, &unchecked.check()?, console);
     }
     if console.verbose {
         log();
     }
+    let Unchecked { source, store, figures, home } = &unchecked;
+    let glance = Glance::of(&source.text, home, figures, &args.targets);
+    if let Some(current) = glance.as_ref().and_then(|glance| glance.holds(store)) {
+        store.sweep_scratch();
+        return Ok(tell(&Outcome { current, ..Outcome::default() }, source, console));
+    }
+    let project = unchecked.check()?;
     let targets = project.targets(&args.targets)?;
     let options = Options {
         jobs: jobs(args.jobs),
@@ -28,10 +37,13 @@ pub fn run(args: &Build, project: &Project, console: &Console) -> Result<u8, Tro
     let names: Vec<&str> = needed.iter().map(|&stage| project.graph.stages[stage].name.as_str()).collect();
     let outcome = {
         let mut display = progress::display(console, &names, options.jobs, false);
-        let writer = project.store.writer(provenance::of(project));
+        let writer = project.store.writer(provenance::of(&project));
         exec::build(project.context(), &targets, &options, &writer, &mut *display)
     };
-    Ok(tell(&outcome, project, console))
+    if let Some(glance) = glance.filter(|_| outcome.is_whole()) {
+        glance.remember(&project.store, needed.len());
+    }
+    Ok(tell(&outcome, &project.source, console))
 }
 
 /// Units that run at once: as asked for, or one a core.
@@ -58,11 +70,11 @@ pub fn exit_code(outcome: &Outcome) -> u8 {
 }
 
 /// Tell how it ended; returns the exit code.
-fn tell(outcome: &Outcome, project: &Project, console: &Console) -> u8 {
+fn tell(outcome: &Outcome, source: &Source, console: &Console) -> u8 {
     let code = exit_code(outcome);
     if console.json {
         if let Some(error) = &outcome.broken {
-            let _ = console.print_json(&diagnostics::to_json(error, Some(&project.source)));
+            let _ = console.print_json(&diagnostics::to_json(error, Some(source)));
         }
         let _ = console.print_json(&json!({
             "event": "build-finished", "ran": outcome.ran, "trained": outcome.trained, "written": outcome.written,
@@ -75,7 +87,7 @@ fn tell(outcome: &Outcome, project: &Project, console: &Console) -> u8 {
         }));
         return code;
     }
-    tell_failures(outcome, project, console);
+    tell_failures(outcome, source, console);
     match code {
         0 => {
             if !console.quiet {
@@ -104,16 +116,16 @@ fn tell(outcome: &Outcome, project: &Project, console: &Console) -> u8 {
 }
 
 /// Tell what failed, with places and hints.
-pub fn tell_failures(outcome: &Outcome, project: &Project, console: &Console) {
+pub fn tell_failures(outcome: &Outcome, source: &Source, console: &Console) {
     for failure in &outcome.failures {
         let unit = if failure.unit.is_empty() { String::new() } else { format!(" at {}", failure.unit) };
         let error =
             Error { message: format!("{}{unit}: {}", failure.stage, failure.error.message), ..failure.error.clone() };
-        console.note(diagnostics::text("error", &error, Some(&project.source), console).trim_end());
+        console.note(diagnostics::text("error", &error, Some(source), console).trim_end());
     }
     let told = |error: &Error| outcome.failures.iter().any(|failure| failure.error.message == error.message);
     if let Some(error) = outcome.broken.as_ref().filter(|error| !told(error)) {
-        console.note(diagnostics::text("error", error, Some(&project.source), console).trim_end());
+        console.note(diagnostics::text("error", error, Some(source), console).trim_end());
     }
 }
 

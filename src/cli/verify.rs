@@ -47,7 +47,7 @@ pub fn run(args: &Verify, project: &Project, console: &Console) -> Result<u8, Tr
             "missing": number(artifacts, &Verdict::Missing), "new": number(artifacts, &Verdict::New), "exit-code": code,
         }))?;
     } else {
-        tell_failures(&verification.outcome, project, console);
+        tell_failures(&verification.outcome, &project.source, console);
         console.print(&text(&verification, code, project, console))?;
     }
     Ok(code)

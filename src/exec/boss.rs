@@ -1,6 +1,6 @@
 //! The deciding thread: starts stages whose inputs are done, hands out units, takes answers, and keeps the outcome.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -15,6 +15,9 @@ use crate::store::{Digest, Key};
 
 /// How often the results of other processes are looked for.
 const RESCAN: Duration = Duration::from_secs(2);
+
+/// How often progress is told.
+const TELL: Duration = Duration::from_millis(90);
 
 /// A stage that is being built.
 struct Running {
@@ -62,6 +65,9 @@ pub struct Boss<'a, 'b> {
     may_repeat: bool,
     lost: bool,
     rescanned: Instant,
+    told: Instant,
+    /// What an earlier pass of this build has built.
+    before: HashSet<String>,
 }
 
 impl<'a, 'b> Boss<'a, 'b> {
@@ -73,6 +79,7 @@ impl<'a, 'b> Boss<'a, 'b> {
         outcome: &'b mut Outcome,
         may_repeat: bool,
     ) -> Self {
+        let before = outcome.built.iter().cloned().collect();
         Boss {
             shop,
             options,
@@ -86,6 +93,8 @@ impl<'a, 'b> Boss<'a, 'b> {
             may_repeat,
             lost: false,
             rescanned: Instant::now(),
+            told: Instant::now(),
+            before,
         }
     }
 
@@ -141,7 +150,7 @@ impl<'a, 'b> Boss<'a, 'b> {
     /// Start every stage whose inputs are done.
     pub fn start_ready(&mut self) -> Result<()> {
         while !self.shop.stopping() {
-            let Some(stage) = self.schedule.next(self.shop.context.graph) else { break };
+            let Some(stage) = self.schedule.next() else { break };
             self.start(stage)?;
         }
         Ok(())
@@ -342,7 +351,7 @@ impl<'a, 'b> Boss<'a, 'b> {
         }
         if running.ran > 0 || !written.is_empty() {
             self.outcome.built.push(definition.name.clone());
-        } else if !self.outcome.built.contains(&definition.name) {
+        } else if !self.before.contains(&definition.name) {
             self.outcome.current += 1;
         }
         let inputs = graph.inputs[stage].iter().filter_map(|i| {
@@ -388,7 +397,7 @@ impl<'a, 'b> Boss<'a, 'b> {
     /// Tell a failure; what needs the stage is skipped.
     fn failed(&mut self, stage: usize, unit: String, error: Error) {
         let graph = self.shop.context.graph;
-        let skipped = self.schedule.failed(graph, stage);
+        let skipped = self.schedule.failed(stage);
         self.outcome.skipped.extend(skipped.into_iter().map(|stage| graph.stages[stage].name.clone()));
         self.observer.event(&Event::StageFailed { stage: &graph.stages[stage].name, unit: &unit, error: &error });
         self.outcome.failures.push(Failure { stage: graph.stages[stage].name.clone(), unit, error });
@@ -412,6 +421,11 @@ impl<'a, 'b> Boss<'a, 'b> {
             self.shop.context.store.rescan();
             self.rescanned = Instant::now();
         }
+        // Thousands of stages may be under way, and thousands of answers come in a second.
+        if self.told.elapsed() < TELL {
+            return Ok(());
+        }
+        self.told = Instant::now();
         for (&stage, running) in &self.running {
             if running.left > 0 {
                 let inside = self.shop.inside[stage].load(Ordering::Relaxed) as f64 / 1e6;

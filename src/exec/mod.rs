@@ -54,6 +54,14 @@ pub struct Outcome {
     pub broken: Option<Error>,
 }
 
+impl Outcome {
+    /// Every stage was current, or is now.
+    pub fn is_whole(&self) -> bool {
+        let nothing = self.failures.is_empty() && self.skipped.is_empty() && self.unfinished.is_empty();
+        nothing && self.broken.is_none() && !self.interrupted
+    }
+}
+
 /// A stage that failed, with the unit if one is to blame.
 #[derive(Debug)]
 pub struct Failure {

@@ -9,6 +9,7 @@
 //!   partial/<key>      checkpoints of long training runs
 //!   last/<name>.json   what was built last under a stage's name: for explanations only
 //!   last/<name>.memo   keys and digests of a large stage: good while its settings, inputs and shards are the same
+//!   last/.<name>.memo  what a build looked at that found nothing to do: good while all of that is the same
 //!   logs/<name>.log    what the program of a stage printed last
 //!   scratch/           folders of running programs; those of dead processes are swept away
 //!   lock               shared by builds, so that `gc` deletes nothing under them; the kernel frees it
@@ -26,6 +27,7 @@ mod kept;
 mod last;
 mod lock;
 mod logs;
+mod looks;
 mod memo;
 mod scratch;
 mod shard;
@@ -36,6 +38,7 @@ mod writer;
 pub use files::write_file;
 pub use ids::{Digest, Key};
 pub use kept::content_key;
+pub use looks::unchanged;
 pub use scratch::{Scratch, remove_folder};
 pub use stat::hash as hash_file;
 pub use sweep::{Stored, Unwanted, shared};
@@ -43,6 +46,7 @@ pub use writer::{Provenance, Writer};
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use crate::error::Result;
@@ -77,6 +81,9 @@ pub struct Store {
     /// Shards whose content is not what their hash says.
     broken: Mutex<HashSet<PathBuf>>,
     stat: Mutex<Option<stat::StatCache>>,
+    looks: Mutex<looks::Looks>,
+    /// The folders of the cache were made by this process.
+    prepared: AtomicBool,
 }
 
 /// The lock's content even after a panic elsewhere: every change under these locks is a single step.
@@ -97,6 +104,8 @@ impl Store {
             warnings: Mutex::default(),
             broken: Mutex::default(),
             stat: Mutex::default(),
+            looks: Mutex::default(),
+            prepared: AtomicBool::new(false),
         };
         store.rescan();
         Ok(store)
@@ -104,6 +113,15 @@ impl Store {
 
     pub fn dir(&self) -> &Path {
         &self.dir
+    }
+
+    /// Make the folders of the cache, once.
+    fn prepare(&self) -> Result<()> {
+        if !self.prepared.load(Ordering::Relaxed) {
+            writer::prepare(&self.dir)?;
+            self.prepared.store(true, Ordering::Relaxed);
+        }
+        Ok(())
     }
 
     /// Read the list of shards again: other processes write and merge them.
