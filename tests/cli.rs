@@ -40,7 +40,7 @@ fn slips_on_the_command_line_bring_what_was_meant() {
         .run("build --device gpu")
         .code(2)
         .says("invalid value 'gpu' for '--device <DEVICE>'")
-        .says("[possible values: auto, cpu]");
+        .says("[possible values: auto, cpu, cuda]");
     paper.run("build -j 0").code(2).says("0 is not in 1..=4096");
     paper.run("build -j many").code(2).says("invalid value 'many' for '--jobs <N>'");
     paper.run("explain").code(2).says("<TARGET>...");

@@ -210,7 +210,8 @@ fn a_cache_of_a_newer_version_is_refused_and_left_alone() {
 fn a_second_build_writes_nothing() {
     let paper = built();
     paper.files("figures").keys().for_each(|name| age(&paper.path(name)));
-    // The first look at files of some age remembers their digests.
+    // The first look at files that were not changed for two seconds remembers their digests.
+    std::thread::sleep(std::time::Duration::from_millis(2_100));
     paper.build("*").ok();
     let before = paper.fingerprint();
     let run = paper.run("build *").ok().stderr("");

@@ -3,7 +3,7 @@
 
 mod outputs;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::num::NonZeroU32;
 
 use serde_json::{Value as Json, json};
@@ -182,10 +182,11 @@ impl Decode for Exec {
 
 impl Exec {
     /// Tell inputs that are stages from those that are files; a stage comes first where both exist.
-    pub fn settle(&mut self, stages: &[&str], problems: &mut Problems) {
+    pub fn settle(&mut self, stages: &HashSet<&str>, problems: &mut Problems) {
+        let mut taken = HashSet::new();
         for input in &self.settings.inputs {
-            if stages.contains(&input.value.as_str()) {
-                if !self.stages.contains(input) {
+            if stages.contains(input.value.as_str()) {
+                if taken.insert(input.value.as_str()) {
                     self.stages.push(input.clone());
                 }
                 continue;
