@@ -36,7 +36,7 @@ pub fn run(args: &Compare, project: &Project, console: &Console) -> Result<u8, T
     for (stage, references) in &pairs {
         let name = &project.graph.stages[*stage].name;
         let Some(plan) = plans.iter().find(|plan| plan.stage == *stage) else { continue };
-        let scene = show::scene(plan, project)?;
+        let (scene, key) = show::scene(plan, project)?;
         let title = if scene.title.is_empty() { String::new() } else { format!(": {}", text::plain(&scene.title)) };
         let mut pictures = String::new();
         for reference in *references {
@@ -51,7 +51,7 @@ pub fn run(args: &Compare, project: &Project, console: &Console) -> Result<u8, T
             "<section id=\"{name}\">\n<h2>{name}{}</h2>\n<div>\n<figure>{pictures}</figure>\n\
              <figure>{}<figcaption>ours</figcaption></figure>\n</div>\n</section>\n",
             escape(&title),
-            render::svg(&scene, ""),
+            render::svg(&scene, &key),
         );
     }
     let title = escape(&project.graph.title);

@@ -81,10 +81,12 @@ fn payload(plan: &StagePlan, project: &Project, unit: usize) -> Result<Vec<u8>> 
     })
 }
 
-/// What a figure shows. Errors: it is not built.
-pub(super) fn scene(plan: &StagePlan, project: &Project) -> Result<Scene> {
+/// What a figure shows, and its key. Errors: it is not built.
+pub(super) fn scene(plan: &StagePlan, project: &Project) -> Result<(Scene, String)> {
     complete(plan, project)?;
-    decode_scene(&payload(plan, project, 0)?).ok_or_else(|| Error::internal("a stored result is not a scene"))
+    let scene = decode_scene(&payload(plan, project, 0)?);
+    let scene = scene.ok_or_else(|| Error::internal("a stored result is not a scene"))?;
+    Ok((scene, result(plan, 0)?.0.to_string()))
 }
 
 fn show(plan: &StagePlan, args: &Show, project: &Project, console: &Console) -> Result<String> {
@@ -99,7 +101,7 @@ fn show(plan: &StagePlan, args: &Show, project: &Project, console: &Console) -> 
             Err(error.hint(format!("`repro build {}` writes its files", stage.name)))
         }
         Kind::Figure(_) => {
-            let scene = scene(plan, project)?;
+            let (scene, _) = scene(plan, project)?;
             if console.json {
                 return Ok(format!("{}\n", json!({"stage": stage.name, "scene": scene})));
             }
