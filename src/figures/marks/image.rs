@@ -116,3 +116,42 @@ fn hint(array: &Array, name: &str) -> Hint {
     let fields = vec![labels(1, false), labels(0, true), Field::numbers(name, upwards)];
     Hint { title: String::new(), fields, spots: Spots::Cells { x: edges(columns), y: edges(rows) } }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::value::{Axis, Dataset};
+    use std::sync::Arc;
+
+    fn draw(shape: &[usize], values: Vec<f64>, to: Option<f64>) -> Result<Drawing> {
+        let axes = shape.iter().enumerate().map(|(i, n)| Axis::index(&format!("a{i}"), *n)).collect();
+        let dataset = Arc::new(Dataset::default().with("picture", Array::f64(axes, values).unwrap()));
+        let data = |_: &str| Some(dataset.clone());
+        let name = |text: &str| Located { value: text.to_string(), span: Default::default() };
+        let (of, value, from, label) = (Some(name("s")), name("picture"), None, String::new());
+        let image = Image { of, r#where: Where::new(), value, map: Some(ColorMap::Gray), from, to, bar: true, label };
+        image.draw(&Scope::new(&data))
+    }
+
+    fn colors(drawing: &Drawing) -> Vec<String> {
+        let Some(Shape::Cells { colors, .. }) = drawing.shapes.first() else { panic!("{drawing:?}") };
+        colors.iter().map(|color| color.map_or("none".into(), Color::hex)).collect()
+    }
+
+    #[test]
+    fn the_first_row_is_on_top() {
+        let drawing = draw(&[2, 3], vec![0.0, 0.0, 0.0, 1.0, 1.0, f64::NAN], None).unwrap();
+        // Cells are told from below: the second row, then the first.
+        assert_eq!(colors(&drawing), ["#000000", "#000000", "none", "#ffffff", "#ffffff", "#ffffff"]);
+        assert_eq!((drawing.aspect, drawing.bare, drawing.bar.is_some()), (Some(2.0 / 3.0), true, true));
+        assert_eq!(drawing.hints[0].fields[1].values, ["1", "0"]);
+    }
+
+    #[test]
+    fn a_third_axis_is_red_green_and_blue() {
+        let drawing = draw(&[1, 2, 3], vec![255.0, 0.0, 0.0, 0.0, 0.0, 255.0], Some(255.0)).unwrap();
+        assert_eq!(colors(&drawing), ["#ff0000", "#0000ff"]);
+        let error = draw(&[1, 2, 2], vec![0.0; 4], None).unwrap_err();
+        assert!(error.message.starts_with("a picture has rows, columns and perhaps 3 or 4 colours"), "{error:?}");
+    }
+}

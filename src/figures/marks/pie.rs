@@ -167,3 +167,46 @@ fn at(turn: f64, radius: f64) -> [f64; 2] {
     let (sin, cos) = (turn * std::f64::consts::TAU).sin_cos();
     [radius * sin, radius * cos]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::value::{Array, Dataset};
+    use std::sync::Arc;
+
+    fn draw(values: &[f64]) -> Result<Drawing> {
+        let axis = Axis::labels("part", (0..values.len()).map(|i| format!("p{i}")).collect());
+        let dataset = Arc::new(Dataset::default().with("size", Array::f64(vec![axis], values.to_vec()).unwrap()));
+        let data = |_: &str| Some(dataset.clone());
+        let mut problems = Problems::default();
+        let node = crate::spec::read("{of: s, y: size, percent: 0}", &mut problems).unwrap();
+        <Pie as crate::spec::Decode>::decode(&node, &mut problems).unwrap().draw(&Scope::new(&data))
+    }
+
+    #[test]
+    fn slices_are_shares_of_the_whole_clockwise_from_the_top() {
+        let drawing = draw(&[1.0, 0.0, 3.0]).unwrap();
+        let slices: Vec<&Vec<[f64; 2]>> = drawing
+            .shapes
+            .iter()
+            .filter_map(|shape| match shape {
+                Shape::Area { corners, .. } => Some(corners),
+                _ => None,
+            })
+            .collect();
+        // What has no size has no slice.
+        assert_eq!(slices.len(), 2);
+        let near = |a: [f64; 2], b: [f64; 2]| (a[0] - b[0]).abs() + (a[1] - b[1]).abs() < 1e-9;
+        assert!(near(slices[0][0], [0.0, 1.0]) && near(slices[1][0], [1.0, 0.0]), "{slices:?}");
+        let words = |shape: &Shape| match shape {
+            Shape::Text { markup, .. } => Some(markup.clone()),
+            _ => None,
+        };
+        assert_eq!(drawing.shapes.iter().filter_map(words).collect::<Vec<_>>(), ["p0", "25%", "p2", "75%"]);
+    }
+
+    #[test]
+    fn nothing_negative_has_a_slice() {
+        assert_eq!(draw(&[1.0, -1.0]).unwrap_err().message, "a pie has no room for what is negative: -1");
+    }
+}
