@@ -87,7 +87,7 @@ fn too_little_memory_is_an_error_that_names_model_and_memory() {
     let failed = run.events_of("stage-failed");
     assert_eq!(failed.len(), 1);
     assert_eq!(failed[0]["stage"], "mixture");
-    let message = "a model of 7/2/3, k = 2 needs 4.3 kB of this machine's processor and may have 2.0 kB";
+    let message = "a model of 7/2/3, k = 2 needs 3.4 kB of this machine's processor and may have 2.0 kB";
     assert_eq!(failed[0]["message"], message);
     paper.build("small --device cuda --gpu-memory 2kB").ok();
 }
