@@ -5,7 +5,7 @@
 use std::fmt;
 
 /// Whose mistake it is; decides the exit code of the program.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
     /// The paper file or the arguments are wrong (exit code 2).
     User,
@@ -16,7 +16,7 @@ pub enum Kind {
 }
 
 /// A place in the paper file: 1-based line and column (in characters), and how many characters to underline.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Span {
     pub line: u32,
     pub column: u32,
@@ -24,7 +24,7 @@ pub struct Span {
 }
 
 /// One problem, with all that a user needs to mend it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Error {
     pub kind: Kind,
     pub message: String,

@@ -17,7 +17,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use repro::cli::{self, Arguments, Command, Console, Project, Trouble};
+use repro::cli::{self, Arguments, Command, Console, Project, Trouble, Unchecked};
 
 fn run(arguments: &Arguments, console: &Console) -> Result<u8, Trouble> {
     if let Some(directory) = &arguments.global.directory {
@@ -25,7 +25,7 @@ fn run(arguments: &Arguments, console: &Console) -> Result<u8, Trouble> {
     }
     let project = || Project::open(&arguments.global);
     match &arguments.command {
-        Command::Build(args) => cli::build::run(args, &project()?, console),
+        Command::Build(args) => cli::build::run(args, Unchecked::open(&arguments.global)?, console),
         Command::Plan(args) => cli::plan::run(args, &project()?, console),
         Command::Status(args) => cli::status::run(args, &project()?, console),
         Command::Explain(args) => cli::explain::run(args, &project()?, console),

@@ -18,7 +18,7 @@ fn help_and_version() {
     paper.run("--version").ok().stdout(&format!("repro {}\n", env!("CARGO_PKG_VERSION")));
     paper.run("").code(2).says("Usage: repro [OPTIONS] <COMMAND>");
     paper.run("--help").ok().says("Exit codes: 0 done, 1 a stage failed, 2 the paper file or the arguments are wrong");
-    let commands = ["build", "plan", "status", "explain", "graph", "show", "init", "schema", "completions"];
+    let commands = ["build", "plan", "status", "explain", "graph", "show", "compare", "init", "schema", "completions"];
     for command in commands {
         paper.run("--help").ok().says(&format!("  {command} "));
         let short = paper.run(&format!("{command} -h")).ok();
@@ -40,7 +40,7 @@ fn slips_on_the_command_line_bring_what_was_meant() {
         .run("build --device gpu")
         .code(2)
         .says("invalid value 'gpu' for '--device <DEVICE>'")
-        .says("[possible values: auto, cpu]");
+        .says("[possible values: auto, cpu, cuda]");
     paper.run("build -j 0").code(2).says("0 is not in 1..=4096");
     paper.run("build -j many").code(2).says("invalid value 'many' for '--jobs <N>'");
     paper.run("explain").code(2).says("<TARGET>...");

@@ -837,7 +837,7 @@ error: unknown key `\u{8ad6}\u{6587}`
   |
 4 | \"\u{8ad6}\u{6587}\": 1
   | ^^^^^^
-hint: known here: `repro`, `title` or `stages`
+hint: known here: `repro`, `title`, `theme` or `stages`
 hint: keys that begin with `x-` are free, for anchors
 
 1 problem in paper.yaml

@@ -116,6 +116,16 @@ fn an_undeclared_read_fails_and_names_the_file() {
 }
 
 #[test]
+fn a_file_that_is_named_by_its_whole_path_is_told_as_it_is_called_in_the_project() {
+    let paper = paper("  fit: {exec: {run: cat $PWD/train.txt > out.txt, outputs: [out.txt]}}\n").file("train.txt", "");
+    paper
+        .run("build")
+        .code(1)
+        .says("  | cat: train.txt: No such file or directory\n")
+        .says("hint: `train.txt` is in the project, but not an input: add it to `inputs` if it is read\n");
+}
+
+#[test]
 fn outputs_appear_all_or_none() {
     let paper = paper("  fit: {exec: {run: \"echo 1 > a.txt; echo 2 > b.txt; exit 3\", outputs: [a.txt, b.txt]}}\n");
     paper.run("build").code(1).says("`echo 1 > a.txt; echo 2 > b.txt; exit 3` ended with exit code 3");
@@ -413,6 +423,33 @@ fn cores_are_shared_out() {
 }
 
 #[test]
+fn gpus_are_shared_out_and_none_is_seen_twice() {
+    let stage = |name: &str, gpus: u32| {
+        format!(
+            "  {name}: {{exec: {{run: 'mkdir LOCKS/$CUDA_VISIBLE_DEVICES; sleep 0.1; rmdir LOCKS/*; echo \"$CUDA_VISIBLE_DEVICES\" > out.txt', outputs: [out.txt], gpus: {gpus}, params: {{n: {name}}}}}}}\n"
+        )
+    };
+    let two = paper(&(stage("a", 1) + &stage("b", 1) + &stage("c", 2))).env("CUDA_VISIBLE_DEVICES", "3,GPU-5");
+    std::fs::create_dir(two.path("locks")).unwrap();
+    let locks = two.path("locks").display().to_string();
+    let text = two.read("paper.yaml").replace(
+        "mkdir LOCKS/$CUDA_VISIBLE_DEVICES; sleep 0.1; rmdir LOCKS/*",
+        &format!("mkdir {locks}/$CUDA_VISIBLE_DEVICES; sleep 0.1; rmdir {locks}/$CUDA_VISIBLE_DEVICES"),
+    );
+    // `mkdir` fails where another program has the same GPU at the same time.
+    two.rewrite(&text).build("-j 4 --keep-going").ok();
+    let cache: String = two.files("cache").values().map(|bytes| String::from_utf8_lossy(bytes).into_owned()).collect();
+    assert!(cache.contains("3,GPU-5\n"));
+    // Who asks for none sees none, and how many a program asks for decides nothing of its result.
+    let text = text.replace("gpus: 2", "gpus: 1");
+    assert_eq!(two.rewrite(&text).build("").ok().built(), [""; 0]);
+    let none = paper("  a: {exec: {run: 'test -z \"$CUDA_VISIBLE_DEVICES\"; echo > out', outputs: [out]}}\n");
+    none.env("CUDA_VISIBLE_DEVICES", "0,1").build("").ok();
+    let few = paper("  a: {exec: {run: echo > out, outputs: [out], gpus: 3}}\n").env("CUDA_VISIBLE_DEVICES", "0");
+    few.run("build").code(1).says("error: a: it needs 3 GPUs, and this machine has 1").says("take `gpus` out");
+}
+
+#[test]
 fn a_lost_file_is_made_again() {
     let paper = two();
     paper.build("").ok();
@@ -577,4 +614,34 @@ fn the_examples_of_the_page_about_programs_are_as_it_says() {
         }
     }
     assert_eq!(built(&paper, ""), [""; 0]);
+}
+
+/// All blocks of a page in one language.
+fn fenced<'a>(page: &'a str, language: &str) -> Vec<&'a str> {
+    let begin = format!("```{language}\n");
+    page.split(&begin).skip(1).map(|rest| rest.split("```").next().unwrap()).collect()
+}
+
+#[test]
+fn the_page_about_python_leads_to_the_example() {
+    let page = include_str!("../docs/python.md");
+    let example = include_str!("../examples/scikit-learn/paper.yaml");
+    let yaml = fenced(page, "yaml");
+    let whole = yaml[0].replace("      run: python3 train.py\n", yaml[1]) + yaml[2] + "\n" + yaml[3];
+    assert_eq!(whole, example);
+    let paper = Paper::new().yaml(example).file("train.py", include_str!("../examples/scikit-learn/train.py"));
+    paper.run("graph").ok();
+    let python = Command::new("python3").arg("--version").output().is_ok_and(|run| run.status.success());
+    if !python {
+        eprintln!("there is no Python: what the page says of the first build was not checked");
+        return;
+    }
+    let run = paper.rewrite(yaml[0]).run("build").code(1);
+    // Some Pythons call themselves by their whole path.
+    let named = |line: &str| match line.split_once("python3: can't") {
+        Some((_, rest)) => format!("  | python3: can't{rest}"),
+        None => line.to_string(),
+    };
+    let told: Vec<String> = run.stderr.lines().map(named).collect();
+    assert_eq!(told, fenced(page, "text")[0].lines().collect::<Vec<_>>());
 }

@@ -109,7 +109,7 @@ fn an_archive_holds_all_that_the_artifacts_come_from() {
     assert_eq!(entity("./")["hasPart"].as_array().unwrap().len(), names.len() - 2);
     assert_eq!(entity("data/b%20b.csv")["encodingFormat"], "text/csv");
     let made = entity("#make-fit");
-    assert_eq!(made["result"], json!([{"@id": "figures/fit.txt"}]));
+    assert_eq!(made["result"], json!({"@id": "figures/fit.txt"}));
     let from: Vec<&str> =
         made["object"].as_array().unwrap().iter().filter_map(|object| object["@id"].as_str()).collect();
     assert_eq!(from, ["data/a.csv", "data/b%20b.csv", "fit.sh", "paper.yaml"]);
@@ -230,4 +230,32 @@ fn what_is_no_archive_is_told() {
     writer.finish().unwrap();
     paper.run("verify a.zip").code(2).says("is no archive of repro").says("hint: `repro export` makes one");
     paper.run("verify one --rebuild").code(2).says("--rebuild is for archives");
+}
+
+#[test]
+fn where_a_result_comes_from_is_shown() {
+    let paper = paper();
+    let shown = paper.run("show fit grid --trace").ok().stdout;
+    let begins: Vec<String> =
+        shown.lines().map(|line| line.split_whitespace().take(2).collect::<Vec<_>>().join(" ")).collect();
+    let fixed = |line: &str| !["made", "digest", "key", "by"].iter().any(|word| line.starts_with(word));
+    let lines: Vec<&str> = begins.iter().map(String::as_str).filter(|line| fixed(line)).collect();
+    assert_eq!(
+        lines,
+        [
+            "grid (sweep)",
+            "",
+            "fit (exec)",
+            "from fetched",
+            "from fit.sh",
+            "from raw",
+            "tool sh",
+            "env COLOUR=blue",
+            "file fit.txt"
+        ]
+    );
+    assert!(begins.contains(&"made 6".to_string()) && begins.contains(&"by repro".to_string()), "{shown}");
+    let trace = paper.run("show fit --trace --json").ok().events().remove(0);
+    assert_eq!(trace["trace"]["results"].as_array().unwrap().len(), 1);
+    paper.edit("steps: 20", "steps: 21").run("show grid --trace").code(1).says("grid is out of date");
 }

@@ -91,7 +91,8 @@ fn files_of_programs_stay_as_long_as_their_result_is_needed() {
     assert_eq!(paper.files("cache/objects").len(), 0);
     // Logs and notes of stages that are no more are gone too.
     assert_eq!(paper.files("cache/logs").into_keys().collect::<Vec<_>>(), ["cache/logs/none.log"]);
-    assert_eq!(paper.files("cache/last").into_keys().collect::<Vec<_>>(), ["cache/last/none.json"]);
+    let notes: Vec<String> = paper.files("cache/last").into_keys().filter(|name| !name.contains("/.")).collect();
+    assert_eq!(notes, ["cache/last/none.json"]);
 }
 
 #[test]

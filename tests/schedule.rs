@@ -28,7 +28,7 @@ fn names(graph: &Graph, stages: &[usize]) -> Vec<String> {
 /// Stages that may start now.
 fn ready(schedule: &mut Schedule, graph: &Graph) -> Vec<String> {
     let mut started = Vec::new();
-    while let Some(stage) = schedule.next(graph) {
+    while let Some(stage) = schedule.take() {
         started.push(stage);
     }
     names(graph, &started)
@@ -76,7 +76,7 @@ fn a_failure_takes_along_what_needs_it_and_nothing_else() {
     ready(&mut schedule, &graph);
     done(&mut schedule, &graph, "model");
     assert_eq!(ready(&mut schedule, &graph), ["a", "other"]);
-    let skipped = schedule.failed(&graph, graph.position("a").unwrap());
+    let skipped = schedule.failed(graph.position("a").unwrap());
     assert_eq!(names(&graph, &skipped), ["b", "c"]);
     assert_eq!(ready(&mut schedule, &graph), [""; 0]);
     assert!(schedule.waiting().is_empty());

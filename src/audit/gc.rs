@@ -113,11 +113,14 @@ fn loose(store: &Store, needed: &Needed) -> Vec<(std::path::PathBuf, u64, Durati
     let checkpoints: HashSet<String> = needed.keys.difference(&needed.done).map(Key::to_string).collect();
     let mut found = store.orphans();
     found.extend(store.files_in("diff"));
+    found.extend(store.files_in("view"));
     found.extend(store.files_in("partial").into_iter().filter(|(path, ..)| !checkpoints.contains(&stem(path))));
     // Nothing says which kernels are needed; they are made again in seconds.
     found.extend(store.files_in("kernels"));
+    // What a build with nothing to do remembers belongs to no stage; its name begins with a dot.
+    let kept = |path: &std::path::Path| stem(path).starts_with('.') || needed.names.contains(&stem(path));
     for folder in ["last", "logs"] {
-        found.extend(store.files_in(folder).into_iter().filter(|(path, ..)| !needed.names.contains(&stem(path))));
+        found.extend(store.files_in(folder).into_iter().filter(|(path, ..)| !kept(path)));
     }
     found
 }

@@ -1,5 +1,5 @@
-//! A whole paper looked at from outside: run again and compared (`verify`), compared with an earlier revision (`diff`), and rid of what
-//! nothing needs any more (`gc`). It decides and tells; it prints nothing.
+//! A whole paper looked at from outside: run again and compared (`verify`), compared with an earlier revision (`diff`), put into an archive
+//! (`export`), and rid of what nothing needs any more (`gc`). It decides and tells; it prints nothing.
 
 mod archive;
 mod compare;
@@ -10,7 +10,7 @@ mod verify;
 
 pub mod git;
 
-pub use archive::{About, Archive, Exported, Refused, export};
+pub use archive::{About, Archive, Exported, Refused, ResultTrace, StageTrace, Traces, date, export};
 pub use compare::{Difference, Value, Values, What};
 pub use diff::{CellChange, Picture, StageDiff, Standing, diff};
 pub use gc::{Garbage, Limits, collect, garbage};

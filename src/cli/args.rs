@@ -112,6 +112,7 @@ Examples:
   repro show fig5           the figure, in half blocks of 24-bit colour
   repro show table1
   repro show phase-A2       the arrays of a sweep: axes, shapes, small values
+  repro show fig5 --trace   when, where and from what it was made
   repro show phase-A2 --npz phase-A2.npz   the same in a file, for numpy.load")]
     Show(Show),
     /// Put figures beside the pictures that they should look like, in a page
@@ -339,6 +340,9 @@ pub struct Show {
     /// Write the arrays of one stage to this file, for numpy.load
     #[arg(long, value_name = "FILE", conflicts_with_all = ["width"])]
     pub npz: Option<PathBuf>,
+    /// Show where results come from: what they were made from, when, where, by which version and revision
+    #[arg(long, conflicts_with_all = ["width", "npz"])]
+    pub trace: bool,
 }
 
 #[derive(Args, Debug)]
@@ -413,9 +417,12 @@ pub struct Export {
     /// The licence, by its SPDX name (`CC-BY-4.0`) or its address
     #[arg(long, value_name = "LICENCE")]
     pub license: Option<String>,
-    /// Who wrote the paper; may be given several times
+    /// Who wrote the paper, `NAME (UNIVERSITY)`; may be given several times
     #[arg(long, value_name = "NAME")]
     pub author: Vec<String>,
+    /// Who publishes it, `NAME https://ADDRESS`
+    #[arg(long, value_name = "NAME")]
+    pub publisher: Option<String>,
     /// What the archive is, in a sentence
     #[arg(long, value_name = "TEXT")]
     pub description: Option<String>,

@@ -6,21 +6,41 @@ use super::args::{Build, Device};
 use super::console::Style;
 use super::diagnostics::Source;
 use super::words::{count, duration, thousands};
-use super::{Console, Project, Trouble, diagnostics, interrupt, open, plan, progress, provenance};
+use super::{Console, Project, Trouble, Unchecked, diagnostics, interrupt, open, plan, progress, provenance};
 use crate::error::Error;
 use crate::exec::{self, Cards, Options, Outcome};
+use crate::plan::Glance;
 use crate::store::Store;
 use crate::train::cuda::{self, Missing};
 
-pub fn run(args: &Build, project: &Project, console: &Console) -> Result<u8, Trouble> {
-    let targets = project.targets(&args.targets)?;
-    let again = if args.rerun { targets.clone() } else { Vec::new() };
+pub fn run(args: &Build, unchecked: Unchecked, console: &Console) -> Result<u8, Trouble> {
     if args.dry_run {
-        return plan::tell(&targets, &again, args.jobs, project, console);
+        let project = unchecked.check()?;
+        let targets = project.targets(&args.targets)?;
+        let again = if args.rerun { targets.clone() } else { Vec::new() };
+        return plan::tell(&targets, &again, args.jobs, &project, console);
     }
     if console.verbose {
         log();
     }
+    let Unchecked { source, store, figures, home } = &unchecked;
+    let glance = Glance::of(&source.text, home, figures, &args.targets).filter(|_| !args.rerun);
+    if let Some(current) = glance.as_ref().and_then(|glance| glance.holds(store)) {
+        store.sweep_scratch();
+        let code = tell(&Outcome { current, ..Outcome::default() }, source, console);
+        if args.open {
+            let project = unchecked.check()?;
+            open::open(&project.targets(&args.targets)?, &project, console)?;
+        }
+        return Ok(code);
+    }
+    build(args, &unchecked.check()?, glance, console)
+}
+
+/// Build, and remember what was looked at if the next build may find nothing to do.
+pub fn build(args: &Build, project: &Project, glance: Option<Glance>, console: &Console) -> Result<u8, Trouble> {
+    let targets = project.targets(&args.targets)?;
+    let again = if args.rerun { targets.clone() } else { Vec::new() };
     let options = Options {
         cards: cards(args, &project.store)?,
         jobs: jobs(args.jobs),
@@ -36,7 +56,10 @@ pub fn run(args: &Build, project: &Project, console: &Console) -> Result<u8, Tro
         let writer = project.store.writer(provenance::of(project));
         exec::build(project.context(), &targets, &options, &writer, &mut *display)
     };
-    let code = tell(&outcome, project, console);
+    if let Some(glance) = glance.filter(|_| outcome.is_whole()) {
+        glance.remember(&project.store, needed.len());
+    }
+    let code = tell(&outcome, &project.source, console);
     if args.open && code == 0 {
         open::open(&targets, project, console)?;
     }
@@ -93,11 +116,11 @@ pub fn exit_code(outcome: &Outcome) -> u8 {
 }
 
 /// Tell how it ended; returns the exit code.
-fn tell(outcome: &Outcome, project: &Project, console: &Console) -> u8 {
+fn tell(outcome: &Outcome, source: &Source, console: &Console) -> u8 {
     let code = exit_code(outcome);
     if console.json {
         if let Some(error) = &outcome.broken {
-            let _ = console.print_json(&diagnostics::to_json(error, Some(&project.source)));
+            let _ = console.print_json(&diagnostics::to_json(error, Some(source)));
         }
         let _ = console.print_json(&json!({
             "event": "build-finished", "ran": outcome.ran, "trained": outcome.trained, "written": outcome.written(),
@@ -110,7 +133,7 @@ fn tell(outcome: &Outcome, project: &Project, console: &Console) -> u8 {
         }));
         return code;
     }
-    tell_failures(outcome, &project.source, console);
+    tell_failures(outcome, source, console);
     match code {
         0 => {
             if !console.quiet {

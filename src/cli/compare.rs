@@ -10,7 +10,7 @@ use super::{Console, Project, Trouble};
 use crate::error::{Error, Result};
 use crate::figures::text;
 use crate::plan;
-use crate::render;
+use crate::render::{self, escape};
 use crate::spec::Located;
 use crate::stages::Kind;
 use crate::store;
@@ -21,9 +21,9 @@ pub fn run(args: &Compare, project: &Project, console: &Console) -> Result<u8, T
     let mut pairs = Vec::new();
     for stage in project.targets_or_all(&args.targets)? {
         if let Kind::Figure(figure) = &project.graph.stages[stage].kind
-            && let Some(reference) = &figure.0.reference
+            && !figure.0.reference.0.is_empty()
         {
-            pairs.push((stage, reference));
+            pairs.push((stage, &figure.0.reference.0));
         }
     }
     if pairs.is_empty() {
@@ -33,18 +33,25 @@ pub fn run(args: &Compare, project: &Project, console: &Console) -> Result<u8, T
     let stages: Vec<usize> = pairs.iter().map(|(stage, _)| *stage).collect();
     let plans = plan::plan(project.context(), &stages)?;
     let mut rows = String::new();
-    for (stage, reference) in &pairs {
+    for (stage, references) in &pairs {
         let name = &project.graph.stages[*stage].name;
         let Some(plan) = plans.iter().find(|plan| plan.stage == *stage) else { continue };
-        let scene = show::scene(plan, project)?;
+        let (scene, key) = show::scene(plan, project)?;
         let title = if scene.title.is_empty() { String::new() } else { format!(": {}", text::plain(&scene.title)) };
+        let mut pictures = String::new();
+        for reference in *references {
+            let words = escape(&reference.value);
+            let source = picture(project, reference).map_err(|error| {
+                let (errors, source) = (vec![error], Some(project.source.clone()));
+                Trouble { errors, source }
+            })?;
+            pictures += &format!("<img alt=\"{words}\" src=\"{source}\"><figcaption>{words}</figcaption>");
+        }
         rows += &format!(
-            "<section id=\"{name}\">\n<h2>{name}{}</h2>\n<div>\n<figure><img alt=\"reference of {name}\" src=\"{}\">\
-             <figcaption>{}</figcaption></figure>\n<figure>{}<figcaption>ours</figcaption></figure>\n</div>\n</section>\n",
+            "<section id=\"{name}\">\n<h2>{name}{}</h2>\n<div>\n<figure>{pictures}</figure>\n\
+             <figure>{}<figcaption>ours</figcaption></figure>\n</div>\n</section>\n",
             escape(&title),
-            picture(project, reference)?,
-            escape(&reference.value),
-            render::svg(&scene, ""),
+            render::svg(&scene, &key),
         );
     }
     let title = escape(&project.graph.title);
@@ -78,8 +85,4 @@ fn picture(project: &Project, reference: &Located<String>) -> Result<String> {
         Error::user(format!("the reference `{}` cannot be read: {error}", reference.value)).at(reference.span)
     })?;
     Ok(format!("data:{kind};base64,{}", STANDARD.encode(bytes)))
-}
-
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }

@@ -17,8 +17,12 @@ pub fn run(args: &Export, project: &Project, console: &Console) -> Result<u8, Tr
     let name = paper.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     let out = args.output.clone().unwrap_or_else(|| PathBuf::from(name).with_extension("zip"));
     let content = std::fs::read(paper).map_err(|e| Error::io("read", paper, &e))?;
-    let about =
-        About { authors: args.author.clone(), description: args.description.clone(), license: args.license.clone() };
+    let about = About {
+        authors: args.author.clone(),
+        publisher: args.publisher.clone(),
+        description: args.description.clone(),
+        license: args.license.clone(),
+    };
     let exported = audit::export(project.context(), (name, &content), &targets, &about, &out)?;
     for warning in project.store.take_warnings() {
         console.warning(&warning);

@@ -35,5 +35,5 @@ pub mod watch;
 pub use args::{Arguments, Command, Global};
 pub use bug::caught;
 pub use console::Console;
-pub use diagnostics::{Trouble, report};
-pub use project::{Project, enter};
+pub use diagnostics::{Source, Trouble, report, text};
+pub use project::{Project, Unchecked, enter};

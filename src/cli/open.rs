@@ -37,7 +37,8 @@ fn file(plan: &StagePlan, project: &Project) -> Result<Option<PathBuf>> {
     let stage = &project.graph.stages[plan.stage];
     match &stage.kind {
         Kind::Figure(_) => {
-            let page = render::page(&show::scene(plan, project)?, "");
+            let (scene, key) = show::scene(plan, project)?;
+            let page = render::page(&scene, &key);
             let path = project.store.dir().join("view").join(format!("{}.html", stage.name));
             store::write_file(&path, page.as_bytes())?;
             Ok(Some(path))

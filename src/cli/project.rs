@@ -23,23 +23,45 @@ pub struct Project {
     pub publisher: Publisher,
 }
 
-impl Project {
-    /// Read and check the paper file, and open the cache; nothing is created.
-    pub fn open(global: &Global) -> Result<Project, Trouble> {
+/// A paper file read but not taken apart, with its cache and its folders.
+#[derive(Debug)]
+pub struct Unchecked {
+    pub source: Source,
+    pub store: Store,
+    pub figures: PathBuf,
+    pub home: PathBuf,
+}
+
+impl Unchecked {
+    /// Read the paper file and open the cache; nothing is created.
+    pub fn open(global: &Global) -> Result<Unchecked, Trouble> {
         let source = Source { file: global.file.display().to_string(), text: text(&global.file)? };
-        let mut problems = Problems::default();
-        let graph = read(&source.text, &mut problems)
-            .and_then(|root| Graph::of(&Paper::of(&root, &mut problems), &mut problems));
-        let Some(graph) = graph.filter(|_| problems.is_empty()) else {
-            return Err(Trouble { errors: problems.into_errors(), source: Some(source) });
-        };
         let home = global.file.parent().unwrap_or(Path::new("")).to_path_buf();
         let variable = std::env::var_os("REPRO_CACHE").filter(|value| !value.is_empty()).map(PathBuf::from);
         let cache = global.cache.clone().or(variable).unwrap_or_else(|| home.join("cache"));
         let figures = global.figures.clone().unwrap_or_else(|| home.join("figures"));
         let store = Store::open(&cache)?;
         let home = if home.as_os_str().is_empty() { PathBuf::from(".") } else { home };
-        Ok(Project { source, graph, store, figures, home, publisher: Publisher })
+        Ok(Unchecked { source, store, figures, home })
+    }
+
+    /// Take the paper file apart, and check it.
+    pub fn check(self) -> Result<Project, Trouble> {
+        let Unchecked { source, store, figures, home } = self;
+        let mut problems = Problems::default();
+        let graph = read(&source.text, &mut problems)
+            .and_then(|root| Graph::of(&Paper::of(&root, &mut problems), &mut problems));
+        match graph.filter(|_| problems.is_empty()) {
+            Some(graph) => Ok(Project { source, graph, store, figures, home, publisher: Publisher }),
+            None => Err(Trouble { errors: problems.into_errors(), source: Some(source) }),
+        }
+    }
+}
+
+impl Project {
+    /// Read and check the paper file, and open the cache; nothing is created.
+    pub fn open(global: &Global) -> Result<Project, Trouble> {
+        Unchecked::open(global)?.check()
     }
 
     pub fn context(&self) -> Context<'_> {

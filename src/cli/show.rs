@@ -1,6 +1,7 @@
 //! `repro show`: a result in the terminal. Figures are pictures, tables are text, everything else is named arrays.
 
 mod arrays;
+mod trace;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,10 +11,10 @@ use serde_json::json;
 use super::args::Show;
 use super::picture::Pixels;
 use super::{Console, Project, Trouble};
+use crate::audit;
 use crate::error::{Error, Result};
 use crate::exchange;
 use crate::exec;
-
 use crate::plan::{self, StagePlan, State, UnitState};
 use crate::render;
 use crate::stages::{self, Kind};
@@ -29,6 +30,11 @@ pub fn run(args: &Show, project: &Project, console: &Console) -> Result<u8, Trou
     if args.npz.is_some() && targets.len() != 1 {
         let error = Error::user(format!("--npz writes the arrays of one stage; this names {}", targets.len()));
         return Err(error.into());
+    }
+    if args.trace {
+        let traces = audit::Traces::of(project.context(), &plans, &targets)?;
+        console.print(&if console.json { trace::to_json(&traces) } else { trace::text(&traces, console) })?;
+        return Ok(0);
     }
     let mut out = String::new();
     for (i, plan) in plans.iter().filter(|plan| targets.contains(&plan.stage)).enumerate() {
@@ -75,10 +81,12 @@ fn payload(plan: &StagePlan, project: &Project, unit: usize) -> Result<Vec<u8>> 
     })
 }
 
-/// What a figure shows. Errors: it is not built.
-pub(super) fn scene(plan: &StagePlan, project: &Project) -> Result<Scene> {
+/// What a figure shows, and its key. Errors: it is not built.
+pub(super) fn scene(plan: &StagePlan, project: &Project) -> Result<(Scene, String)> {
     complete(plan, project)?;
-    decode_scene(&payload(plan, project, 0)?).ok_or_else(|| Error::internal("a stored result is not a scene"))
+    let scene = decode_scene(&payload(plan, project, 0)?);
+    let scene = scene.ok_or_else(|| Error::internal("a stored result is not a scene"))?;
+    Ok((scene, result(plan, 0)?.0.to_string()))
 }
 
 fn show(plan: &StagePlan, args: &Show, project: &Project, console: &Console) -> Result<String> {
@@ -93,7 +101,7 @@ fn show(plan: &StagePlan, args: &Show, project: &Project, console: &Console) -> 
             Err(error.hint(format!("`repro build {}` writes its files", stage.name)))
         }
         Kind::Figure(_) => {
-            let scene = scene(plan, project)?;
+            let (scene, _) = scene(plan, project)?;
             if console.json {
                 return Ok(format!("{}\n", json!({"stage": stage.name, "scene": scene})));
             }

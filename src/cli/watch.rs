@@ -45,7 +45,9 @@ pub fn run(args: &Watch, global: &Global, console: &Console) -> Result<u8, Troub
         let mut before = place.look();
         before.files.insert(global.file.clone(), paper);
         let code = match &project {
-            Ok(project) => build::run(&build, project, &round).unwrap_or_else(|trouble| report(&trouble, &round)),
+            Ok(project) => {
+                build::build(&build, project, None, &round).unwrap_or_else(|trouble| report(&trouble, &round))
+            }
             Err(trouble) => report(trouble, &round),
         };
         if interrupted.load(Ordering::Relaxed) {

@@ -17,6 +17,9 @@ use crate::train::cuda::Device;
 /// How often the results of other processes are looked for.
 const RESCAN: Duration = Duration::from_secs(2);
 
+/// How often progress is told.
+const TELL: Duration = Duration::from_millis(90);
+
 /// A stage that is being built.
 struct Running {
     resolved: Resolved,
@@ -67,6 +70,9 @@ pub struct Boss<'a, 'b> {
     may_repeat: bool,
     lost: bool,
     rescanned: Instant,
+    told: Instant,
+    /// Where in the outcome the stages stand that were built, in earlier passes too.
+    built: HashMap<String, usize>,
 }
 
 impl<'a, 'b> Boss<'a, 'b> {
@@ -78,6 +84,7 @@ impl<'a, 'b> Boss<'a, 'b> {
         outcome: &'b mut Outcome,
         may_repeat: bool,
     ) -> Self {
+        let built = outcome.built.iter().enumerate().map(|(at, built)| (built.stage.clone(), at)).collect();
         Boss {
             shop,
             options,
@@ -92,6 +99,8 @@ impl<'a, 'b> Boss<'a, 'b> {
             may_repeat,
             lost: false,
             rescanned: Instant::now(),
+            told: Instant::now(),
+            built,
         }
     }
 
@@ -150,7 +159,7 @@ impl<'a, 'b> Boss<'a, 'b> {
     /// Start every stage whose inputs are done.
     pub fn start_ready(&mut self) -> Result<()> {
         while !self.shop.stopping() {
-            let Some(stage) = self.schedule.next(self.shop.context.graph) else { break };
+            let Some(stage) = self.schedule.take() else { break };
             self.start(stage)?;
         }
         Ok(())
@@ -203,6 +212,17 @@ impl<'a, 'b> Boss<'a, 'b> {
             self.fail(stage, String::new(), error, true);
             return Ok(());
         }
+        let demand = graph.stages[stage].kind.entry().demand();
+        let there = self.shop.queue.cards();
+        if demand.gpus as usize > there && !missing.is_empty() {
+            let gpus = if demand.gpus == 1 { "a GPU".to_string() } else { format!("{} GPUs", demand.gpus) };
+            let has = if there == 0 { "none that CUDA shows".to_string() } else { format!("{there}") };
+            let error = Error::stage(format!("it needs {gpus}, and this machine has {has}"))
+                .hint("`gpus` is no part of the key: what was made elsewhere is current here with the same cache")
+                .hint("where it runs without a GPU too, and to the same result, take `gpus` out");
+            self.fail(stage, String::new(), error, false);
+            return Ok(());
+        }
         let seconds: f64 = missing.iter().map(|(_, _, seconds)| seconds).sum();
         let (count, total) = (missing.len(), results.len());
         let found = resolved.found.clone();
@@ -239,7 +259,6 @@ impl<'a, 'b> Boss<'a, 'b> {
         // Long units first, so that the cores finish together.
         missing.sort_by(|a, b| b.2.total_cmp(&a.2));
         let results: Vec<Results> = graph.inputs[stage].iter().map(|i| self.finished[i].1.clone()).collect();
-        let demand = definition.kind.entry().demand();
         let mut jobs = Vec::new();
         for (unit, key, _) in missing {
             let claim = self.claims.entry(key).or_default();
@@ -253,14 +272,14 @@ impl<'a, 'b> Boss<'a, 'b> {
         if !self.trains(stage) {
             // Metrics and figures are quick: what is ready to be seen does not wait for training.
             self.shop.queue.push(0.0, jobs);
-        } else if let Err(jobs) = self.to_cards(jobs, seconds) {
+        } else if let Err(jobs) = self.offer_to_cards(jobs, seconds) {
             self.shop.queue.push(seconds, jobs);
         }
         Ok(())
     }
 
     /// Give training runs to graphics cards, if there are any and it is worth it; else they come back.
-    fn to_cards(&mut self, jobs: Vec<Job>, seconds: f64) -> std::result::Result<(), Vec<Job>> {
+    fn offer_to_cards(&mut self, jobs: Vec<Job>, seconds: f64) -> std::result::Result<(), Vec<Job>> {
         let Shop { queue, lane, .. } = self.shop;
         let (options, observer) = (self.options, &mut *self.observer);
         let seconds = seconds / options.jobs.max(1) as f64;
@@ -392,11 +411,12 @@ impl<'a, 'b> Boss<'a, 'b> {
                 other,
             });
         }
-        let known = self.outcome.built.iter_mut().find(|built| built.stage == definition.name);
+        let known = self.built.get(&definition.name).and_then(|at| self.outcome.built.get_mut(*at));
         match known {
             // In an earlier pass.
             Some(built) => built.written.extend(written),
             None if running.ran > 0 || !written.is_empty() => {
+                self.built.insert(definition.name.clone(), self.outcome.built.len());
                 self.outcome.built.push(Built { stage: definition.name.clone(), written });
             }
             None => self.outcome.current += 1,
@@ -443,7 +463,7 @@ impl<'a, 'b> Boss<'a, 'b> {
     /// Tell a failure; what needs the stage is skipped.
     fn failed(&mut self, stage: usize, unit: String, error: Error) {
         let graph = self.shop.context.graph;
-        let skipped = self.schedule.failed(graph, stage);
+        let skipped = self.schedule.failed(stage);
         self.outcome.skipped.extend(skipped.into_iter().map(|stage| graph.stages[stage].name.clone()));
         self.observer.event(&Event::StageFailed { stage: &graph.stages[stage].name, unit: &unit, error: &error });
         self.outcome.failures.push(Failure { stage: graph.stages[stage].name.clone(), unit, error });
@@ -471,6 +491,11 @@ impl<'a, 'b> Boss<'a, 'b> {
             self.shop.context.store.rescan();
             self.rescanned = Instant::now();
         }
+        // Thousands of stages may be under way, and thousands of answers come in a second.
+        if self.told.elapsed() < TELL {
+            return Ok(());
+        }
+        self.told = Instant::now();
         for (&stage, running) in &self.running {
             if running.left > 0 {
                 let inside = self.shop.inside[stage].load(Ordering::Relaxed) as f64 / 1e6;

@@ -72,6 +72,12 @@ impl Outcome {
     pub fn written(&self) -> Vec<&str> {
         self.built.iter().flat_map(|built| &built.written).map(String::as_str).collect()
     }
+
+    /// Every stage was current, or is now.
+    pub fn is_whole(&self) -> bool {
+        let nothing = self.failures.is_empty() && self.skipped.is_empty() && self.unfinished.is_empty();
+        nothing && self.broken.is_none() && !self.interrupted
+    }
 }
 
 /// A stage that failed, with the unit if one is to blame.

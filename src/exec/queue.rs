@@ -76,6 +76,11 @@ impl Queue {
         dropped
     }
 
+    /// How many graphics cards there are, as far as is known.
+    pub fn cards(&self) -> usize {
+        self.state().all_cards
+    }
+
     /// There are at least so many graphics cards after all.
     pub fn know_cards(&self, count: usize) {
         let mut state = self.state();
@@ -122,8 +127,8 @@ impl Queue {
 
     fn fits(&self, state: &State, demand: Demand) -> bool {
         let memory = self.memory.is_none_or(|most| state.memory.saturating_add(demand.memory) <= most);
-        // Who wants more cards than there are gets all, and the trainer has given back those that it took.
-        let cards = state.cards.len() >= state.all_cards.min(demand.gpus as usize);
+        // The trainer gives back the cards that it took.
+        let cards = state.cards.len() >= demand.gpus as usize;
         cards && (state.running == 0 || state.cpus.saturating_add(demand.cpus) <= self.cpus && memory)
     }
 

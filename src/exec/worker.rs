@@ -278,7 +278,9 @@ fn make_files(
                 bytes
             }
         };
-        crate::store::write_file(&figures.join(&spec.name), &bytes)?;
+        let path = figures.join(&spec.name);
+        store.will_write(&path);
+        crate::store::write_file(&path, &bytes)?;
         written.push(spec.name.clone());
     }
     Ok(written)

@@ -153,7 +153,8 @@ impl Workplace for Place<'_> {
         let fixed = FIXED.iter().map(|(name, value)| (name.to_string(), OsString::from(value)));
         let visible = cuda::visible();
         let cards: Vec<&str> = self.inputs.cards.iter().filter_map(|&card| Some(visible.get(card)?.as_str())).collect();
-        let cards = (!cards.is_empty()).then(|| ("CUDA_VISIBLE_DEVICES".to_string(), OsString::from(cards.join(","))));
+        // A program that asks for none sees none: it could not be told from one that has them for itself.
+        let cards = [("CUDA_VISIBLE_DEVICES".to_string(), OsString::from(cards.join(",")))];
         let own = ["TMPDIR", "TMP", "TEMP"].iter().map(|name| (name.to_string(), self.tmp.clone().into_os_string()));
         let mut variables: Vec<(String, OsString)> = passed.chain(fixed).chain(own).chain(cards).collect();
         // What the stage names itself is what its key says it is.

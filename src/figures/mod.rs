@@ -31,7 +31,7 @@ use size::{Aspect, Columns, Length};
 pub use theme::Theme;
 
 use crate::error::{Error, Result};
-use crate::spec::{Coordinate, Located, Node, Problems};
+use crate::spec::{Coordinate, Located, Node, OneOrMany, Problems};
 use crate::value::{Dataset, Horizontal, Item, Scene, Vertical};
 
 /// Raised when a figure's scene changes though its settings and data did not.
@@ -105,8 +105,8 @@ crate::record! {
         pub formats: Option<Vec<FigureFormat>> = None,
         /// Pixels an inch of `png`; the theme's where nothing is said.
         pub dpi: Option<u32> = None,
-        /// A picture that this figure should look like; `repro compare` puts it beside.
-        pub reference: Option<Located<String>> = None,
+        /// Pictures that this figure should look like; `repro compare` puts them beside.
+        pub reference: OneOrMany<Located<String>> = OneOrMany::default(),
     }
 }
 

@@ -3,7 +3,7 @@
 mod targets;
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::{BinaryHeap, HashMap, HashSet};
 
 use petgraph::algo::tarjan_scc;
 use petgraph::graph::{DiGraph, NodeIndex};
@@ -12,6 +12,9 @@ use crate::error::Error;
 use crate::figures::Theme;
 use crate::spec::{Decode, Paper, Problems, suggest};
 use crate::stages::{Definition, Kind, Layout, Outline};
+
+/// After so many problems nothing is suggested any more.
+const MANY: usize = 100;
 
 /// A paper whose every name, setting and shape has been checked.
 #[derive(Debug)]
@@ -53,11 +56,6 @@ impl Graph {
         self.inputs[stage].iter().map(|&i| outline(&self.stages[i], &self.layouts[i])).collect()
     }
 
-    /// The stages that read this one.
-    pub fn readers(&self, stage: usize) -> impl Iterator<Item = usize> + '_ {
-        (0..self.stages.len()).filter(move |&other| self.inputs[other].contains(&stage))
-    }
-
     pub fn position(&self, name: &str) -> Option<usize> {
         self.stages.iter().position(|stage| stage.name == name)
     }
@@ -74,7 +72,7 @@ fn decode(paper: &Paper, problems: &mut Problems) -> Vec<Definition> {
     {
         theme.check(&|setting| node.deepest(&[setting]).span, problems);
     }
-    let names: Vec<&str> = paper.entries.iter().map(|entry| entry.name.as_str()).collect();
+    let names: HashSet<&str> = paper.entries.iter().map(|entry| entry.name.as_str()).collect();
     for entry in &paper.entries {
         if !Kind::NAMES.contains(&entry.kind.as_str()) {
             problems.push(
@@ -119,6 +117,7 @@ fn resolve(
     problems: &mut Problems,
 ) -> Vec<Vec<usize>> {
     let known: Vec<&str> = paper.entries.iter().map(|entry| entry.name.as_str()).collect();
+    let written: HashSet<&str> = known.iter().copied().collect();
     let mut resolved = Vec::new();
     for stage in stages {
         let mut inputs = Vec::new();
@@ -126,12 +125,13 @@ fn resolve(
             match names.get(name.value.as_str()) {
                 Some(&input) => inputs.push(input),
                 // A stage that is there but wrong has been reported.
-                None if known.contains(&name.value.as_str()) => {}
-                None => problems.push(
-                    Error::user(format!("there is no stage `{}`", name.value))
-                        .at(name.span)
-                        .hint(suggest(&name.value, &known)),
-                ),
+                None if written.contains(name.value.as_str()) => {}
+                None => {
+                    let error = Error::user(format!("there is no stage `{}`", name.value)).at(name.span);
+                    // To look through all names for each of thousands that are wrong would take minutes.
+                    let few = problems.len() < MANY;
+                    problems.push(if few { error.hint(suggest(&name.value, &known)) } else { error });
+                }
             }
         }
         resolved.push(inputs);

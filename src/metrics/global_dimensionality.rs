@@ -29,6 +29,8 @@ crate::record! {
         pub seed: u64 = 0,
         /// Round to so many decimals; the published code rounds to 3.
         pub decimals: Option<u32> = None,
+        /// Features above it count as represented by the model as a whole.
+        pub threshold: f64 = 0.05,
     }
 }
 
@@ -74,10 +76,10 @@ impl GlobalDimensionality {
 
 impl Compute for GlobalDimensionality {
     fn outputs(&self) -> &'static [&'static str] {
-        &["global-dimensionality"]
+        &["global-dimensionality", "globally-represented-features"]
     }
 
-    /// `global-dimensionality` \[feature\]; an expert that holds nothing of a feature (D = NaN) or has no weight adds nothing.
+    /// `global-dimensionality` \[feature\] and `globally-represented-features`, how many of them lie above the threshold; an expert that holds nothing of a feature (D = NaN) or has no weight adds nothing.
     fn compute(&self, model: &Dataset) -> Result<Dataset> {
         let model = Model::of(model)?;
         let weights = self.weights(&model)?;
@@ -85,8 +87,11 @@ impl Compute for GlobalDimensionality {
             let terms = (0..model.experts).map(|e| (weights[e * model.features + i], dimensionality(&model, e, i)));
             rounded(terms.filter(|(w, d)| *w > 0.0 && d.is_finite()).map(|(w, d)| w * d).sum(), self.decimals)
         };
-        let values = (0..model.features).map(one).collect();
-        Ok(Dataset::default().with("global-dimensionality", Array::f64(vec![model.feature_axis()], values)?))
+        let values: Vec<f64> = (0..model.features).map(one).collect();
+        let represented = values.iter().filter(|value| **value > self.threshold).count();
+        Ok(Dataset::default()
+            .with("globally-represented-features", Array::scalar(represented as f64))
+            .with("global-dimensionality", Array::f64(vec![model.feature_axis()], values)?))
     }
 }
 
@@ -100,7 +105,7 @@ mod tests {
         // Expert 0 is taken by feature 0 alone, expert 1 by feature 1 alone.
         let data = sample(&[&[&[1.0, 0.0], &[0.0, 1.0]], &[&[1.0, 0.0], &[0.0, 1.0]]]);
         let with = |weighting| {
-            let metric = GlobalDimensionality { weighting, samples: 2000, seed: 3, decimals: None };
+            let metric = GlobalDimensionality { weighting, samples: 2000, seed: 3, decimals: None, threshold: 0.05 };
             metric.compute(&data).unwrap().get("global-dimensionality").unwrap().values()
         };
         for weighting in [Weighting::Usage, Weighting::Softmax, Weighting::Specialization, Weighting::Presence] {

@@ -30,7 +30,7 @@ pub use evaluation_loss::EvaluationLoss;
 pub use model::Model;
 
 /// Names that the axes of models and of metrics' arrays can have; a selection by any other name is a slip.
-pub const AXES: [&str; 8] = ["expert", "feature", "feature2", "hidden", "neuron", "step", "x1", "x2"];
+pub const AXES: [&str; 9] = ["expert", "feature", "feature2", "hidden", "neuron", "rank", "step", "x1", "x2"];
 
 /// What every metric can do.
 pub trait Compute {

@@ -83,7 +83,7 @@ impl Memo {
 }
 
 /// Which program this is: another one may spell keys in another way.
-fn program() -> Option<&'static String> {
+pub(super) fn program() -> Option<&'static String> {
     static PROGRAM: OnceLock<Option<String>> = OnceLock::new();
     let find = || {
         let meta = std::fs::metadata(std::env::current_exe().ok()?).ok()?;

@@ -1,11 +1,13 @@
 //! What would run, why, and what it would cost. It reads the store and never writes.
 
+mod glance;
 mod memo;
 mod project;
 mod reason;
 mod resolve;
 mod surroundings;
 
+pub use glance::Glance;
 pub use memo::Memo;
 use project::files_of;
 pub use reason::{Last, Reason, changed, reasons};

@@ -8,13 +8,14 @@ use super::Context;
 use crate::error::{Error, Result};
 use crate::spec::glob;
 use crate::stages::is_pattern;
+use crate::store::Store;
 
 /// Folders of these names, and whatever begins with a dot, are no part of a folder that is named as a whole.
 const PASSED_OVER: [&str; 1] = ["__pycache__"];
 
 /// The files that a path of the paper file stands for, by ascending path.
 pub fn files_of(context: Context, path: &str) -> Result<Vec<(String, Metadata)>> {
-    let mut search = Search { home: context.home, found: BTreeMap::new(), whole: None };
+    let mut search = Search { home: context.home, store: context.store, found: BTreeMap::new(), whole: None };
     let cache = std::fs::canonicalize(context.store.dir()).ok();
     if is_pattern(path) {
         let parts: Vec<&str> = path.split('/').collect();
@@ -41,6 +42,7 @@ pub fn files_of(context: Context, path: &str) -> Result<Vec<(String, Metadata)>>
 
 struct Search<'a> {
     home: &'a Path,
+    store: &'a Store,
     found: BTreeMap<String, Metadata>,
     /// The real folder of the project, once it was needed.
     whole: Option<PathBuf>,
@@ -61,11 +63,30 @@ impl Search<'_> {
                 self.whole.insert(whole).clone()
             }
         };
+        self.steps(path);
         match self.real(path) {
             Some(real) if real.starts_with(&whole) => Ok(()),
             Some(real) => Err(Error::stage(format!("`{path}` leads out of the project, to {}", real.display()))
                 .hint("put the file into the project, or name it by `data: {url: file:///..., digest: ...}`")),
             None => Err(Error::stage(format!("there is no file `{path}`"))),
+        }
+    }
+
+    /// Note the folders and links that a path leads through.
+    fn steps(&self, path: &str) {
+        let full = self.home.join(path);
+        let own = std::fs::symlink_metadata(&full);
+        if let Some(link) = own.as_ref().ok().filter(|meta| meta.is_symlink()) {
+            self.store.looked_at_step(&full, link);
+        }
+        for parent in Path::new(path).ancestors().skip(1).filter(|parent| !parent.as_os_str().is_empty()) {
+            let parent = self.home.join(parent);
+            if self.store.knows_step(&parent) {
+                break;
+            }
+            if let Ok(meta) = std::fs::symlink_metadata(&parent) {
+                self.store.looked_at_step(&parent, &meta);
+            }
         }
     }
 
@@ -104,6 +125,7 @@ impl Search<'_> {
     fn names(&self, path: &str) -> Result<Vec<String>> {
         let full = self.home.join(path);
         let unreadable = |e: std::io::Error| Error::io("read", &full, &e);
+        let meta = std::fs::metadata(&full).map_err(unreadable)?;
         let mut names = Vec::new();
         for entry in std::fs::read_dir(&full).map_err(unreadable)? {
             let name = entry.map_err(unreadable)?.file_name();
@@ -113,11 +135,11 @@ impl Search<'_> {
                 let error = Error::stage(format!("the name of {shown:?} holds characters that are not taken"));
                 return Err(error.hint("rename it: no control characters, no `\\`, and UTF-8"));
             };
-            if !name.starts_with('.') && !PASSED_OVER.contains(&name.as_str()) {
-                names.push(name);
-            }
+            names.push(name);
         }
         names.sort();
+        self.store.looked_at_folder(&full, &meta, &names);
+        names.retain(|name| !name.starts_with('.') && !PASSED_OVER.contains(&name.as_str()));
         Ok(names)
     }
 
@@ -127,6 +149,10 @@ impl Search<'_> {
         if !is_pattern(part) {
             let path = join(folder, part);
             let there = self.home.join(&path).exists();
+            // Whether it is there, and what, shows in the folder that it is in; the project's own is listed where that matters.
+            if !folder.is_empty() && self.home.join(folder).is_dir() && self.names(folder).is_err() {
+                self.store.looked_at_what_passes();
+            }
             return match rest {
                 _ if !there => Ok(()),
                 [] => self.add(&path, true),

@@ -43,7 +43,9 @@ pub fn surroundings(context: Context, stage: usize) -> Result<Found, Vec<Error>>
         return if errors.is_empty() { Ok(found) } else { Err(errors) };
     }
     for name in &needs.env {
-        let value = std::env::var_os(&name.value).map(|value| value.into_string());
+        let value = std::env::var_os(&name.value);
+        context.store.looked_at_variable(&name.value, value.clone());
+        let value = value.map(|value| value.into_string());
         match value.transpose() {
             Ok(value) => drop(found.env.insert(name.value.clone(), value)),
             Err(_) => {
@@ -167,5 +169,7 @@ fn version(store: &Store, tool: &Tool, home: &Path) -> Result<String> {
         Some(path) => Some(store.file_digest(&path)?),
         None => None,
     };
+    // Where a tool is found, and what it says, may change in ways that leave no trace in its file.
+    store.looked_at_what_passes();
     store.version(&tool.words(), identity, || program::version(&tool.0, home))
 }

@@ -1,6 +1,7 @@
 //! Tables as HTML: a `<table>` to put into a page, with scopes for readers that cannot see it. Mathematics is plain text.
 
 use super::markup::plain;
+use super::svg::escape;
 use crate::value::{Cell, Table};
 
 /// The text of the file.
@@ -66,7 +67,7 @@ fn across(attribute: &str, count: usize) -> String {
 }
 
 fn html(markup: &str) -> String {
-    plain(markup).replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+    escape(&plain(markup))
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::svg::svg;
+use super::svg::{escape, svg};
 use crate::figures::text;
 use crate::value::{Hint, Scene, Spots};
 
@@ -38,8 +38,4 @@ fn hint(hint: &Hint) -> serde_json::Value {
         Spots::Boxes(boxes) => json!({"kind": "boxes", "title": title, "fields": fields, "at": boxes}),
         Spots::Cells { x, y } => json!({"kind": "cells", "title": title, "fields": fields, "x": x, "y": y}),
     }
-}
-
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }

@@ -25,7 +25,7 @@ pub use markup::plain;
 pub use pdf::pdf;
 pub use pgf::pgf;
 pub use png::png;
-pub use svg::svg;
+pub use svg::{escape, svg};
 
 use serde_json::json;
 

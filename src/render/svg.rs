@@ -272,7 +272,8 @@ fn letter(face: Face) -> char {
     }
 }
 
-fn escape(text: &str) -> String {
+/// Text for the inside of an element or an attribute.
+pub fn escape(text: &str) -> String {
     let mut out = String::new();
     for c in text.chars() {
         match c {

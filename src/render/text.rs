@@ -37,8 +37,12 @@ pub fn table(table: &Table) -> String {
         .collect();
     for header in groups.iter().flatten() {
         let covered = span(&widths, keys + header.first, header.columns);
-        if let Some(last) = widths.get_mut(keys + header.first + header.columns - 1) {
-            *last += width(&plain(header.text)).saturating_sub(covered);
+        // What a wide header needs is shared out among its columns.
+        let first = keys + header.first;
+        for more in 0..width(&plain(header.text)).saturating_sub(covered) {
+            if let Some(column) = widths.get_mut(first + more % header.columns.max(1)) {
+                *column += 1;
+            }
         }
     }
     let rule = "─".repeat(span(&widths, 0, columns));

@@ -1,16 +1,19 @@
 //! The list of everything that is wrong with a paper file: decoders add to it and go on.
 
+use std::collections::HashSet;
+
 use crate::error::Error;
 
 #[derive(Debug, Default)]
 pub struct Problems {
     errors: Vec<Error>,
+    known: HashSet<Error>,
 }
 
 impl Problems {
     pub fn push(&mut self, error: Error) {
         // A merged or aliased node is decoded once for each use; its problem is told once.
-        if !self.errors.contains(&error) {
+        if self.known.insert(error.clone()) {
             self.errors.push(error);
         }
     }

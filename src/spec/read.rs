@@ -13,18 +13,27 @@ use serde_saphyr::{Location, Spanned};
 use super::{Key, Node, Problems, Yaml};
 use crate::error::{Error, Span};
 
-/// A paper file larger than this is refused unread: it is a mistake or an attack.
-const MAX_BYTES: usize = 4 << 20;
+/// A paper file larger than this is refused unread: it is a mistake or an attack. A hundred thousand stages fit.
+const MAX_BYTES: usize = 32 << 20;
+/// Aliases may unfold to so many values.
+const UNFOLDED: usize = 400_000;
+/// The most values of all.
+const MAX_NODES: usize = 4_000_000;
 
 /// The tree of one YAML document; `None` (and a problem) if the text is not YAML, is too large, or unfolds to too much.
 pub fn read(text: &str, problems: &mut Problems) -> Option<Node> {
     if text.len() > MAX_BYTES {
         problems.push(
-            Error::user(format!("the paper file is {} MB large; at most 4 MB are read", text.len() >> 20))
-                .hint("keep data in files of its own and name them in the paper file"),
+            Error::user(format!(
+                "the paper file is {} MB large; at most {} MB are read",
+                text.len() >> 20,
+                MAX_BYTES >> 20
+            ))
+            .hint("keep data in files of its own and name them in the paper file"),
         );
         return None;
     }
+    let nodes = text.len().clamp(UNFOLDED, MAX_NODES);
     let options = serde_saphyr::options! {
         with_snippet: false,
         // YAML 1.1 reads `y` and `no` as booleans; here they are text.
@@ -33,9 +42,9 @@ pub fn read(text: &str, problems: &mut Problems) -> Option<Node> {
         duplicate_keys: DuplicateKeyPolicy::PassThrough,
         non_finite_float_policy: NonFiniteFloatPolicy::PassThrough,
         budget: serde_saphyr::budget! {
-            max_events: 1_000_000,
+            max_events: 3 * nodes,
             max_depth: 64,
-            max_nodes: 400_000,
+            max_nodes: nodes,
         },
     };
     match serde_saphyr::from_str_with_options::<Tree>(text, options) {
@@ -232,7 +241,7 @@ mod tests {
 
     #[test]
     fn deep_nesting_and_huge_input_are_refused() {
-        for text in ["[".repeat(100_000), "a: ".repeat(50_000), "x".repeat(5 << 20)] {
+        for text in ["[".repeat(100_000), "a: ".repeat(50_000), "x".repeat(MAX_BYTES + 1)] {
             let mut problems = Problems::default();
             assert!(read(&text, &mut problems).is_none());
         }

@@ -30,12 +30,16 @@ pub fn suggest(typed: &str, candidates: &[&str]) -> String {
     }
 }
 
+/// More names than this are not listed.
+const MANY: usize = 100;
+
 /// "`a`, `b` or `c`".
 pub fn choices(names: &[&str]) -> String {
-    let quoted: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+    let quoted: Vec<String> = names.iter().take(MANY).map(|name| format!("`{name}`")).collect();
     match quoted.as_slice() {
         [] => "nothing".into(),
         [only] => only.clone(),
+        all if names.len() > MANY => format!("{} or {} more", all.join(", "), names.len() - MANY),
         [first @ .., last] => format!("{} or {last}", first.join(", ")),
     }
 }

@@ -3,7 +3,7 @@
 
 mod outputs;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::num::NonZeroU32;
 
 use serde_json::{Value as Json, json};
@@ -182,10 +182,11 @@ impl Decode for Exec {
 
 impl Exec {
     /// Tell inputs that are stages from those that are files; a stage comes first where both exist.
-    pub fn settle(&mut self, stages: &[&str], problems: &mut Problems) {
+    pub fn settle(&mut self, stages: &HashSet<&str>, problems: &mut Problems) {
+        let mut taken = HashSet::new();
         for input in &self.settings.inputs {
-            if stages.contains(&input.value.as_str()) {
-                if !self.stages.contains(input) {
+            if stages.contains(input.value.as_str()) {
+                if taken.insert(input.value.as_str()) {
                     self.stages.push(input.clone());
                 }
                 continue;
@@ -355,7 +356,11 @@ impl Stage for Exec {
         let limit = self.settings.timeout.map(|time| time.0);
         let program = Program { words: &words, folder: place.folder(), environment: &environment, log: &log, limit };
         let failed = |what: String| {
-            let printed = program::tail(&path, TAIL);
+            // Where the folder lies is nothing to the user, and another place every time.
+            let folder = std::fs::canonicalize(place.folder()).unwrap_or_else(|_| place.folder().to_path_buf());
+            let folder = format!("{}/", folder.display());
+            let printed: Vec<String> =
+                program::tail(&path, TAIL).into_iter().map(|line| line.replace(&folder, "")).collect();
             let mut error = Error::stage(what).at(self.settings.run.span);
             for name in place.undeclared(&printed) {
                 error = error

@@ -28,6 +28,7 @@ pub use point::payload as trained;
 pub use publish::{FileSpec, Publish};
 pub use sweep::Sweep;
 
+use std::collections::HashSet;
 use std::ffi::OsString;
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -258,13 +259,8 @@ impl Definition {
 
 /// All inputs named once, the first place of each kept.
 fn once(names: impl IntoIterator<Item = Located<String>>) -> Vec<Located<String>> {
-    let mut unique: Vec<Located<String>> = Vec::new();
-    for name in names {
-        if !unique.contains(&name) {
-            unique.push(name);
-        }
-    }
-    unique
+    let mut known = HashSet::new();
+    names.into_iter().filter(|name| known.insert(name.value.clone())).collect()
 }
 
 /// The dataset in these bytes.

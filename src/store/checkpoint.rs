@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{Digest, Key, Store, files, writer};
+use super::{Digest, Key, Store, files};
 use crate::error::Result;
 
 impl Store {
@@ -18,7 +18,7 @@ impl Store {
     }
 
     pub fn save_checkpoint(&self, key: &Key, payload: &[u8]) -> Result<()> {
-        writer::prepare(&self.dir)?;
+        self.prepare()?;
         let mut bytes = Digest::of(payload).0.to_vec();
         bytes.extend_from_slice(payload);
         files::write_via(&self.dir.join("tmp"), &self.partial(key), &bytes)

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{Store, files, writer};
+use super::{Store, files};
 use crate::error::Result;
 
 impl Store {
@@ -16,7 +16,7 @@ impl Store {
     }
 
     pub fn set_last(&self, name: &str, value: &serde_json::Value) -> Result<()> {
-        writer::prepare(&self.dir)?;
+        self.prepare()?;
         files::write_lightly(&self.dir.join("tmp"), &self.last_path(name), value.to_string().as_bytes())
     }
 }

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use super::{Store, writer};
+use super::Store;
 use crate::error::{Error, Result};
 
 impl Store {
@@ -14,7 +14,7 @@ impl Store {
 
     /// A new, empty log at this path, open for appending. Whoever still writes to the one before, in another build, keeps that one.
     pub fn new_log(&self, path: &Path) -> Result<File> {
-        writer::prepare(&self.dir)?;
+        self.prepare()?;
         let fail = |e: std::io::Error| Error::io("write", path, &e);
         let aside = tempfile::Builder::new().prefix(".repro-").append(true).tempfile_in(self.dir.join("tmp"));
         aside.map_err(fail)?.persist(path).map_err(|e| fail(e.error))

@@ -7,7 +7,7 @@
 use std::collections::HashSet;
 use std::path::PathBuf;
 
-use super::{Digest, Store, files, lock, writer};
+use super::{Digest, Store, files, lock};
 use crate::error::Result;
 
 impl Store {
@@ -47,7 +47,7 @@ impl Store {
 
     /// Remember something that holds while all shards of now are there.
     pub fn set_memo(&self, name: &str, hash: &Digest, content: &[u8]) -> Result<()> {
-        writer::prepare(&self.dir)?;
+        self.prepare()?;
         let mut names: Vec<Digest> = self.shard_names().into_iter().collect();
         names.sort_by_key(|name| name.0);
         let mut bytes = hash.0.to_vec();

@@ -10,6 +10,7 @@
 //!   kernels/           machine code of the GPU engine's kernels, named by their source: made again where it is missing
 //!   last/<name>.json   what was built last under a stage's name: for explanations only
 //!   last/<name>.memo   keys and digests of a large stage: good while its settings, inputs and shards are the same
+//!   last/.<name>.memo  what a build looked at that found nothing to do: good while all of that is the same
 //!   logs/<name>.log    what the program of a stage printed last
 //!   diff/              pictures of what changed, by `repro diff`
 //!   scratch/           folders of running programs; those of dead processes are swept away
@@ -28,6 +29,7 @@ mod kept;
 mod last;
 mod lock;
 mod logs;
+mod looks;
 mod memo;
 mod scratch;
 mod shard;
@@ -38,6 +40,7 @@ mod writer;
 pub use files::write_file;
 pub use ids::{Digest, Key};
 pub use kept::content_key;
+pub use looks::unchanged;
 pub use scratch::{Scratch, remove_folder};
 pub use stat::hash as hash_file;
 pub use sweep::{Stored, Unwanted, shared};
@@ -45,6 +48,7 @@ pub use writer::{Provenance, Writer};
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use crate::error::Result;
@@ -79,6 +83,9 @@ pub struct Store {
     /// Shards whose content is not what their hash says.
     broken: Mutex<HashSet<PathBuf>>,
     stat: Mutex<Option<stat::StatCache>>,
+    looks: Mutex<looks::Looks>,
+    /// The folders of the cache were made by this process.
+    prepared: AtomicBool,
 }
 
 /// The lock's content even after a panic elsewhere: every change under these locks is a single step.
@@ -99,6 +106,8 @@ impl Store {
             warnings: Mutex::default(),
             broken: Mutex::default(),
             stat: Mutex::default(),
+            looks: Mutex::default(),
+            prepared: AtomicBool::new(false),
         };
         store.rescan();
         Ok(store)
@@ -111,6 +120,15 @@ impl Store {
     /// The folder of compiled kernels.
     pub fn kernels(&self) -> PathBuf {
         self.dir.join("kernels")
+    }
+
+    /// Make the folders of the cache, once.
+    fn prepare(&self) -> Result<()> {
+        if !self.prepared.load(Ordering::Relaxed) {
+            writer::prepare(&self.dir)?;
+            self.prepared.store(true, Ordering::Relaxed);
+        }
+        Ok(())
     }
 
     /// Read the list of shards again: other processes write and merge them.

@@ -20,7 +20,7 @@ const SMALL: usize = 128 << 10;
 
 /// What tells a file from what it was before: `ctime` sees changes that set `mtime` back.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-struct Identity {
+pub(super) struct Identity {
     size: u64,
     mtime: u128,
     ctime: i128,
@@ -48,7 +48,10 @@ pub struct StatCache {
 }
 
 impl Identity {
-    fn of(meta: &std::fs::Metadata) -> Identity {
+    /// How many bytes [`Identity::bytes`] are.
+    pub(super) const BYTES: usize = 56;
+
+    pub(super) fn of(meta: &std::fs::Metadata) -> Identity {
         let mtime = meta.modified().ok().and_then(|time| time.duration_since(SystemTime::UNIX_EPOCH).ok());
         #[cfg(unix)]
         let (ctime, device, inode) = {
@@ -58,6 +61,24 @@ impl Identity {
         #[cfg(not(unix))]
         let (ctime, device, inode) = (0, 0, 0);
         Identity { size: meta.len(), mtime: mtime.map_or(0, |d| d.as_nanos()), ctime, device, inode }
+    }
+
+    /// All of it, to be compared.
+    pub(super) fn bytes(&self) -> [u8; Self::BYTES] {
+        let mut bytes = [0; Self::BYTES];
+        bytes[..8].copy_from_slice(&self.size.to_le_bytes());
+        bytes[8..24].copy_from_slice(&self.mtime.to_le_bytes());
+        bytes[24..40].copy_from_slice(&self.ctime.to_le_bytes());
+        bytes[40..48].copy_from_slice(&self.device.to_le_bytes());
+        bytes[48..].copy_from_slice(&self.inode.to_le_bytes());
+        bytes
+    }
+
+    /// Whether the last change lies so far back that another one would show in the times.
+    pub(super) fn is_settled(&self, now: SystemTime) -> bool {
+        let now = now.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |now| now.as_nanos());
+        let changed = u128::try_from(self.ctime).unwrap_or(0).max(self.mtime);
+        changed.checked_add(RACY.as_nanos()).is_some_and(|settled| settled < now)
     }
 }
 
@@ -70,9 +91,11 @@ impl Store {
         if let Some(known) = known.filter(|known| known.identity == identity)
             && let Some(digest) = Digest::parse(&known.digest)
         {
+            self.looked_at_file(path, identity, digest);
             return Ok(digest);
         }
         let digest = hash(path)?;
+        self.looked_at_file(path, identity, digest);
         let settled = meta.modified().ok().and_then(|time| time.elapsed().ok()).is_some_and(|age| age > RACY);
         let entry = Entry { identity, digest: digest.to_string() };
         self.with_stat(|cache| {

@@ -219,7 +219,7 @@ impl<'a> Writer<'a> {
         if state.prepared {
             return Ok(());
         }
-        prepare(&self.store.dir)?;
+        self.store.prepare()?;
         if state.shared.is_none() {
             state.shared = self.store.share();
         }

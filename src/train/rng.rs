@@ -5,17 +5,54 @@ pub const MULTIPLIERS: [u32; 2] = [0xD251_1F53, 0xCD9E_8D57];
 pub const WEYL: [u32; 2] = [0x9E37_79B9, 0xBB67_AE85];
 pub const ROUNDS: usize = 7;
 
+/// The two words of the key in a round.
+pub fn round_keys(seed: u64, round: u32) -> [u32; 2] {
+    let first = [seed as u32, (seed >> 32) as u32];
+    std::array::from_fn(|i| first[i].wrapping_add(WEYL[i].wrapping_mul(round)))
+}
+
+/// High and low word of the product of a word and a multiplier.
+fn product(multiplier: usize, word: u32) -> [u32; 2] {
+    let product = u64::from(MULTIPLIERS[multiplier]) * u64::from(word);
+    [(product >> 32) as u32, product as u32]
+}
+
+/// One round.
+fn round([c0, c1, c2, c3]: [u32; 4], key: [u32; 2]) -> [u32; 4] {
+    let ([a_high, a], [b_high, b]) = (product(0, c0), product(1, c2));
+    [b_high ^ c1 ^ key[0], b, a_high ^ c3 ^ key[1], a]
+}
+
 /// The four words of a counter.
 pub fn philox(seed: u64, counter: [u32; 4]) -> [u32; 4] {
-    let mut key = [seed as u32, (seed >> 32) as u32];
-    let mut c = counter;
-    for _ in 0..ROUNDS {
-        let a = u64::from(MULTIPLIERS[0]) * u64::from(c[0]);
-        let b = u64::from(MULTIPLIERS[1]) * u64::from(c[2]);
-        c = [(b >> 32) as u32 ^ c[1] ^ key[0], b as u32, (a >> 32) as u32 ^ c[3] ^ key[1], a as u32];
-        key = [key[0].wrapping_add(WEYL[0]), key[1].wrapping_add(WEYL[1])];
-    }
-    c
+    (0..ROUNDS as u32).fold(counter, |c, r| round(c, round_keys(seed, r)))
+}
+
+// Counters (t, step, stream, 0) of one seed and stream: what the first three rounds make of t and what they make of the step meet in one
+// product only. Whoever draws the same t at many steps does the rest once.
+
+/// Rounds that [`begin`] and [`begin_step`] do between them.
+pub const BEGUN: usize = 3;
+
+/// What the first rounds make of t alone.
+pub fn begin(seed: u64, stream: u32, t: u32) -> [u32; 4] {
+    let key = |r| round_keys(seed, r);
+    let ([t_high, t_low], [_, stream_low]) = (product(0, t), product(1, stream));
+    let [high, low] = product(1, t_high ^ key(0)[1]);
+    let [next_high, next_low] = product(0, high ^ stream_low ^ key(1)[0]);
+    [t_low ^ key(1)[1], low ^ key(2)[0], next_high ^ key(2)[1], next_low]
+}
+
+/// What they make of the step alone.
+pub fn begin_step(seed: u64, stream: u32, step: u32) -> [u32; 2] {
+    product(0, product(1, stream)[0] ^ step ^ round_keys(seed, 0)[0])
+}
+
+/// The four words of a counter from these two.
+pub fn philox_from(seed: u64, begun: [u32; 4], step: [u32; 2]) -> [u32; 4] {
+    let [high, low] = product(1, step[0] ^ begun[0]);
+    let c = [high ^ begun[1], low, begun[2] ^ step[1], begun[3]];
+    (BEGUN as u32..ROUNDS as u32).fold(c, |c, r| round(c, round_keys(seed, r)))
 }
 
 /// Words one after another, for initialisers and permutations.
@@ -66,6 +103,16 @@ impl Words {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rounds_done_once_for_all_steps_give_the_same_words() {
+        for (seed, stream) in [(0, 0), (99 << 40 | 7, 0), (u64::MAX, 1)] {
+            for (t, step) in [(0, 0), (5, 1000), (u32::MAX, 3), (12_345, u32::MAX)] {
+                let found = philox_from(seed, begin(seed, stream, t), begin_step(seed, stream, step));
+                assert_eq!(found, philox(seed, [t, step, stream, 0]));
+            }
+        }
+    }
 
     #[test]
     fn normals_have_mean_zero_and_variance_one() {

@@ -11,7 +11,10 @@ use super::{File, METADATA, Role};
 /// What the paper file does not say.
 #[derive(Clone, Debug, Default)]
 pub struct About {
+    /// `A. Turing`, or `A. Turing (University of Manchester)`.
     pub authors: Vec<String>,
+    /// `ACM`, or `ACM https://acm.org`.
+    pub publisher: Option<String>,
     pub description: Option<String>,
     /// The address of a licence, or its SPDX name.
     pub license: Option<String>,
@@ -24,20 +27,25 @@ pub fn metadata(title: &str, about: &About, files: &[File], traces: &Traces) -> 
         format!("Figures and tables of \"{title}\", with the paper file that declares them, the files that they were made from, and the traces of every step.")
     });
     let made: Vec<&StageTrace> = traces.stages.iter().filter(|stage| !stage.files.is_empty()).collect();
-    let author = |name: &String| format!("#author-{}", encoded(name));
     let mut root = json!({
         "@id": "./", "@type": "Dataset", "name": title, "description": description, "datePublished": date(traces.newest()),
-        "hasPart": files.iter().map(|file| id(&encoded(&file.path))).collect::<Vec<_>>(),
-        "mentions": made.iter().map(|stage| id(&action(stage))).collect::<Vec<_>>(),
+        "hasPart": ids(files.iter().map(|file| encoded(&file.path))),
     });
+    if !made.is_empty() {
+        root["mentions"] = ids(made.iter().map(|stage| action(stage)));
+    }
     let mut graph = vec![json!({
         "@id": METADATA, "@type": "CreativeWork", "about": id("./"), "conformsTo": id("https://w3id.org/ro/crate/1.1"),
     })];
     let mut others = vec![license(about)];
     root["license"] = id(others[0]["@id"].as_str().unwrap_or_default());
     if !about.authors.is_empty() {
-        root["author"] = json!(about.authors.iter().map(|name| id(&author(name))).collect::<Vec<_>>());
-        others.extend(about.authors.iter().map(|name| json!({"@id": author(name), "@type": "Person", "name": name})));
+        root["author"] = ids(about.authors.iter().map(|words| author(words)));
+        others.extend(about.authors.iter().flat_map(|words| person(words)));
+    }
+    if let Some(name) = &about.publisher {
+        root["publisher"] = id("#publisher");
+        others.push(organization("#publisher", name));
     }
     others.push(json!({
         "@id": program, "@type": "SoftwareApplication", "name": "repro", "version": env!("CARGO_PKG_VERSION"),
@@ -47,13 +55,53 @@ pub fn metadata(title: &str, about: &About, files: &[File], traces: &Traces) -> 
     graph.push(root);
     graph.extend(files.iter().map(entity));
     graph.extend(made.iter().map(|stage| created(stage, traces, files, &program)));
-    graph.extend(others);
+    for other in others {
+        // Two authors of one university.
+        if !graph.contains(&other) {
+            graph.push(other);
+        }
+    }
     let crates = json!({"@context": "https://w3id.org/ro/crate/1.1/context", "@graph": graph});
     format!("{crates:#}\n")
 }
 
 fn id(id: &str) -> Json {
     json!({"@id": id})
+}
+
+/// One reference, or a list of several: RO-Crate wants no lists of one.
+fn ids(all: impl Iterator<Item = String>) -> Json {
+    let mut all: Vec<Json> = all.map(|one| id(&one)).collect();
+    if all.len() == 1 { all.remove(0) } else { json!(all) }
+}
+
+fn author(words: &str) -> String {
+    format!("#author-{}", encoded(words))
+}
+
+/// A person, and the organization in parentheses that it belongs to.
+fn person(words: &str) -> Vec<Json> {
+    let place = words.trim().strip_suffix(')').and_then(|words| words.rsplit_once('('));
+    let mut person =
+        json!({"@id": author(words), "@type": "Person", "name": place.map_or(words, |(name, _)| name).trim()});
+    let place = place.map(|(_, place)| organization(&format!("#organization-{}", encoded(place)), place));
+    if let Some(place) = &place {
+        person["affiliation"] = json!({"@id": place["@id"]});
+    }
+    place.into_iter().chain([person]).collect()
+}
+
+/// An organization, and the address behind its name.
+fn organization(id: &str, words: &str) -> Json {
+    let (name, address) = match words.rsplit_once(' ') {
+        Some((name, address)) if address.contains("://") => (name, Some(address)),
+        _ => (words, None),
+    };
+    let mut json = json!({"@id": id, "@type": "Organization", "name": name});
+    if let Some(address) = address {
+        json["url"] = json!(address);
+    }
+    json
 }
 
 /// RO-Crate asks for a licence; that nobody has named one is said.
@@ -120,11 +168,11 @@ fn created(stage: &StageTrace, traces: &Traces, files: &[File], program: &str) -
     }
     objects.extend(files.iter().filter(|file| file.role == Role::Paper).map(|file| encoded(&file.path)));
     let finished = stage.files.iter().chain(&stage.results).map(|result| result.finished).max().unwrap_or(0);
-    let results: Vec<Json> = stage.files.iter().map(|file| id(&format!("figures/{}", encoded(&file.name)))).collect();
+    let results = ids(stage.files.iter().map(|file| format!("figures/{}", encoded(&file.name))));
     json!({
         "@id": action(stage), "@type": "CreateAction", "name": format!("Make {}", stage.stage),
         "description": format!("The stage `{}` of the kind `{}`, with all that it needs; its steps are in the traces.", stage.stage, stage.kind),
-        "instrument": id(program), "object": objects.iter().map(|object| id(object)).collect::<Vec<_>>(), "result": results,
+        "instrument": id(program), "object": ids(objects.into_iter()), "result": results,
         "endTime": date(finished),
     })
 }
@@ -161,7 +209,7 @@ fn encoded(path: &str) -> String {
 }
 
 /// `2026-11-28T19:00:00Z`, from milliseconds since 1970.
-fn date(ms: u64) -> String {
+pub fn date(ms: u64) -> String {
     let (days, rest) = (ms / 86_400_000, ms / 1000 % 86_400);
     // Days to a date: years begin in March and eras of 400 years with 0000-03-01 (Hinnant, chrono-compatible date algorithms).
     let shifted = days + 719_468;

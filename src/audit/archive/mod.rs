@@ -17,8 +17,9 @@ mod pack;
 mod trace;
 
 pub use check::{Archive, Refused};
-pub use crates::About;
+pub use crates::{About, date};
 pub use pack::{Exported, export};
+pub use trace::{ResultTrace, StageTrace, Traces};
 
 use serde::{Deserialize, Serialize};
 

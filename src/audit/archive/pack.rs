@@ -101,7 +101,7 @@ pub fn export(
             add(&mut pieces, file, Content::Path(from))?;
         }
     }
-    let traces = Traces::of(context, &plans)?;
+    let traces = Traces::of(context, &plans, &graph.needed(targets))?;
     let bytes = json(&traces)?;
     add(&mut pieces, entry(TRACES, Role::Traces, &bytes), Content::Bytes(bytes))?;
     let title = if graph.title.is_empty() { paper.0 } else { &graph.title };

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use crate::error::{Error, Result};
-use crate::plan::{Context, FileState, Recorded, StagePlan, UnitState, stage_digest};
+use crate::plan::{Context, FileState, Recorded, StagePlan, State, UnitState, stage_digest};
 use crate::store::{Digest, Key, Store, Trace};
 use crate::value::Hex;
 
@@ -52,10 +52,15 @@ pub struct ResultTrace {
 }
 
 impl Traces {
-    /// The traces of planned stages, all of which must be current.
-    pub fn of(context: Context, plans: &[StagePlan]) -> Result<Traces> {
+    /// The traces of the wanted stages among planned ones. Errors: one of them is out of date.
+    pub fn of(context: Context, plans: &[StagePlan], wanted: &[usize]) -> Result<Traces> {
         let mut traces = Traces::default();
-        for plan in plans {
+        for plan in plans.iter().filter(|plan| wanted.contains(&plan.stage)) {
+            if plan.state != State::Current {
+                let name = &context.graph.stages[plan.stage].name;
+                let error = Error::stage(format!("{name} is out of date: there is no trace of what it would be"));
+                return Err(error.hint(format!("run `repro build {name}`")));
+            }
             let graph = context.graph;
             let stage = &graph.stages[plan.stage];
             let digest = |input: &usize| {

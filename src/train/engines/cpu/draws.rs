@@ -4,7 +4,7 @@
 
 use super::buffer::Floats;
 use super::simd::Simd;
-use crate::train::Stream;
+use crate::train::{Stream, rng};
 
 /// Where a batch's words come from.
 #[derive(Clone, Copy, Debug)]
@@ -51,6 +51,48 @@ pub unsafe fn fill_words<V: Simd>(source: Source, first: usize, blocks: usize, w
                 let planes = V::philox(source.seed, counter, source.step, source.stream as u32);
                 for (w, plane) in planes.into_iter().enumerate() {
                     V::store_words(words.add(block * BLOCK + 16 * w + lane), plane);
+                }
+            }
+        }
+    }
+}
+
+/// The words of a run that draws as many at every step: what does not depend on the step is made once.
+#[derive(Clone, Debug, Default)]
+pub struct Begun {
+    seed: u64,
+    stream: u32,
+    /// For each block and its sixteen counters the four words of [`rng::begin`], plane after plane; then one word more.
+    words: Vec<u32>,
+}
+
+impl Begun {
+    pub fn new(seed: u64, stream: Stream, blocks: usize) -> Begun {
+        let stream = stream as u32;
+        let mut words = vec![0; blocks * BLOCK + 1];
+        for (block, planes) in words.chunks_exact_mut(BLOCK).enumerate() {
+            for lane in 0..16 {
+                let begun = rng::begin(seed, stream, (16 * block + lane) as u32);
+                begun.into_iter().enumerate().for_each(|(plane, word)| planes[16 * plane + lane] = word);
+            }
+        }
+        Begun { seed, stream, words }
+    }
+
+    /// The words of the first blocks of a step.
+    ///
+    /// # Safety
+    /// The machine must have the instructions of `V`; `words` has room for the blocks, of which there are at least so many.
+    #[inline(always)]
+    pub unsafe fn fill<V: Simd>(&self, step: u32, blocks: usize, words: *mut u32) {
+        let step = rng::begin_step(self.seed, self.stream, step);
+        for first in (0..blocks * BLOCK).step_by(BLOCK) {
+            for lane in (0..16).step_by(V::N) {
+                unsafe {
+                    let planes = V::philox_from(self.seed, self.words.as_ptr().add(first + lane), step);
+                    for (w, plane) in planes.into_iter().enumerate() {
+                        V::store_words(words.add(first + 16 * w + lane), plane);
+                    }
                 }
             }
         }

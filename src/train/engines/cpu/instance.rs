@@ -28,7 +28,8 @@ enum Engine {
 
 /// What a kind of model computes, compiled once for each level.
 pub trait Gradients {
-    /// Loss of the step's batch; its gradients go to `gradients`.
+    /// Gradients of the step's batch go to `gradients`. Returns its loss; if that is not `asked` for, maybe another number, which is finite
+    /// if the loss is.
     ///
     /// # Safety
     /// The machine must have the instructions of `V`; the buffers have the layout of the model.
@@ -38,6 +39,7 @@ pub trait Gradients {
         source: Source,
         parameters: &[f32],
         gradients: &mut [f32],
+        asked: bool,
     ) -> f32;
 }
 
@@ -58,6 +60,7 @@ pub struct State {
     /// What the drop rule has left of the learning rate.
     pub drop: f64,
     pub stopped: bool,
+    /// Of the last step that was asked for it.
     pub loss: f32,
     pub history: Vec<(u32, f32)>,
 }
@@ -67,7 +70,7 @@ impl Engine {
         if let Some(layers) = recipe.model.entry().layers() {
             return Engine::Layers(Box::new(TwoLayers::new(recipe, layers, problem)));
         }
-        match Small::new(problem) {
+        match Small::new(problem, recipe.seed) {
             Some(small) => Engine::Small(Box::new(small)),
             None => Engine::Large(Box::new(Large::new(problem, Layout::new(problem.shape, false)))),
         }
@@ -161,11 +164,13 @@ impl<G: Gradients> Kernel for Training<'_, G> {
                 break;
             }
             let source = Source { seed: state.recipe.seed, stream: Stream::Training, step: state.step };
+            let asked = count == 0 || state.recipe.stop.is_some() || state.in_history();
+            let State { problem, parameters, gradients, .. } = &mut *state;
             // Safety: `dispatch` runs this at a level of the machine; the engine was made for the state's layout.
-            loss = unsafe { engine.gradients::<V>(&state.problem, source, &state.parameters, &mut state.gradients) };
+            loss = unsafe { engine.gradients::<V>(problem, source, parameters, gradients, asked) };
             if count > 0 {
                 // Safety: the same.
-                unsafe { V::enter(Advance { state: &mut *state, loss }) };
+                unsafe { V::enter(Advance { state: &mut *state, loss, asked }) };
             }
         }
         loss
@@ -176,13 +181,14 @@ impl<G: Gradients> Kernel for Training<'_, G> {
 struct Advance<'a> {
     state: &'a mut State,
     loss: f32,
+    asked: bool,
 }
 
 impl Kernel for Advance<'_> {
     type Output = ();
     #[inline(always)]
     unsafe fn run<V: Simd>(self) {
-        unsafe { self.state.advance::<V>(self.loss) };
+        unsafe { self.state.advance::<V>(self.loss, self.asked) };
     }
 }
 
@@ -225,6 +231,12 @@ impl State {
         (self.recipe.steps / 50).max(1)
     }
 
+    /// Whether the history keeps the loss of the current step.
+    #[inline(always)]
+    fn in_history(&self) -> bool {
+        self.step.is_multiple_of(self.every()) || self.step + 1 == self.recipe.steps
+    }
+
     /// The parameters and the losses so far.
     pub fn outcome(&self) -> Outcome {
         let parameters = self.tensors(&self.parameters);
@@ -233,8 +245,10 @@ impl State {
 
     /// The optimizer's step and everything that follows from the loss.
     #[inline(always)]
-    unsafe fn advance<V: Simd>(&mut self, loss: f32) {
-        self.loss = loss;
+    unsafe fn advance<V: Simd>(&mut self, loss: f32, asked: bool) {
+        if asked {
+            self.loss = loss;
+        }
         if !loss.is_finite() {
             // Diverged: nothing that follows would mean anything, nor be the same everywhere.
             self.loss = f32::NAN;
@@ -245,7 +259,7 @@ impl State {
         let rates = self.rates();
         // Safety: all buffers have one length and a spare line behind them.
         unsafe { self.update::<V>(&rates) };
-        if self.step.is_multiple_of(self.every()) || self.step + 1 == self.recipe.steps {
+        if self.in_history() {
             self.history.push((self.step, self.loss));
         }
         self.step += 1;

@@ -91,6 +91,7 @@ impl Gradients for &mut Large {
         source: Source,
         parameters: &[f32],
         gradients: &mut [f32],
+        _asked: bool,
     ) -> f32 {
         let large = &mut **self;
         let Shape { features, active, .. } = problem.shape;

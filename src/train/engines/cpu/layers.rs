@@ -137,6 +137,7 @@ impl Gradients for &mut TwoLayers {
         source: Source,
         parameters: &[f32],
         gradients: &mut [f32],
+        _asked: bool,
     ) -> f32 {
         let model = &mut **self;
         unsafe {

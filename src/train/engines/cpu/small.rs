@@ -6,7 +6,7 @@
 use std::hint::black_box;
 
 use super::buffer::Floats;
-use super::draws::{BLOCK, Chance, Source, fill_words};
+use super::draws::{BLOCK, Begun, Chance, Source};
 use super::instance::{Gradients, State, Training};
 use super::problem::Problem;
 use super::simd::{Kernel, Level, Simd, dispatch, exp, halves, vectors};
@@ -56,27 +56,32 @@ fn run<const N: usize, const M: usize, const E: usize>(
 pub struct Small {
     run: Run,
     words: Vec<u32>,
+    begun: Begun,
     /// Values of each feature in the samples that are not all zero.
     x: [Floats; MOST[0]],
     /// Lanes of experts 1 and 2 in each vector of samples.
     masks: Vec<u8>,
     /// Virtual lanes of the sums, pass by pass.
     partial: Floats,
+    /// Importances and the weight of load balancing are below 2^16.
+    mild: bool,
 }
 
 impl Small {
     /// `None` for a model that is not small.
-    pub fn new(problem: &Problem) -> Option<Small> {
+    pub fn new(problem: &Problem, seed: u64) -> Option<Small> {
         let run = compiled(problem.shape)?;
         let groups = problem.samples.div_ceil(16);
         let blocks = (groups * problem.shape.features).div_ceil(4);
         Some(Small {
             run,
             words: vec![0; blocks * BLOCK],
+            begun: Begun::new(seed, Stream::Training, blocks),
             // Compressed vectors are written whole.
             x: std::array::from_fn(|_| Floats::zeros(groups * 16 + 16)),
             masks: vec![0; (groups * 16).div_ceil(8) * 32 * (MOST[2] - 1)],
             partial: Floats::zeros(4 * SUMS * 16),
+            mild: problem.importance.iter().chain([&problem.balance]).all(|&number| number < 65_536.0),
         })
     }
 
@@ -89,11 +94,17 @@ impl Small {
 /// The same with its sizes as constants.
 struct Sized<'a, const N: usize, const M: usize, const E: usize>(&'a mut Small);
 
-/// Parameters in all lanes.
+/// Parameters: each in all lanes; or, for [`lookup`], lane e of the first is that of expert e.
 struct Parameters<V: Simd, const N: usize, const M: usize, const E: usize> {
     w: [[[V::F; M]; N]; E],
     b: [[V::F; N]; E],
     slope: [V::F; N],
+}
+
+/// Whether each sample finds the parameters of its expert by one permutation, and not by one selection an expert: where it is faster.
+#[inline(always)]
+fn lookup<V: Simd>(hidden: usize, experts: usize) -> bool {
+    experts == 3 && hidden == 2 || experts > 1 && V::N == 8
 }
 
 /// Sums over the samples of a lane: gradients and L.
@@ -121,13 +132,28 @@ impl<const N: usize, const M: usize, const E: usize> Gradients for Sized<'_, N, 
         source: Source,
         parameters: &[f32],
         gradients: &mut [f32],
+        asked: bool,
     ) -> f32 {
         let chance = Chance::new(problem.probability, source.step);
         unsafe {
             let small = &mut *self.0;
             let count = V::enter(Inputs::<N> { small, source, chance, samples: problem.samples });
-            step::<V, N, M, E>(small, problem, parameters, gradients, count)
+            // Below these limits no loss overflows: |z| < 2^44, so that sums over 2^20 samples of d d < 2^88, times importances, stay below 2^126.
+            let asked = asked || !small.mild || !below::<V>(parameters, 1_048_576.0);
+            step::<V, N, M, E>(small, problem, parameters, gradients, count, asked)
         }
+    }
+}
+
+/// Whether all numbers are between -limit and limit; reads whole vectors.
+#[inline(always)]
+unsafe fn below<V: Simd>(numbers: &[f32], limit: f32) -> bool {
+    unsafe {
+        let mut all = V::first(V::N);
+        for i in (0..numbers.len()).step_by(V::N) {
+            all = V::and(all, V::greater(V::splat(limit), V::abs(V::load(numbers.as_ptr().add(i)))));
+        }
+        V::bits(all) == V::bits(V::first(V::N))
     }
 }
 
@@ -162,48 +188,73 @@ unsafe fn inputs<V: Simd, const N: usize, const WIDE: bool>(
     unsafe {
         let per = if WIDE { 16 } else { 32 };
         let groups = samples.div_ceil(per);
-        fill_words::<V>(source, 0, (groups * N).div_ceil(4), small.words.as_mut_ptr());
-        let (below, scale, half) = (V::splat(chance.below), V::splat(chance.scale), V::splat(chance.half));
-        let mut count = 0;
+        small.begun.fill::<V>(source.step, (groups * N).div_ceil(4), small.words.as_mut_ptr());
+        let words = small.words.as_ptr();
+        let mut kept = Kept::<N> { x: std::array::from_fn(|i| small.x[i].as_mut_ptr()), count: 0 };
         for group in 0..groups {
-            let words = small.words.as_ptr().add(group * N * 16);
+            let left = samples - group * per;
             for part in 0..per / 16 {
                 for lane in (0..16).step_by(V::N) {
-                    let base = group * per + part * 16 + lane;
-                    if base >= samples {
-                        continue;
+                    let words = words.add(group * N * 16 + lane);
+                    let before = part * 16 + lane;
+                    if before + V::N <= left {
+                        kept.take::<V, WIDE, false>(words, chance, part, V::N);
+                    } else if before < left {
+                        kept.take::<V, WIDE, true>(words, chance, part, left - before);
                     }
-                    let mut x = [V::splat(0.0); N];
-                    let mut any = V::first(0);
-                    for i in 0..N {
-                        let word = V::load_words(words.add(16 * i + lane));
-                        let draw = match (WIDE, part) {
-                            (true, _) => V::upper(word),
-                            (false, 0) => V::low_half(word),
-                            _ => V::high_half(word),
-                        };
-                        let present = V::greater(below, draw);
-                        any = V::or(any, present);
-                        x[i] = V::keep(present, V::fma(draw, scale, half));
-                    }
-                    if samples - base < V::N {
-                        any = V::and(any, V::first(samples - base));
-                    }
-                    for i in 0..N {
-                        V::compress(any, x[i], small.x[i].as_mut_ptr().add(count));
-                    }
-                    count += V::bits(any).count_ones() as usize;
                 }
             }
         }
-        count
+        kept.count
+    }
+}
+
+/// Where the next sample that is not all zero goes.
+struct Kept<const N: usize> {
+    x: [*mut f32; N],
+    count: usize,
+}
+
+impl<const N: usize> Kept<N> {
+    /// One vector of samples from its words; if TAIL, only the first `left` are samples.
+    #[inline(always)]
+    unsafe fn take<V: Simd, const WIDE: bool, const TAIL: bool>(
+        &mut self,
+        words: *const u32,
+        chance: Chance,
+        part: usize,
+        left: usize,
+    ) {
+        unsafe {
+            let (below, scale, half) = (V::splat(chance.below), V::splat(chance.scale), V::splat(chance.half));
+            let mut x = [V::splat(0.0); N];
+            let mut any = V::first(0);
+            for i in 0..N {
+                let word = V::load_words(words.add(16 * i));
+                let draw = match (WIDE, part) {
+                    (true, _) => V::upper(word),
+                    (false, 0) => V::low_half(word),
+                    _ => V::high_half(word),
+                };
+                let present = V::greater(below, draw);
+                any = V::or(any, present);
+                x[i] = V::keep(present, V::fma(draw, scale, half));
+            }
+            if TAIL {
+                any = V::and(any, V::first(left));
+            }
+            for i in 0..N {
+                V::compress(any, x[i], self.x[i].add(self.count));
+            }
+            self.count += V::bits(any).count_ones() as usize;
+        }
     }
 }
 
 /// The batch of a step, row-major \[B, n\]; samples that are all zero come last. `None` for a model that is not small.
 pub fn rows(recipe: &Recipe, step: u32) -> Option<Vec<f32>> {
     let problem = Problem::new(recipe);
-    let mut small = Small::new(&problem)?;
+    let mut small = Small::new(&problem, recipe.seed)?;
     let source = Source { seed: recipe.seed, stream: Stream::Training, step };
     let (chance, samples, n) = (Chance::new(problem.probability, step), problem.samples, problem.shape.features);
     let (level, to) = (Level::best(), &mut small);
@@ -257,30 +308,29 @@ unsafe fn route<V: Simd, const N: usize, const E: usize, const TAIL: bool>(
             }
         }
         let mut mine = [valid; E];
-        let mut best = score[0];
-        for e in 1..E {
-            let better = V::greater(score[e], best);
-            best = V::max(score[e], best);
-            mine[e] = V::and(valid, better);
-            for earlier in 0..e {
-                mine[earlier] = V::without(mine[earlier], better);
-            }
-        }
-        for e in 1..E {
-            V::store_mask(masks.add((e - 1) * V::MASK), mine[e]);
-            shares.count[e] += V::bits(mine[e]).count_ones();
-        }
         // The best expert's exponential is exactly 1.
         let one = V::splat(1.0);
         let mut q = [one; E];
         let mut product = [one; 3];
         if E == 2 {
-            let low = exp::<V>(V::sub(V::select(mine[1], score[0], score[1]), best));
+            let difference = V::sub(score[1], score[0]);
+            let better = V::greater(difference, zero);
+            (mine[0], mine[1]) = (V::without(valid, better), V::and(valid, better));
+            let low = exp::<V>(V::neg_abs(difference));
             let high = V::div(one, V::add(one, low));
             let low = V::mul(low, high);
             q[1] = V::select(mine[1], high, low);
             product[0] = V::mul(low, high);
         } else {
+            let mut best = score[0];
+            for e in 1..E {
+                let better = V::greater(score[e], best);
+                best = V::max(score[e], best);
+                mine[e] = V::and(valid, better);
+                for earlier in 0..e {
+                    mine[earlier] = V::without(mine[earlier], better);
+                }
+            }
             let low = exp::<V>(V::sub(V::select(mine[0], score[1], score[0]), best));
             let high = exp::<V>(V::sub(V::select(mine[E - 1], score[1], score[E - 1]), best));
             q[0] = V::select(mine[0], one, low);
@@ -292,6 +342,10 @@ unsafe fn route<V: Simd, const N: usize, const E: usize, const TAIL: bool>(
                 q[e] = V::mul(q[e], share);
             }
             product = [V::mul(q[0], q[1]), V::mul(q[0], q[E - 1]), V::mul(q[1], q[E - 1])];
+        }
+        for e in 1..E {
+            V::store_mask(masks.add((e - 1) * V::MASK), mine[e]);
+            shares.count[e] += V::bits(mine[e]).count_ones();
         }
         for e in 1..E {
             let sum = &mut shares.mean[e - 1];
@@ -307,7 +361,7 @@ unsafe fn route<V: Simd, const N: usize, const E: usize, const TAIL: bool>(
 
 /// One vector of samples forward and backward.
 #[inline(always)]
-unsafe fn samples<V: Simd, const N: usize, const M: usize, const E: usize, const TAIL: bool>(
+unsafe fn samples<V: Simd, const N: usize, const M: usize, const E: usize, const TAIL: bool, const LOSS: bool>(
     p: &Parameters<V, N, M, E>,
     sums: &mut Sums<V, N, M, E>,
     (input, valid): ([V::F; N], V::M),
@@ -316,15 +370,27 @@ unsafe fn samples<V: Simd, const N: usize, const M: usize, const E: usize, const
     unsafe {
         let zero = V::splat(0.0);
         let mut mine = [valid; E];
-        let (mut w, mut b) = (p.w[0], p.b[0]);
         for e in 1..E {
             mine[e] = V::load_mask(masks.add((e - 1) * V::MASK));
             mine[0] = V::without(mine[0], mine[e]);
+        }
+        let (mut w, mut b) = (p.w[0], p.b[0]);
+        if lookup::<V>(M, E) {
+            let expert = V::numbered(mine[1], if E == 3 { mine[2] } else { V::first(0) });
             for i in 0..N {
                 for k in 0..M {
-                    w[i][k] = V::select(mine[e], p.w[e][i][k], w[i][k]);
+                    w[i][k] = V::lookup(w[i][k], expert);
                 }
-                b[i] = V::select(mine[e], p.b[e][i], b[i]);
+                b[i] = V::lookup(b[i], expert);
+            }
+        } else {
+            for e in 1..E {
+                for i in 0..N {
+                    for k in 0..M {
+                        w[i][k] = V::select(mine[e], p.w[e][i][k], w[i][k]);
+                    }
+                    b[i] = V::select(mine[e], p.b[e][i], b[i]);
+                }
             }
         }
         // Forward.
@@ -346,7 +412,9 @@ unsafe fn samples<V: Simd, const N: usize, const M: usize, const E: usize, const
             if TAIL {
                 d = V::keep(valid, d);
             }
-            sums.loss[i] = V::fma(d, d, sums.loss[i]);
+            if LOSS {
+                sums.loss[i] = V::fma(d, d, sums.loss[i]);
+            }
             g[i] = V::keep(V::greater(z, zero), V::mul(p.slope[i], d));
         }
         let mut dh = [zero; M];
@@ -380,6 +448,7 @@ unsafe fn step<V: Simd, const N: usize, const M: usize, const E: usize>(
     parameters: &[f32],
     gradients: &mut [f32],
     count: usize,
+    asked: bool,
 ) -> f32 {
     unsafe {
         let zero = V::splat(0.0);
@@ -388,11 +457,31 @@ unsafe fn step<V: Simd, const N: usize, const M: usize, const E: usize>(
         let mut p = Parameters::<V, N, M, E> { w: [[[zero; M]; N]; E], b: [[zero; N]; E], slope: [zero; N] };
         for e in 0..E {
             for i in 0..N {
-                for k in 0..M {
-                    p.w[e][i][k] = V::splat(*parameters.get_unchecked((e * N + i) * M + k));
-                }
-                p.b[e][i] = V::splat(*parameters.get_unchecked(bias + e * N + i));
                 g[e][i] = V::splat(*parameters.get_unchecked(gate + e * N + i));
+            }
+        }
+        if lookup::<V>(M, E) {
+            for i in 0..N {
+                let mut table = [0.0f32; 16];
+                for k in 0..M {
+                    for e in 0..E {
+                        table[e] = *parameters.get_unchecked((e * N + i) * M + k);
+                    }
+                    p.w[0][i][k] = V::load(table.as_ptr());
+                }
+                for e in 0..E {
+                    table[e] = *parameters.get_unchecked(bias + e * N + i);
+                }
+                p.b[0][i] = V::load(table.as_ptr());
+            }
+        } else {
+            for e in 0..E {
+                for i in 0..N {
+                    for k in 0..M {
+                        p.w[e][i][k] = V::splat(*parameters.get_unchecked((e * N + i) * M + k));
+                    }
+                    p.b[e][i] = V::splat(*parameters.get_unchecked(bias + e * N + i));
+                }
             }
         }
         for i in 0..N {
@@ -440,15 +529,24 @@ unsafe fn step<V: Simd, const N: usize, const M: usize, const E: usize>(
             }
             let masks = small.masks.as_ptr();
             let mut sums = Sums::<V, N, M, E> { w: [[[zero; M]; N]; E], b: [[zero; N]; E], loss: [zero; N] };
-            let mut v = pass;
-            while v < full {
-                let input = load::<V, N, false>(&small.x, v * V::N, V::N);
-                samples::<V, N, M, E, false>(&p, &mut sums, input, masks.add(v * stride));
-                v += vectors::<V>();
+            macro_rules! samples {
+                ($loss:literal) => {{
+                    let mut v = pass;
+                    while v < full {
+                        let input = load::<V, N, false>(&small.x, v * V::N, V::N);
+                        samples::<V, N, M, E, false, $loss>(&p, &mut sums, input, masks.add(v * stride));
+                        v += vectors::<V>();
+                    }
+                    if tail {
+                        let input = load::<V, N, true>(&small.x, full * V::N, left);
+                        samples::<V, N, M, E, true, $loss>(&p, &mut sums, input, masks.add(full * stride));
+                    }
+                }};
             }
-            if tail {
-                let input = load::<V, N, true>(&small.x, full * V::N, left);
-                samples::<V, N, M, E, true>(&p, &mut sums, input, masks.add(full * stride));
+            if asked {
+                samples!(true);
+            } else {
+                samples!(false);
             }
             for e in 0..E {
                 for i in 0..N {
@@ -474,7 +572,7 @@ unsafe fn step<V: Simd, const N: usize, const M: usize, const E: usize>(
         let total = losses + N;
         let mut sum = [0.0f32; SUMS + 16];
         let mut first = 0;
-        while first < total {
+        while first < if asked { total } else { losses } {
             let mut group = [zero; 16];
             for l in 0..V::N {
                 if first + l < total {

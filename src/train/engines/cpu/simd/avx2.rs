@@ -3,7 +3,7 @@
 use std::arch::x86_64::*;
 
 use super::{Kernel, Simd, run_avx2};
-use crate::train::rng::{MULTIPLIERS, ROUNDS, WEYL};
+use crate::train::rng::{BEGUN, MULTIPLIERS, ROUNDS, WEYL, round_keys};
 
 #[derive(Clone, Copy)]
 pub struct Avx2;
@@ -72,6 +72,10 @@ impl Simd for Avx2 {
         unsafe { _mm256_andnot_ps(_mm256_set1_ps(-0.0), a) }
     }
     #[inline(always)]
+    unsafe fn neg_abs(a: __m256) -> __m256 {
+        unsafe { _mm256_or_ps(a, _mm256_set1_ps(-0.0)) }
+    }
+    #[inline(always)]
     unsafe fn fma(a: __m256, b: __m256, c: __m256) -> __m256 {
         unsafe { _mm256_fmadd_ps(a, b, c) }
     }
@@ -128,6 +132,17 @@ impl Simd for Avx2 {
     #[inline(always)]
     unsafe fn select(m: __m256, a: __m256, b: __m256) -> __m256 {
         unsafe { _mm256_blendv_ps(b, a, m) }
+    }
+    #[inline(always)]
+    unsafe fn numbered(first: __m256, second: __m256) -> __m256i {
+        unsafe {
+            let (first, second) = (_mm256_castps_si256(first), _mm256_castps_si256(second));
+            _mm256_or_si256(_mm256_and_si256(first, splat(1)), _mm256_and_si256(second, splat(2)))
+        }
+    }
+    #[inline(always)]
+    unsafe fn lookup(table: __m256, index: __m256i) -> __m256 {
+        unsafe { _mm256_permutevar8x32_ps(table, index) }
     }
     #[inline(always)]
     unsafe fn add_where(m: __m256, sum: __m256, a: __m256) -> __m256 {
@@ -208,13 +223,14 @@ impl Simd for Avx2 {
             // Even and odd counters apart, each in the lower half of 64 bits, where multiplication finds it; upper halves are waste.
             let even = _mm256_add_epi32(_mm256_set1_epi32(t as i32), _mm256_setr_epi64x(0, 2, 4, 6));
             let odd = _mm256_add_epi32(even, _mm256_set1_epi32(1));
-            let (even, odd) = (rounds(even, seed, step, stream), rounds(odd, seed, step, stream));
-            let mut words = [_mm256_setzero_si256(); 4];
-            for (word, (even, odd)) in words.iter_mut().zip(even.into_iter().zip(odd)) {
-                *word = _mm256_blend_epi32::<0xAA>(even, _mm256_slli_epi64::<32>(odd));
-            }
-            words
+            let (step, stream, zero) = (splat(step), splat(stream), splat(0));
+            merge(rounds::<0>([even, step, stream, zero], seed), rounds::<0>([odd, step, stream, zero], seed))
         }
+    }
+    #[inline(always)]
+    unsafe fn philox_from(seed: u64, begun: *const u32, step: [u32; 2]) -> [__m256i; 4] {
+        // One word further, odd counters are in the lower halves.
+        unsafe { merge(rounds_from(seed, begun, step), rounds_from(seed, begun.add(1), step)) }
     }
     #[inline(always)]
     unsafe fn load_words(p: *const u32) -> __m256i {
@@ -247,13 +263,25 @@ unsafe fn splat(word: u32) -> __m256i {
     unsafe { _mm256_set1_epi32(word as i32) }
 }
 
-/// All rounds for four counters in the lower halves of 64 bits.
+/// Words of even and of odd counters, each in the lower halves of 64 bits, put together.
 #[inline(always)]
-unsafe fn rounds(t: __m256i, seed: u64, step: u32, stream: u32) -> [__m256i; 4] {
+unsafe fn merge(even: [__m256i; 4], odd: [__m256i; 4]) -> [__m256i; 4] {
     unsafe {
-        let mut c = [t, splat(step), splat(stream), _mm256_setzero_si256()];
-        let mut key = [seed as u32, (seed >> 32) as u32];
-        for _ in 0..ROUNDS {
+        let mut words = [_mm256_setzero_si256(); 4];
+        for (word, (even, odd)) in words.iter_mut().zip(even.into_iter().zip(odd)) {
+            *word = _mm256_blend_epi32::<0xAA>(even, _mm256_slli_epi64::<32>(odd));
+        }
+        words
+    }
+}
+
+/// The rounds from number `FROM` on for four counters in the lower halves of 64 bits; upper halves are waste.
+#[inline(always)]
+unsafe fn rounds<const FROM: usize>(c: [__m256i; 4], seed: u64) -> [__m256i; 4] {
+    unsafe {
+        let mut c = c;
+        let mut key = round_keys(seed, FROM as u32);
+        for _ in FROM..ROUNDS {
             let a = _mm256_mul_epu32(c[0], splat(MULTIPLIERS[0]));
             let b = _mm256_mul_epu32(c[2], splat(MULTIPLIERS[1]));
             // Shuffles, not shifts: multiplications keep the port of shifts busy.
@@ -267,5 +295,19 @@ unsafe fn rounds(t: __m256i, seed: u64, step: u32, stream: u32) -> [__m256i; 4] 
             key = [key[0].wrapping_add(WEYL[0]), key[1].wrapping_add(WEYL[1])];
         }
         c
+    }
+}
+
+/// The rounds after those that `rng::begin` and `rng::begin_step` have done.
+#[inline(always)]
+unsafe fn rounds_from(seed: u64, begun: *const u32, step: [u32; 2]) -> [__m256i; 4] {
+    unsafe {
+        let mut c = [splat(0); 4];
+        for (plane, word) in c.iter_mut().enumerate() {
+            *word = _mm256_loadu_si256(begun.add(16 * plane).cast());
+        }
+        let product = _mm256_mul_epu32(_mm256_xor_si256(splat(step[0]), c[0]), splat(MULTIPLIERS[1]));
+        let high = _mm256_shuffle_epi32::<0xF5>(product);
+        rounds::<BEGUN>([_mm256_xor_si256(high, c[1]), product, _mm256_xor_si256(splat(step[1]), c[2]), c[3]], seed)
     }
 }

@@ -3,7 +3,7 @@
 use std::arch::x86_64::*;
 
 use super::{Kernel, Simd, run_avx512};
-use crate::train::rng::{MULTIPLIERS, ROUNDS, WEYL};
+use crate::train::rng::{BEGUN, MULTIPLIERS, ROUNDS, WEYL, round_keys};
 
 #[derive(Clone, Copy)]
 pub struct Avx512;
@@ -52,6 +52,10 @@ impl Simd for Avx512 {
     #[inline(always)]
     unsafe fn abs(a: __m512) -> __m512 {
         unsafe { _mm512_abs_ps(a) }
+    }
+    #[inline(always)]
+    unsafe fn neg_abs(a: __m512) -> __m512 {
+        unsafe { _mm512_or_ps(a, _mm512_set1_ps(-0.0)) }
     }
     #[inline(always)]
     unsafe fn fma(a: __m512, b: __m512, c: __m512) -> __m512 {
@@ -104,6 +108,14 @@ impl Simd for Avx512 {
     #[inline(always)]
     unsafe fn select(m: __mmask16, a: __m512, b: __m512) -> __m512 {
         unsafe { _mm512_mask_mov_ps(b, m, a) }
+    }
+    #[inline(always)]
+    unsafe fn numbered(first: __mmask16, second: __mmask16) -> __m512i {
+        unsafe { _mm512_mask_mov_epi32(_mm512_maskz_mov_epi32(first, splat(1)), second, splat(2)) }
+    }
+    #[inline(always)]
+    unsafe fn lookup(table: __m512, index: __m512i) -> __m512 {
+        unsafe { _mm512_permutexvar_ps(index, table) }
     }
     #[inline(always)]
     unsafe fn add_where(m: __mmask16, sum: __m512, a: __m512) -> __m512 {
@@ -193,13 +205,14 @@ impl Simd for Avx512 {
             // Even and odd counters apart, each in the lower half of 64 bits, where multiplication finds it; upper halves are waste.
             let even = _mm512_add_epi32(_mm512_set1_epi32(t as i32), _mm512_setr_epi64(0, 2, 4, 6, 8, 10, 12, 14));
             let odd = _mm512_add_epi32(even, _mm512_set1_epi32(1));
-            let (even, odd) = (rounds(even, seed, step, stream), rounds(odd, seed, step, stream));
-            let mut words = [_mm512_setzero_si512(); 4];
-            for (word, (even, odd)) in words.iter_mut().zip(even.into_iter().zip(odd)) {
-                *word = _mm512_mask_shuffle_epi32::<0xA0>(even, 0xAAAA, odd);
-            }
-            words
+            let (step, stream, zero) = (splat(step), splat(stream), splat(0));
+            merge(rounds::<0>([even, step, stream, zero], seed), rounds::<0>([odd, step, stream, zero], seed))
         }
+    }
+    #[inline(always)]
+    unsafe fn philox_from(seed: u64, begun: *const u32, step: [u32; 2]) -> [__m512i; 4] {
+        // One word further, odd counters are in the lower halves.
+        unsafe { merge(rounds_from(seed, begun, step), rounds_from(seed, begun.add(1), step)) }
     }
     #[inline(always)]
     unsafe fn load_words(p: *const u32) -> __m512i {
@@ -232,13 +245,25 @@ unsafe fn splat(word: u32) -> __m512i {
     unsafe { _mm512_set1_epi32(word as i32) }
 }
 
-/// All rounds for eight counters in the lower halves of 64 bits.
+/// Words of even and of odd counters, each in the lower halves of 64 bits, put together.
 #[inline(always)]
-unsafe fn rounds(t: __m512i, seed: u64, step: u32, stream: u32) -> [__m512i; 4] {
+unsafe fn merge(even: [__m512i; 4], odd: [__m512i; 4]) -> [__m512i; 4] {
     unsafe {
-        let mut c = [t, splat(step), splat(stream), _mm512_setzero_si512()];
-        let mut key = [seed as u32, (seed >> 32) as u32];
-        for _ in 0..ROUNDS {
+        let mut words = [_mm512_setzero_si512(); 4];
+        for (word, (even, odd)) in words.iter_mut().zip(even.into_iter().zip(odd)) {
+            *word = _mm512_mask_shuffle_epi32::<0xA0>(even, 0xAAAA, odd);
+        }
+        words
+    }
+}
+
+/// The rounds from number `FROM` on for eight counters in the lower halves of 64 bits; upper halves are waste.
+#[inline(always)]
+unsafe fn rounds<const FROM: usize>(c: [__m512i; 4], seed: u64) -> [__m512i; 4] {
+    unsafe {
+        let mut c = c;
+        let mut key = round_keys(seed, FROM as u32);
+        for _ in FROM..ROUNDS {
             let a = _mm512_mul_epu32(c[0], splat(MULTIPLIERS[0]));
             let b = _mm512_mul_epu32(c[2], splat(MULTIPLIERS[1]));
             // Shuffles, not shifts: multiplications keep the port of shifts busy.
@@ -252,5 +277,19 @@ unsafe fn rounds(t: __m512i, seed: u64, step: u32, stream: u32) -> [__m512i; 4] 
             key = [key[0].wrapping_add(WEYL[0]), key[1].wrapping_add(WEYL[1])];
         }
         c
+    }
+}
+
+/// The rounds after those that `rng::begin` and `rng::begin_step` have done.
+#[inline(always)]
+unsafe fn rounds_from(seed: u64, begun: *const u32, step: [u32; 2]) -> [__m512i; 4] {
+    unsafe {
+        let mut c = [splat(0); 4];
+        for (plane, word) in c.iter_mut().enumerate() {
+            *word = _mm512_loadu_si512(begun.add(16 * plane).cast());
+        }
+        let product = _mm512_mul_epu32(_mm512_xor_si512(splat(step[0]), c[0]), splat(MULTIPLIERS[1]));
+        let high = _mm512_shuffle_epi32::<0xF5>(product);
+        rounds::<BEGUN>([_mm512_xor_si512(high, c[1]), product, _mm512_xor_si512(splat(step[1]), c[2]), c[3]], seed)
     }
 }

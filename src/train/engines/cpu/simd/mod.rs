@@ -135,6 +135,8 @@ pub trait Simd: Copy {
     unsafe fn div(a: Self::F, b: Self::F) -> Self::F;
     unsafe fn sqrt(a: Self::F) -> Self::F;
     unsafe fn abs(a: Self::F) -> Self::F;
+    /// -|a|.
+    unsafe fn neg_abs(a: Self::F) -> Self::F;
     /// a b + c, rounded once.
     unsafe fn fma(a: Self::F, b: Self::F, c: Self::F) -> Self::F;
     /// a b - c, rounded once.
@@ -158,6 +160,10 @@ pub trait Simd: Copy {
     unsafe fn keep(m: Self::M, a: Self::F) -> Self::F;
     /// `a` where the mask says so, else `b`.
     unsafe fn select(m: Self::M, a: Self::F, b: Self::F) -> Self::F;
+    /// 1 where `first` says so, 2 where `second` does, else 0.
+    unsafe fn numbered(first: Self::M, second: Self::M) -> Self::U;
+    /// Lane l is the lane of `table` that lane l of `index` names, which is below 8.
+    unsafe fn lookup(table: Self::F, index: Self::U) -> Self::F;
     /// sum + a where the mask says so; elsewhere sum, or sum + 0.
     unsafe fn add_where(m: Self::M, sum: Self::F, a: Self::F) -> Self::F;
     /// Bytes that a mask takes in memory.
@@ -176,6 +182,9 @@ pub trait Simd: Copy {
 
     /// The four words of the `N` counters (t + lane, step, stream, 0).
     unsafe fn philox(seed: u64, t: u32, step: u32, stream: u32) -> [Self::U; 4];
+    /// The same of `N` counters that `rng::begin` and `rng::begin_step` have begun; the four words of the counters are sixteen apart. May
+    /// read one word further.
+    unsafe fn philox_from(seed: u64, begun: *const u32, step: [u32; 2]) -> [Self::U; 4];
     unsafe fn load_words(p: *const u32) -> Self::U;
     unsafe fn store_words(p: *mut u32, v: Self::U);
     /// Low and high 16 bits of each word as numbers.
@@ -298,6 +307,14 @@ mod tests {
                 assert_eq!(out[..kept.len()], kept);
                 assert_eq!(unsafe { V::bits(V::first(mask.count_ones() as usize)) }, (1 << mask.count_ones()) - 1);
             }
+            let masks = |bit: u32| {
+                let lanes: Vec<f32> = (0..V::N).map(|l| ((l as u32 * 5 % 3) >> bit & 1) as f32).collect();
+                unsafe { V::greater(V::load(lanes.as_ptr()), V::splat(0.5)) }
+            };
+            let found = read(unsafe { V::lookup(at(0), V::numbered(masks(0), masks(1))) });
+            let expected: Vec<f32> = (0..V::N).map(|l| numbers[l * 5 % 3]).collect();
+            assert_eq!(found, expected);
+            assert!(read(unsafe { V::neg_abs(at(0)) }).iter().zip(&numbers).all(|(found, x)| *found == -x.abs()));
             assert!(read(unsafe { V::highest(at(1)) }).iter().all(|&h| read(at(1)).iter().all(|&v| v <= h)));
         }
     }

@@ -1,7 +1,7 @@
 //! Plain Rust, eight lanes: correct everywhere. `mul_add` is a library call on x86-64 without FMA.
 
 use super::{Kernel, Simd, run_portable};
-use crate::train::rng::philox;
+use crate::train::rng::{philox, philox_from};
 
 #[derive(Clone, Copy)]
 pub struct Portable;
@@ -59,6 +59,10 @@ impl Simd for Portable {
         a.map(f32::abs)
     }
     #[inline(always)]
+    unsafe fn neg_abs(a: P) -> P {
+        a.map(|a| -a.abs())
+    }
+    #[inline(always)]
     unsafe fn fma(a: P, b: P, c: P) -> P {
         std::array::from_fn(|l| a[l].mul_add(b[l], c[l]))
     }
@@ -111,6 +115,14 @@ impl Simd for Portable {
         std::array::from_fn(|l| if m[l] { a[l] } else { b[l] })
     }
     #[inline(always)]
+    unsafe fn numbered(first: [bool; 8], second: [bool; 8]) -> [u32; 8] {
+        each(first, second, |first, second| if second { 2 } else { u32::from(first) })
+    }
+    #[inline(always)]
+    unsafe fn lookup(table: P, index: [u32; 8]) -> P {
+        index.map(|at| table[at as usize % 8])
+    }
+    #[inline(always)]
     unsafe fn add_where(m: [bool; 8], sum: P, a: P) -> P {
         std::array::from_fn(|l| if m[l] { sum[l] + a[l] } else { sum[l] })
     }
@@ -159,6 +171,17 @@ impl Simd for Portable {
         for lane in 0..8 {
             let block = philox(seed, [t.wrapping_add(lane as u32), step, stream, 0]);
             for (plane, word) in words.iter_mut().zip(block) {
+                plane[lane] = word;
+            }
+        }
+        words
+    }
+    #[inline(always)]
+    unsafe fn philox_from(seed: u64, begun: *const u32, step: [u32; 2]) -> [[u32; 8]; 4] {
+        let mut words = [[0; 8]; 4];
+        for lane in 0..8 {
+            let begun = std::array::from_fn(|plane| unsafe { *begun.add(16 * plane + lane) });
+            for (plane, word) in words.iter_mut().zip(philox_from(seed, begun, step)) {
                 plane[lane] = word;
             }
         }

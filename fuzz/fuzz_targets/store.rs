@@ -1,0 +1,162 @@
+//! Any bytes as the files of a cache: a miss, or the bytes that the digest names; never a panic. Checksums are put right, so that what is
+//! behind them is reached.
+#![no_main]
+
+use std::path::Path;
+
+use arbitrary::Arbitrary;
+use libfuzzer_sys::fuzz_target;
+use repro::store::{Digest, Key, Provenance, Store, Unwanted};
+use repro::value;
+
+#[derive(Arbitrary, Debug)]
+struct Record {
+    key: [u8; 32],
+    digest: [u8; 32],
+    /// Take the digest of the bytes that the record names.
+    right: bool,
+    offset: u16,
+    size: u16,
+    flags: u64,
+    time: u64,
+    micros: u64,
+}
+
+#[derive(Arbitrary, Debug)]
+enum File {
+    /// A shard as it is.
+    Raw(Vec<u8>),
+    /// A shard whose checksum is right.
+    Sealed { payloads: Vec<u8>, records: Vec<Record>, provenance: Vec<u8>, offset: u8, count: u8 },
+    /// Payloads of their own, or anything else under a digest.
+    Object { digest: [u8; 32], bytes: Vec<u8>, right: bool },
+    Checkpoint { key: [u8; 32], bytes: Vec<u8>, right: bool },
+    Memo { hash: [u8; 32], count: u64, rest: Vec<u8> },
+    Built { bytes: Vec<u8>, right: bool },
+    Last(Vec<u8>),
+    Stat(Vec<u8>),
+    Format(Vec<u8>),
+    Scratch(Vec<u8>),
+}
+
+fn seal(mut bytes: Vec<u8>) -> Vec<u8> {
+    let sum = Digest::of(&bytes);
+    bytes.extend(sum.0);
+    bytes
+}
+
+fn shard(payloads: &[u8], records: &[Record], provenance: &[u8], offset: u8, count: u8) -> Vec<u8> {
+    let mut bytes = b"reproSH1".to_vec();
+    bytes.extend(payloads);
+    let mut tail = Vec::new();
+    for record in records {
+        let from = usize::from(record.offset);
+        let named = bytes.get(from..from + usize::from(record.size));
+        let digest = named.filter(|_| record.right).map_or(record.digest, |bytes| Digest::of(bytes).0);
+        tail.extend(record.key);
+        tail.extend(digest);
+        let size = u64::from(record.size) | record.flags & !0xffff & if record.right { 1 << 63 } else { u64::MAX };
+        [u64::from(record.offset), size, record.time, record.micros].iter().for_each(|n| tail.extend(n.to_le_bytes()));
+    }
+    tail.extend(provenance);
+    let offset = (bytes.len() as u64).wrapping_add(offset as i8 as u64);
+    let count = (records.len() as u64).wrapping_add(count as i8 as u64);
+    [offset, count, provenance.len() as u64].iter().for_each(|n| tail.extend(n.to_le_bytes()));
+    bytes.extend(seal(tail));
+    bytes.extend(b"reproSH1");
+    bytes
+}
+
+fn write(dir: &Path, file: &File, number: usize) -> std::io::Result<()> {
+    let put = |name: String, bytes: &[u8]| {
+        let path = dir.join(name);
+        std::fs::create_dir_all(path.parent().unwrap_or(dir))?;
+        std::fs::write(path, bytes)
+    };
+    match file {
+        File::Raw(bytes) => put(format!("shards/{}", Digest::of(bytes)), bytes),
+        File::Sealed { payloads, records, provenance, offset, count } => {
+            let bytes = shard(payloads, records, provenance, *offset, *count);
+            put(format!("shards/{}", Digest::of(&number.to_le_bytes())), &bytes)
+        }
+        File::Object { digest, bytes, right } => {
+            let name = if *right { Digest::of(bytes) } else { Digest(*digest) }.to_string();
+            put(format!("objects/{}/{}", &name[..2], &name[2..]), bytes)
+        }
+        File::Checkpoint { key, bytes, right } => {
+            let mut all = if *right { Digest::of(bytes).0.to_vec() } else { Vec::new() };
+            all.extend(bytes);
+            put(format!("partial/{}", Key(*key)), &all)
+        }
+        File::Memo { hash, count, rest } => {
+            let mut bytes = hash.to_vec();
+            bytes.extend(count.to_le_bytes());
+            bytes.extend(rest);
+            put("last/stage.memo".into(), &seal(bytes))
+        }
+        File::Built { bytes, right } => put("built".into(), &if *right { seal(bytes.clone()) } else { bytes.clone() }),
+        File::Last(bytes) => put("last/stage.json".into(), bytes),
+        File::Stat(bytes) => put("stat".into(), bytes),
+        File::Format(bytes) => put("FORMAT".into(), bytes),
+        File::Scratch(bytes) => put("scratch/x.lock".into(), bytes),
+    }
+}
+
+fuzz_target!(|files: Vec<File>| {
+    // What is in a payload of the right digest is believed to be a value; it may still be anything.
+    for file in &files {
+        let (File::Raw(bytes) | File::Last(bytes)) = file else { continue };
+        if let Some(dataset) = value::decode(bytes) {
+            let again = value::encode(&dataset);
+            assert_eq!(value::encode(&value::decode(&again).expect("what was written")), again);
+        }
+        value::decode_tree(bytes);
+        value::decode_scene(bytes);
+    }
+    let dir = tempfile::tempdir_in("/dev/shm").expect("a folder");
+    let cache = dir.path().join("cache");
+    for (number, file) in files.iter().enumerate() {
+        let _ = write(&cache, file, number);
+    }
+    let Ok(store) = Store::open(&cache) else { return };
+    let results = store.stored();
+    for result in &results {
+        let digest = result.trace.digest;
+        if let Some(bytes) = store.load(&result.key, &digest) {
+            assert_eq!(Digest::of(&bytes), digest, "a wrong result");
+        }
+        store.provenance(&result.key, &digest);
+        store.trace(&result.key);
+    }
+    for file in &files {
+        match file {
+            File::Checkpoint { key, .. } => drop(store.checkpoint(&Key(*key))),
+            File::Memo { hash, .. } => drop(store.memo("stage", &Digest(*hash))),
+            File::Object { bytes, .. } => {
+                if let Some(found) = store.content(&Digest::of(bytes)) {
+                    assert_eq!(found, *bytes);
+                }
+            }
+            _ => {}
+        }
+    }
+    store.last("stage");
+    let _ = store.file_digest(&cache.join("FORMAT"));
+    let _ = store.version("tool", None, || Ok("1".into()));
+    store.sweep_scratch();
+    {
+        let writer = store.writer(Provenance::lazy(Default::default));
+        let digest = writer.put(Key([1; 32]), b"made", 1).expect("the cache can be written");
+        if writer.finish().is_ok() {
+            let again = Store::open(&cache).expect("it is readable");
+            assert_eq!(again.load(&Key([1; 32]), &digest).as_deref(), Some(&b"made"[..]), "a result is lost");
+        }
+    }
+    store.save_stat();
+    store.orphans();
+    let unwanted = Unwanted { results: results.iter().map(|r| (r.key, r.trace.digest)).collect(), files: Vec::new() };
+    if let Ok(alone) = store.alone() {
+        let _ = store.sweep(&unwanted, &alone);
+    }
+    store.take_warnings();
+});

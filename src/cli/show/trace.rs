@@ -1,0 +1,73 @@
+//! `repro show --trace`: where results come from: what they were made from, when, where and by whom.
+
+use serde_json::{Value as Json, json};
+
+use super::super::Console;
+use super::super::console::Style;
+use super::super::words::{count, duration};
+use crate::audit::{ResultTrace, StageTrace, Traces, date};
+
+/// A block of lines for each stage.
+pub fn text(traces: &Traces, console: &Console) -> String {
+    let blocks: Vec<String> = traces.stages.iter().map(|stage| block(stage, &traces.makers, console)).collect();
+    blocks.join("\n")
+}
+
+/// A line for each stage, its makers written out.
+pub fn to_json(traces: &Traces) -> String {
+    let line = |stage: &StageTrace| format!("{}\n", json!({"event": "trace", "trace": stage, "makers": traces.makers}));
+    traces.stages.iter().map(line).collect()
+}
+
+fn block(stage: &StageTrace, makers: &[Json], console: &Console) -> String {
+    let mut text = format!("{} ({})\n", console.paint(Style::Bold, &stage.stage), stage.kind);
+    let mut line = |name: &str, words: &str| text += &format!("  {name:8}{words}\n");
+    let finished = || stage.results.iter().map(|result| result.finished);
+    let seconds: f64 = stage.results.iter().map(|result| result.seconds).sum();
+    match (stage.results.as_slice(), finished().min(), finished().max()) {
+        ([result], ..) => {
+            line("made", &format!("{}, in {}", date(result.finished), duration(seconds)));
+            line("digest", &result.digest.to_string());
+            line("key", &result.key.to_string());
+        }
+        (results, Some(first), Some(last)) => {
+            let many = count(results.len(), "result");
+            line("made", &format!("{many} from {} to {}, in {} of work", date(first), date(last), duration(seconds)));
+        }
+        _ => {}
+    }
+    let mut known: Vec<usize> = stage.results.iter().filter_map(|result| result.maker).collect();
+    known.sort_unstable();
+    known.dedup();
+    known.iter().filter_map(|&maker| makers.get(maker)).for_each(|maker| line("by", &words(maker)));
+    stage.inputs.iter().for_each(|(name, digest)| line("from", &format!("{name}  {}", short(&digest.to_string()))));
+    stage
+        .recorded
+        .tools
+        .iter()
+        .for_each(|(tool, version)| line("tool", &format!("{tool}: {}", version.replace('\n', " "))));
+    for (name, value) in &stage.recorded.env {
+        line("env", &format!("{name}={}", value.as_deref().unwrap_or("(not set)")));
+    }
+    let file = |file: &ResultTrace| format!("{}  {}", file.name, short(&file.digest.to_string()));
+    stage.files.iter().for_each(|one| line("file", &file(one)));
+    text
+}
+
+/// `repro 0.1.0, cpu, on host (linux x86_64), git 8c38152bf2 with changes`.
+fn words(maker: &Json) -> String {
+    let get = |name: &str| maker.get(name).and_then(Json::as_str).unwrap_or("?");
+    let mut words =
+        format!("repro {}, {}, on {} ({} {})", get("repro"), get("engine"), get("host"), get("os"), get("arch"));
+    if let Some(git) = maker.get("git") {
+        let revision = git.get("revision").and_then(Json::as_str).unwrap_or("?");
+        let changed = git.get("changed").and_then(Json::as_bool).unwrap_or(false);
+        words +=
+            &format!(", git {}{}", revision.get(..10).unwrap_or(revision), if changed { " with changes" } else { "" });
+    }
+    words
+}
+
+fn short(digest: &str) -> &str {
+    digest.get(..16).unwrap_or(digest)
+}
