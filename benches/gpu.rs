@@ -39,7 +39,10 @@ fn card() -> Result<Arc<dyn Device>, String> {
 fn on_card(card: &dyn Device, recipes: &[Recipe]) -> Result<Vec<Outcome>, String> {
     let tasks: Vec<Task> = recipes.iter().map(|r| Task { recipe: r.clone(), control: &Unattended }).collect();
     let mut outcomes = vec![None; recipes.len()];
-    train(card, &tasks, &mut |number, outcome| outcomes[number] = outcome).map_err(|broken| format!("{broken:?}"))?;
+    train(card, &tasks, &mut |ended| {
+        ended.into_iter().for_each(|(number, outcome)| outcomes[number] = outcome);
+    })
+    .map_err(|broken| format!("{broken:?}"))?;
     outcomes.into_iter().map(|outcome| outcome.ok_or_else(|| "a model did not end".into())).collect()
 }
 

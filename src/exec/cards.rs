@@ -5,12 +5,14 @@ use std::sync::mpsc::Sender;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
+use rayon::prelude::*;
+
 use super::worker::{Answer, Job, Made, Shop, UnitControl, guarded, keep};
 use crate::error::{Error, Result};
 use crate::stages;
 use crate::store::Key;
-use crate::train::cuda::{self, Broken, Device, Fault, Task};
-use crate::train::{Engine, Outcome, Recipe};
+use crate::train::cuda::{self, Broken, Device, Ended, Fault, Task};
+use crate::train::{Engine, Recipe};
 
 /// Training is left to the processor's cores if it takes them less than this, in seconds, or has fewer runs: a card is slow to start, and slow
 /// with few.
@@ -164,21 +166,24 @@ fn train(
     let tasks: Vec<Task> =
         runs.iter().zip(&controls).map(|(run, control)| Task { recipe: run.recipe.clone(), control }).collect();
     let mut left = vec![true; runs.len()];
-    // The time since the last result is this one's.
+    // The time since the last results is shared among these.
     let mut since = Instant::now();
-    let mut done = |number: usize, outcome: Option<Outcome>| {
-        let Run { stage, unit, key, recipe, .. } = &runs[number];
-        left[number] = false;
-        controls[number].forget_progress();
-        let took = since.elapsed();
+    let mut done = |ended: Ended| {
+        let took = since.elapsed().div_f64(ended.len().max(1) as f64);
         since = Instant::now();
-        let result = outcome.map(|outcome| {
-            let payload = stages::trained(recipe, &outcome)?;
-            let digest = keep(shop, *key, &payload, took)?;
-            // Its time says nothing of how long a core takes.
-            Ok(Made { digest, found: false, whole: false })
+        ended.iter().for_each(|(number, _)| left[*number] = false);
+        // Many at a time: writing them down must not take longer than training them.
+        ended.into_par_iter().for_each(|(number, outcome)| {
+            let Run { stage, unit, key, recipe, .. } = &runs[number];
+            controls[number].forget_progress();
+            let result = outcome.map(|outcome| {
+                let payload = stages::trained(recipe, &outcome)?;
+                let digest = keep(shop, *key, &payload, took)?;
+                // Its time says nothing of how long a core takes.
+                Ok(Made { digest, found: false, whole: false })
+            });
+            answer(*stage, *unit, *key, result.transpose(), took.as_secs_f64());
         });
-        answer(*stage, *unit, *key, result.transpose(), took.as_secs_f64());
     };
     let ended = guarded(|| Ok(cuda::train(device, &tasks, &mut done)));
     let broken = match ended {

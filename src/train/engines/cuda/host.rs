@@ -63,7 +63,7 @@ impl Host {
         let compiler = std::env::var_os("CXX").unwrap_or_else(|| "c++".into());
         let mut command = Command::new(&compiler);
         command.args(FLAGS).args(if cfg!(target_arch = "x86_64") && fma() { ["-mfma"].as_slice() } else { &[] });
-        let output = command.arg("-o").arg(&made).arg(&code).output();
+        let output = command.arg("-o").arg(&made).arg(&code).arg("-lm").output();
         let output = output.map_err(|error| format!("{}: {error}", Path::new(&compiler).display()))?;
         if !output.status.success() {
             return Err(String::from_utf8_lossy(&output.stderr).into_owned());

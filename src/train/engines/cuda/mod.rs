@@ -19,6 +19,6 @@ pub use card::{Missing, cards, visible};
 pub use device::{Device, Fault, Kernel, Run};
 pub use host::Host;
 pub use nvrtc::compile;
-pub use train::{Broken, Task, train};
+pub use train::{Broken, Ended, Task, train};
 pub use variant::{Source, Variant};
 pub use wave::Wave;

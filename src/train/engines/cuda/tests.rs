@@ -19,7 +19,10 @@ fn folder() -> PathBuf {
 fn trained(device: &dyn Device, recipes: &[Recipe]) -> Vec<Outcome> {
     let tasks: Vec<Task> = recipes.iter().map(|recipe| Task { recipe: recipe.clone(), control: &Unattended }).collect();
     let mut outcomes = vec![None; recipes.len()];
-    super::train(device, &tasks, &mut |number, outcome| outcomes[number] = outcome).expect("the device goes on");
+    super::train(device, &tasks, &mut |ended| {
+        ended.into_iter().for_each(|(number, outcome)| outcomes[number] = outcome);
+    })
+    .expect("the device goes on");
     outcomes.into_iter().map(|outcome| outcome.expect("every model ends")).collect()
 }
 
@@ -156,7 +159,7 @@ fn a_lost_device_leaves_checkpoints_from_which_the_cpu_goes_on_to_the_same_bytes
     let device = Frail { host: Host::new(&folder()), launches: 1.into(), fault: fault.clone(), largest_wave: 9 };
     let tasks: Vec<Task> = recipes.iter().map(|recipe| Task { recipe: recipe.clone(), control: &Unattended }).collect();
     let mut told = Vec::new();
-    let broken = super::train(&device, &tasks, &mut |number, outcome| told.push((number, outcome))).unwrap_err();
+    let broken = super::train(&device, &tasks, &mut |ended| told.extend(ended)).unwrap_err();
     assert_eq!(broken.fault, fault);
     // The short one had ended.
     assert_eq!(told.iter().map(|(number, _)| *number).collect::<Vec<_>>(), [3]);
@@ -184,9 +187,11 @@ fn memory_for_less_than_one_model_is_told() {
     let task = Task { recipe: recipe(20, 5, 4, 1, 0.0), control: &Unattended };
     let other = Task { recipe: recipe(1, 1, 1, 1, 0.0), control: &Unattended };
     let mut told = Vec::new();
-    let broken = super::train(&device, &[task, other], &mut |number, _| told.push(number)).unwrap_err();
+    let broken =
+        super::train(&device, &[task, other], &mut |ended| told.extend(ended.into_iter().map(|(number, _)| number)))
+            .unwrap_err();
     let Fault::Unfit { why, .. } = &broken.fault else { panic!("{broken:?}") };
-    assert_eq!(*why, "a model of 20/5/4, k = 1 needs 13.0 kB of this machine's processor and may have 5.0 kB");
+    assert_eq!(*why, "a model of 20/5/4, k = 1 needs 12.0 kB of this machine's processor and may have 5.0 kB");
     // What fits is trained.
     assert!(told == [1] && broken.kept.is_empty());
 }
@@ -201,8 +206,10 @@ fn what_is_stopped_is_told_and_trained_no_further() {
     }
     let task = Task { recipe: recipe(2, 1, 1, 1, 0.0), control: &Stopped };
     let mut told = Vec::new();
-    super::train(&Host::new(&folder()), &[task], &mut |number, outcome| told.push((number, outcome.is_none())))
-        .unwrap();
+    super::train(&Host::new(&folder()), &[task], &mut |ended| {
+        told.extend(ended.into_iter().map(|(number, outcome)| (number, outcome.is_none())));
+    })
+    .unwrap();
     assert_eq!(told, [(0, true)]);
 }
 

@@ -34,8 +34,11 @@ pub struct Broken {
     pub kept: Vec<(usize, Vec<u8>)>,
 }
 
-/// Train all tasks. `done` is told the number of each task as it ends, with its outcome, or `None` if it was stopped.
-pub fn train(device: &dyn Device, tasks: &[Task], done: &mut dyn FnMut(usize, Option<Outcome>)) -> Result<(), Broken> {
+/// Tasks that have ended, by number, each with its outcome, or `None` if it was stopped.
+pub type Ended = Vec<(usize, Option<Outcome>)>;
+
+/// Train all tasks. `done` is told of each as it ends; those that ended in one launch come together.
+pub fn train(device: &dyn Device, tasks: &[Task], done: &mut dyn FnMut(Ended)) -> Result<(), Broken> {
     let mut groups: Vec<(Variant, Vec<usize>)> = Vec::new();
     let mut unfit = None;
     for (number, task) in tasks.iter().enumerate() {
@@ -102,12 +105,7 @@ fn size(bytes: u64) -> String {
 }
 
 /// One wave. If it breaks before its first launch, no checkpoint is kept.
-fn wave(
-    kernel: &dyn Kernel,
-    tasks: &[Task],
-    numbers: &[usize],
-    done: &mut dyn FnMut(usize, Option<Outcome>),
-) -> Result<(), Broken> {
+fn wave(kernel: &dyn Kernel, tasks: &[Task], numbers: &[usize], done: &mut dyn FnMut(Ended)) -> Result<(), Broken> {
     let begin = |&number: &usize| {
         let Task { recipe, control } = &tasks[number];
         let mut state = State::new(recipe);
@@ -124,26 +122,25 @@ fn wave(
     let mut advance = || {
         let mut run = kernel.begin(&wave)?;
         loop {
-            for (i, &number) in numbers.iter().enumerate().filter(|(i, _)| wave.finished(*i)) {
-                if !std::mem::replace(&mut told[i], true) {
-                    done(number, Some(states[i].outcome()));
-                }
-            }
-            if told.iter().all(|&told| told) {
-                return Ok(());
-            }
+            let mut ended = Ended::new();
             for (i, &number) in numbers.iter().enumerate() {
+                let Task { control, .. } = &tasks[number];
                 if told[i] {
                     continue;
-                }
-                let Task { control, .. } = &tasks[number];
-                control.save(&|| states[i].save());
-                if control.stop() {
-                    told[i] = true;
-                    done(number, None);
+                } else if wave.finished(i) {
+                    ended.push((number, Some(states[i].outcome())));
                 } else {
+                    control.save(&|| states[i].save());
                     control.progress(states[i].step);
+                    if !control.stop() {
+                        continue;
+                    }
+                    ended.push((number, None));
                 }
+                told[i] = true;
+            }
+            if !ended.is_empty() {
+                done(ended);
             }
             if told.iter().all(|&told| told) {
                 return Ok(());

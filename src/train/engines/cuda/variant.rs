@@ -29,7 +29,7 @@ mod tuning {
     /// Threads of a block of small models: four warps, a model each.
     pub const SMALL_BLOCK: usize = 128;
     /// The most threads of a block that trains one model.
-    pub const LARGEST_BLOCK: usize = 512;
+    pub const LARGEST_BLOCK: usize = 256;
     /// Samples that go through a large model together, where there are few and many features.
     pub const CHUNKS: [usize; 2] = [64, 32];
     pub const FEW_FEATURES: usize = 32;
@@ -171,9 +171,11 @@ impl Variant {
         let models = if self.kind == Kind::Small { tuning::SMALL_BLOCK / 32 } else { 1 };
         // Two blocks of large models share a multiprocessor if what they need most has room in half of it.
         let needed: usize = self.arrays().iter().take_while(|(name, _)| *name != "FIRST").map(|(_, len)| 4 * len).sum();
+        // A block takes a kilobyte for itself.
+        let half = (most_shared / 2).saturating_sub(1 << 10);
         let room = match self.kind {
             Kind::Small => most_shared / models,
-            _ if needed <= most_shared / 2 => most_shared / 2,
+            _ if needed <= half => half,
             _ => most_shared,
         } / 4;
         let (mut shared, mut work) = (0, 0);

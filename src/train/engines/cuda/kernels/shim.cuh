@@ -9,13 +9,15 @@
 #ifdef __CUDACC_RTC__
 
 #define INLINE __device__ __forceinline__
-#define KERNEL extern "C" __global__ void __launch_bounds__(BLOCK)
 #if TEAM == 32
+#define KERNEL extern "C" __global__ void __launch_bounds__(BLOCK)
 #define BARRIER __syncwarp()
 #define MEMBER ((int)(threadIdx.x & 31))
 #define NUMBER ((int)(blockIdx.x * (BLOCK / 32) + threadIdx.x / 32))
 #define OWN_SHARED(all) ((all) + (threadIdx.x / 32) * SHARED)
 #else
+// So few registers that a multiprocessor has room for two blocks.
+#define KERNEL extern "C" __global__ void __launch_bounds__(BLOCK, 2)
 #define BARRIER __syncthreads()
 #define MEMBER ((int)threadIdx.x)
 #define NUMBER ((int)blockIdx.x)
