@@ -34,9 +34,9 @@ const FILES: &str = r#"  lines:
       formats: [latex]
 "#;
 
-/// A document that inputs these files of `figures/`.
+/// A document that inputs these files of `figures/`, each on a page of its own: TeX's memory holds one map of 30,000 cells, not two.
 fn document(files: &[String]) -> String {
-    let inputs: String = files.iter().map(|file| format!("\\input{{figures/{file}}}\n\n")).collect();
+    let inputs: String = files.iter().map(|file| format!("\\input{{figures/{file}}}\n\\clearpage\n")).collect();
     format!(
         "\\documentclass{{article}}\n\\usepackage[T1]{{fontenc}}\n\\usepackage[paperwidth=24in,paperheight=18in,margin=1in]{{geometry}}\n\
          \\usepackage{{lmodern,amsmath,amssymb,pgf,booktabs,siunitx}}\n\\begin{{document}}\n{inputs}\\end{{document}}\n"
