@@ -12,7 +12,7 @@ repro: 1
 stages:
   copy:
     exec:
-      run: 'cat one.txt many/* parts/*.csv > out.txt; echo $MOOD >> out.txt; cp out.txt figures/copy.txt'
+      run: 'cat one.txt many/*.txt parts/*.csv > out.txt; echo $MOOD >> out.txt; cp out.txt figures/copy.txt'
       inputs: [one.txt, many, 'parts/*.csv']
       outputs: [out.txt, figures/copy.txt]
       env: [MOOD]
@@ -112,7 +112,7 @@ fn another_value_of_a_variable_is_seen() {
 fn a_file_that_is_missing_is_told_as_ever() {
     let paper = paper();
     std::fs::rename(paper.path("one.txt"), paper.path("other.txt")).unwrap();
-    paper.run("build").code(2).says("there is no stage and no file `one.txt`");
+    paper.run("build").code(1).says("there is no stage and no file `one.txt`");
 }
 
 #[test]
