@@ -144,6 +144,24 @@ fn parts_of_a_cache_that_are_gone_cost_what_they_held() {
 }
 
 #[test]
+fn what_is_found_damaged_by_a_look_is_made_again_by_the_next_build() {
+    let paper = built();
+    let whole = all(&paper);
+    // The one result that is a file of its own: nothing that is current reads it.
+    let large = objects(&paper).remove(0);
+    for damaged in [&b""[..], b"other bytes"] {
+        std::fs::write(&large, damaged).unwrap();
+        let stage = ["cut", "map"].into_iter().find(|stage| paper.run(&format!("show {stage}")).code == Some(1));
+        let stage = stage.expect("one of them reads it");
+        assert_eq!(paper.build(stage).ok().events_of("build-finished")[0]["ran"], 1);
+        paper.run(&format!("show {stage}")).ok();
+        assert_eq!(paper.build("*").ok().built(), [""; 0]);
+        assert_eq!(all(&paper), whole);
+        assert!(!paper.path("cache/damaged").exists(), "it is remembered no longer than it is so");
+    }
+}
+
+#[test]
 fn strange_files_in_the_cache_harm_nobody() {
     let paper = built();
     paper

@@ -58,6 +58,6 @@ impl Store {
 
     /// Forget a result whose files are damaged or gone: it is a miss from now on.
     pub fn forget(&self, key: Key, digest: Digest) {
-        super::lock(&self.damaged).insert((key, digest));
+        self.found_damaged(key, digest);
     }
 }

@@ -16,12 +16,14 @@
 //!   scratch/           folders of running programs; those of dead processes are swept away
 //!   lock               shared by builds, so that `gc` deletes nothing under them; the kernel frees it
 //!   stat               which file had which digest at which size, time and inode
+//!   damaged            results that were found damaged or gone, until they are made again
 //!   tmp/               files being written
 //! ```
 //!
 //! Whatever is corrupt, truncated or foreign is a miss with a warning: never used, never an error.
 
 mod checkpoint;
+mod damage;
 mod files;
 mod format;
 mod ids;
@@ -102,7 +104,7 @@ impl Store {
             dir: dir.to_path_buf(),
             shards: RwLock::new(Vec::new()),
             fresh: Mutex::default(),
-            damaged: Mutex::default(),
+            damaged: Mutex::new(damage::read(dir)),
             warnings: Mutex::default(),
             broken: Mutex::default(),
             stat: Mutex::default(),
@@ -210,7 +212,7 @@ impl Store {
         self.rescan();
         let bytes = self.read_payload(key, digest);
         if bytes.is_none() {
-            lock(&self.damaged).insert((*key, *digest));
+            self.found_damaged(*key, *digest);
             self.warn(format!("the stored result {} is damaged or gone; it is made again", digest.short()));
         }
         bytes

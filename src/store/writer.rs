@@ -147,6 +147,7 @@ impl<'a> Writer<'a> {
     /// into memory with ease.
     pub fn finish(&self) -> Result<()> {
         self.flush()?;
+        self.store.save_damaged();
         self.sweep_broken();
         let mine = std::mem::take(&mut lock(&self.state).mine);
         let shards = self.store.shards();
