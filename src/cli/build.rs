@@ -24,7 +24,7 @@ pub fn run(args: &Build, unchecked: Unchecked, console: &Console) -> Result<u8, 
         log();
     }
     let Unchecked { source, store, figures, home } = &unchecked;
-    let glance = Glance::of(&source.text, home, figures, &args.targets).filter(|_| !args.rerun);
+    let glance = Glance::of(&source.text, home, figures, &args.targets).filter(|_| !args.rerun && store.is_sound());
     if let Some(current) = glance.as_ref().and_then(|glance| glance.holds(store)) {
         store.sweep_scratch();
         let code = tell(&Outcome { current, ..Outcome::default() }, source, console);

@@ -23,6 +23,11 @@ impl Store {
         self.save_damaged();
     }
 
+    /// Whether nothing is known to be damaged.
+    pub fn is_sound(&self) -> bool {
+        lock(&self.damaged).is_empty()
+    }
+
     /// Write down what is damaged still, if it is not what is written.
     pub(super) fn save_damaged(&self) {
         let damaged = lock(&self.damaged).clone();
