@@ -237,8 +237,9 @@ pub struct Targets {
     pub targets: Vec<String>,
 }
 
-#[derive(Args, Debug)]
-pub struct Build {
+/// What to build, and how far to go.
+#[derive(Args, Clone, Debug)]
+pub struct Work {
     /// Stages by name, pattern (`fig*`), kind (`figure`) or file (`fig5.svg`) [default: every figure and table]
     #[arg(value_name = "TARGET")]
     pub targets: Vec<String>,
@@ -248,12 +249,18 @@ pub struct Build {
     /// After a failure, go on with what does not need the failed stage
     #[arg(short, long)]
     pub keep_going: bool,
-    /// Show what would run and stop there, as `repro plan` does
-    #[arg(short = 'n', long)]
-    pub dry_run: bool,
     /// Fail where a model would have to be trained
     #[arg(long)]
     pub no_train: bool,
+}
+
+#[derive(Args, Debug)]
+pub struct Build {
+    #[command(flatten)]
+    pub work: Work,
+    /// Show what would run and stop there, as `repro plan` does
+    #[arg(short = 'n', long)]
+    pub dry_run: bool,
     /// Open what was built: figures as pages that show values where the pointer is
     #[arg(long, conflicts_with = "dry_run")]
     pub open: bool,
@@ -270,18 +277,8 @@ pub struct Build {
 
 #[derive(Args, Debug)]
 pub struct Watch {
-    /// Stages by name, pattern (`fig*`), kind (`figure`) or file (`fig5.svg`) [default: every figure and table]
-    #[arg(value_name = "TARGET")]
-    pub targets: Vec<String>,
-    /// Units that run at once [default: all cores]
-    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=4096))]
-    pub jobs: Option<u16>,
-    /// After a failure, go on with what does not need the failed stage
-    #[arg(short, long)]
-    pub keep_going: bool,
-    /// Fail where a model would have to be trained
-    #[arg(long)]
-    pub no_train: bool,
+    #[command(flatten)]
+    pub work: Work,
 }
 
 /// What trains.

@@ -16,36 +16,33 @@ use crate::train::cuda::{self, Missing};
 pub fn run(args: &Build, unchecked: Unchecked, console: &Console) -> Result<u8, Trouble> {
     if args.dry_run {
         let project = unchecked.check()?;
-        let targets = project.targets(&args.targets)?;
+        let targets = project.targets(&args.work.targets)?;
         let again = if args.rerun { targets.clone() } else { Vec::new() };
-        return plan::tell(&targets, &again, args.jobs, &project, console);
+        return plan::tell(&targets, &again, args.work.jobs, &project, console);
     }
     if console.verbose {
         log();
     }
     let Unchecked { source, store, figures, home } = &unchecked;
-    let glance = Glance::of(&source.text, home, figures, &args.targets).filter(|_| !args.rerun && store.is_sound());
+    // What is opened is looked for in the cache, as what runs again is.
+    let glance = Glance::of(&source.text, home, figures, &args.work.targets)
+        .filter(|_| !args.rerun && !args.open && store.is_sound());
     if let Some(current) = glance.as_ref().and_then(|glance| glance.holds(store)) {
         store.sweep_scratch();
-        let code = tell(&Outcome { current, ..Outcome::default() }, source, console);
-        if args.open {
-            let project = unchecked.check()?;
-            open::open(&project.targets(&args.targets)?, &project, console)?;
-        }
-        return Ok(code);
+        return Ok(tell(&Outcome { current, ..Outcome::default() }, source, console));
     }
     build(args, &unchecked.check()?, glance, console)
 }
 
 /// Build, and remember what was looked at if the next build may find nothing to do.
 pub fn build(args: &Build, project: &Project, glance: Option<Glance>, console: &Console) -> Result<u8, Trouble> {
-    let targets = project.targets(&args.targets)?;
+    let targets = project.targets(&args.work.targets)?;
     let again = if args.rerun { targets.clone() } else { Vec::new() };
     let options = Options {
         cards: cards(args, &project.store)?,
-        jobs: jobs(args.jobs),
-        keep_going: args.keep_going,
-        no_train: args.no_train,
+        jobs: jobs(args.work.jobs),
+        keep_going: args.work.keep_going,
+        no_train: args.work.no_train,
         again,
         interrupted: interrupt::watch(),
     };

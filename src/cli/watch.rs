@@ -25,11 +25,8 @@ const TICK: Duration = Duration::from_millis(50);
 pub fn run(args: &Watch, global: &Global, console: &Console) -> Result<u8, Trouble> {
     let interrupted = interrupt::watch();
     let build = Build {
-        targets: args.targets.clone(),
-        jobs: args.jobs,
-        keep_going: args.keep_going,
+        work: args.work.clone(),
         dry_run: false,
-        no_train: args.no_train,
         rerun: false,
         open: false,
         device: Device::Auto,
@@ -41,7 +38,7 @@ pub fn run(args: &Watch, global: &Global, console: &Console) -> Result<u8, Troub
         // Looked at before it is read: what is saved in between is seen.
         let paper = look(&global.file);
         let project = Project::open(global);
-        let place = Place { paper: &global.file, project: project.as_ref().ok(), targets: &args.targets };
+        let place = Place { paper: &global.file, project: project.as_ref().ok(), targets: &args.work.targets };
         let mut before = place.look();
         before.files.insert(global.file.clone(), paper);
         let code = match &project {

@@ -157,8 +157,8 @@ impl Figure {
         if self.panels.is_empty() {
             problems.push(Error::user("`panels` is empty").at(node.deepest(&["panels"]).span));
         }
-        let spans: u32 = self.header.iter().map(|panel| panel.span).sum();
-        if let Some(columns) = self.columns.filter(|columns| spans > *columns) {
+        let spans = self.spans();
+        if let Some(columns) = self.columns.filter(|columns| spans > *columns as usize) {
             let message = format!("the header's panels stand over {spans} columns, the figure has {columns}");
             problems.push(Error::user(message).at(node.deepest(&["header"]).span));
         }
@@ -191,11 +191,13 @@ impl Figure {
 
     /// The theme with what this figure says itself.
     fn settled(&self) -> Theme {
-        let mut theme = self.theme.clone();
-        theme.font_size = self.font_size.unwrap_or(theme.font_size);
-        theme.dpi = self.dpi.unwrap_or(theme.dpi);
-        theme.formats = self.formats.clone().unwrap_or(theme.formats);
-        theme
+        let (font_size, formats, dpi) = (self.font_size(), self.formats().to_vec(), self.dpi());
+        Theme { font_size, formats, dpi, ..self.theme.clone() }
+    }
+
+    /// Points.
+    fn font_size(&self) -> f64 {
+        self.font_size.unwrap_or(self.theme.font_size)
     }
 
     /// Files to make.
@@ -206,6 +208,11 @@ impl Figure {
     /// Pixels an inch of `png`.
     pub fn dpi(&self) -> u32 {
         self.dpi.unwrap_or(self.theme.dpi)
+    }
+
+    /// Columns over which the header's panels stand.
+    fn spans(&self) -> usize {
+        self.header.iter().map(|panel| panel.span as usize).sum()
     }
 
     /// Width and height in inches.
@@ -227,9 +234,8 @@ impl Figure {
             Ok(prepared)
         };
         let (header, mut panels) = (prepare(&self.header)?, prepare(&self.panels)?);
-        let (spans, columns) =
-            (self.header.iter().map(|panel| panel.span).sum::<u32>(), self.columns_for(panels.len()));
-        if spans as usize > columns {
+        let (spans, columns) = (self.spans(), self.columns_for(panels.len()));
+        if spans > columns {
             let message = format!("the header's panels stand over {spans} columns, there are {columns}");
             let span = self.header.iter().flat_map(Panel::stages).next().map(|of| of.span);
             let error = Error::user(message).hint(format!("say how many there should be: `columns: {spans}`"));
@@ -273,7 +279,7 @@ impl Figure {
 
     /// Put worked out panels on the page.
     fn place(&self, header: Vec<Prepared>, mut panels: Vec<Prepared>) -> Scene {
-        let font_size = self.settled().font_size;
+        let font_size = self.font_size();
         let fonts = Fonts::of(font_size);
         let columns = self.columns_for(panels.len());
         let rows = panels.len().max(1).div_ceil(columns);

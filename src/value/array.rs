@@ -103,6 +103,11 @@ impl Axis {
         self.coords.len()
     }
 
+    /// All coordinates as text.
+    pub fn texts(&self) -> Vec<String> {
+        (0..self.len()).map(|i| self.coords.label(i)).collect()
+    }
+
     pub fn is_empty(&self) -> bool {
         self.coords.is_empty()
     }

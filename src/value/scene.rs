@@ -214,7 +214,7 @@ impl Field {
 }
 
 /// A number with four significant digits, written as short as can be.
-fn four_digits(value: f64) -> String {
+pub fn four_digits(value: f64) -> String {
     let rounded: f64 = format!("{value:.3e}").parse().unwrap_or(value);
     if rounded != 0.0 && !(1e-4..1e7).contains(&rounded.abs()) { format!("{rounded:e}") } else { format!("{rounded}") }
 }

@@ -125,15 +125,7 @@ impl Archive {
             writer.note(Key(result.key.0), Digest(result.digest.0), result.size);
         }
         let (home, figures) = (self.home(), self.home().join(FIGURES));
-        let context = Context {
-            graph: &self.graph,
-            store: &store,
-            publish: &Publisher,
-            figures: &figures,
-            home: &home,
-            otherwise: None,
-            recorded: Some(&self.recorded),
-        };
+        let context = Context { recorded: Some(&self.recorded), ..self.context(&store, &home, &figures) };
         let mut wrong = Vec::new();
         for name in self.manifest.targets.iter().filter(|name| self.graph.position(name).is_none()) {
             wrong.push(format!("{name}: not in the paper file"));
@@ -158,6 +150,12 @@ impl Archive {
         Ok(wrong)
     }
 
+    /// The paper of the archive with a store and folders.
+    fn context<'a>(&'a self, store: &'a Store, home: &'a Path, figures: &'a Path) -> Context<'a> {
+        let graph = &self.graph;
+        Context { graph, store, publish: &Publisher, figures, home, otherwise: None, recorded: None }
+    }
+
     /// Build everything from the paper file and the inputs in the archive, in an empty cache, and compare with the traces bit for bit.
     pub fn rebuild(&self, options: &Options, observer: &mut dyn Observer) -> Result<Verification> {
         let store = Store::open(&self.folder.path().join("cache"))?;
@@ -166,15 +164,7 @@ impl Archive {
             writer.keep(&self.home().join(&file.path))?;
         }
         let (home, figures) = (self.home(), self.folder.path().join("figures"));
-        let context = Context {
-            graph: &self.graph,
-            store: &store,
-            publish: &Publisher,
-            figures: &figures,
-            home: &home,
-            otherwise: None,
-            recorded: None,
-        };
+        let context = self.context(&store, &home, &figures);
         let targets = self.targets();
         let outcome = exec::build(context, &targets, options, &writer, observer);
         let mut artifacts = Vec::new();

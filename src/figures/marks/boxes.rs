@@ -57,7 +57,7 @@ impl Draw for BoxPlot {
         match &self.x {
             Some(name) => {
                 let axis = scope.axis(name)?;
-                let coordinates: Vec<String> = (0..axis.len()).map(|i| axis.coords.label(i)).collect();
+                let coordinates = axis.texts();
                 for (i, coordinate) in coordinates.iter().enumerate() {
                     boxes.push((i, scope.fix(&axis.name, coordinate, name.span)));
                 }

@@ -79,7 +79,7 @@ impl Draw for Heatmap {
             categories: categories(axis),
             ..Extent::of(edges.iter().copied())
         };
-        let labels = |axis: &Axis| Field::new(&axis.name, (0..axis.len()).map(|i| axis.coords.label(i)).collect());
+        let labels = |axis: &Axis| Field::new(&axis.name, axis.texts());
         values.splice(0..0, [labels(x), labels(y)]);
         let spots = Spots::Cells { x: x_edges.clone(), y: y_edges.clone() };
         Ok(Drawing {

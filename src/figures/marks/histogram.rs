@@ -5,7 +5,7 @@ use super::super::data::{Channel, Scope, Where};
 use super::{Draw, Drawing, Entry, Extent, Shape, Swatch};
 use crate::error::{Error, Result};
 use crate::spec::Located;
-use crate::value::{Color, Field, Hint, Spots, Stroke};
+use crate::value::{Color, Field, Hint, Spots, Stroke, four_digits};
 
 crate::record! {
     /// How often values fall into equal bins.
@@ -78,7 +78,7 @@ impl Draw for Histogram {
         let mut drawing = Drawing { x: Extent { tight: true, ..Extent::of([low, high]) }, ..Drawing::default() };
         drawing.y = Extent::of(counts.iter().copied()).include(0.0);
         let edges = |bin: usize| [low + bin as f64 * width, low + (bin + 1) as f64 * width];
-        let range = |bin: usize| edges(bin).map(|edge| Field::numbers("", [edge]).values.concat()).join(" to ");
+        let range = |bin: usize| edges(bin).map(four_digits).join(" to ");
         let fields = vec![
             Field::new(self.x.describe(), (0..bins).map(range).collect()),
             Field::numbers(self.weight.as_ref().map_or("count".into(), Channel::describe), counts.iter().copied()),

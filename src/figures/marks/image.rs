@@ -104,7 +104,7 @@ fn edges(count: usize) -> Vec<f64> {
 fn hint(array: &Array, name: &str) -> Hint {
     let labels = |axis: usize, last_first: bool| {
         let axis = &array.axes[axis];
-        let mut labels: Vec<String> = (0..axis.len()).map(|i| axis.coords.label(i)).collect();
+        let mut labels = axis.texts();
         if last_first {
             labels.reverse();
         }
