@@ -48,6 +48,8 @@ fn open_shows_what_was_built() {
     wait_for("the desktop's program", || opened.exists() && paper.read("opened").ends_with(".html\n"));
     assert!(paper.read("opened").trim_end().ends_with("cache/view/fig2.html"));
     assert!(paper.read("cache/view/fig2.html").contains("const hints = "));
+    let bare = paper.env("PATH", "/nowhere");
+    bare.run("build fig2 --open").code(2).says("this machine has no program that opens files");
 }
 
 #[test]

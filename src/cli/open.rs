@@ -25,7 +25,14 @@ pub fn open(targets: &[usize], project: &Project, console: &Console) -> Result<(
         let Some(path) = file(plan, project)? else { continue };
         console.note(&format!("opening {}", path.display()));
         open::that_detached(&path).map_err(|error| {
-            Error::user(format!("{} cannot be opened: {error}", path.display()))
+            let why = match error.kind() {
+                // The file has just been written: what is not there is a program.
+                std::io::ErrorKind::NotFound => {
+                    "this machine has no program that opens files, such as `xdg-open`".into()
+                }
+                _ => error.to_string(),
+            };
+            Error::user(format!("{} cannot be opened: {why}", path.display()))
                 .hint("open it by hand, or set a program: `xdg-mime default firefox.desktop text/html`")
         })?;
     }
