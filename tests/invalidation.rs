@@ -287,7 +287,7 @@ fn what_reads_a_stage_runs_only_if_its_content_changed() {
     let paper = Paper::new().yaml(&frozen);
     paper.build("").ok().trained(7);
     let run = paper.edit("{adam: {lr: 0}}", "{adam: {lr: 0, eps: 1e-7}}").build("").ok().trained(7);
-    assert_eq!(run.built(), ["one", "grid"]);
+    assert_eq!(run.built_by_name(), ["grid", "one"]);
     assert_eq!(run.events_of("build-finished")[0]["current"], 1);
 }
 

@@ -268,6 +268,13 @@ impl Run {
         end.iter().flat_map(|end| end["built"].as_array().cloned().unwrap_or_default()).map(|v| text(&v)).collect()
     }
 
+    /// The same by name: stages that run side by side end in any order.
+    pub fn built_by_name(&self) -> Vec<String> {
+        let mut built = self.built();
+        built.sort();
+        built
+    }
+
     pub fn warnings(&self) -> Vec<String> {
         self.events_of("warning").iter().map(|event| text(&event["message"])).collect()
     }
