@@ -46,6 +46,9 @@ pub fn display<'a>(console: &'a Console, names: &[&str], jobs: usize, aside: boo
 struct Stage {
     kind: &'static str,
     units: usize,
+    again: bool,
+    /// Its start was told; only that of programs is.
+    told_start: bool,
     /// When the first of its work began; before, it waits for its turn.
     began: Option<Instant>,
     /// The share that was told last, and when.
@@ -107,7 +110,7 @@ impl People<'_> {
     fn begin(&mut self, event: &Event) {
         let (stage, seconds) = match *event {
             Event::UnitFinished { stage, seconds, .. } => (stage, seconds),
-            Event::Progress { stage, done, .. } if done > 0.0 => (stage, 0.0),
+            Event::Progress { stage, .. } => (stage, 0.0),
             _ => return,
         };
         if let Some(running) = self.stages.get_mut(stage) {
@@ -122,17 +125,16 @@ impl People<'_> {
         match *event {
             Event::StageStarted { stage, kind, units, total, seconds, again } => {
                 let now = Instant::now();
-                self.stages.insert(stage.into(), Stage { kind, units, began: None, told: 0.0, told_at: now });
+                let running =
+                    Stage { kind, units, again, told_start: false, began: None, told: 0.0, told_at: now };
+                self.stages.insert(stage.into(), running);
                 let of = if units < total { format!(" of {total}") } else { String::new() };
                 let time = about(seconds / self.jobs.min(units).max(1) as f64);
                 let again = if again { " again" } else { "" };
-                match kind {
-                    "data" => {}
-                    "exec" => lines.push(Line::Note(self.named(stage, &format!("started{again}")))),
-                    _ => {
-                        let what = format!("{}{of} to {}{again}, {time}", count(units, unit(kind)), verb(kind, false));
-                        lines.push(Line::Note(self.named(stage, &what)));
-                    }
+                // A program waits for its turn, perhaps behind thousands, and most are quick.
+                if !matches!(kind, "data" | "exec") {
+                    let what = format!("{}{of} to {}{again}, {time}", count(units, unit(kind)), verb(kind, false));
+                    lines.push(Line::Note(self.named(stage, &what)));
                 }
             }
             Event::UnitFinished { stage, unit, seconds, .. } if self.console.verbose => {
@@ -140,14 +142,19 @@ impl People<'_> {
                 lines.push(Line::Note(self.named(stage, &format!("{} ({})", harmless(unit), duration(seconds)))));
             }
             Event::Progress { stage, done, share, .. } => {
-                if let Some(running) = self.stages.get_mut(stage).filter(|_| done > 0.0) {
-                    let pause = running.told_at.elapsed();
-                    if pause >= LINE || pause >= PAUSE && share - running.told >= 0.1 {
-                        (running.told, running.told_at) = (share, Instant::now());
-                        let words = running.words(done, share);
-                        lines.push(Line::Note(self.named(stage, &words)));
-                    }
-                }
+                let Some(running) = self.stages.get_mut(stage) else { return lines };
+                let program = running.kind == "exec";
+                let pause = running.told_at.elapsed();
+                let words = if program && !std::mem::replace(&mut running.told_start, true) {
+                    running.told_at = Instant::now();
+                    if running.again { "started again".to_string() } else { "started".to_string() }
+                } else if (done > 0.0 || program) && (pause >= LINE || pause >= PAUSE && share - running.told >= 0.1) {
+                    (running.told, running.told_at) = (share, Instant::now());
+                    running.words(done, share)
+                } else {
+                    return lines;
+                };
+                lines.push(Line::Note(self.named(stage, &words)));
             }
             Event::StageFinished { stage, kind, ran, seconds, written, other } => {
                 self.stages.remove(stage);

@@ -497,8 +497,9 @@ impl<'a, 'b> Boss<'a, 'b> {
         }
         self.told = Instant::now();
         for (&stage, running) in &self.running {
-            if running.left > 0 {
-                let inside = self.shop.inside[stage].load(Ordering::Relaxed) as f64 / 1e6;
+            let inside = self.shop.inside[stage].load(Ordering::Relaxed) as f64 / 1e6;
+            // Most of them wait for a worker, and nothing can be said of those.
+            if running.left > 0 && self.shop.at_work[stage].load(Ordering::Relaxed) {
                 let done = (running.missing - running.left) as f64 + inside;
                 // Running units are taken for average ones of those that are left.
                 let inside_work = inside * (running.work - running.worked) / running.left as f64;

@@ -75,6 +75,8 @@ pub struct Shop<'a> {
     interrupted: &'static AtomicBool,
     /// Millionths of units done inside running units, by stage.
     pub inside: Vec<AtomicU64>,
+    /// Stages of which a unit has begun.
+    pub at_work: Vec<AtomicBool>,
     /// Where programs of this build run, once one does.
     scratch: OnceLock<Scratch>,
 }
@@ -90,6 +92,7 @@ impl<'a> Shop<'a> {
             stop: AtomicBool::new(false),
             interrupted: options.interrupted,
             inside: context.graph.stages.iter().map(|_| AtomicU64::new(0)).collect(),
+            at_work: context.graph.stages.iter().map(|_| AtomicBool::new(false)).collect(),
             scratch: OnceLock::new(),
         }
     }
@@ -202,6 +205,7 @@ pub struct UnitControl<'a, 'b> {
 
 impl<'a, 'b> UnitControl<'a, 'b> {
     pub fn new(shop: &'b Shop<'a>, stage: usize, key: Key, steps: u32) -> Self {
+        shop.at_work[stage].store(true, Ordering::Relaxed);
         UnitControl {
             shop,
             stage,

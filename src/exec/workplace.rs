@@ -1,5 +1,7 @@
 //! A folder of its own for one run of a program: below the cache, furnished with exactly the declared inputs, and gone afterwards.
 
+use std::cell::RefCell;
+use std::collections::HashSet;
 use std::ffi::OsString;
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -9,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::exchange;
 use crate::plan;
 use crate::stages::{FIGURES, Inputs, Kind, Workplace};
-use crate::store::{Digest, content_key, remove_folder};
+use crate::store::{Digest, Scratch, content_key};
 use crate::train::cuda;
 use crate::value::{Hex, decode_tree};
 
@@ -42,35 +44,38 @@ const FIXED: [(&str, &str); 6] = [
 
 pub struct Place<'a> {
     inputs: &'a StageInputs<'a, 'a>,
-    /// Holds the two below; deleted at the end.
-    root: PathBuf,
+    scratch: &'a Scratch,
     folder: PathBuf,
     tmp: PathBuf,
+    /// Folders that are known to be there.
+    made: RefCell<HashSet<PathBuf>>,
 }
 
 impl<'a> Place<'a> {
     pub fn new(inputs: &'a StageInputs<'_, '_>) -> Result<Place<'a>> {
-        let root = inputs.shop.scratch()?.folder()?;
-        let place = Place { inputs, folder: root.join("work"), tmp: root.join("tmp"), root };
-        for folder in [&place.folder, &place.tmp] {
-            std::fs::create_dir(folder).map_err(|e| Error::io("make the folder", folder, &e))?;
-        }
-        Ok(place)
+        let scratch = inputs.shop.scratch()?;
+        let (folder, tmp) = (scratch.folder()?, scratch.tmp()?);
+        Ok(Place { inputs, scratch, made: RefCell::new(HashSet::from([folder.clone()])), folder, tmp })
     }
 
     /// The full name of a place in the folder, with the folders above it made; no two inputs lie at one place.
     fn place(&self, path: &str) -> Result<PathBuf> {
         let full = self.folder.join(path);
-        if full.symlink_metadata().is_ok() {
-            return Err(Error::user(format!("two inputs lie at `{path}`")).hint("rename one of them"));
-        }
         let folder = full.parent().unwrap_or(&self.folder);
+        if self.made.borrow().contains(folder) {
+            return if full.symlink_metadata().is_err() {
+                Ok(full)
+            } else {
+                Err(Error::user(format!("two inputs lie at `{path}`")).hint("rename one of them"))
+            };
+        }
         std::fs::create_dir_all(folder).map_err(|e| match e.kind() {
             std::io::ErrorKind::NotADirectory | std::io::ErrorKind::AlreadyExists => {
                 Error::user(format!("two inputs lie at `{path}`, one of them a file where the other has a folder"))
             }
             _ => Error::io("make the folder", folder, &e),
         })?;
+        self.made.borrow_mut().extend(folder.ancestors().take_while(|above| *above != self.folder).map(Path::to_path_buf));
         Ok(full)
     }
 
@@ -116,7 +121,8 @@ impl<'a> Place<'a> {
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        remove_folder(&self.root);
+        self.scratch.leave_tmp(std::mem::take(&mut self.tmp));
+        self.scratch.leave(&self.folder);
     }
 }
 

@@ -3,7 +3,7 @@
 //!
 //! Every program leads a process group. Whatever ends the run, the whole group is killed: on a time limit or Ctrl-C it is first asked
 //! to end and killed a few seconds later; after the program's own end its stragglers are killed at once; and when this process is itself
-//! killed, the kernel kills the program and a watchdog the rest of its group.
+//! killed, a watchdog kills it.
 
 mod log;
 mod tool;
@@ -30,7 +30,7 @@ const PAUSE: Duration = Duration::from_millis(20);
 pub struct Program<'a> {
     /// The program and its arguments.
     pub words: &'a [String],
-    /// The folder it runs in.
+    /// The folder it runs in, by its full name without links.
     pub folder: &'a Path,
     /// All variables that it sees.
     pub environment: &'a [(String, OsString)],
@@ -91,6 +91,10 @@ pub fn words(status: ExitStatus) -> String {
     status.code().map_or_else(|| "an unknown end".into(), |code| format!("exit code {code}"))
 }
 
+fn variable<'a>(environment: &'a [(String, OsString)], name: &str) -> Option<&'a OsString> {
+    environment.iter().find(|(known, _)| known == name).map(|(_, value)| value)
+}
+
 /// A running program and whatever it started. Dropping it kills them all.
 struct Group {
     child: Child,
@@ -102,15 +106,20 @@ impl Group {
         let (name, arguments) =
             program.words.split_first().ok_or_else(|| Error::internal("a program without a name"))?;
         let log = |log: &File| log.try_clone().map_err(|e| Error::io("write", Path::new("the log"), &e));
-        let mut command = Command::new(name);
+        // By its full path: to have a program looked for, the standard library copies this whole process, which takes much longer.
+        let path = tool::find_in(name, program.folder, variable(program.environment, "PATH"));
+        let path = path.filter(|path| path.is_absolute() && !name.contains('/'));
+        let mut command = Command::new(path.as_deref().unwrap_or(Path::new(name)));
+        #[cfg(unix)]
+        std::os::unix::process::CommandExt::arg0(&mut command, name);
         command.args(arguments).current_dir(program.folder).env_clear();
         command.envs(program.environment.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::null()).stdout(log(program.log)?).stderr(log(program.log)?);
         #[cfg(unix)]
-        watchdog::bind(&mut command);
-        let child = command.spawn().map_err(|cause| cannot_start(name, &cause))?;
-        #[cfg(unix)]
-        watchdog::watch(child.id());
+        let child = watchdog::start(&mut command, program.folder);
+        #[cfg(not(unix))]
+        let child = command.spawn();
+        let child = child.map_err(|cause| cannot_start(name, &cause))?;
         Ok(Group { child, ended: None })
     }
 
@@ -164,6 +173,7 @@ impl Group {
         if let Some(pid) = self.pid() {
             let _ = rustix::process::kill_process_group(pid, rustix::process::Signal::KILL);
         }
+        #[cfg(not(unix))]
         let _ = self.child.kill();
     }
 }

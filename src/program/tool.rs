@@ -1,5 +1,6 @@
 //! Tools by name: where they are, and which version they say they are.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -13,6 +14,11 @@ const LONGEST: usize = 4 << 10;
 
 /// The file that a program's name stands for: itself if it has a `/`, else the first of its name in `PATH`.
 pub fn find(name: &str, folder: &Path) -> Option<PathBuf> {
+    find_in(name, folder, std::env::var_os("PATH").as_ref())
+}
+
+/// The same with another value of `PATH`.
+pub fn find_in(name: &str, folder: &Path, path: Option<&OsString>) -> Option<PathBuf> {
     let runs = |path: &PathBuf| {
         let Ok(meta) = std::fs::metadata(path) else { return false };
         #[cfg(unix)]
@@ -24,8 +30,7 @@ pub fn find(name: &str, folder: &Path) -> Option<PathBuf> {
     if name.contains('/') {
         return Some(folder.join(name)).filter(runs);
     }
-    let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path).map(|folder| folder.join(name)).find(runs)
+    std::env::split_paths(path?).map(|folder| folder.join(name)).find(runs)
 }
 
 /// What a tool says of its version: `python --version`, or what the whole command prints if more than a name is given.

@@ -357,8 +357,7 @@ impl Stage for Exec {
         let program = Program { words: &words, folder: place.folder(), environment: &environment, log: &log, limit };
         let failed = |what: String| {
             // Where the folder lies is nothing to the user, and another place every time.
-            let folder = std::fs::canonicalize(place.folder()).unwrap_or_else(|_| place.folder().to_path_buf());
-            let folder = format!("{}/", folder.display());
+            let folder = format!("{}/", place.folder().display());
             let printed: Vec<String> =
                 program::tail(&path, TAIL).into_iter().map(|line| line.replace(&folder, "")).collect();
             let mut error = Error::stage(what).at(self.settings.run.span);

@@ -15,8 +15,13 @@ impl Store {
     /// A new, empty log at this path, open for appending. Whoever still writes to the one before, in another build, keeps that one.
     pub fn new_log(&self, path: &Path) -> Result<File> {
         self.prepare()?;
-        let fail = |e: std::io::Error| Error::io("write", path, &e);
-        let aside = tempfile::Builder::new().prefix(".repro-").append(true).tempfile_in(self.dir.join("tmp"));
-        aside.map_err(fail)?.persist(path).map_err(|e| fail(e.error))
+        loop {
+            let _ = std::fs::remove_file(path);
+            match File::options().append(true).create_new(true).open(path) {
+                // Another build of the same stage was quicker.
+                Err(cause) if cause.kind() == std::io::ErrorKind::AlreadyExists && path.is_file() => {}
+                opened => return opened.map_err(|e| Error::io("write", path, &e)),
+            }
+        }
     }
 }

@@ -2,13 +2,24 @@
 //!
 //! `scratch/<name>` belongs to the process that holds the kernel's lock on `scratch/<name>.lock`. The kernel drops the lock when the process
 //! ends, however it ends; whoever gets it then may delete both.
+//!
+//! What is small is deleted at the end of the process, all at once: ext4 gives a new file no inode that was freed within the last minutes, and
+//! looks through all of those first (`recently_deleted` in fs/ext4/ialloc.c), so that thousands of files made and deleted in turns take time by
+//! the square of their number.
 
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::Store;
+use super::{Store, lock};
 use crate::error::{Error, Result};
+
+/// What may wait for its deletion, together: no more than this, and no more than this share of the free space.
+const WAITING: u64 = 256 << 20;
+const SHARE: u64 = 200;
+/// A file or folder takes at least this.
+const BLOCK: u64 = 4 << 10;
 
 /// The folder of one process, deleted when this is dropped.
 #[derive(Debug)]
@@ -17,11 +28,17 @@ pub struct Scratch {
     lock: PathBuf,
     _held: File,
     next: AtomicU64,
+    /// Bytes that folders may still take up until the end.
+    room: Mutex<u64>,
+    /// Empty folders for temporary files that no program uses.
+    tmp: Mutex<Vec<PathBuf>>,
 }
 
 impl Scratch {
     fn new(root: &Path) -> Result<Scratch> {
         std::fs::create_dir_all(root).map_err(|e| Error::io("make the folder", root, &e))?;
+        // As the kernel calls it: whoever looks for what runs in it finds it by this name.
+        let root = &root.canonicalize().map_err(|e| Error::io("read", root, &e))?;
         loop {
             let file = tempfile::Builder::new().prefix("").suffix(".lock").tempfile_in(root);
             let file = file.map_err(|e| Error::io("write in", root, &e))?;
@@ -39,7 +56,8 @@ impl Scratch {
             }
             let path = lock.with_extension("");
             std::fs::create_dir(&path).map_err(|e| Error::io("make the folder", &path, &e))?;
-            return Ok(Scratch { path, lock, _held: held, next: AtomicU64::new(0) });
+            let room = Mutex::new(WAITING.min(free(&path) / SHARE));
+            return Ok(Scratch { path, lock, _held: held, next: AtomicU64::new(0), room, tmp: Mutex::default() });
         }
     }
 
@@ -48,6 +66,60 @@ impl Scratch {
         let folder = self.path.join(self.next.fetch_add(1, Ordering::Relaxed).to_string());
         std::fs::create_dir(&folder).map_err(|e| Error::io("make the folder", &folder, &e))?;
         Ok(folder)
+    }
+
+    /// An empty folder for temporary files.
+    pub fn tmp(&self) -> Result<PathBuf> {
+        let unused = lock(&self.tmp).pop();
+        unused.map_or_else(|| self.folder(), Ok)
+    }
+
+    /// A folder is not needed any more; it goes now or at the end.
+    pub fn leave(&self, folder: &Path) {
+        let mut room = lock(&self.room);
+        match measure(folder, *room) {
+            Some(size) => *room -= size,
+            None => {
+                drop(room);
+                remove_folder(folder);
+            }
+        }
+    }
+
+    /// The same of one for temporary files; most programs leave nothing there.
+    pub fn leave_tmp(&self, folder: PathBuf) {
+        if std::fs::read_dir(&folder).is_ok_and(|mut entries| entries.next().is_none()) {
+            lock(&self.tmp).push(folder);
+        } else {
+            remove_folder(&folder);
+        }
+    }
+}
+
+/// What a folder takes up with all in it, if it is no more than `most`.
+fn measure(folder: &Path, most: u64) -> Option<u64> {
+    let mut size = BLOCK;
+    for entry in std::fs::read_dir(folder).ok()? {
+        let entry = entry.ok()?;
+        let left = most.checked_sub(size)?;
+        size += match entry.file_type().ok()?.is_dir() {
+            true => measure(&entry.path(), left)?,
+            false => entry.metadata().ok()?.len().max(BLOCK),
+        };
+    }
+    (size <= most).then_some(size)
+}
+
+/// Free bytes of a file system; none where that is not known.
+fn free(path: &Path) -> u64 {
+    #[cfg(unix)]
+    {
+        rustix::fs::statvfs(path).map_or(0, |system| system.f_bavail.saturating_mul(system.f_frsize))
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = path;
+        0
     }
 }
 
@@ -124,5 +196,42 @@ fn same_file(file: &File, path: &Path) -> bool {
     {
         let _ = file;
         path.exists()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn small_folders_go_at_the_end_large_ones_at_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let scratch = Scratch::new(&dir.path().join("scratch")).unwrap();
+        *lock(&scratch.room) = 5 * BLOCK;
+        let made = |bytes: u64| {
+            let folder = scratch.folder().unwrap();
+            std::fs::create_dir(folder.join("in")).unwrap();
+            std::fs::write(folder.join("in/file"), vec![0; usize::try_from(bytes).unwrap()]).unwrap();
+            scratch.leave(&folder);
+            folder
+        };
+        assert!(made(10).exists(), "three blocks of five");
+        assert!(!made(10).exists(), "there is no room for three more");
+        assert!(!made(100 * BLOCK).exists());
+        drop(scratch);
+        assert_eq!(std::fs::read_dir(dir.path().join("scratch")).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_folder_for_temporary_files_is_used_again_only_if_it_is_empty() {
+        let dir = tempfile::tempdir().unwrap();
+        let scratch = Scratch::new(&dir.path().join("scratch")).unwrap();
+        let tmp = scratch.tmp().unwrap();
+        scratch.leave_tmp(tmp.clone());
+        assert_eq!(scratch.tmp().unwrap(), tmp);
+        std::fs::write(tmp.join("left"), "").unwrap();
+        scratch.leave_tmp(tmp.clone());
+        assert!(!tmp.exists());
+        assert_ne!(scratch.tmp().unwrap(), tmp);
     }
 }
