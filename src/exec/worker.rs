@@ -5,6 +5,8 @@ use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
+use rayon::prelude::*;
+
 use super::Options;
 use super::inputs::{Shared, StageInputs, content, lost};
 use super::lane::Lane;
@@ -251,43 +253,50 @@ impl Control for UnitControl<'_, '_> {
     }
 }
 
+/// Make what is missing, all formats of a figure at once; returns the names of the files written.
 fn make_files(
     shop: &Shop,
     stage: usize,
     units: &[(Key, Digest)],
     files: &[(FileSpec, FileState)],
 ) -> Result<Vec<String>> {
+    let payloads = OnceLock::new();
+    let made = files.par_iter().map(|(spec, state)| make_file(shop, stage, units, &payloads, spec, state));
+    let made: Vec<Option<String>> = made.collect::<Result<_>>()?;
+    Ok(made.into_iter().flatten().collect())
+}
+
+fn make_file(
+    shop: &Shop,
+    stage: usize,
+    units: &[(Key, Digest)],
+    payloads: &OnceLock<Result<Vec<Vec<u8>>>>,
+    spec: &FileSpec,
+    state: &FileState,
+) -> Result<Option<String>> {
     let Context { graph, store, publish, figures, .. } = shop.context;
-    let mut payloads: Option<Vec<Vec<u8>>> = None;
-    let mut written = Vec::new();
-    for (spec, state) in files {
-        let (key, stored) = match state {
-            FileState::Current { .. } | FileState::Unknown => continue,
-            FileState::Stored { key, digest } => (key, store.load(key, digest)),
-            FileState::Missing(key) => (key, None),
-        };
-        let bytes = match stored {
-            Some(bytes) => bytes,
-            None => {
-                let payloads = match &mut payloads {
-                    Some(payloads) => payloads,
-                    None => payloads.insert(load_all(store, units)?),
-                };
-                let started = Instant::now();
-                let bytes = match &spec.output {
-                    Some(path) => output(shop.context, stage, units, payloads, path)?,
-                    None => publish.render(&graph.stages[stage], spec, payloads, &key.to_string())?,
-                };
-                shop.writer.put(*key, &bytes, u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX))?;
-                bytes
-            }
-        };
-        let path = figures.join(&spec.name);
-        store.will_write(&path);
-        crate::store::write_file(&path, &bytes)?;
-        written.push(spec.name.clone());
-    }
-    Ok(written)
+    let (key, stored) = match state {
+        FileState::Current { .. } | FileState::Unknown => return Ok(None),
+        FileState::Stored { key, digest } => (key, store.load(key, digest)),
+        FileState::Missing(key) => (key, None),
+    };
+    let bytes = match stored {
+        Some(bytes) => bytes,
+        None => {
+            let payloads = payloads.get_or_init(|| load_all(store, units)).as_ref().map_err(Error::clone)?;
+            let started = Instant::now();
+            let bytes = match &spec.output {
+                Some(path) => output(shop.context, stage, units, payloads, path)?,
+                None => publish.render(&graph.stages[stage], spec, payloads, &key.to_string())?,
+            };
+            shop.writer.put(*key, &bytes, u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX))?;
+            bytes
+        }
+    };
+    let path = figures.join(&spec.name);
+    store.will_write(&path);
+    crate::store::write_file(&path, &bytes)?;
+    Ok(Some(spec.name.clone()))
 }
 
 fn load_all(store: &Store, units: &[(Key, Digest)]) -> Result<Vec<Vec<u8>>> {

@@ -1,6 +1,7 @@
 //! What stands around a plot area: ticks, numbers, labels, title, colour bar, and how much room all that takes.
 
 use super::color::Colors;
+use super::layout::Slot;
 use super::legend;
 use super::panel::{PanelAxis, Prepared};
 use super::scale::{Scale, ScaleKind, Tick};
@@ -47,10 +48,11 @@ pub struct Decor {
     pub around: Around,
     x: Vec<Tick>,
     y: Vec<Tick>,
-    /// Widest number of the y axis, highest of the x axis.
+    /// Widest number of the y axis, highest of the x axis: of this panel, or of all whose labels stand in one line with its own.
     y_width: f64,
     x_height: f64,
     bar: Vec<Tick>,
+    /// Widest number of the colour bar, likewise.
     bar_labels: f64,
     pub legend: legend::Room,
 }
@@ -136,6 +138,39 @@ impl Decor {
         around.right += legend.right;
         around.top += legend.above;
         Decor { around, x, y, y_width, x_height, bar, bar_labels, legend }
+    }
+
+    /// Have the labels of one column's y axes and colour bars stand in one line, and those of one row's x axes.
+    pub fn align(panels: &mut [(Prepared, Decor)], slots: &[Slot], shown: &[Shown]) {
+        let label = |i: usize, panels: &[(Prepared, Decor)]| {
+            let (panel, shown) = (&panels[i].0, shown[i]);
+            let bar = panel.drawing.bar.as_ref().is_some_and(|(_, name)| !name.is_empty());
+            (shown.x_label && !panel.x.label.is_empty(), shown.y_label && !panel.y.label.is_empty(), bar)
+        };
+        let before: Vec<Decor> = panels.iter().map(|(_, decor)| decor.clone()).collect();
+        let labels: Vec<(bool, bool, bool)> = (0..panels.len()).map(|i| label(i, panels)).collect();
+        for (i, (_, decor)) in panels.iter_mut().enumerate() {
+            // A panel over several columns (a header) stands for itself.
+            let one = |j: usize| slots[j].span == 1 && slots[i].span == 1 || i == j;
+            let all = (0..before.len()).filter(|&j| one(j));
+            let widest = |of: &dyn Fn(usize) -> Option<f64>| all.clone().filter_map(of).fold(0.0, f64::max);
+            let column = |j: usize| slots[j].column == slots[i].column;
+            if labels[i].0 {
+                let most = widest(&|j| (labels[j].0 && slots[j].row == slots[i].row).then_some(before[j].x_height));
+                decor.around.bottom += most - decor.x_height;
+                decor.x_height = most;
+            }
+            if labels[i].1 {
+                let most = widest(&|j| (labels[j].1 && column(j)).then_some(before[j].y_width));
+                decor.around.left += most - decor.y_width;
+                decor.y_width = most;
+            }
+            if labels[i].2 {
+                let most = widest(&|j| (labels[j].2 && column(j)).then_some(before[j].bar_labels));
+                decor.around.right += most - decor.bar_labels;
+                decor.bar_labels = most;
+            }
+        }
     }
 
     /// Grid lines, behind the marks.

@@ -35,7 +35,7 @@ use crate::spec::{Coordinate, Located, Node, OneOrMany, Problems};
 use crate::value::{Dataset, Horizontal, Item, Scene, Vertical};
 
 /// Raised when a figure's scene changes though its settings and data did not.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// The names of all marks.
 pub const MARKS: &[&str] = Mark::NAMES;
@@ -312,7 +312,9 @@ impl Figure {
                 let decor = Decor::of(&panel, size(i), fonts, shown[i], legend);
                 (panel, decor)
             };
-            panels.into_iter().enumerate().map(one).collect()
+            let mut measured: Vec<(Prepared, Decor)> = panels.into_iter().enumerate().map(one).collect();
+            Decor::align(&mut measured, &slots, &shown);
+            measured
         };
         let first = measure(&|_| grid.guess(), panels);
         let areas = grid.areas(&first, &slots);
