@@ -98,14 +98,30 @@ fn decode(paper: &Paper, problems: &mut Problems) -> Vec<Definition> {
 /// Report two stages that would write one file of `figures/`.
 fn clashes(stages: &[Definition], problems: &mut Problems) {
     let mut writers: HashMap<String, &str> = HashMap::new();
+    let mut folders: HashMap<String, &str> = HashMap::new();
     for stage in stages {
         for (file, span) in stage.files() {
             // On some systems `a.pdf` and `A.pdf` are one file.
-            if let Some(other) = writers.insert(file.to_lowercase(), &stage.name).filter(|other| *other != stage.name) {
-                let error =
-                    Error::user(format!("`{}` and `{other}` would both write `figures/{file}`", stage.name)).at(span);
-                problems.push(error.hint("give one of them another name"));
+            let name = file.to_lowercase();
+            let above: Vec<&str> = name.match_indices('/').map(|(end, _)| &name[..end]).collect();
+            let other = |known: &HashMap<String, &str>, name: &str| -> Option<String> {
+                known.get(name).filter(|other| **other != stage.name).map(|other| other.to_string())
+            };
+            let message = if let Some(other) = other(&writers, &name) {
+                Some(format!("`{}` and `{other}` would both write `figures/{file}`", stage.name))
+            } else if let Some(other) = other(&folders, &name) {
+                Some(format!("`{}` would write `figures/{file}`, which is a folder of `{other}`", stage.name))
+            } else {
+                let taken = above.iter().find_map(|folder| Some((folder, other(&writers, folder)?)));
+                taken.map(|(folder, other)| {
+                    format!("`{}` would write into `figures/{folder}`, which is a file of `{other}`", stage.name)
+                })
+            };
+            if let Some(message) = message {
+                problems.push(Error::user(message).at(span).hint("give one of them another name"));
             }
+            folders.extend(above.into_iter().map(|folder| (folder.to_string(), stage.name.as_str())));
+            writers.insert(name, &stage.name);
         }
     }
 }
