@@ -295,7 +295,7 @@ fn make_file(
     };
     let path = figures.join(&spec.name);
     store.will_write(&path);
-    crate::store::write_file(&path, &bytes)?;
+    store.write_artifact(&path, &bytes)?;
     Ok(Some(spec.name.clone()))
 }
 
