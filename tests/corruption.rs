@@ -162,6 +162,24 @@ fn what_is_found_damaged_by_a_look_is_made_again_by_the_next_build() {
 }
 
 #[test]
+fn a_damaged_digest_of_a_file_is_not_believed() {
+    let yaml = "repro: 1\nstages:\n  out: {exec: {run: cp in.txt out.txt, inputs: [in.txt], outputs: [out.txt]}}\n";
+    let paper = Paper::new().yaml(yaml).file("in.txt", "content\n");
+    age(&paper.path("in.txt"));
+    paper.build("").ok();
+    let known = paper.read("cache/stat");
+    let digest = known.find("digest\":\"").expect("a digest is kept") + 9;
+    flip(&paper.path("cache/stat"), digest);
+    paper.edit("cp in.txt out.txt", "cat in.txt > out.txt").build("").ok();
+    // Nor is one whose sum was put right: the next build finds out.
+    let (json, _) = known.split_once('\n').expect("two lines");
+    let wrong = json.replace(&json[digest..digest + 8], "00000000");
+    paper.write("cache/stat", &format!("{wrong}\n{}", blake3::hash(wrong.as_bytes())));
+    paper.edit("cat in.txt", "cat < in.txt").build("").code(1).says("was changed while the build ran");
+    paper.build("").ok();
+}
+
+#[test]
 fn strange_files_in_the_cache_harm_nobody() {
     let paper = built();
     paper

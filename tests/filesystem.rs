@@ -102,6 +102,26 @@ fn a_full_disk_ends_the_build_and_the_next_one_finishes_it() {
 }
 
 #[test]
+fn a_program_that_fills_the_disk_is_said_to() {
+    let yaml = "repro: 1\nstages:\n  big: {exec: {run: head -c 900000 /dev/zero > big.bin, outputs: [big.bin]}}\n";
+    let paper = Paper::new().yaml(yaml);
+    let script = |then: &str| {
+        format!(
+            "mkdir -p small && unshare --mount --map-root-user sh -c 'mount -t tmpfs -o size=400k tmpfs small && {then}'"
+        )
+    };
+    if shell(&paper, &script("true")).code != Some(0) {
+        eprintln!("SKIPPED: no file system can be mounted here");
+        return;
+    }
+    let build = "$REPRO build --color never --cache small/cache; code=$?; mount -o remount,size=20m small; \
+                 $REPRO build -q --cache small/cache || exit 9; ls -A small/cache/scratch; exit $code";
+    let run = shell(&paper, &script(build)).code(1);
+    assert!(run.stderr.contains("hint: there is no space left on the disk ("), "{}", run.stderr);
+    assert_eq!(run.stdout, "", "nothing is left of its folder");
+}
+
+#[test]
 fn files_that_may_not_grow_end_the_build_and_the_next_one_finishes_it() {
     let whole = Paper::new().yaml(&yaml());
     whole.build("").ok();

@@ -125,8 +125,7 @@ impl People<'_> {
         match *event {
             Event::StageStarted { stage, kind, units, total, seconds, again } => {
                 let now = Instant::now();
-                let running =
-                    Stage { kind, units, again, told_start: false, began: None, told: 0.0, told_at: now };
+                let running = Stage { kind, units, again, told_start: false, began: None, told: 0.0, told_at: now };
                 self.stages.insert(stage.into(), running);
                 let of = if units < total { format!(" of {total}") } else { String::new() };
                 let time = about(seconds / self.jobs.min(units).max(1) as f64);

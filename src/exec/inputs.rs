@@ -28,8 +28,9 @@ pub fn is_lost(error: &Error) -> bool {
     error.message == LOST
 }
 
-/// A file of the project that is not what it was when the build began.
-pub fn changed(path: &str) -> Error {
+/// A file of the project that is not what it was when the build began, or not what was believed of it.
+fn changed(context: Context, path: &str) -> Error {
+    context.store.forget_file(&context.home.join(path));
     Error::stage(format!("`{path}` was changed while the build ran"))
         .hint("run the same command again: it begins with the new content")
 }
@@ -49,7 +50,7 @@ pub fn content(context: Context, stage: usize, unit: (Key, Digest), file: &FileE
     if in_project(&context.graph.stages[stage].kind) {
         let path = context.file(&file.path);
         let bytes = std::fs::read(&path).map_err(|e| Error::io("read", &path, &e))?;
-        return if Digest::of(&bytes) == digest { Ok(bytes) } else { Err(changed(&file.path)) };
+        return if Digest::of(&bytes) == digest { Ok(bytes) } else { Err(changed(context, &file.path)) };
     }
     context.store.content(&digest).ok_or_else(|| {
         context.store.forget(unit.0, unit.1);
@@ -80,11 +81,11 @@ pub fn copy_of_project(context: Context, file: &FileEntry, to: &Path) -> Result<
     if file.size < LARGE {
         let bytes = std::fs::read(&from).map_err(|e| Error::io("read", &from, &e))?;
         let same = Digest::of(&bytes).0 == file.digest.0;
-        return if same { lay(&bytes, to, file.executable) } else { Err(changed(&file.path)) };
+        return if same { lay(&bytes, to, file.executable) } else { Err(changed(context, &file.path)) };
     }
     std::fs::copy(&from, to).map_err(|e| Error::io("copy", &from, &e))?;
     if hash_file(to)?.0 != file.digest.0 {
-        return Err(changed(&file.path));
+        return Err(changed(context, &file.path));
     }
     permit(to, file.executable)
 }

@@ -303,7 +303,7 @@ fn make_file(
         return Err(error.hint("make it a folder, or give the output another name"));
     }
     store.will_write(&path);
-    crate::store::write_file(&path, &bytes)?;
+    store.write_artifact(&path, &bytes)?;
     Ok(Some(spec.name.clone()))
 }
 

@@ -75,7 +75,9 @@ impl<'a> Place<'a> {
             }
             _ => Error::io("make the folder", folder, &e),
         })?;
-        self.made.borrow_mut().extend(folder.ancestors().take_while(|above| *above != self.folder).map(Path::to_path_buf));
+        self.made
+            .borrow_mut()
+            .extend(folder.ancestors().take_while(|above| *above != self.folder).map(Path::to_path_buf));
         Ok(full)
     }
 

@@ -1,5 +1,7 @@
 //! What stands around a plot area: ticks, numbers, labels, title, colour bar, and how much room all that takes.
 
+use std::collections::BTreeMap;
+
 use super::color::Colors;
 use super::layout::Slot;
 use super::legend;
@@ -140,37 +142,25 @@ impl Decor {
         Decor { around, x, y, y_width, x_height, bar, bar_labels, legend }
     }
 
-    /// Have the labels of one column's y axes and colour bars stand in one line, and those of one row's x axes.
+    /// Have the labels of one column's y axes and colour bars stand in one line, and those of one row's x axes. A panel over several columns
+    /// (of a header) stands for itself.
     pub fn align(panels: &mut [(Prepared, Decor)], slots: &[Slot], shown: &[Shown]) {
-        let label = |i: usize, panels: &[(Prepared, Decor)]| {
-            let (panel, shown) = (&panels[i].0, shown[i]);
-            let bar = panel.drawing.bar.as_ref().is_some_and(|(_, name)| !name.is_empty());
-            (shown.x_label && !panel.x.label.is_empty(), shown.y_label && !panel.y.label.is_empty(), bar)
+        let groups = |of: &dyn Fn(&Prepared, &Shown, &Slot) -> (bool, usize)| -> Vec<Option<usize>> {
+            let all = panels.iter().zip(slots).zip(shown);
+            all.map(|(((panel, _), slot), shown)| {
+                let (labelled, group) = of(panel, shown, slot);
+                (labelled && slot.span == 1).then_some(group)
+            })
+            .collect()
         };
-        let before: Vec<Decor> = panels.iter().map(|(_, decor)| decor.clone()).collect();
-        let labels: Vec<(bool, bool, bool)> = (0..panels.len()).map(|i| label(i, panels)).collect();
-        for (i, (_, decor)) in panels.iter_mut().enumerate() {
-            // A panel over several columns (a header) stands for itself.
-            let one = |j: usize| slots[j].span == 1 && slots[i].span == 1 || i == j;
-            let all = (0..before.len()).filter(|&j| one(j));
-            let widest = |of: &dyn Fn(usize) -> Option<f64>| all.clone().filter_map(of).fold(0.0, f64::max);
-            let column = |j: usize| slots[j].column == slots[i].column;
-            if labels[i].0 {
-                let most = widest(&|j| (labels[j].0 && slots[j].row == slots[i].row).then_some(before[j].x_height));
-                decor.around.bottom += most - decor.x_height;
-                decor.x_height = most;
-            }
-            if labels[i].1 {
-                let most = widest(&|j| (labels[j].1 && column(j)).then_some(before[j].y_width));
-                decor.around.left += most - decor.y_width;
-                decor.y_width = most;
-            }
-            if labels[i].2 {
-                let most = widest(&|j| (labels[j].2 && column(j)).then_some(before[j].bar_labels));
-                decor.around.right += most - decor.bar_labels;
-                decor.bar_labels = most;
-            }
-        }
+        let x = groups(&|panel, shown, slot| (shown.x_label && !panel.x.label.is_empty(), slot.row));
+        let y = groups(&|panel, shown, slot| (shown.y_label && !panel.y.label.is_empty(), slot.column));
+        let bar = groups(&|panel, _, slot| {
+            (panel.drawing.bar.as_ref().is_some_and(|(_, name)| !name.is_empty()), slot.column)
+        });
+        level(panels, &x, |decor| (&mut decor.x_height, &mut decor.around.bottom));
+        level(panels, &y, |decor| (&mut decor.y_width, &mut decor.around.left));
+        level(panels, &bar, |decor| (&mut decor.bar_labels, &mut decor.around.right));
     }
 
     /// Grid lines, behind the marks.
@@ -280,6 +270,26 @@ impl Decor {
             let at = [bar.right() + TICK + TICK_PAD + self.bar_labels + LABEL_PAD, bar.middle()[1]];
             items.push(label(name, at, fonts.label, 90.0, Horizontal::Middle, Vertical::Top));
         }
+    }
+}
+
+/// Raise a size of the members of each group to the largest of them, and the room for it too.
+fn level(
+    panels: &mut [(Prepared, Decor)],
+    groups: &[Option<usize>],
+    parts: impl Fn(&mut Decor) -> (&mut f64, &mut f64),
+) {
+    let mut most: BTreeMap<usize, f64> = BTreeMap::new();
+    for ((_, decor), group) in panels.iter_mut().zip(groups) {
+        let Some(group) = group else { continue };
+        let known = most.entry(*group).or_default();
+        *known = known.max(*parts(decor).0);
+    }
+    for ((_, decor), group) in panels.iter_mut().zip(groups) {
+        let Some(most) = group.as_ref().and_then(|group| most.get(group)) else { continue };
+        let (size, room) = parts(decor);
+        *room += most - *size;
+        *size = *most;
     }
 }
 

@@ -103,6 +103,19 @@ fn one_panel_for_each_coordinate_with_its_name_in_the_title() {
 }
 
 #[test]
+fn labels_of_a_column_stand_in_one_line() {
+    let text =
+        "{of: s, columns: 1, panels: [{y: {label: A}, marks: [{bars: {y: norm, x: feature, color: {by: model}}}]},
+        {y: {label: A, from: 0, to: 1000}, marks: [{rule: {y: 1}}]}]}";
+    let scene = draw(text).unwrap();
+    let label =
+        |item: &Item| if let Item::Label(label) = item { (label.markup == "A").then_some(label.at) } else { None };
+    let places: Vec<[f64; 2]> = scene.items.iter().filter_map(label).collect();
+    assert_eq!(places.len(), 2);
+    assert!(places[0][0] == places[1][0] && places[0][1] < places[1][1], "{places:?}");
+}
+
+#[test]
 fn bars_stand_on_zero_and_stack_away_from_it() {
     let bars = |more: &str| {
         let panel = "{x: {from: -1, to: 3}, y: {from: -1, to: 3}, marks: [{bars: {y: norm, width: 1";

@@ -5,10 +5,12 @@
 //! to end and killed a few seconds later; after the program's own end its stragglers are killed at once; and when this process is itself
 //! killed, a watchdog kills it.
 
+mod disk;
 mod log;
 mod tool;
 mod watchdog;
 
+pub use disk::free_space;
 pub use log::tail;
 pub use tool::{find, missing, version};
 

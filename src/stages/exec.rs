@@ -28,6 +28,8 @@ const PARAMS: &str = "params.json";
 const PREFIX: &str = "REPRO_PARAM_";
 /// Lines of its log that a failed program shows.
 const TAIL: usize = 20;
+/// With less free space than this, a program probably failed for the want of it.
+const CROWDED: u64 = 256 << 10;
 /// Variables by which libraries are told how many threads to use.
 const THREADS: [&str; 6] = [
     "OMP_NUM_THREADS",
@@ -364,6 +366,13 @@ impl Stage for Exec {
             for name in place.undeclared(&printed) {
                 error = error
                     .hint(format!("`{name}` is in the project, but not an input: add it to `inputs` if it is read"));
+            }
+            if let Some(left) = program::free_space(place.folder()).filter(|left| *left < CROWDED) {
+                // Such a program can often not even say so: its log has no room either.
+                let left = left / 1024;
+                error = error.hint(format!(
+                    "there is no space left on the disk ({left} kB): free some space, then run the same command again"
+                ));
             }
             if !printed.is_empty() {
                 error = error.hint(format!("all that it printed is in {}", path.display()));

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use super::Digest;
+use super::{Digest, Store};
 use crate::error::{Error, Result};
 
 /// Write a file so that its name shows either the old bytes or all of the new ones, whatever happens. Folders are made.
@@ -15,18 +15,17 @@ pub fn write_file(target: &Path, bytes: &[u8]) -> Result<()> {
 
 /// The same with the temporary file in another folder of the same file system.
 pub fn write_via(tmp: &Path, target: &Path, bytes: &[u8]) -> Result<()> {
-    write(tmp, target, bytes, true)
+    write(tmp, target, bytes, true).map_err(|e| Error::io("write", target, &e))
 }
 
 /// The same for what may be lost when the machine loses power: whole or, at worst, empty.
 pub fn write_lightly(tmp: &Path, target: &Path, bytes: &[u8]) -> Result<()> {
-    write(tmp, target, bytes, false)
+    write(tmp, target, bytes, false).map_err(|e| Error::io("write", target, &e))
 }
 
-fn write(tmp: &Path, target: &Path, bytes: &[u8], sync: bool) -> Result<()> {
-    let fail = |e: &std::io::Error| Error::io("write", target, e);
-    let mut file = tempfile::Builder::new().prefix(".repro-").tempfile_in(tmp).map_err(|e| fail(&e))?;
-    file.write_all(bytes).map_err(|e| fail(&e))?;
+fn write(tmp: &Path, target: &Path, bytes: &[u8], sync: bool) -> std::io::Result<()> {
+    let mut file = tempfile::Builder::new().prefix(".repro-").tempfile_in(tmp)?;
+    file.write_all(bytes)?;
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
@@ -34,10 +33,27 @@ fn write(tmp: &Path, target: &Path, bytes: &[u8], sync: bool) -> Result<()> {
         let _ = file.as_file().set_permissions(std::fs::Permissions::from_mode(0o644));
     }
     if sync {
-        file.as_file().sync_all().map_err(|e| fail(&e))?;
+        file.as_file().sync_all()?;
     }
-    file.persist(target).map_err(|e| fail(&e.error))?;
+    file.persist(target)?;
     Ok(())
+}
+
+impl Store {
+    /// Write a file of the project as [`write_file`] does. What a killed process leaves of it lies in the cache, where it is swept away,
+    /// and in the project only if that is another file system.
+    pub fn write_artifact(&self, target: &Path, bytes: &[u8]) -> Result<()> {
+        let folder = target.parent().unwrap_or_else(|| Path::new("."));
+        std::fs::create_dir_all(folder).map_err(|e| Error::io("make the folder", folder, &e))?;
+        if self.prepare().is_err() {
+            // Why there is no cache is told where results go into it.
+            return write_via(folder, target, bytes);
+        }
+        match write(&self.dir.join("tmp"), target, bytes, true) {
+            Err(cause) if cause.kind() == std::io::ErrorKind::CrossesDevices => write_via(folder, target, bytes),
+            written => written.map_err(|e| Error::io("write", target, &e)),
+        }
+    }
 }
 
 /// Give a file another name; it is on disk before it is seen there. A file with other names is copied: whoever has those could still

@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::{Store, lock};
 use crate::error::{Error, Result};
+use crate::program::free_space;
 
 /// What may wait for its deletion, together: no more than this, and no more than this share of the free space.
 const WAITING: u64 = 256 << 20;
@@ -56,7 +57,7 @@ impl Scratch {
             }
             let path = lock.with_extension("");
             std::fs::create_dir(&path).map_err(|e| Error::io("make the folder", &path, &e))?;
-            let room = Mutex::new(WAITING.min(free(&path) / SHARE));
+            let room = Mutex::new(WAITING.min(free_space(&path).unwrap_or(0) / SHARE));
             return Ok(Scratch { path, lock, _held: held, next: AtomicU64::new(0), room, tmp: Mutex::default() });
         }
     }
@@ -108,19 +109,6 @@ fn measure(folder: &Path, most: u64) -> Option<u64> {
         };
     }
     (size <= most).then_some(size)
-}
-
-/// Free bytes of a file system; none where that is not known.
-fn free(path: &Path) -> u64 {
-    #[cfg(unix)]
-    {
-        rustix::fs::statvfs(path).map_or(0, |system| system.f_bavail.saturating_mul(system.f_frsize))
-    }
-    #[cfg(not(unix))]
-    {
-        let _ = path;
-        0
-    }
 }
 
 impl Drop for Scratch {

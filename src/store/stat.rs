@@ -1,4 +1,6 @@
 //! Digests of files by size, times, device and inode, so that unchanged files are not read.
+//!
+//! In the cache they are one line of JSON and one with its digest: a wrong digest of a file would be believed for as long as the file stays.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -133,8 +135,14 @@ impl Store {
     }
 
     fn read_stat(&self) -> StatCache {
-        let bytes = std::fs::read(self.dir.join("stat")).unwrap_or_default();
-        serde_json::from_slice(&bytes).unwrap_or_default()
+        let text = std::fs::read_to_string(self.dir.join("stat")).unwrap_or_default();
+        let whole = text.split_once('\n').filter(|(json, sum)| Digest::of(json.as_bytes()).to_string() == *sum);
+        whole.and_then(|(json, _)| serde_json::from_str(json).ok()).unwrap_or_default()
+    }
+
+    /// A file is not what its digest said: it is read the next time, whatever its times say.
+    pub fn forget_file(&self, path: &Path) {
+        self.with_stat(|cache| cache.changed |= cache.entries.remove(path).is_some());
     }
 
     /// Keep what was learnt of files; losing it costs time only.
@@ -142,8 +150,11 @@ impl Store {
         let guard = lock(&self.stat);
         if let Some(cache) = guard.as_ref().filter(|cache| cache.changed)
             && self.dir.join("tmp").is_dir()
-            && let Ok(bytes) = serde_json::to_vec(cache)
-            && let Err(error) = files::write_lightly(&self.dir.join("tmp"), &self.dir.join("stat"), &bytes)
+            && let Ok(json) = serde_json::to_string(cache)
+            && let Err(error) = {
+                let text = format!("{json}\n{}", Digest::of(json.as_bytes()));
+                files::write_lightly(&self.dir.join("tmp"), &self.dir.join("stat"), text.as_bytes())
+            }
         {
             tracing::debug!("{error}");
         }

@@ -86,7 +86,7 @@ impl<'a> Writer<'a> {
             let path = files::object_path(&self.store.dir, &digest);
             let right = std::fs::read(&path).is_ok_and(|bytes| Digest::of(&bytes) == digest);
             if !right {
-                files::write_file(&path, payload)?;
+                self.store.write_artifact(&path, payload)?;
             }
         }
         let payload_kept = if large { None } else { Some(Arc::new(payload.to_vec())) };
