@@ -586,6 +586,38 @@ fn a_theme_that_thousands_of_figures_would_repeat() {
 }
 
 #[test]
+fn thousands_of_names_are_looked_through_in_time_by_their_number() {
+    let names = |letter: char| (0..20_000).map(|i| format!("{letter}{i}")).collect::<Vec<_>>().join(", ");
+    let (inputs, outputs) = (names('b'), names('a'));
+    let stage = format!("  e: {{exec: {{run: x, inputs: [{inputs}], outputs: [{outputs}, a7/b]}}}}\n");
+    let run = Paper::new().yaml(&format!("repro: 1\nstages:\n{stage}")).run("plan").code(2);
+    assert_eq!(run.says("error: `a7` and `a7/b` are one output\n").stderr.matches("error").count(), 1);
+    let circle: String = (0..20_000)
+        .map(|i| format!("  e{i}: {{exec: {{run: x, inputs: [e{}], outputs: [a]}}}}\n", (i + 1) % 20_000))
+        .collect();
+    let run = Paper::new().yaml(&format!("repro: 1\nstages:\n{circle}")).run("plan").code(2);
+    run.says("error: stages depend on each other in a circle: e0 -> e1 -> e2");
+}
+
+#[test]
+fn a_table_of_more_rows_than_anyone_reads() {
+    let table = "  m: {metric: {of: grid, compute: [loss]}}\n  t: {table: {of: m, rows: [p], columns: [loss]}}\n";
+    wrong(
+        &(axis("field: seed, count: 20000") + table),
+        r#"error: this table would have more than 10000 rows: 20000
+  --> paper.yaml:11:29
+   |
+11 |   t: {table: {of: m, rows: [p], columns: [loss]}}
+   |                             ^
+hint: list the values that have rows: `rows: {AXIS: [1, 2]}`
+
+1 problem in paper.yaml
+"#,
+    );
+    Paper::new().yaml(&(axis("field: seed, count: 10000") + table)).run("plan").ok();
+}
+
+#[test]
 fn long_texts_are_shown_in_part() {
     let run = Paper::new().yaml(&model("steps: 20", &format!("steps: {}", "x".repeat(10_000)))).run("plan").code(2);
     assert!(run.stderr.contains(&format!("found the text `{}...`\n", "x".repeat(80))) && run.stderr.len() < 1000);

@@ -5,7 +5,7 @@ mod targets;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, HashSet};
 
-use petgraph::algo::tarjan_scc;
+use petgraph::algo::kosaraju_scc;
 use petgraph::graph::{DiGraph, NodeIndex};
 
 use crate::error::Error;
@@ -181,7 +181,8 @@ fn order(stages: &[Definition], inputs: &[Vec<usize>], problems: &mut Problems) 
     if order.len() == stages.len() {
         return Some(order);
     }
-    for component in tarjan_scc(&graph) {
+    // Not the algorithm of Tarjan, which petgraph has as a recursion: thousands of stages in one circle would overflow the stack.
+    for component in kosaraju_scc(&graph) {
         let members: Vec<usize> = component.iter().map(|&node| graph[node]).collect();
         let cyclic = members.len() > 1 || members.iter().any(|&m| inputs[m].contains(&m));
         if cyclic {
@@ -200,10 +201,11 @@ fn order(stages: &[Definition], inputs: &[Vec<usize>], problems: &mut Problems) 
 /// A shortest circle through the first stage of a strongly connected component: `a -> b -> c -> a`, each reading the next.
 fn cycle(members: &[usize], inputs: &[Vec<usize>]) -> Vec<usize> {
     let Some(&start) = members.iter().min() else { return Vec::new() };
+    let inside: HashSet<usize> = members.iter().copied().collect();
     let mut came_from: HashMap<usize, usize> = HashMap::new();
     let mut queue = std::collections::VecDeque::from([start]);
     while let Some(stage) = queue.pop_front() {
-        for &next in inputs[stage].iter().filter(|next| members.contains(next)) {
+        for &next in inputs[stage].iter().filter(|next| inside.contains(next)) {
             if next == start {
                 let mut path = vec![start, stage];
                 let mut at = stage;
