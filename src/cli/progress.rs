@@ -246,7 +246,7 @@ impl Bars<'_> {
                 && (done > 0.0 || running.kind == "exec") =>
             {
                 let bar = self.bars.add(ProgressBar::new(running.units as u64 * 1000));
-                if let Ok(style) = ProgressStyle::with_template("{prefix}  {bar:24.cyan/dim} {msg}") {
+                if let Ok(style) = ProgressStyle::with_template("{prefix}  {bar:24.cyan/dim} {wide_msg}") {
                     bar.set_style(style.progress_chars("━╸─"));
                 }
                 bar.set_prefix(format!("{stage:width$}", width = self.people.width));
