@@ -68,7 +68,7 @@ pub fn verify(
     for plan in before.iter().filter(|plan| ready(plan)) {
         take_over(context, plan, &writer, &scratch.folder()?)?;
     }
-    let outcome = exec::build(again, targets, options, &writer, observer);
+    let outcome = without_logs(exec::build(again, targets, options, &writer, observer), store.dir());
     let after = plan::plan(again, targets)?;
     let mut artifacts = Vec::new();
     for (old, new) in before.iter().zip(&after) {
@@ -80,6 +80,13 @@ pub fn verify(
         }
     }
     Ok(Verification { outcome, artifacts })
+}
+
+/// Without hints at logs in a cache that goes when the run is over.
+pub(super) fn without_logs(mut outcome: Outcome, cache: &Path) -> Outcome {
+    let inside = cache.display().to_string();
+    outcome.failures.iter_mut().for_each(|failure| failure.error.hints.retain(|hint| !hint.contains(&inside)));
+    outcome
 }
 
 /// Put the results of a stage into another store as they are.
@@ -96,6 +103,7 @@ fn take_over(context: Context, plan: &StagePlan, writer: &Writer, folder: &Path)
         for file in decode_tree(&payload).iter().flat_map(|tree: &Tree| &tree.files) {
             let copy = folder.join("content");
             if !context.store.copy_content(&Digest(file.digest.0), &copy)? {
+                context.store.forget(key, digest);
                 return Err(lost());
             }
             writer.keep(&copy)?;

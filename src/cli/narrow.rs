@@ -24,7 +24,10 @@ struct Narrow {
 
 /// Where bars are drawn.
 pub fn target() -> ProgressDrawTarget {
-    ProgressDrawTarget::term_like_with_hz(Box::new(Narrow { term: Term::buffered_stderr(), filled: AtomicBool::new(false) }), RATE)
+    ProgressDrawTarget::term_like_with_hz(
+        Box::new(Narrow { term: Term::buffered_stderr(), filled: AtomicBool::new(false) }),
+        RATE,
+    )
 }
 
 impl TermLike for Narrow {

@@ -10,6 +10,7 @@ use serde_json::json;
 
 use super::args::Show;
 use super::picture::Pixels;
+use super::words::bytes;
 use super::{Console, Project, Trouble};
 use crate::audit;
 use crate::error::{Error, Result};
@@ -19,7 +20,7 @@ use crate::plan::{self, StagePlan, State, UnitState};
 use crate::render;
 use crate::stages::{self, Kind};
 use crate::store::{self, Digest, Key};
-use crate::value::{Scene, Table, decode_scene};
+use crate::value::{FileEntry, Scene, Table, decode_scene, decode_tree};
 
 /// Points of a sweep that are stacked into whole arrays; of more, only names and shapes are shown.
 const STACKED: usize = 4096;
@@ -114,6 +115,13 @@ fn show(plan: &StagePlan, args: &Show, project: &Project, console: &Console) -> 
             }
             Ok(render::text::table(&table))
         }
+        Kind::Exec(_) | Kind::Data(_) if !holds_arrays(&payload(plan, project, 0)?) => {
+            let error = Error::user(format!("{} has no arrays; --npz writes arrays", stage.name));
+            if args.npz.is_some() {
+                return Err(error);
+            }
+            Ok(files(&stage.name, &payload(plan, project, 0)?, console.json))
+        }
         _ => {
             let layout = &project.graph.layouts[plan.stage];
             if plan.resolved.units.len() > STACKED && !console.json && args.npz.is_none() {
@@ -129,6 +137,22 @@ fn show(plan: &StagePlan, args: &Show, project: &Project, console: &Console) -> 
             Ok(if console.json { arrays::to_json(&stage.name, &dataset) } else { arrays::text(&stage.name, &dataset) })
         }
     }
+}
+
+/// Whether a result that is files has some with arrays.
+fn holds_arrays(payload: &[u8]) -> bool {
+    decode_tree(payload).is_none_or(|tree| tree.files.iter().any(|file| exchange::holds_arrays(&file.path)))
+}
+
+/// The files of a result without arrays.
+fn files(stage: &str, payload: &[u8], as_json: bool) -> String {
+    let tree = decode_tree(payload).unwrap_or_default();
+    if as_json {
+        let files = tree.files.iter().map(|file| json!({"path": file.path, "bytes": file.size}));
+        return format!("{}\n", json!({"stage": stage, "files": files.collect::<Vec<_>>()}));
+    }
+    let line = |file: &FileEntry| format!("  {}  {}\n", file.path, bytes(file.size));
+    format!("{stage}\n{}", tree.files.iter().map(line).collect::<String>())
 }
 
 /// A figure so many characters wide.

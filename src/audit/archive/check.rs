@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Component, Path, PathBuf};
 
-use super::super::verify::{Artifact, Verdict, Verification};
+use super::super::verify::{Artifact, Verdict, Verification, without_logs};
 use super::trace::{ResultTrace, Traces};
 use super::{File, MANIFEST, Manifest, Role, TRACES, VERSION};
 use crate::error::{Error, Result};
@@ -166,7 +166,7 @@ impl Archive {
         let (home, figures) = (self.home(), self.folder.path().join("figures"));
         let context = self.context(&store, &home, &figures);
         let targets = self.targets();
-        let outcome = exec::build(context, &targets, options, &writer, observer);
+        let outcome = without_logs(exec::build(context, &targets, options, &writer, observer), store.dir());
         let mut artifacts = Vec::new();
         for plan in plan::plan(context, &targets)? {
             let stage = &self.graph.stages[plan.stage];
