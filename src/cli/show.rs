@@ -20,7 +20,7 @@ use crate::plan::{self, StagePlan, State, UnitState};
 use crate::render;
 use crate::stages::{self, Kind};
 use crate::store::{self, Digest, Key};
-use crate::value::{FileEntry, Scene, Table, decode_scene, decode_tree};
+use crate::value::{FileEntry, Scene, Table, Tree, decode_scene, decode_tree};
 
 /// Points of a sweep that are stacked into whole arrays; of more, only names and shapes are shown.
 const STACKED: usize = 4096;
@@ -115,14 +115,15 @@ fn show(plan: &StagePlan, args: &Show, project: &Project, console: &Console) -> 
             }
             Ok(render::text::table(&table))
         }
-        Kind::Exec(_) | Kind::Data(_) if !holds_arrays(&payload(plan, project, 0)?) => {
-            let error = Error::user(format!("{} has no arrays; --npz writes arrays", stage.name));
-            if args.npz.is_some() {
-                return Err(error);
-            }
-            Ok(files(&stage.name, &payload(plan, project, 0)?, console.json))
-        }
         _ => {
+            if let Kind::Exec(_) | Kind::Data(_) = &stage.kind
+                && let Some(tree) = without_arrays(&payload(plan, project, 0)?)
+            {
+                return match args.npz {
+                    Some(_) => Err(Error::user(format!("{} has no arrays; --npz writes arrays", stage.name))),
+                    None => Ok(files(&stage.name, &tree, console.json)),
+                };
+            }
             let layout = &project.graph.layouts[plan.stage];
             if plan.resolved.units.len() > STACKED && !console.json && args.npz.is_none() {
                 return Ok(arrays::shapes(&stage.name, layout, &dataset(0)?));
@@ -139,14 +140,12 @@ fn show(plan: &StagePlan, args: &Show, project: &Project, console: &Console) -> 
     }
 }
 
-/// Whether a result that is files has some with arrays.
-fn holds_arrays(payload: &[u8]) -> bool {
-    decode_tree(payload).is_none_or(|tree| tree.files.iter().any(|file| exchange::holds_arrays(&file.path)))
+/// The files of a result, if none of them holds arrays.
+fn without_arrays(payload: &[u8]) -> Option<Tree> {
+    decode_tree(payload).filter(|tree| !tree.files.iter().any(|file| exchange::holds_arrays(&file.path)))
 }
 
-/// The files of a result without arrays.
-fn files(stage: &str, payload: &[u8], as_json: bool) -> String {
-    let tree = decode_tree(payload).unwrap_or_default();
+fn files(stage: &str, tree: &Tree, as_json: bool) -> String {
     if as_json {
         let files = tree.files.iter().map(|file| json!({"path": file.path, "bytes": file.size}));
         return format!("{}\n", json!({"stage": stage, "files": files.collect::<Vec<_>>()}));

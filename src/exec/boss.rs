@@ -484,7 +484,12 @@ impl<'a, 'b> Boss<'a, 'b> {
         running.sort_unstable();
         if !running.is_empty() && !self.lost {
             let names: Vec<&str> = running.iter().map(|&stage| stages[stage].name.as_str()).collect();
-            self.observer.warning(&format!("waiting for {}, which still runs; Ctrl-C stops it", names.join(", ")));
+            let them = if names.len() == 1 {
+                "which still runs; Ctrl-C stops it"
+            } else {
+                "which still run; Ctrl-C stops them"
+            };
+            self.observer.warning(&format!("waiting for {}, {them}", names.join(", ")));
         }
     }
 
