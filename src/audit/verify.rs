@@ -34,6 +34,8 @@ pub struct Artifact {
     /// The name of the file, or the label of the unit.
     pub name: String,
     pub verdict: Verdict,
+    /// It differs although everything that decides it is the same: here two runs part, and what reads it follows.
+    pub parts_here: bool,
 }
 
 /// How it went.
@@ -122,7 +124,9 @@ fn units(context: Context, again: Context, old: &StagePlan, new: &StagePlan, art
             Some(was) if was.1 == is.1 => Verdict::Same,
             Some(was) => Verdict::Differs(differences(context, again, old.stage, was, is)),
         };
-        artifacts.push(Artifact { stage: old.stage, unit: Some(unit), name: layout.label(unit), verdict });
+        let same_key = current(old_unit).is_some_and(|(key, _)| key == is.0);
+        let parts_here = same_key && matches!(verdict, Verdict::Differs(_));
+        artifacts.push(Artifact { stage: old.stage, unit: Some(unit), name: layout.label(unit), verdict, parts_here });
     }
 }
 
@@ -171,6 +175,6 @@ fn files(context: Context, made: &Path, resolved: &Resolved, stage: usize, artif
             Ok(_) => Verdict::Differs(Vec::new()),
             Err(_) => Verdict::Missing,
         };
-        artifacts.push(Artifact { stage, unit: None, name: spec.name.clone(), verdict });
+        artifacts.push(Artifact { stage, unit: None, name: spec.name.clone(), verdict, parts_here: false });
     }
 }
