@@ -522,6 +522,108 @@ fn an_axis_value_that_stands_twice_in_another_spelling() {
 }
 
 #[test]
+fn an_axis_and_a_grid_of_more_points_than_anyone_means() {
+    // At once: neither is unfolded.
+    wrong(
+        &axis("field: seed, count: 4000000000"),
+        r#"error: this range has 4000000000 values; one axis has at most 1000000
+ --> paper.yaml:9:12
+  |
+9 |         p: {field: seed, count: 4000000000}
+  |            ^
+hint: write `values: [..]`, `from`/`to`/`step`, `from`/`to`/`count`, or `count`
+
+1 problem in paper.yaml
+"#,
+    );
+    let axes: Vec<String> =
+        ["p", "q", "r", "t"].iter().map(|name| format!("{name}: {{field: seed, count: 65536}}")).collect();
+    wrong(
+        &SWEEP.replace("p: {AXIS}", &axes.join("\n        ")),
+        r#"error: this grid of 65536 p x 65536 q x 65536 r x 65536 t has more than 10000000 points
+ --> paper.yaml:9:9
+  |
+9 |         p: {field: seed, count: 65536}
+  |         ^
+
+1 problem in paper.yaml
+"#,
+    );
+}
+
+#[test]
+fn rounding_to_more_decimals_than_a_number_has_changes_nothing() {
+    let paper = Paper::new().yaml(&axis("field: data.probability, from: 0.1, to: 0.5, step: 0.2, round: 4000000000"));
+    paper.run("plan").ok().says("3");
+}
+
+#[test]
+fn long_axes_are_checked_in_time_by_their_length() {
+    let paper = Paper::new().yaml(&axis("field: seed, count: 200000"));
+    paper.run("status").ok();
+    let values: Vec<String> = (0..20_000).map(|i| i.to_string()).collect();
+    let twice = axis(&format!("field: seed, values: [{}, 0]", values.join(", ")));
+    Paper::new().yaml(&twice).run("plan").code(2).says("the number `0` stands twice on axis `p`");
+}
+
+#[test]
+fn of_very_many_problems_the_first_are_shown() {
+    let stages: String =
+        (0..2000).map(|i| format!("  s{i}: {{exec: {{run: x, outputs: [a], inputs: [../x]}}}}\n")).collect();
+    let paper = Paper::new().yaml(&format!("repro: 1\nstages:\n{stages}"));
+    let run = paper.run("plan").code(2);
+    assert_eq!(run.stderr.matches("`../x` leaves the project").count(), 100);
+    assert!(run.stderr.ends_with("\n2,000 problems in paper.yaml; the first 100 are shown\n"), "{}", run.stderr.len());
+    assert_eq!(paper.run("plan --json").code(2).stdout.lines().count(), 2000);
+}
+
+#[test]
+fn a_theme_that_thousands_of_figures_would_repeat() {
+    let theme: String = (0..20_000).map(|i| format!("  k{i}: 1\n")).collect();
+    let figures: String = (0..1000).map(|i| format!("  f{i}: {{figure: {{}}}}\n")).collect();
+    let paper = Paper::new().yaml(&format!("repro: 1\ntheme:\n{theme}stages:\n{figures}"));
+    paper.run("plan").code(2).says("error: a theme of 20001 values is too large for 1000 figures\n");
+}
+
+#[test]
+fn thousands_of_names_are_looked_through_in_time_by_their_number() {
+    let names = |letter: char| (0..20_000).map(|i| format!("{letter}{i}")).collect::<Vec<_>>().join(", ");
+    let (inputs, outputs) = (names('b'), names('a'));
+    let stage = format!("  e: {{exec: {{run: x, inputs: [{inputs}], outputs: [{outputs}, a7/b]}}}}\n");
+    let run = Paper::new().yaml(&format!("repro: 1\nstages:\n{stage}")).run("plan").code(2);
+    assert_eq!(run.says("error: `a7` and `a7/b` are one output\n").stderr.matches("error").count(), 1);
+    let circle: String = (0..20_000)
+        .map(|i| format!("  e{i}: {{exec: {{run: x, inputs: [e{}], outputs: [a]}}}}\n", (i + 1) % 20_000))
+        .collect();
+    let run = Paper::new().yaml(&format!("repro: 1\nstages:\n{circle}")).run("plan").code(2);
+    run.says("error: stages depend on each other in a circle: e0 -> e1 -> e2");
+}
+
+#[test]
+fn a_table_of_more_rows_than_anyone_reads() {
+    let table = "  m: {metric: {of: grid, compute: [loss]}}\n  t: {table: {of: m, rows: [p], columns: [loss]}}\n";
+    wrong(
+        &(axis("field: seed, count: 20000") + table),
+        r#"error: this table would have more than 10000 rows: 20000
+  --> paper.yaml:11:29
+   |
+11 |   t: {table: {of: m, rows: [p], columns: [loss]}}
+   |                             ^
+hint: list the values that have rows: `rows: {AXIS: [1, 2]}`
+
+1 problem in paper.yaml
+"#,
+    );
+    Paper::new().yaml(&(axis("field: seed, count: 10000") + table)).run("plan").ok();
+}
+
+#[test]
+fn long_texts_are_shown_in_part() {
+    let run = Paper::new().yaml(&model("steps: 20", &format!("steps: {}", "x".repeat(10_000)))).run("plan").code(2);
+    assert!(run.stderr.contains(&format!("found the text `{}...`\n", "x".repeat(80))) && run.stderr.len() < 1000);
+}
+
+#[test]
 fn a_sweep_without_axes() {
     wrong(
         &SWEEP.replace("axes:\n        p: {AXIS}", "axes: {}"),
@@ -852,7 +954,7 @@ fn a_yaml_bomb_is_refused_at_once() {
         text += &format!("x-{i}: &a{i} [{}]\n", vec![format!("*a{}", i - 1); 10].join(","));
     }
     let started = std::time::Instant::now();
-    Paper::new().yaml(&text).run("build").code(2).says("error: this is not valid YAML: ");
+    Paper::new().yaml(&text).run("build").code(2).says("error: the paper file unfolds to more than 400000 values\n");
     assert!(started.elapsed().as_secs() < 10);
 }
 

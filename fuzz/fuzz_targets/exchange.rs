@@ -1,9 +1,12 @@
-//! Any bytes as a file of arrays of another program: refused with a message, or read; what was read can be written and read again.
+//! Any bytes as a file of arrays of another program: refused with a message, or read; what was read is kept, and written and read again, number
+//! by number.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
+use repro::error::Kind;
 use repro::exchange::{Axes, ENDINGS, npz, read};
 use repro::spec::{Decode, Problems};
+use repro::value::{self, Array, Dataset};
 
 /// The checksum of ISO 3309, bit by bit.
 fn crc(bytes: &[u8]) -> u32 {
@@ -61,8 +64,37 @@ fuzz_target!(|input: (u8, u8, &[u8])| {
         }
     };
     let path = format!("x.{ending}");
-    if let Ok(dataset) = read(&path, bytes, &axes(choice)) {
-        let written = npz(&dataset).expect("it is not large");
-        read("x.npz", &written, &Axes::default()).expect("what was written is read");
+    let dataset = match read(&path, bytes, &axes(choice)) {
+        Ok(dataset) => dataset,
+        Err(error) => {
+            assert_ne!(error.kind, Kind::Internal, "{}", error.message);
+            assert!(!error.message.is_empty(), "refused without a word");
+            return;
+        }
+    };
+    let stored = value::encode(&dataset);
+    let kept = value::decode(&stored).expect("what is kept can be loaded");
+    assert_eq!(value::encode(&kept), stored);
+    assert!(kept.arrays.keys().eq(dataset.arrays.keys()), "an array is lost in the cache");
+    dataset.arrays.iter().for_each(|(name, array)| same(name, array, &kept.arrays[name]));
+
+    let written = npz(&dataset).expect("it is not large");
+    let again = read("x.npz", &written, &Axes::default()).expect("what was written is read");
+    for (name, array) in dataset.arrays.iter().filter(|(name, array)| !has_another_meaning(name, array, &dataset)) {
+        let found = again.get(name).unwrap_or_else(|| panic!("the array {name:?} is lost"));
+        same(name, array, found);
     }
 });
+
+/// Names that say something of other arrays in an .npz file: names of axes, coordinates.
+fn has_another_meaning(name: &str, array: &Array, dataset: &Dataset) -> bool {
+    let names = |axis: &str| dataset.arrays.values().any(|array| array.axis(axis).is_some());
+    name.ends_with(".axes") || name.strip_suffix(".coords").is_some_and(names) || array.axes.len() == 1 && names(name)
+}
+
+fn same(name: &str, one: &Array, other: &Array) {
+    assert_eq!((one.dtype, one.shape()), (other.dtype, other.shape()), "{name:?}");
+    let equal = |(a, b): (f64, f64)| a.to_bits() == b.to_bits() || a.is_nan() && b.is_nan();
+    let (one, other) = (one.values(), other.values());
+    assert!(one.iter().copied().zip(other.iter().copied()).all(equal), "{name:?} has other numbers: {one:?} {other:?}");
+}

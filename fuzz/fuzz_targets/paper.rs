@@ -57,7 +57,7 @@ fuzz_target!(|paper: &str| {
     let home = Path::new("/proc/self/fdinfo");
     let store = Store::open(&home.join("cache")).expect("nothing is there");
     let context =
-        Context { graph: &graph, store: &store, publish: &Publisher, figures: home, home, otherwise: None };
+        Context { graph: &graph, store: &store, publish: &Publisher, figures: home, home, otherwise: None, recorded: None };
     for stage in &graph.stages {
         canonical(&stage.kind.entry().manifest(), &mut String::new());
         if let Kind::Figure(figure) = &stage.kind {

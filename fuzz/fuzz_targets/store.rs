@@ -1,12 +1,13 @@
-//! Any bytes as the files of a cache: a miss, or the bytes that the digest names; never a panic. Checksums are put right, so that what is
-//! behind them is reached.
+//! Any bytes as the files of a cache: a miss, or the bytes that the digest names; never a panic. New results are kept whatever lies around,
+//! and a sweep deletes what it is told to and nothing else. Checksums are put right, so that what is behind them is reached.
 #![no_main]
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
-use repro::store::{Digest, Key, Provenance, Store, Unwanted};
+use repro::store::{Digest, Key, Provenance, Store, Unwanted, unchanged};
 use repro::value;
 
 #[derive(Arbitrary, Debug)]
@@ -32,7 +33,8 @@ enum File {
     Object { digest: [u8; 32], bytes: Vec<u8>, right: bool },
     Checkpoint { key: [u8; 32], bytes: Vec<u8>, right: bool },
     Memo { hash: [u8; 32], count: u64, rest: Vec<u8> },
-    Built { bytes: Vec<u8>, right: bool },
+    /// Keys and digests that were found damaged.
+    Damaged(Vec<u8>),
     Last(Vec<u8>),
     Stat(Vec<u8>),
     Format(Vec<u8>),
@@ -94,7 +96,7 @@ fn write(dir: &Path, file: &File, number: usize) -> std::io::Result<()> {
             bytes.extend(rest);
             put("last/stage.memo".into(), &seal(bytes))
         }
-        File::Built { bytes, right } => put("built".into(), &if *right { seal(bytes.clone()) } else { bytes.clone() }),
+        File::Damaged(bytes) => put("damaged".into(), bytes),
         File::Last(bytes) => put("last/stage.json".into(), bytes),
         File::Stat(bytes) => put("stat".into(), bytes),
         File::Format(bytes) => put("FORMAT".into(), bytes),
@@ -102,36 +104,46 @@ fn write(dir: &Path, file: &File, number: usize) -> std::io::Result<()> {
     }
 }
 
-fuzz_target!(|files: Vec<File>| {
-    // What is in a payload of the right digest is believed to be a value; it may still be anything.
-    for file in &files {
-        let (File::Raw(bytes) | File::Last(bytes)) = file else { continue };
-        if let Some(dataset) = value::decode(bytes) {
-            let again = value::encode(&dataset);
-            assert_eq!(value::encode(&value::decode(&again).expect("what was written")), again);
-        }
-        value::decode_tree(bytes);
-        value::decode_scene(bytes);
+/// What is in a payload of the right digest is believed to be a value; it may still be anything.
+fn decoded(bytes: &[u8]) {
+    if let Some(dataset) = value::decode(bytes) {
+        let again = value::encode(&dataset);
+        assert_eq!(value::encode(&value::decode(&again).expect("what was written")), again);
     }
-    let dir = tempfile::tempdir_in("/dev/shm").expect("a folder");
-    let cache = dir.path().join("cache");
-    for (number, file) in files.iter().enumerate() {
-        let _ = write(&cache, file, number);
+    if let Some(tree) = value::decode_tree(bytes) {
+        let again = value::encode_tree(&tree);
+        assert_eq!(value::encode_tree(&value::decode_tree(&again).expect("what was written")), again);
     }
-    let Ok(store) = Store::open(&cache) else { return };
-    let results = store.stored();
-    for result in &results {
-        let digest = result.trace.digest;
-        if let Some(bytes) = store.load(&result.key, &digest) {
+    value::decode_scene(bytes);
+    // Looks at files only to compare them with what they were.
+    let _ = unchanged(bytes);
+}
+
+/// Nothing that the cache gives is anything but what was put into it.
+fn look(store: &Store, files: &[File]) {
+    for stored in &store.stored() {
+        let digest = stored.trace.digest;
+        if let Some(bytes) = store.load(&stored.key, &digest) {
             assert_eq!(Digest::of(&bytes), digest, "a wrong result");
+            decoded(&bytes);
         }
-        store.provenance(&result.key, &digest);
-        store.trace(&result.key);
+        store.provenance(&stored.key, &digest);
+        store.trace(&stored.key);
     }
-    for file in &files {
+    for file in files {
         match file {
-            File::Checkpoint { key, .. } => drop(store.checkpoint(&Key(*key))),
-            File::Memo { hash, .. } => drop(store.memo("stage", &Digest(*hash))),
+            File::Checkpoint { key, .. } => {
+                if let Some(found) = store.checkpoint(&Key(*key)) {
+                    let written = |file: &File| matches!(file, File::Checkpoint { bytes, .. } if bytes.ends_with(&found));
+                    assert!(files.iter().any(written), "a wrong checkpoint");
+                }
+            }
+            File::Memo { hash, .. } => {
+                if let Some(found) = store.memo("stage", &Digest(*hash)) {
+                    let written = |file: &File| matches!(file, File::Memo { rest, .. } if rest.ends_with(&found));
+                    assert!(files.iter().any(written), "a wrong memo");
+                }
+            }
             File::Object { bytes, .. } => {
                 if let Some(found) = store.content(&Digest::of(bytes)) {
                     assert_eq!(found, *bytes);
@@ -140,23 +152,64 @@ fuzz_target!(|files: Vec<File>| {
             _ => {}
         }
     }
+}
+
+/// A result is found and whole in a cache that is opened anew.
+fn is_kept(cache: &Path, key: &Key, digest: &Digest, bytes: &[u8]) {
+    let store = Store::open(cache).expect("it is readable");
+    assert_eq!(store.load(key, digest).as_deref(), Some(bytes), "a result is lost");
+    assert!(store.stored().iter().any(|stored| stored.key == *key && stored.trace.digest == *digest));
+}
+
+fuzz_target!(|files: Vec<File>| {
+    for file in &files {
+        if let File::Raw(bytes) | File::Last(bytes) = file {
+            decoded(bytes);
+        }
+    }
+    let dir = tempfile::tempdir_in("/dev/shm").expect("a folder");
+    let cache = dir.path().join("cache");
+    for (number, file) in files.iter().enumerate() {
+        let _ = write(&cache, file, number);
+    }
+    let Ok(store) = Store::open(&cache) else { return };
+    let before = store.stored();
+    look(&store, &files);
     store.last("stage");
     let _ = store.file_digest(&cache.join("FORMAT"));
     let _ = store.version("tool", None, || Ok("1".into()));
     store.sweep_scratch();
-    {
-        let writer = store.writer(Provenance::lazy(Default::default));
-        let digest = writer.put(Key([1; 32]), b"made", 1).expect("the cache can be written");
-        if writer.finish().is_ok() {
-            let again = Store::open(&cache).expect("it is readable");
-            assert_eq!(again.load(&Key([1; 32]), &digest).as_deref(), Some(&b"made"[..]), "a result is lost");
-        }
-    }
+
+    // Two shards of one run are merged in the end. The second key may be one that is there already.
+    let keys = [Key([1; 32]), before.first().map_or(Key([2; 32]), |stored| stored.key)];
+    let writer = store.writer(Provenance::lazy(Default::default));
+    let made: Vec<(Key, Digest)> = keys
+        .into_iter()
+        .map(|key| {
+            let digest = writer.put(key, b"made", 1).expect("the cache can be written");
+            writer.flush().expect("the cache can be written");
+            (key, digest)
+        })
+        .collect();
+    writer.finish().expect("the cache can be written");
+    drop(writer);
     store.save_stat();
-    store.orphans();
-    let unwanted = Unwanted { results: results.iter().map(|r| (r.key, r.trace.digest)).collect(), files: Vec::new() };
-    if let Ok(alone) = store.alone() {
-        let _ = store.sweep(&unwanted, &alone);
+    look(&store, &files);
+    made.iter().for_each(|(key, digest)| is_kept(&cache, key, digest, b"made"));
+    // Times that nobody can be later than are never written.
+    if before.iter().all(|stored| stored.trace.finished_ms < u64::MAX >> 17) {
+        let again = Store::open(&cache).expect("it is readable");
+        made.iter().for_each(|(key, digest)| assert_eq!(again.trace(key).map(|t| t.digest), Some(*digest), "not the newest"));
     }
+
+    let mut unwanted: HashSet<(Key, Digest)> = before.iter().map(|r| (r.key, r.trace.digest)).collect();
+    unwanted.retain(|result| !made.contains(result));
+    let orphans = store.orphans().into_iter().map(|(path, ..)| path).collect();
+    let alone = store.alone().expect("nobody else is here");
+    store.sweep(&Unwanted { results: unwanted.clone(), files: orphans }, &alone).expect("the cache can be written");
+    let again = Store::open(&cache).expect("it is readable");
+    assert!(!again.stored().iter().any(|r| unwanted.contains(&(r.key, r.trace.digest))), "a deleted result is still there");
+    made.iter().for_each(|(key, digest)| is_kept(&cache, key, digest, b"made"));
+    look(&again, &files);
     store.take_warnings();
 });

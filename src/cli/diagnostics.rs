@@ -10,6 +10,9 @@ use crate::error::{Error, Span};
 /// Longer source lines are cut around the place.
 const WIDEST: usize = 140;
 
+/// More problems than this are not shown one by one.
+const MANY: usize = 100;
+
 /// The paper file as it was read.
 #[derive(Clone, Debug)]
 pub struct Source {
@@ -39,7 +42,9 @@ impl Trouble {
 
 /// Tell all problems; returns the exit code.
 pub fn report(trouble: &Trouble, console: &Console) -> u8 {
-    for (i, error) in trouble.errors.iter().enumerate() {
+    // Each shows its line of the paper file: to find thousands of them in a long file would take minutes.
+    let told = if console.json { trouble.errors.len() } else { trouble.errors.len().min(MANY) };
+    for (i, error) in trouble.errors[..told].iter().enumerate() {
         if console.json {
             let _ = console.print_json(&to_json(error, trouble.source.as_ref()));
             continue;
@@ -52,7 +57,8 @@ pub fn report(trouble: &Trouble, console: &Console) -> u8 {
     if let Some(source) = &trouble.source
         && !console.json
     {
-        console.note(&format!("\n{} in {}", count(trouble.errors.len(), "problem"), source.file));
+        let shown = if told < trouble.errors.len() { format!("; the first {told} are shown") } else { String::new() };
+        console.note(&format!("\n{} in {}{shown}", count(trouble.errors.len(), "problem"), source.file));
     }
     trouble.exit_code()
 }

@@ -1,5 +1,6 @@
 //! A paper file opened: checked, with its cache and its folder of figures.
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use super::diagnostics::Source;
@@ -9,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::graph::Graph;
 use crate::plan::Context;
 use crate::render::Publisher;
-use crate::spec::{Paper, Problems, read};
+use crate::spec::{MAX_BYTES, Paper, Problems, read, too_large};
 use crate::store::Store;
 
 #[derive(Debug)]
@@ -117,10 +118,20 @@ pub fn enter(dir: &Path) -> Result<(), Trouble> {
 }
 
 fn text(file: &Path) -> Result<String, Trouble> {
-    let bytes = std::fs::read(file).map_err(|cause| match cause.kind() {
+    let mut bytes = Vec::new();
+    // No more than is ever taken: a device has no end.
+    let most = MAX_BYTES as u64 + 1;
+    let read = std::fs::File::open(file).and_then(|file| {
+        let size = file.metadata()?.len();
+        if size < most { file.take(most).read_to_end(&mut bytes).map(|read| read as u64) } else { Ok(size) }
+    });
+    let size = read.map_err(|cause| match cause.kind() {
         std::io::ErrorKind::NotFound => missing(file),
         _ => Error::user(Error::io("read", file, &cause).message),
     })?;
+    if size >= most {
+        return Err(too_large(size).into());
+    }
     let text = String::from_utf8(bytes).map_err(|error| {
         let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
         let line = good.iter().filter(|&&byte| byte == b'\n').count() + 1;

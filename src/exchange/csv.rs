@@ -1,13 +1,15 @@
 //! `.csv` and `.tsv`: a line of names, then records (RFC 4180). Columns of numbers are arrays along the axis `row`; columns that the paper
 //! file names as axes make a grid of the others.
 
+use std::collections::HashSet;
+
 use super::Axes;
 use crate::error::{Error, Result};
 use crate::spec::{Located, suggest};
 use crate::value::{Array, Axis, Coords, Dataset, Dtype};
 
-/// A grid of more cells than this is a slip.
-const MOST_CELLS: usize = 50_000_000;
+/// A grid of more cells than this, over all columns, is a slip, unless it has no more than the file has fields.
+pub(super) const MOST_CELLS: usize = 50_000_000;
 
 /// A column of texts as they stand in the file.
 pub struct Column {
@@ -21,10 +23,11 @@ pub fn read(bytes: &[u8], separator: char, axes: &Axes) -> Result<Dataset> {
     let (_, header) =
         lines.next().transpose()?.ok_or_else(|| Error::stage("it is empty: a line of names is missing"))?;
     let mut columns: Vec<Column> = Vec::new();
+    let mut known: HashSet<String> = HashSet::new();
     for (i, name) in header.into_iter().enumerate() {
         // Pandas leaves its index without a name.
         let name = if i == 0 && name.is_empty() { "index".to_string() } else { name };
-        if columns.iter().any(|column| column.name == name) {
+        if !known.insert(name.clone()) {
             return Err(Error::stage(format!("two columns are called `{name}`")));
         }
         columns.push(Column { name, fields: Vec::new() });
@@ -164,8 +167,8 @@ fn grid(columns: &[Column], names: &[Located<String>], rows: usize) -> Result<Da
         cells.iter_mut().zip(places).for_each(|(cell, place)| *cell = cell.saturating_mul(n).saturating_add(place));
         axes.push(Axis { name: name.value.clone(), coords });
     }
-    let size =
-        axes.iter().try_fold(1usize, |size, axis| size.checked_mul(axis.len())).filter(|size| *size <= MOST_CELLS);
+    let most = MOST_CELLS.max(rows.saturating_mul(columns.len())) / columns.len().max(1);
+    let size = axes.iter().try_fold(1usize, |size, axis| size.checked_mul(axis.len())).filter(|size| *size <= most);
     let size = size.ok_or_else(|| {
         let lengths: Vec<String> = axes.iter().map(|axis| format!("{} {}", axis.len(), axis.name)).collect();
         Error::stage(format!("a grid of {} is too large for {rows} records", lengths.join(" x ")))
@@ -241,6 +244,18 @@ mod tests {
             told("model,run,loss\nx,0,1\nx,1,2\n", "[model]"),
             "two records stand at model=x [name another column as an axis that tells them apart]"
         );
+    }
+
+    #[test]
+    fn a_grid_of_few_records_is_not_larger_than_memory() {
+        // Every record has places of its own: the grid has the square of their number, once for each of many columns.
+        let header: Vec<String> = (0..200).map(|i| format!("c{i}")).collect();
+        let mut text = format!("a,b,{}\n", header.join(","));
+        (0..1000).for_each(|row| text += &format!("{row},{row},{}\n", vec!["1"; 200].join(",")));
+        assert_eq!(told(&text, "[a, b]"), "a grid of 1000 a x 1000 b is too large for 1000 records []");
+        // Names are compared with all others at once.
+        let many: Vec<String> = (0..100_000).map(|i| format!("c{i}")).collect();
+        assert_eq!(parsed(&format!("{}\n", many.join(",")), "[]").unwrap().arrays.len(), 100_000);
     }
 
     #[test]

@@ -1,11 +1,12 @@
 //! `.json`: numbers, rectangular lists of numbers, and mappings of them; `{"test": {"loss": 0.1}}` is the array `test.loss`. A list of
 //! mappings is records, as in `.csv`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use serde_json::Value as Json;
 
-use super::csv::{Column, records};
+use super::csv::{Column, MOST_CELLS, records};
+use super::npy::MOST_AXES;
 use super::{Axes, Raw, Values, label};
 use crate::error::{Error, Result};
 use crate::value::{Dataset, Dtype};
@@ -14,7 +15,7 @@ pub fn read(bytes: &[u8], stem: &str, axes: &Axes) -> Result<Dataset> {
     let json: Json = serde_json::from_slice(bytes)
         .or_else(|error| serde_json::from_slice(&without_nan(bytes)).map_err(|_| error))
         .map_err(|error| Error::stage(format!("it is not JSON: {error}")))?;
-    if let Some(columns) = columns(&json) {
+    if let Some(columns) = columns(&json)? {
         return records(&columns, axes);
     }
     let mut arrays = BTreeMap::new();
@@ -53,11 +54,17 @@ fn scalar(json: &Json) -> Option<f64> {
 }
 
 /// The columns of a list of flat mappings, by first appearance; what a record lacks is empty.
-fn columns(json: &Json) -> Option<Vec<Column>> {
-    let rows = json.as_array().filter(|rows| !rows.is_empty())?;
+fn columns(json: &Json) -> Result<Option<Vec<Column>>> {
+    let Some(rows) = json.as_array().filter(|rows| !rows.is_empty()) else { return Ok(None) };
     let flat = |value: &Json| !value.is_object() && !value.is_array();
     let rows: Option<Vec<_>> = rows.iter().map(|row| row.as_object().filter(|row| row.values().all(flat))).collect();
-    let rows = rows?;
+    let Some(rows) = rows else { return Ok(None) };
+    let names: HashSet<&String> = rows.iter().flat_map(|row| row.keys()).collect();
+    let fields: usize = rows.iter().map(|row| row.len()).sum();
+    if names.len().saturating_mul(rows.len()) > MOST_CELLS.max(fields) {
+        let message = format!("a table of {} names is too large for {} records", names.len(), rows.len());
+        return Err(Error::stage(message).hint("records of one list have the same names, and lack few of them"));
+    }
     let mut columns: Vec<Column> = Vec::new();
     let mut known: std::collections::HashMap<&str, usize> = std::collections::HashMap::new();
     for (i, row) in rows.iter().enumerate() {
@@ -73,7 +80,7 @@ fn columns(json: &Json) -> Option<Vec<Column>> {
             };
         }
     }
-    Some(columns)
+    Ok(Some(columns))
 }
 
 fn walk(name: &str, json: &Json, arrays: &mut BTreeMap<String, Raw>) {
@@ -106,7 +113,7 @@ fn walk(name: &str, json: &Json, arrays: &mut BTreeMap<String, Raw>) {
 fn rectangle(json: &Json, depth: usize, shape: &mut Vec<usize>, data: &mut Vec<f64>) -> bool {
     match json {
         Json::Array(items) => {
-            if shape.len() == depth && data.is_empty() {
+            if shape.len() == depth && data.is_empty() && depth < MOST_AXES {
                 shape.push(items.len());
             }
             shape.get(depth) == Some(&items.len()) && items.iter().all(|item| rectangle(item, depth + 1, shape, data))
@@ -151,6 +158,25 @@ mod tests {
         let found = parsed(r#"[{"epoch": 1, "loss": 0.5, "name": "a"}, {"epoch": 2, "name": "b"}]"#);
         assert_eq!(found[0], ("epoch".into(), vec![2], vec![1.0, 2.0]));
         assert!(found[1].2[0] == 0.5 && found[1].2[1].is_nan() && found.len() == 2);
+    }
+
+    #[test]
+    fn what_no_memory_or_format_holds_is_refused_or_left_out() {
+        // Every record has a name of its own: as many columns as records, each as long as all.
+        let records: Vec<String> = (0..20_000).map(|i| format!("{{\"c{i}\": 1}}")).collect();
+        let told = read(format!("[{}]", records.join(",")).as_bytes(), "x", &Axes::default()).unwrap_err();
+        assert_eq!(told.message, "a table of 20000 names is too large for 20000 records");
+        let deep = |depth: usize| format!("{{\"a\": {}1{}, \"b\": 2}}", "[".repeat(depth), "]".repeat(depth));
+        assert_eq!(parsed(&deep(MOST_AXES)).len(), 2);
+        assert_eq!(parsed(&deep(MOST_AXES + 1)).len(), 1, "no format of arrays has so many axes");
+    }
+
+    #[test]
+    fn many_arrays_take_time_by_their_number() {
+        let arrays: Vec<String> = (0..25_000).map(|i| format!("\"a{i}\": [1, 2]")).collect();
+        let dataset = read(format!("{{{}}}", arrays.join(",")).as_bytes(), "x", &Axes::default()).unwrap();
+        assert_eq!(dataset.arrays.len(), 25_000);
+        assert!(super::super::npz(&dataset).is_ok());
     }
 
     #[test]

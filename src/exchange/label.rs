@@ -1,6 +1,6 @@
 //! Arrays without names for their axes to arrays with them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::npz::{AXES, COORDS};
 use super::{Axes, Raw, Values};
@@ -32,13 +32,18 @@ pub fn label(mut raws: BTreeMap<String, Raw>, axes: &Axes) -> Result<Dataset> {
         names.insert(array, axis_names(array, raw, axes, own.get(array))?);
     }
     let mut dataset = Dataset::default();
+    // How many arrays have an axis of a name.
+    let mut bearers: HashMap<&str, usize> = HashMap::new();
+    for names in names.values() {
+        names.iter().collect::<HashSet<_>>().into_iter().for_each(|name| *bearers.entry(name).or_default() += 1);
+    }
     let is_axis = |array: &str, raw: &Raw| {
-        raw.shape.len() == 1 && names.iter().any(|(other, names)| *other != array && names.iter().any(|n| n == array))
+        let own = names.get(array).is_some_and(|names| names.iter().any(|name| name == array));
+        raw.shape.len() == 1 && bearers.get(array).copied().unwrap_or(0) > usize::from(own)
     };
     for (array, raw) in &raws {
         let Values::Numbers(dtype, data) = &raw.values else { continue };
-        let coordinates_of =
-            array.strip_suffix(COORDS).filter(|axis| names.values().flatten().any(|name| name == axis));
+        let coordinates_of = array.strip_suffix(COORDS).filter(|axis| bearers.contains_key(axis));
         if is_axis(array, raw) || axes.names(array) && raw.shape.len() == 1 || coordinates_of.is_some() {
             continue;
         }

@@ -6,7 +6,11 @@ use crate::value::Dtype;
 
 const MAGIC: &[u8] = b"\x93NUMPY";
 /// NumPy itself allows no more axes than this.
-const MOST_AXES: usize = 64;
+pub(super) const MOST_AXES: usize = 64;
+/// More texts without a character are not believed.
+const MOST_EMPTY: usize = 1 << 16;
+/// The least whole number that 64 bits with a sign do not hold.
+const BEYOND: f64 = 9_223_372_036_854_775_808.0;
 
 /// What the header says.
 struct Header {
@@ -71,14 +75,21 @@ pub fn read(bytes: &[u8]) -> Result<Option<Raw>> {
     let Some((element, reversed)) = Element::parse(&descr) else { return Ok(None) };
     let count = shape.iter().try_fold(1usize, |count, n| count.checked_mul(*n));
     let size = count.and_then(|count| count.checked_mul(element.width()?));
-    let (Some(count), Some(width), Some(size)) = (count, element.width(), size) else {
+    // No axis may be longer than memory, even if another one has no places at all.
+    let possible =
+        shape.iter().filter(|n| **n > 0).try_fold(1isize, |all, n| all.checked_mul(isize::try_from(*n).ok()?));
+    let (Some(count), Some(width), Some(size), Some(_)) = (count, element.width(), size, possible) else {
         return Err(broken("its shape is impossible"));
     };
     if data.len() != size {
         return Err(broken(&format!("{size} bytes of data were expected, {} are there", data.len())));
     }
     if width == 0 {
-        return Ok(Some(Raw { shape, values: Values::Text(vec![String::new(); count.min(1 << 24)]) }));
+        // Nothing in the file stands for them: no more than a list of names could have.
+        if count > MOST_EMPTY {
+            return Err(broken("its shape is impossible"));
+        }
+        return Ok(Some(Raw { shape, values: Values::Text(vec![String::new(); count]) }));
     }
     let items = data.chunks_exact(width);
     let values = match element {
@@ -88,7 +99,12 @@ pub fn read(bytes: &[u8]) -> Result<Option<Raw>> {
         Element::Bytes(_) => {
             Values::Text(items.map(|item| String::from_utf8_lossy(item).trim_end_matches('\0').to_string()).collect())
         }
-        _ => Values::Numbers(element.dtype(), items.map(|item| number(element, item, reversed)).collect()),
+        _ => {
+            let numbers: Vec<f64> = items.map(|item| number(element, item, reversed)).collect();
+            // What is too large for whole numbers of 64 bits stays as large as it is.
+            let large = element == Element::Unsigned(8) && numbers.iter().any(|number| *number >= BEYOND);
+            Values::Numbers(if large { Dtype::F64 } else { element.dtype() }, numbers)
+        }
     };
     let raw = Raw { shape, values };
     if matches!(&raw.values, Values::Text(texts) if texts.len() != count) {
@@ -303,5 +319,27 @@ mod tests {
             bytes[position] ^= 0x15;
             let _ = read(&bytes);
         }
+    }
+
+    #[test]
+    fn shapes_that_no_memory_holds_are_refused_whatever_the_size_of_the_file() {
+        for (descr, shape) in [
+            ("'<f8'", "(0, 1099511627776, 1099511627776)"),
+            ("'<U0'", "(4611686018427387904,)"),
+            ("'|S0'", "(16777216,)"),
+        ] {
+            let told = read(&file(descr, "False", shape, &[])).unwrap_err().message;
+            assert_eq!(told, "it is not a whole .npy file: its shape is impossible", "{descr} {shape}");
+        }
+        let few = read(&file("'<U0'", "False", "(2,)", &[])).unwrap().unwrap();
+        assert_eq!(few, Raw::texts(vec![String::new(); 2]));
+    }
+
+    #[test]
+    fn whole_numbers_without_a_sign_stay_as_large_as_they_are() {
+        let array = read(&file("'<u8'", "False", "(2,)", &[[0xff; 8], [0; 8]].concat())).unwrap().unwrap();
+        assert_eq!(array.values, Values::Numbers(Dtype::F64, vec![18_446_744_073_709_551_615.0, 0.0]));
+        let small = read(&file("'<u8'", "False", "(1,)", &[7, 0, 0, 0, 0, 0, 0, 0])).unwrap().unwrap();
+        assert_eq!(small.values, Values::Numbers(Dtype::I64, vec![7.0]));
     }
 }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use super::{Raw, Values, npy, zip};
 use crate::error::{Error, Result};
-use crate::value::{Array, Coords, Dataset};
+use crate::value::{Coords, Dataset};
 
 /// What is put behind an array's name to name its axes.
 pub const AXES: &str = ".axes";
@@ -40,17 +40,20 @@ pub fn npz(dataset: &Dataset) -> Result<Vec<u8>> {
         let axes = array.axes.iter().map(|axis| axis.name.clone()).collect();
         members.entry(format!("{name}{AXES}")).or_insert_with(|| Raw::texts(axes));
     }
+    // Of two meanings of one name neither is written.
+    let mut meanings: BTreeMap<&str, Option<&Coords>> = BTreeMap::new();
     for axis in dataset.arrays.values().flat_map(|array| &array.axes) {
-        let same = |other: &Array| other.axis(&axis.name).is_none_or(|other| other.coords == axis.coords);
-        let raw = match &axis.coords {
-            // Of two meanings of one name neither is written.
-            _ if !dataset.arrays.values().all(same) => continue,
-            Coords::Index(_) => continue,
-            Coords::Numbers(numbers) => Raw::list(crate::value::Dtype::F64, numbers.clone()),
-            Coords::Labels(labels) => Raw::texts(labels.clone()),
+        let known = meanings.entry(&axis.name).or_insert(Some(&axis.coords));
+        *known = known.filter(|coords| **coords == axis.coords);
+    }
+    for (axis, coords) in meanings {
+        let raw = match coords {
+            None | Some(Coords::Index(_)) => continue,
+            Some(Coords::Numbers(numbers)) => Raw::list(crate::value::Dtype::F64, numbers.clone()),
+            Some(Coords::Labels(labels)) => Raw::texts(labels.clone()),
         };
-        let taken = dataset.arrays.contains_key(&axis.name);
-        let name = if taken { format!("{}{COORDS}", axis.name) } else { axis.name.clone() };
+        let taken = dataset.arrays.contains_key(axis);
+        let name = if taken { format!("{axis}{COORDS}") } else { axis.to_string() };
         members.entry(name).or_insert(raw);
     }
     let members: Vec<_> = members.iter().map(|(name, raw)| (format!("{name}.npy"), npy::write(raw))).collect();
@@ -61,7 +64,7 @@ pub fn npz(dataset: &Dataset) -> Result<Vec<u8>> {
 mod tests {
     use super::super::{Axes, read};
     use super::*;
-    use crate::value::{Axis, Dtype};
+    use crate::value::{Array, Axis, Dtype};
 
     #[test]
     fn a_dataset_crosses_and_comes_back_with_its_axes() {

@@ -130,12 +130,16 @@ pub fn write(members: &[(String, Vec<u8>)]) -> Result<Vec<u8>> {
     let small =
         |n: usize| u32::try_from(n).map_err(|_| Error::stage("arrays of more than 4 GB do not fit into one .npz"));
     for (name, content) in members {
+        let length = u16::try_from(name.len()).map_err(|_| {
+            let start: String = name.chars().take(40).collect();
+            Error::stage(format!("the name of the array `{start}...` is too long for an .npz: {} bytes", name.len()))
+        })?;
         let (offset, size, sum) = (small(out.len())?, small(content.len())?, crc(content));
         let mut common = Vec::new();
         // Version 2.0, names in UTF-8, stored, 00:00:00, 1980-01-01.
         [20u16, 0x800, 0, 0, 0x21].iter().for_each(|n| common.extend(n.to_le_bytes()));
         [sum, size, size].iter().for_each(|n| common.extend(n.to_le_bytes()));
-        [name.len() as u16, 0].iter().for_each(|n| common.extend(n.to_le_bytes()));
+        [length, 0].iter().for_each(|n| common.extend(n.to_le_bytes()));
         out.extend(b"PK\x03\x04");
         out.extend(&common);
         out.extend(name.as_bytes());
@@ -194,6 +198,8 @@ mod tests {
     fn what_is_written_is_read_back() {
         assert_eq!(read(&write(&sample()).unwrap()).unwrap(), sample());
         assert_eq!(read(&write(&[]).unwrap()).unwrap(), []);
+        let told = write(&[("x".repeat(1 << 16), Vec::new())]).unwrap_err().message;
+        assert!(told.ends_with("is too long for an .npz: 65536 bytes"), "{told}");
     }
 
     #[test]

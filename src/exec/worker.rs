@@ -1,5 +1,6 @@
 //! The threads that run units and make files, and what they share.
 
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -313,6 +314,13 @@ fn make_file(
         }
     };
     let path = figures.join(&spec.name);
+    let link = Path::new(&spec.name).ancestors().skip(1).map(|folder| figures.join(folder));
+    // The folder of figures itself may be a link: that is the user's choice of where it lies.
+    if let Some(link) = link.filter(|folder| folder != figures).find(|folder| folder.is_symlink()) {
+        let error =
+            Error::stage(format!("`{}` is a link: what is put there may lie outside of the project", link.display()));
+        return Err(error.hint("make it a folder, or give the output another name"));
+    }
     if store.last(&graph.stages[stage].name).is_none() {
         store.set_aside(&path, &bytes)?;
     }

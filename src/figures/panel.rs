@@ -2,7 +2,7 @@
 
 use super::data::{Scope, Where};
 use super::marks::{Drawing, Extent, Mark};
-use super::scale::{Scale, ScaleKind, Tick, number};
+use super::scale::{MOST_DECIMALS, Scale, ScaleKind, Tick, number};
 use super::shapes::Frame;
 use super::template;
 use super::theme::{FrameStyle, TickSide};
@@ -152,6 +152,9 @@ impl Panel {
                     problems.push(Error::user("a logarithmic axis has no 0 and nothing below it").at(place(field)));
                 }
             }
+            if axis.decimals.is_some_and(|decimals| decimals > MOST_DECIMALS) {
+                problems.push(Error::user(format!("`decimals` is at most {MOST_DECIMALS}")).at(place("decimals")));
+            }
             if axis.every.is_some_and(|every| every <= 0.0) {
                 problems.push(Error::user("`every` must be above 0").at(place("every")));
             }
@@ -276,7 +279,7 @@ impl PanelAxis {
         if let Some(every) = every {
             let (low, high) = (self.scale.from.min(self.scale.to), self.scale.from.max(self.scale.to));
             let (first, last) = ((low / every - 1e-9).ceil() as i64, (high / every + 1e-9).floor() as i64);
-            let values: Vec<f64> = (first..=last.min(first + 1000)).map(|i| i as f64 * every).collect();
+            let values: Vec<f64> = (first..=last.min(first.saturating_add(1000))).map(|i| i as f64 * every).collect();
             return self.scale.ticks_at(&values, decimals);
         }
         let mut found = self.scale.ticks(count);

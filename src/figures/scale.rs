@@ -10,6 +10,9 @@ crate::union! {
     }
 }
 
+/// More decimals than this tell nothing of a number.
+pub const MOST_DECIMALS: u32 = 15;
+
 /// A scale worked out: its kind and its limits, `from` at the low end.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Scale {

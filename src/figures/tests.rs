@@ -191,6 +191,22 @@ fn settings_that_make_no_sense_are_told_together() {
 }
 
 #[test]
+fn decimals_beyond_those_of_a_number_are_told() {
+    let text = "{of: s, panels: [{x: {decimals: 70000}, marks: [{pie: {y: loss, percent: 4000000000}}]}]}";
+    let mut problems = Problems::default();
+    let node = read(text, &mut problems).unwrap();
+    Figure::decode(&node, &mut problems).unwrap().check(&node, &mut problems);
+    let messages: Vec<String> = problems.into_errors().into_iter().map(|error| error.message).collect();
+    assert_eq!(messages, ["`decimals` is at most 15", "`percent` is at most 15: so many decimals are written"]);
+}
+
+#[test]
+fn ticks_at_multiples_of_next_to_nothing_are_left_out() {
+    let text = "{of: s, panels: [{x: {from: 1e300, to: 2e300, every: 1e-9}, marks: [{points: {y: loss, where: {model: dense}}}]}]}";
+    draw(text).unwrap();
+}
+
+#[test]
 fn every_mark_draws_something() {
     let marks = [
         "points: {y: loss, where: {model: dense}}",

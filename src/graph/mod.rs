@@ -5,7 +5,7 @@ mod targets;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, HashSet};
 
-use petgraph::algo::tarjan_scc;
+use petgraph::algo::kosaraju_scc;
 use petgraph::graph::{DiGraph, NodeIndex};
 
 use crate::error::Error;
@@ -98,14 +98,30 @@ fn decode(paper: &Paper, problems: &mut Problems) -> Vec<Definition> {
 /// Report two stages that would write one file of `figures/`.
 fn clashes(stages: &[Definition], problems: &mut Problems) {
     let mut writers: HashMap<String, &str> = HashMap::new();
+    let mut folders: HashMap<String, &str> = HashMap::new();
     for stage in stages {
         for (file, span) in stage.files() {
             // On some systems `a.pdf` and `A.pdf` are one file.
-            if let Some(other) = writers.insert(file.to_lowercase(), &stage.name).filter(|other| *other != stage.name) {
-                let error =
-                    Error::user(format!("`{}` and `{other}` would both write `figures/{file}`", stage.name)).at(span);
-                problems.push(error.hint("give one of them another name"));
+            let name = file.to_lowercase();
+            let above: Vec<&str> = name.match_indices('/').map(|(end, _)| &name[..end]).collect();
+            let other = |known: &HashMap<String, &str>, name: &str| -> Option<String> {
+                known.get(name).filter(|other| **other != stage.name).map(|other| other.to_string())
+            };
+            let message = if let Some(other) = other(&writers, &name) {
+                Some(format!("`{}` and `{other}` would both write `figures/{file}`", stage.name))
+            } else if let Some(other) = other(&folders, &name) {
+                Some(format!("`{}` would write `figures/{file}`, which is a folder of `{other}`", stage.name))
+            } else {
+                let taken = above.iter().find_map(|folder| Some((folder, other(&writers, folder)?)));
+                taken.map(|(folder, other)| {
+                    format!("`{}` would write into `figures/{folder}`, which is a file of `{other}`", stage.name)
+                })
+            };
+            if let Some(message) = message {
+                problems.push(Error::user(message).at(span).hint("give one of them another name"));
             }
+            folders.extend(above.into_iter().map(|folder| (folder.to_string(), stage.name.as_str())));
+            writers.insert(name, &stage.name);
         }
     }
 }
@@ -165,7 +181,8 @@ fn order(stages: &[Definition], inputs: &[Vec<usize>], problems: &mut Problems) 
     if order.len() == stages.len() {
         return Some(order);
     }
-    for component in tarjan_scc(&graph) {
+    // Not the algorithm of Tarjan, which petgraph has as a recursion: thousands of stages in one circle would overflow the stack.
+    for component in kosaraju_scc(&graph) {
         let members: Vec<usize> = component.iter().map(|&node| graph[node]).collect();
         let cyclic = members.len() > 1 || members.iter().any(|&m| inputs[m].contains(&m));
         if cyclic {
@@ -184,10 +201,11 @@ fn order(stages: &[Definition], inputs: &[Vec<usize>], problems: &mut Problems) 
 /// A shortest circle through the first stage of a strongly connected component: `a -> b -> c -> a`, each reading the next.
 fn cycle(members: &[usize], inputs: &[Vec<usize>]) -> Vec<usize> {
     let Some(&start) = members.iter().min() else { return Vec::new() };
+    let inside: HashSet<usize> = members.iter().copied().collect();
     let mut came_from: HashMap<usize, usize> = HashMap::new();
     let mut queue = std::collections::VecDeque::from([start]);
     while let Some(stage) = queue.pop_front() {
-        for &next in inputs[stage].iter().filter(|next| members.contains(next)) {
+        for &next in inputs[stage].iter().filter(|next| inside.contains(next)) {
             if next == start {
                 let mut path = vec![start, stage];
                 let mut at = stage;

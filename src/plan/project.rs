@@ -99,8 +99,14 @@ impl Search<'_> {
             }
             _ => Error::io("read", &full, &e),
         };
+        // Gone, or in a circle.
+        let astray = |e: std::io::Error| match e.kind() {
+            std::io::ErrorKind::PermissionDenied => Error::io("read", &full, &e),
+            _ => Error::stage(format!("`{path}` is a link that leads to no file"))
+                .hint("put the file itself there, or let the link lead to it"),
+        };
         let own = std::fs::symlink_metadata(&full).map_err(unreadable)?;
-        let meta = if own.is_symlink() { std::fs::metadata(&full).map_err(unreadable)? } else { own.clone() };
+        let meta = if own.is_symlink() { std::fs::metadata(&full).map_err(astray)? } else { own.clone() };
         if named || own.is_symlink() {
             self.inside(path)?;
         }

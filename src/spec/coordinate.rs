@@ -16,6 +16,14 @@ impl Coordinate {
         text == other || matches!((text.parse::<f64>(), other.parse::<f64>()), (Ok(a), Ok(b)) if a == b)
     }
 
+    /// One text for all spellings of a coordinate.
+    pub fn spelling(&self) -> String {
+        match self.text().parse::<f64>() {
+            Ok(number) if !number.is_nan() => format!("{:?}", number + 0.0),
+            _ => format!("`{}", self.text()),
+        }
+    }
+
     pub fn text(&self) -> &str {
         &self.0.value
     }

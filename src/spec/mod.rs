@@ -53,7 +53,7 @@ pub use list::OneOrMany;
 pub use node::{Key, Node, Yaml};
 pub use paper::{Entry, Paper};
 pub use problems::Problems;
-pub use read::read;
+pub use read::{MAX_BYTES, read, too_large};
 pub use record::{Fields, define, is_kebab, kebab, no_field, object_schema};
 pub use suggest::{choices, nearest, suggest};
 pub use union::{Tag, kebab_words, no_body, tag, variant_schema};

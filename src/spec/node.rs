@@ -2,6 +2,9 @@
 
 use crate::error::Span;
 
+/// Of longer texts so many characters are shown in messages.
+const SHOWN: usize = 80;
+
 /// A YAML value.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Yaml {
@@ -40,10 +43,23 @@ impl Node {
             Yaml::Bool(value) => format!("`{value}`"),
             Yaml::Int(value) => format!("the number `{value}`"),
             Yaml::Float(value) => format!("the number `{value}`"),
-            Yaml::Text(value) => format!("the text `{value}`"),
+            Yaml::Text(value) => match value.char_indices().nth(SHOWN) {
+                Some((end, _)) => format!("the text `{}...`", &value[..end]),
+                None => format!("the text `{value}`"),
+            },
             Yaml::List(_) => "a list".into(),
             Yaml::Map(_) => "a mapping".into(),
         }
+    }
+
+    /// How many values it holds, with itself.
+    pub fn size(&self) -> usize {
+        let inner: usize = match &self.value {
+            Yaml::List(items) => items.iter().map(Node::size).sum(),
+            Yaml::Map(entries) => entries.iter().map(|(_, node)| node.size()).sum(),
+            _ => 0,
+        };
+        1 + inner
     }
 
     pub fn as_map(&self) -> Option<&[(Key, Node)]> {

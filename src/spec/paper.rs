@@ -6,6 +6,9 @@ use crate::error::{Error, Span};
 /// The version of the paper file's language that this program reads.
 const LANGUAGE: f64 = 1.0;
 
+/// Every figure holds the theme: no more values than this, together.
+const SHARED: usize = 4_000_000;
+
 /// A paper file cut into stages, in the order of the file.
 #[derive(Clone, Debug, Default)]
 pub struct Paper {
@@ -88,7 +91,15 @@ impl Paper {
                     paper.entries.extend(stages.iter().filter_map(|(key, node)| entry(key, node, problems)));
                     if let Some(theme) = &paper.theme {
                         let figures = paper.entries.iter_mut().filter(|entry| entry.kind == "figure");
-                        figures.for_each(|figure| share(theme, &mut figure.body));
+                        let figures: Vec<&mut Entry> = figures.collect();
+                        let size = theme.size();
+                        if size.saturating_mul(figures.len()) > SHARED {
+                            let message =
+                                format!("a theme of {size} values is too large for {} figures", figures.len());
+                            problems.push(Error::user(message).at(theme.span));
+                            return paper;
+                        }
+                        figures.into_iter().for_each(|figure| share(theme, &mut figure.body));
                     }
                 }
             },

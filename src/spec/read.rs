@@ -14,23 +14,20 @@ use super::{Key, Node, Problems, Yaml};
 use crate::error::{Error, Span};
 
 /// A paper file larger than this is refused unread: it is a mistake or an attack. A hundred thousand stages fit.
-const MAX_BYTES: usize = 32 << 20;
+pub const MAX_BYTES: usize = 32 << 20;
 /// Aliases may unfold to so many values.
 const UNFOLDED: usize = 400_000;
 /// The most values of all.
 const MAX_NODES: usize = 4_000_000;
+/// The most lists and mappings inside each other.
+const MAX_DEPTH: usize = 64;
+/// The most bytes of text, with what aliases repeat.
+const MAX_TEXT: usize = 64 << 20;
 
 /// The tree of one YAML document; `None` (and a problem) if the text is not YAML, is too large, or unfolds to too much.
 pub fn read(text: &str, problems: &mut Problems) -> Option<Node> {
     if text.len() > MAX_BYTES {
-        problems.push(
-            Error::user(format!(
-                "the paper file is {} MB large; at most {} MB are read",
-                text.len() >> 20,
-                MAX_BYTES >> 20
-            ))
-            .hint("keep data in files of its own and name them in the paper file"),
-        );
+        problems.push(too_large(text.len() as u64));
         return None;
     }
     let nodes = text.len().clamp(UNFOLDED, MAX_NODES);
@@ -43,8 +40,14 @@ pub fn read(text: &str, problems: &mut Problems) -> Option<Node> {
         non_finite_float_policy: NonFiniteFloatPolicy::PassThrough,
         budget: serde_saphyr::budget! {
             max_events: 3 * nodes,
-            max_depth: 64,
+            max_depth: MAX_DEPTH,
             max_nodes: nodes,
+            max_total_scalar_bytes: MAX_TEXT,
+            // What they unfold to is bounded; how many there are is not: a recipe may be shared by thousands of stages.
+            max_aliases: nodes,
+            max_anchors: nodes,
+            max_merge_keys: nodes,
+            enforce_alias_anchor_ratio: false,
         },
     };
     match serde_saphyr::from_str_with_options::<Tree>(text, options) {
@@ -54,7 +57,7 @@ pub fn read(text: &str, problems: &mut Problems) -> Option<Node> {
         }
         Err(error) => {
             let place = error.location().map(|location| span(&location));
-            let mut problem = Error::user(message(&error));
+            let mut problem = message(&error, nodes);
             if problem.message.contains("tabs disallowed") {
                 problem = problem.hint("indent with spaces");
             }
@@ -90,11 +93,34 @@ fn unique(node: &mut Node, problems: &mut Problems) {
     }
 }
 
-/// The parser's words, without the place, which is shown with the source line.
-fn message(error: &serde_saphyr::Error) -> String {
+/// The problem of a paper file that is larger than is read.
+pub fn too_large(bytes: u64) -> Error {
+    let (found, most) = (bytes >> 20, MAX_BYTES >> 20);
+    Error::user(format!("the paper file is {found} MB large; at most {most} MB are read"))
+        .hint("keep data in files of its own and name them in the paper file")
+}
+
+/// The parser's words, without the place, which is shown with the source line; of its limits in ours.
+fn message(error: &serde_saphyr::Error, nodes: usize) -> Error {
     let text = error.without_snippet().to_string();
     let text = text.split(" at line ").next().unwrap_or(&text).trim_end_matches(':').to_string();
-    format!("this is not valid YAML: {}", text.trim_start_matches("error: "))
+    let text = text.trim_start_matches("error: ").trim_end_matches(" (defined");
+    let repeats = "aliases and merges (`*name`, `<<`) repeat all that they name";
+    match text.strip_prefix("budget breached: ").map(|limit| limit.split(' ').next().unwrap_or_default()) {
+        Some("Depth") => Error::user(format!("lists and mappings are nested more than {MAX_DEPTH} deep")),
+        None if text == "recursion limit exceeded" => {
+            Error::user(format!("lists and mappings are nested more than {MAX_DEPTH} deep"))
+        }
+        Some("ScalarBytes") => {
+            Error::user(format!("the paper file unfolds to more than {} MB of text", MAX_TEXT >> 20)).hint(repeats)
+        }
+        Some("Documents") => Error::user("a paper file is one document; `---` begins another"),
+        Some(_) => Error::user(format!("the paper file unfolds to more than {nodes} values")).hint(repeats),
+        None if text.starts_with("multiple YAML documents") => {
+            Error::user("a paper file is one document; `---` begins another")
+        }
+        None => Error::user(format!("this is not valid YAML: {text}")),
+    }
 }
 
 fn span(location: &Location) -> Span {
@@ -234,16 +260,45 @@ mod tests {
             let refs = vec![format!("*a{}", i - 1); 10].join(",");
             text += &format!("a{i}: &a{i} [{refs}]\n");
         }
-        let mut problems = Problems::default();
-        assert!(read(&text, &mut problems).is_none());
-        assert_eq!(problems.len(), 1);
+        let told = |text: &str| {
+            let mut problems = Problems::default();
+            assert!(read(text, &mut problems).is_none());
+            problems.into_errors().into_iter().map(|error| error.message).collect::<Vec<_>>()
+        };
+        assert_eq!(told(&text), ["the paper file unfolds to more than 400000 values"]);
+        let long = format!("a: &a {}\nb: [{}]\n", "x".repeat(1 << 20), vec!["*a"; 1000].join(","));
+        assert_eq!(told(&long), ["the paper file unfolds to more than 64 MB of text"]);
+        assert_eq!(told("a: 1\n---\nb: 1\n"), ["a paper file is one document; `---` begins another"]);
+    }
+
+    #[test]
+    fn one_anchor_may_be_used_thousands_of_times() {
+        let mut text = String::from("a: &a {x: 1}\n");
+        (0..20_000).for_each(|i| text += &format!("b{i}: {{<<: *a}}\nc{i}: *a\n"));
+        assert_eq!(ok(&text).as_map().unwrap().len(), 40_001);
     }
 
     #[test]
     fn deep_nesting_and_huge_input_are_refused() {
-        for text in ["[".repeat(100_000), "a: ".repeat(50_000), "x".repeat(MAX_BYTES + 1)] {
-            let mut problems = Problems::default();
-            assert!(read(&text, &mut problems).is_none());
+        let deep = "lists and mappings are nested more than 64 deep";
+        let indented = (0..1000).map(|depth| format!("{}a:\n", " ".repeat(depth))).collect::<String>();
+        for (text, message) in [
+            ("[".repeat(100_000), deep),
+            ("{a: ".repeat(50_000), deep),
+            (format!("a: {}{}", "[".repeat(10_000), "]".repeat(10_000)), deep),
+            (format!("a:\n  {}x", "- ".repeat(10_000)), deep),
+            (indented, deep),
+            ("a: ".repeat(50_000), "this is not valid YAML: mapping values are not allowed in this context"),
+            ("x".repeat(MAX_BYTES + 1), "the paper file is 32 MB large; at most 32 MB are read"),
+        ] {
+            let told = move || {
+                let mut problems = Problems::default();
+                assert!(read(&text, &mut problems).is_none());
+                let told: Vec<String> = problems.into_errors().into_iter().map(|error| error.message).collect();
+                assert_eq!(told, [message], "{}", &text[..20]);
+            };
+            // With the stack of a program's first thread: that of a test is small for code that is not optimised.
+            std::thread::Builder::new().stack_size(8 << 20).spawn(told).unwrap().join().unwrap();
         }
     }
 }

@@ -1,11 +1,18 @@
 //! "Did you mean", and lists of what exists.
 
+/// Names that are longer are not compared.
+const LONGEST: usize = 200;
+
 /// The candidate nearest to what was typed, if it is near enough to be a slip.
 pub fn nearest<'a>(typed: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let limit = (typed.chars().count() / 3).max(1) + 1;
+    let length = typed.chars().count();
+    let limit = (length / 3).max(1) + 1;
     let lower = typed.to_lowercase();
+    // To compare long texts takes time and memory by the product of their lengths, and they are no slips of names.
+    let short = |candidate: &&str| length <= LONGEST && candidate.len() <= 4 * LONGEST;
     candidates
         .into_iter()
+        .filter(short)
         .map(|candidate| {
             let known = candidate.to_lowercase();
             let mut distance = strsim::damerau_levenshtein(&lower, &known);
@@ -53,5 +60,7 @@ mod tests {
         assert_eq!(nearest("experst", ["experts", "features"]), Some("experts"));
         assert_eq!(nearest("ordered_k_hot", ["ordered-k-hot", "random-k-hot"]), Some("ordered-k-hot"));
         assert_eq!(nearest("zzz", ["experts", "features"]), None);
+        let long = "x".repeat(100_000);
+        assert_eq!(nearest(&long, [long.as_str(), "x"]), None);
     }
 }

@@ -1,5 +1,7 @@
 //! An axis of a sweep: which field of the recipe varies, and the values it takes.
 
+use std::collections::HashSet;
+
 use serde_json::{Value as Json, json};
 
 use crate::error::{Error, Span};
@@ -8,7 +10,9 @@ use crate::train::Recipe;
 use crate::value::{Axis, Coords};
 
 /// More points than this on one axis is taken for a slip.
-const MAX_VALUES: usize = 10_000_000;
+const MAX_VALUES: usize = 1_000_000;
+/// Decimals beyond these are 0 in every number.
+const MAX_DECIMALS: u32 = 340;
 
 crate::record! {
     /// The values of one axis, each written as `field` and `values`, `from`/`to`/`step`, `from`/`to`/`count` or `count`, or as
@@ -152,8 +156,9 @@ impl AxisSpec {
             Some(numbers) => Coords::Numbers(numbers),
             None => Coords::Labels(nodes.iter().map(label).collect()),
         };
-        for (i, node) in nodes.iter().enumerate() {
-            if nodes[..i].iter().rev().take(1000).any(|other| other.value == node.value) {
+        let mut seen = HashSet::new();
+        for node in &nodes {
+            if !seen.insert(spelling(&node.value)) {
                 problems.push(Error::user(format!("{} stands twice on axis `{name}`", node.describe())).at(node.span));
                 return None;
             }
@@ -170,6 +175,9 @@ impl AxisSpec {
             problems.push(Error::user(message.to_string()).at(self.span).hint(hint));
             None
         };
+        if let Some(count) = s.count.filter(|count| *count as usize > MAX_VALUES) {
+            return fail(&format!("this range has {count} values; one axis has at most {MAX_VALUES}"), problems);
+        }
         let numbers: Vec<f64> = match (s.from, s.to, s.step, s.count) {
             (Some(from), Some(to), Some(step), None) => {
                 if step == 0.0 || (to - from) / step < 0.0 {
@@ -177,7 +185,7 @@ impl AxisSpec {
                 }
                 let count = ((to - from) / step + 1e-9).floor() + 1.0;
                 if count > MAX_VALUES as f64 {
-                    return fail("this range has more than 10 million values", problems);
+                    return fail(&format!("this range has more than {MAX_VALUES} values"), problems);
                 }
                 (0..count as usize).map(|i| from + i as f64 * step).collect()
             }
@@ -203,7 +211,7 @@ impl AxisSpec {
         };
         let node = |value: f64| {
             let value = match s.round {
-                Some(decimals) => format!("{value:.*}", decimals as usize),
+                Some(decimals) => format!("{value:.*}", decimals.min(MAX_DECIMALS) as usize),
                 None => format!("{value:.11e}"),
             };
             let value = value.parse::<f64>().unwrap_or(f64::NAN);
@@ -233,6 +241,19 @@ impl AxisSpec {
 
 fn path(field: &str) -> Vec<String> {
     field.split('.').map(str::to_string).collect()
+}
+
+/// One text for each value.
+fn spelling(value: &Yaml) -> String {
+    match value {
+        // 0 and -0 are one number.
+        Yaml::Float(number) => format!("{:?}", number + 0.0),
+        // `1` and `1.0` too, as long as both say the same.
+        Yaml::Int(number) if number.unsigned_abs() < 1 << 53 => format!("{:?}", *number as f64),
+        Yaml::Int(number) => number.to_string(),
+        Yaml::Text(text) => format!("`{text}"),
+        value => Node::new(value.clone(), Span::default()).manifest().to_string(),
+    }
 }
 
 fn label(node: &Node) -> String {

@@ -9,7 +9,7 @@ use std::num::NonZeroU32;
 use serde_json::{Value as Json, json};
 
 use super::files::read_tree;
-use super::paths::{is_pattern, normal, overlap};
+use super::paths::{Paths, is_pattern, normal};
 use super::quantity::{Memory, Time};
 use super::{Demand, Inputs, Kind, Layout, Needs, Outline, Read, Stage, Tool, Unit, Workplace};
 use crate::error::{Error, Result};
@@ -218,14 +218,18 @@ impl Exec {
                     .at(body.deepest(&["outputs"]).span),
             );
         }
+        let files: Vec<&Located<String>> = self.files.iter().filter(|input| !is_pattern(input)).collect();
+        let inputs = Paths::of(files.iter().map(|input| input.value.as_str()));
+        let mut before = Paths::default();
         for (i, output) in outputs.iter().enumerate() {
             let path = &output.path;
-            if let Some(other) = outputs[..i].iter().find(|other| overlap(&other.path, path)) {
-                let error =
-                    Error::user(format!("`{}` and `{}` are one output", other.path.value, path.value)).at(path.span);
+            if let Some(other) = before.overlapping(path) {
+                let other = &outputs[other].path.value;
+                let error = Error::user(format!("`{other}` and `{}` are one output", path.value)).at(path.span);
                 problems.push(error.hint("name a file once, or the folder alone"));
             }
-            if let Some(input) = self.files.iter().find(|input| !is_pattern(input) && overlap(input, path)) {
+            before.insert(path, i);
+            if let Some(input) = inputs.overlapping(path).map(|input| files[input]) {
                 let error =
                     Error::user(format!("`{}` is an input and `{}` an output", input.value, path.value)).at(path.span);
                 problems.push(error.hint("inputs are not written: give what is made another name"));
@@ -311,6 +315,8 @@ impl Stage for Exec {
     }
 
     fn layout(&self, inputs: &[Outline], problems: &mut Problems) -> Layout {
+        let outputs = &self.settings.outputs.0;
+        let paths = Paths::of(outputs.iter().map(|output| output.path.as_str()));
         for input in inputs {
             if let Kind::Exec(other) = input.kind {
                 self.check_twice(input.name, other, problems);
@@ -321,7 +327,7 @@ impl Stage for Exec {
                 Kind::Figure(_) | Kind::Table(_) => continue,
                 _ => format!("{}.npz", input.name),
             };
-            if let Some(output) = self.settings.outputs.0.iter().find(|output| overlap(&output.path, &place)) {
+            if let Some(output) = paths.overlapping(&place).map(|output| &outputs[output]) {
                 let error = Error::user(format!(
                     "the input `{}` lies at `{place}`, where `{}` would be made",
                     input.name, output.path.value
@@ -441,14 +447,9 @@ impl Stage for Exec {
 
     fn dataset(&self, payload: &[u8], content: &dyn Fn(&FileEntry) -> Result<Vec<u8>>) -> Result<Dataset> {
         const NONE: &Axes = &Axes::NONE;
-        let axes = |path: &str| {
-            self.settings
-                .outputs
-                .0
-                .iter()
-                .find(|output| overlap(&output.path, path))
-                .map_or(NONE, |output| &output.axes)
-        };
+        let outputs = &self.settings.outputs.0;
+        let paths = Paths::of(outputs.iter().map(|output| output.path.as_str()));
+        let axes = |path: &str| paths.overlapping(path).map_or(NONE, |output| &outputs[output].axes);
         read_tree(payload, false, content, axes)
     }
 }

@@ -70,7 +70,8 @@ pub struct Layout {
 
 impl Layout {
     pub fn of(axes: Vec<Axis>) -> Layout {
-        let units = axes.iter().map(Axis::len).product();
+        // A grid of more points than can be counted is refused where it is written.
+        let units = axes.iter().map(Axis::len).fold(1, usize::saturating_mul);
         Layout { axes, units }
     }
 

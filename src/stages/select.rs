@@ -59,14 +59,20 @@ pub fn units(
     conditions: &[Condition<&str>],
 ) -> Option<(Read, Vec<Condition<String>>)> {
     let axes = &input.layout.axes;
-    let mut chosen: Vec<Vec<usize>> = axes.iter().map(|axis| (0..axis.len()).collect()).collect();
+    // Of each axis the positions that are let through; `None` is all. An axis may be long and most of it not wanted.
+    let mut chosen: Vec<Option<Vec<usize>>> = vec![None; axes.len()];
     let mut left = Vec::new();
     for (name, values) in conditions {
         match Place::of(name, input) {
             Place::Axis(dim) => {
                 let (Some(axis), Some(chosen)) = (axes.get(dim), chosen.get_mut(dim)) else { continue };
-                let wanted: Vec<usize> = values.iter().filter_map(|value| axis.coords.position(value)).collect();
-                chosen.retain(|position| wanted.contains(position));
+                let mut wanted: Vec<usize> = values.iter().filter_map(|value| axis.coords.position(value)).collect();
+                wanted.sort_unstable();
+                wanted.dedup();
+                match chosen {
+                    Some(chosen) => chosen.retain(|position| wanted.binary_search(position).is_ok()),
+                    None => *chosen = Some(wanted),
+                }
             }
             Place::Stage if values.iter().any(|value| value == input.name) => {}
             Place::Stage => return None,
@@ -74,8 +80,15 @@ pub fn units(
         }
     }
     // The product of the positions, the last axis running fastest.
-    let grow = |units: Vec<usize>, (axis, positions): (&Axis, &Vec<usize>)| -> Vec<usize> {
-        units.iter().flat_map(|unit| positions.iter().map(move |position| unit * axis.len() + position)).collect()
+    let grow = |units: Vec<usize>, (axis, positions): (&Axis, &Option<Vec<usize>>)| -> Vec<usize> {
+        let below = |unit: usize| -> Vec<usize> {
+            let first = unit * axis.len();
+            match positions {
+                Some(positions) => positions.iter().map(|position| first + position).collect(),
+                None => (first..first + axis.len()).collect(),
+            }
+        };
+        units.into_iter().flat_map(below).collect()
     };
     let units = axes.iter().zip(&chosen).fold(vec![0], grow);
     Some((Read { input: position, units }, left))

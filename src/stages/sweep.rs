@@ -15,6 +15,8 @@ use crate::value::Axis;
 
 /// Grids above this many points, seeds not counted, are checked axis by axis, not point by point.
 const CHECKED_POINTS: usize = 2_000;
+/// More points than this are taken for a slip: what is remembered of each would not fit into memory.
+const MAX_POINTS: usize = 10_000_000;
 
 crate::record! {
     /// A grid of training runs.
@@ -186,6 +188,12 @@ impl Stage for Sweep {
             return;
         }
         let layout = Layout::of(resolved.into_iter().map(|axis| axis.axis).collect());
+        if layout.units > MAX_POINTS {
+            let lengths: Vec<String> = layout.axes.iter().map(|axis| format!("{} {}", axis.len(), axis.name)).collect();
+            let message = format!("this grid of {} has more than {MAX_POINTS} points", lengths.join(" x "));
+            problems.push(Error::user(message).at(body.deepest(&["axes"]).span));
+            return;
+        }
         let recipe_node = body.deepest(&["recipe"]);
         for unit in self.samples(&layout) {
             if let Ok(recipe) = self.assigned(unit, &layout)

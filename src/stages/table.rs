@@ -10,6 +10,9 @@ use crate::tables::{self, NamedColumn, RowKey, Selection, Summary, TableSettings
 use crate::train::Control;
 use crate::value::{Axis, encode};
 
+/// Nobody reads more rows than this.
+const MOST_ROWS: usize = 10_000;
+
 /// A table.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TableStage(pub TableSettings);
@@ -150,8 +153,16 @@ impl Stage for TableStage {
             self.0.columns.0.iter().for_each(|column| self.check_column(column, inputs, problems));
         }
         let mut axes = Vec::new();
-        for key in &self.0.rows.0 {
-            let coordinates = self.coordinates(key, inputs);
+        let all: Vec<Vec<String>> = self.0.rows.0.iter().map(|key| self.coordinates(key, inputs)).collect();
+        let rows = all.iter().map(Vec::len).fold(1, usize::saturating_mul);
+        if rows > MOST_ROWS {
+            let error = Error::user(format!("this table would have more than {MOST_ROWS} rows: {rows}"));
+            let error = error.hint("list the values that have rows: `rows: {AXIS: [1, 2]}`");
+            let place = self.0.rows.0.first().map(|key| key.name.span).unwrap_or_default();
+            problems.push(error.at(place));
+            return Layout::default();
+        }
+        for (key, coordinates) in self.0.rows.0.iter().zip(all) {
             if problems.len() == before {
                 self.check_lengths(key, &coordinates, inputs, problems);
             }

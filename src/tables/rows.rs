@@ -1,5 +1,7 @@
 //! Selections by name: the rows of a table, and the conditions of `where`.
 
+use std::collections::HashSet;
+
 use serde_json::{Map, Value as Json, json};
 
 use crate::error::Error;
@@ -28,14 +30,13 @@ fn distinct<'a>(
     node: &Node,
     problems: &mut Problems,
 ) -> Option<()> {
-    let mut seen: Vec<&Coordinate> = Vec::new();
+    let mut seen = HashSet::new();
     let before = problems.len();
     for coordinate in coordinates {
-        if seen.iter().any(|other| other.is(coordinate.text())) {
+        if !seen.insert(coordinate.spelling()) {
             let error = Error::user(format!("`{}` stands twice in `{name}`", coordinate.text()));
             problems.push(error.at(coordinate.span()));
         }
-        seen.push(coordinate);
     }
     if seen.is_empty() {
         problems.push(Error::user(format!("`{name}` is empty: it selects nothing")).at(node.span));

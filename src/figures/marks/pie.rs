@@ -2,6 +2,7 @@
 
 use super::super::color::{ColorBy, Paint};
 use super::super::data::{Channel, Scope, Where, left_over};
+use super::super::scale::MOST_DECIMALS;
 use super::{Draw, Drawing, Entry, Extent, Shape, Swatch};
 use crate::error::{Error, Result};
 use crate::spec::{Located, Node, Problems};
@@ -61,6 +62,10 @@ impl Draw for Pie {
         if !(0.0..1.0).contains(&self.hole) {
             let error = Error::user(format!("`hole` lies between 0 and 1, this is {}", self.hole));
             problems.push(error.at(node.deepest(&["hole"]).span));
+        }
+        if self.percent.is_some_and(|decimals| decimals > MOST_DECIMALS) {
+            let error = Error::user(format!("`percent` is at most {MOST_DECIMALS}: so many decimals are written"));
+            problems.push(error.at(node.deepest(&["percent"]).span));
         }
     }
 

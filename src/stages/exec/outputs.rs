@@ -63,7 +63,7 @@ fn output(path: Located<String>, axes: Axes, problems: &mut Problems) -> Option<
         Ok(value) => Some(Output { folder: path.ends_with('/'), path: Located { value, span: path.span }, axes }),
         Err(mut error) => {
             // Advice on data elsewhere is none for what is made here.
-            error.hints.retain(|hint| !hint.contains("data"));
+            error.hints.retain(|hint| !hint.contains("data") && !hint.contains("project"));
             problems.push(error.hint("outputs lie in the folder that the program runs in, and are kept in the cache"));
             None
         }
@@ -158,7 +158,11 @@ fn walk(root: &Path, path: &str, span: Span, found: &mut Vec<(String, bool)>) ->
     for entry in std::fs::read_dir(&full).map_err(unreadable)? {
         let name = entry.map_err(unreadable)?.file_name();
         let inner = Located { value: format!("{path}/{}", name.to_string_lossy()), span };
-        walk(root, &normal(&inner)?, span, found)?;
+        let inner = normal(&inner).map_err(|error| {
+            let made = Error::stage(format!("made {:?}, but {}", inner.value, error.message));
+            Error { hints: error.hints, ..made }
+        })?;
+        walk(root, &inner, span, found)?;
     }
     if found.len() == before {
         return Err(Error::stage(format!("left the folder `{path}` empty")).hint("an output holds at least one file"));

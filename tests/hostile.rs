@@ -1,0 +1,357 @@
+//! Paper files, paths and files that nobody writes in good faith, or only once: a clear message with its place, at once, and nothing is
+//! reached or written outside of the project.
+#![cfg(unix)]
+
+mod support;
+
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use support::{Paper, Run};
+
+/// No refusal takes longer, on a busy machine either.
+const SOON: Duration = Duration::from_secs(20);
+
+fn paper(stages: &str) -> Paper {
+    Paper::new().yaml(&format!("repro: 1\nstages:\n{stages}"))
+}
+
+/// A project with `data/points.csv` and a program that reads what `path` names and says what it was given.
+fn reads(path: &str) -> Paper {
+    let path = serde_json::json!(path);
+    paper(&format!(
+        "  points: {{data: {{path: {path}}}}}\n  \
+         seen: {{exec: {{run: \"find . -type f | LC_ALL=C sort > seen.txt\", inputs: [points], outputs: [seen.txt]}}}}\n"
+    ))
+    .file("data/points.csv", "x,y\n1,2\n")
+}
+
+/// A program that makes these outputs by a script.
+fn makes(script: &str, outputs: &[&str]) -> Paper {
+    let (script, outputs) = (serde_json::json!(script), serde_json::json!(outputs));
+    paper(&format!("  fit: {{exec: {{run: {script}, outputs: {outputs}}}}}\n"))
+}
+
+/// A build that ends soon, with this exit code and a place in the paper file.
+#[track_caller]
+fn refused(paper: &Paper, code: i32, message: &str) -> Run {
+    let started = Instant::now();
+    let run = paper.run("build --color never").code(code).says(message);
+    assert!(started.elapsed() < SOON, "{:?}", started.elapsed());
+    assert!(run.stderr.contains("--> paper.yaml:"), "without a place:\n{}", run.stderr);
+    assert!(!run.stderr.contains("bug in repro") && !run.stderr.contains("panicked"), "{}", run.stderr);
+    run
+}
+
+fn shell(paper: &Paper, script: &str) {
+    assert!(Command::new("sh").args(["-ec", script]).current_dir(paper.path("")).status().unwrap().success());
+}
+
+/// A folder beside the project, and what is in it: nobody may change that.
+struct Elsewhere(tempfile::TempDir);
+
+impl Elsewhere {
+    fn new() -> Elsewhere {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("secret.csv"), "x,y\n7,7\n").unwrap();
+        std::fs::create_dir(folder.path().join("in")).unwrap();
+        Elsewhere(folder)
+    }
+
+    fn path(&self, name: &str) -> std::path::PathBuf {
+        self.0.path().join(name)
+    }
+
+    #[track_caller]
+    fn is_untouched(&self) {
+        let names = |folder: &Path| {
+            let mut names: Vec<_> =
+                std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+            names.sort();
+            names
+        };
+        assert_eq!(names(self.0.path()), ["in", "secret.csv"]);
+        assert_eq!(names(&self.path("in")), [""; 0]);
+        assert_eq!(std::fs::read_to_string(self.path("secret.csv")).unwrap(), "x,y\n7,7\n");
+    }
+}
+
+#[test]
+fn a_paper_file_larger_than_any_paper_is_not_read() {
+    let paper = Paper::new();
+    // Holes take no room on disk.
+    let file = std::fs::File::create(paper.path("paper.yaml")).unwrap();
+    for (megabytes, told) in [(100, "100 MB"), (40_000, "40000 MB")] {
+        file.set_len(megabytes << 20).unwrap();
+        let started = Instant::now();
+        paper.run("build").code(2).says(&format!("the paper file is {told} large; at most 32 MB are read"));
+        assert!(started.elapsed() < SOON);
+    }
+    paper.run("build -f /dev/zero").code(2).says("large; at most 32 MB are read");
+    std::fs::remove_file(paper.path("paper.yaml")).unwrap();
+    paper.write("paper.yaml", &format!("repro: 1\nx-a: \"{}\"\nstages: {{}}\n", "x".repeat(31 << 20)));
+    paper.run("plan").code(0);
+}
+
+#[test]
+fn lists_in_lists_and_mappings_in_mappings_end_somewhere() {
+    let closed = |open: &str, close: &str| format!("{}1{}", open.repeat(10_000), close.repeat(10_000));
+    let block: String = (1..2000).map(|depth| format!("{}a:\n", " ".repeat(depth))).collect();
+    for value in [closed("[", "]"), closed("{a: ", "}"), format!("\n  {}x", "- ".repeat(10_000)), format!("\n{block}")]
+    {
+        let paper = Paper::new().yaml(&format!("repro: 1\nx-a: {value}\nstages: {{}}\n"));
+        refused(&paper, 2, "error: lists and mappings are nested more than 64 deep\n");
+    }
+}
+
+#[test]
+fn aliases_and_merges_that_unfold_without_end() {
+    let names = |i: usize| vec![format!("*a{}", i - 1); 10].join(",");
+    let lists: String = (1..30).map(|i| format!("x-{i}: &a{i} [{}]\n", names(i))).collect();
+    let merges: String = (1..30).map(|i| format!("x-{i}: &a{i} {{k{i}: *a{}, <<: [{}]}}\n", i - 1, names(i))).collect();
+    for bomb in [format!("x-0: &a0 [x, x, x]\n{lists}"), format!("x-0: &a0 {{x: 1}}\n{merges}")] {
+        let paper = Paper::new().yaml(&format!("repro: 1\nstages: {{}}\n{bomb}"));
+        refused(&paper, 2, "error: the paper file unfolds to more than 400000 values\n")
+            .says("hint: aliases and merges (`*name`, `<<`) repeat all that they name\n");
+    }
+    let long = format!("x-0: &a {}\nx-1: [{}]\n", "x".repeat(1 << 20), vec!["*a"; 20_000].join(","));
+    let paper = Paper::new().yaml(&format!("repro: 1\nstages: {{}}\n{long}"));
+    refused(&paper, 2, "error: the paper file unfolds to more than 64 MB of text\n");
+}
+
+#[test]
+fn names_of_stages_that_no_file_could_have() {
+    for name in
+        ["../x", "a/b", "..", ".hidden", "-rf", "", " ", "a b", "\u{e4}", "a\nb", "\u{202e}x", "a\0b", &"x".repeat(101)]
+    {
+        let stage = format!("  {}: {{exec: {{run: x, outputs: [o]}}}}\n", serde_json::json!(name));
+        refused(&paper(&stage), 2, "cannot be a stage's name");
+    }
+    // Control characters reach no terminal.
+    let run = paper("  \"a\\e[31mb\": {data: x}\n").run("plan").code(2);
+    assert!(!run.stderr.contains("\u{1b}[31m"), "{:?}", run.stderr);
+}
+
+#[test]
+fn inputs_outside_of_the_project_are_not_reached() {
+    for (path, message) in [
+        ("../x", "`../x` leaves the project"),
+        ("a/../../x", "`a/../../x` leaves the project"),
+        ("data/..", "`data/..` leaves the project"),
+        ("/etc/passwd", "`/etc/passwd` is not a path inside the project"),
+        ("~/x", "`~/x` is not a path inside the project"),
+        ("", "`` is the whole project"),
+        ("./", "`./` is the whole project"),
+        ("data/*/../..", "leaves the project"),
+        ("/*", "is not a path inside the project"),
+    ] {
+        refused(&reads(path), 2, message);
+        let input = serde_json::json!(path);
+        refused(&paper(&format!("  fit: {{exec: {{run: x, inputs: [{input}], outputs: [o]}}}}\n")), 2, message);
+    }
+}
+
+#[test]
+fn links_lead_nowhere_but_into_the_project() {
+    let elsewhere = Elsewhere::new();
+    for (target, link, path, message) in [
+        ("ELSEWHERE/secret.csv", "link.csv", "link.csv", "`link.csv` leads out of the project, to "),
+        ("ELSEWHERE/secret.csv", "data/link.csv", "data", "`data/link.csv` leads out of the project, to "),
+        ("ELSEWHERE/secret.csv", "data/link.csv", "data/*.csv", "`data/link.csv` leads out of the project, to "),
+        ("ELSEWHERE", "folder", "folder", "`folder` leads out of the project, to "),
+        ("ELSEWHERE", "folder", "folder/secret.csv", "`folder/secret.csv` leads out of the project, to "),
+        ("ELSEWHERE", "data/folder", "data/folder/in/../secret.csv", "leaves the project"),
+        ("ELSEWHERE", "data/folder", "data/*/secret.csv", "no file matches `data/*/secret.csv`"),
+        ("ELSEWHERE", "data/folder", "data", "`data/folder` leads out of the project, to "),
+        ("/dev/zero", "zero.csv", "zero.csv", "`zero.csv` leads out of the project, to /dev/zero"),
+        ("ELSEWHERE/none.csv", "link.csv", "link.csv", "`link.csv` is a link that leads to no file"),
+        ("none.csv", "link.csv", "link.csv", "`link.csv` is a link that leads to no file"),
+        ("none.csv", "data/link.csv", "data", "`data/link.csv` is a link that leads to no file"),
+        ("loop.csv", "loop.csv", "loop.csv", "`loop.csv` is a link that leads to no file"),
+        ("../data", "data/again", "data", "`data/again` is a link to a folder"),
+        (".", "data/again", "data/again/again/again", "data/again"),
+        ("loop", "loop", "loop/points.csv", "there is no file `loop/points.csv`"),
+    ] {
+        let paper = reads(path);
+        symlink(target.replace("ELSEWHERE", &elsewhere.0.path().display().to_string()), paper.path(link)).unwrap();
+        let code = paper.run("plan").code.unwrap();
+        let run = paper.run("build --color never");
+        assert!(matches!(run.code, Some(1 | 2)), "{link} -> {target}: {}", run.stderr);
+        run.says(message);
+        assert!(code <= 2);
+    }
+    elsewhere.is_untouched();
+    // Folders of patterns are not followed in circles.
+    let paper = reads("**/*.csv");
+    symlink("../data", paper.path("data/again")).unwrap();
+    paper.run("build").ok();
+}
+
+#[test]
+fn what_is_neither_a_file_nor_a_folder_is_never_waited_for() {
+    for path in ["pipe.csv", "data", "data/*.csv", "**/*.csv"] {
+        let paper = reads(path);
+        shell(&paper, "mkfifo pipe.csv data/pipe.csv");
+        refused(&paper, 1, "pipe.csv` is neither a file nor a folder");
+    }
+    let paper = reads("data");
+    let _socket = std::os::unix::net::UnixListener::bind(paper.path("data/s")).unwrap();
+    refused(&paper, 1, "`data/s` is neither a file nor a folder");
+    // A paper file that nobody writes into would be waited for, as by every program; one that somebody writes into is read.
+    let paper = makes("echo 1 > o", &["o"]);
+    shell(&paper, "mkfifo pipe; cat paper.yaml > pipe & true");
+    paper.run("build -f pipe").ok();
+}
+
+#[test]
+fn odd_names_of_files_work_or_are_told() {
+    for name in [
+        "a b",
+        "it's",
+        "q\"q",
+        "$(touch x)",
+        "`x`",
+        "a;b",
+        "{a}",
+        "#a",
+        "%41",
+        "ab:c",
+        "\u{e4}",
+        "a\u{308}",
+        "!a",
+        "&a",
+        " a ",
+    ] {
+        let file = format!("data/{name}.csv");
+        let paper = reads(&file).file(&file, "x\n1\n");
+        paper.run("build").ok();
+        paper.run("build").ok().says("nothing to do");
+        let out = format!("{name}.txt");
+        let made = makes("for i in 1; do printf 1 > \"$REPRO_PARAM_NAME\"; done", &[&out]);
+        made.edit("run:", &format!("params: {{name: {}}}, run:", serde_json::json!(out)));
+        made.run("build").ok();
+    }
+    for (name, message) in [
+        (&b"caf\xe9.csv"[..], "holds characters that are not taken"),
+        (b"a\nb.csv", "the name of \"data/a\\nb.csv\" holds characters that are not taken"),
+        (b"a\x1bb.csv", "holds characters that are not taken"),
+        (b"a\\b.csv", "holds characters that are not taken"),
+    ] {
+        for path in ["data", "data/*.csv"] {
+            let paper = reads(path);
+            std::fs::write(paper.path("data").join(std::ffi::OsStr::from_bytes(name)), "x\n1\n").unwrap();
+            let run = refused(&paper, 1, message);
+            assert!(!run.stderr.contains('\u{1b}'), "{:?}", run.stderr);
+        }
+    }
+    refused(&reads("data/-a.csv"), 2, "`data/-a.csv`: programs take names that begin with `-` for options");
+    refused(&reads("a\tb"), 2, "a path with the character '\\t' is not taken");
+}
+
+#[test]
+fn outputs_lie_in_the_folder_of_their_program() {
+    for (path, message) in [
+        ("../x", "`../x` leaves the project"),
+        ("a/../../x", "`a/../../x` leaves the project"),
+        ("/tmp/x", "`/tmp/x` is not a path inside the project"),
+        ("~/x", "`~/x` is not a path inside the project"),
+        (".", "`.` is the whole project"),
+        ("figures/../../x", "leaves the project"),
+        ("figures/", "name the files in `figures` one by one"),
+        ("a\nb", "a path with the character '\\n' is not taken"),
+        ("-x", "programs take names that begin with `-` for options"),
+        ("*.txt", "`*.txt` is a pattern; outputs are named one by one"),
+    ] {
+        let run = refused(&makes("x", &[path]), 2, message);
+        assert!(!run.stderr.contains("data: {url"), "advice on inputs: {}", run.stderr);
+    }
+}
+
+#[test]
+fn what_a_program_leaves_besides_files_is_told() {
+    let elsewhere = Elsewhere::new();
+    let outside = elsewhere.path("secret.csv").display().to_string();
+    for (script, output, message) in [
+        ("mkfifo o", "o", "made `o`, which is neither a file nor a folder"),
+        ("mkfifo o/p; echo > o/x", "o/", "made `o/p`, which is neither a file nor a folder"),
+        ("ln -s /dev/null o", "o", "made a symbolic link at `o`"),
+        (&format!("ln -s {outside} o"), "o", "made a symbolic link at `o`"),
+        (&format!("ln -s {outside} o/x"), "o/", "made a symbolic link at `o/x`"),
+        ("ln -s o o", "o", "made a symbolic link at `o`"),
+        ("ln -s . o/again; echo > o/x", "o/", "made a symbolic link at `o/again`"),
+        ("mkdir o", "o", "left the folder `o` empty"),
+        ("echo > \"o/$(printf 'a\\nb')\"", "o/", "made \"o/a\\nb\", but a path with the character '\\n' is not taken"),
+        ("echo > \"o/$(printf 'a\\351')\"", "o/", "made \"o/a\u{fffd}\", but a path with the character"),
+        ("echo > o/-x", "o/", "made \"o/-x\", but `o/-x`: programs take names that begin with `-` for options"),
+    ] {
+        let paper = makes(script, &[output]);
+        refused(&paper, 1, message);
+        assert_eq!(paper.shards().len(), 0, "{script}");
+    }
+    elsewhere.is_untouched();
+}
+
+#[test]
+fn what_is_published_stays_in_the_folder_of_figures() {
+    let elsewhere = Elsewhere::new();
+    let made = || makes("echo new > figures/sub/x", &["figures/sub/x"]);
+    let paper = made();
+    std::fs::create_dir(paper.path("figures")).unwrap();
+    symlink(elsewhere.path("in"), paper.path("figures/sub")).unwrap();
+    paper
+        .run("build --color never")
+        .code(1)
+        .says("figures/sub` is a link: what is put there may lie outside of the project");
+    elsewhere.is_untouched();
+    std::fs::remove_file(paper.path("figures/sub")).unwrap();
+    paper.run("build").ok();
+    assert_eq!(paper.read("figures/sub/x"), "new\n");
+    // A link, or whatever else is in the place of a file, is replaced; what it leads to is not.
+    for script in
+        ["ln -sf SECRET figures/sub/x", "ln -sf ELSEWHERE/new figures/sub/x", "rm figures/sub/x; mkfifo figures/sub/x"]
+    {
+        let script = script.replace("SECRET", &elsewhere.path("secret.csv").display().to_string());
+        shell(&paper, &script.replace("ELSEWHERE", &elsewhere.0.path().display().to_string()));
+        paper.run("build").ok();
+        assert_eq!(paper.read("figures/sub/x"), "new\n", "{script}");
+        assert!(!paper.path("figures/sub/x").is_symlink());
+        elsewhere.is_untouched();
+    }
+}
+
+#[test]
+fn no_two_stages_write_one_file() {
+    let stages = |one: &str, other: &str| {
+        let stage =
+            |name: &str, path: &str| format!("  {name}: {{exec: {{run: \"echo > '{path}'\", outputs: ['{path}']}}}}\n");
+        paper(&(stage("a", one) + &stage("b", other)))
+    };
+    for (one, other, message) in [
+        ("figures/x.pdf", "figures/x.pdf", "`b` and `a` would both write `figures/x.pdf`"),
+        ("figures/x.pdf", "./figures//x.pdf", "`b` and `a` would both write `figures/x.pdf`"),
+        ("figures/x.pdf", "figures/X.pdf", "`b` and `a` would both write `figures/X.pdf`"),
+        ("figures/s/x", "figures/./s/X", "`b` and `a` would both write `figures/s/X`"),
+        ("figures/x", "figures/x/y", "`b` would write into `figures/x`, which is a file of `a`"),
+        ("figures/x/y/z", "figures/X", "`b` would write `figures/X`, which is a folder of `a`"),
+    ] {
+        refused(&stages(one, other), 2, message);
+    }
+    // Side by side in one folder they are welcome, and what is not published is each program's own.
+    stages("figures/s/x", "figures/s/y").run("build").ok();
+    stages("x", "x").run("build").ok();
+    let twice = makes("x", &["a", "./a"]);
+    refused(&twice, 2, "`a` and `a` are one output");
+}
+
+#[test]
+fn folders_that_run_in_circles_and_names_without_end() {
+    let paper = makes("echo 1 > o", &["o"]);
+    symlink("cache", paper.path("cache")).unwrap();
+    paper.run("build").code(1).says("too many levels of symbolic links");
+    let long = "x".repeat(300);
+    refused(&makes(&format!("echo 1 > {long}"), &[&long]), 1, "name too long");
+    refused(&reads(&format!("data/{long}.csv")), 1, "there is no file `data/xxx");
+}
