@@ -151,6 +151,22 @@ fn after_a_failure_nothing_more_is_started_unless_asked_to_keep_going() {
 }
 
 #[test]
+fn a_program_that_runs_when_another_stage_fails_is_awaited() {
+    let paper = Paper::new().yaml(
+        "repro: 1\nstages:\n  bad: {exec: {run: 'sleep 0.5; false', outputs: [a.txt]}}\n  \
+         long: {exec: {run: 'sleep 1.5; echo 1 > figures/a.txt', outputs: [figures/a.txt]}}\n  \
+         late: {exec: {run: cp figures/a.txt b.txt, inputs: [long], outputs: [b.txt]}}\n",
+    );
+    let run = paper
+        .run("build bad late -j 2 --color never")
+        .code(1)
+        .says("waiting for long, which still runs; Ctrl-C stops it");
+    run.says("skipped: late").says("long  run, a.txt");
+    assert!(paper.path("figures/a.txt").exists());
+    assert_eq!(paper.build("late").ok().built(), ["late"]);
+}
+
+#[test]
 fn every_failure_is_told_when_asked_to_keep_going() {
     let paper = Paper::new().yaml(&(GRID.to_string() + FAILING));
     let run = paper.build("-k").code(1);

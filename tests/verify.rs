@@ -75,11 +75,17 @@ fn a_program_that_is_not_the_same_every_time_is_found_out() {
     assert_eq!(lines[3], "    random.csv: other content");
     assert!(lines[4].starts_with("    y: 1 of 2 values differ, by at most "), "{shown}");
     // What it counted are lines: the same.
-    assert_eq!(lines[5..], ["after   same", "not verified: 2 results differ or are missing, 2 results are the same"]);
+    let end = [
+        "after   same",
+        "not verified: 2 results differ or are missing, 2 results are the same",
+        "`random` comes to another result from the same inputs; whatever else differs reads it",
+    ];
+    assert_eq!(lines[5..], end);
     let run = paper.run("verify random --json").code(1);
     let verdicts = run.events_of("verdict");
     assert_eq!(verdicts.len(), 3);
     assert_eq!((&verdicts[0]["stage"], &verdicts[0]["verdict"]), (&"fixed".into(), &"same".into()));
+    assert_eq!((&verdicts[1]["from-same-inputs"], verdicts[2].get("from-same-inputs")), (&true.into(), None));
     assert_eq!((&verdicts[2]["file"], &verdicts[2]["verdict"]), (&"random.txt".into(), &"differs".into()));
     assert!(verdicts[1]["differences"].as_array().unwrap().len() >= 3);
     let end = &run.events_of("verify-finished")[0];

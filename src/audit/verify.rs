@@ -34,6 +34,8 @@ pub struct Artifact {
     /// The name of the file, or the label of the unit.
     pub name: String,
     pub verdict: Verdict,
+    /// It differs although everything that decides it is the same: here two runs part, and what reads it follows.
+    pub parts_here: bool,
 }
 
 /// How it went.
@@ -68,7 +70,7 @@ pub fn verify(
     for plan in before.iter().filter(|plan| ready(plan)) {
         take_over(context, plan, &writer, &scratch.folder()?)?;
     }
-    let outcome = exec::build(again, targets, options, &writer, observer);
+    let outcome = without_logs(exec::build(again, targets, options, &writer, observer), store.dir());
     let after = plan::plan(again, targets)?;
     let mut artifacts = Vec::new();
     for (old, new) in before.iter().zip(&after) {
@@ -80,6 +82,13 @@ pub fn verify(
         }
     }
     Ok(Verification { outcome, artifacts })
+}
+
+/// Without hints at logs in a cache that goes when the run is over.
+pub(super) fn without_logs(mut outcome: Outcome, cache: &Path) -> Outcome {
+    let inside = cache.display().to_string();
+    outcome.failures.iter_mut().for_each(|failure| failure.error.hints.retain(|hint| !hint.contains(&inside)));
+    outcome
 }
 
 /// Put the results of a stage into another store as they are.
@@ -96,6 +105,7 @@ fn take_over(context: Context, plan: &StagePlan, writer: &Writer, folder: &Path)
         for file in decode_tree(&payload).iter().flat_map(|tree: &Tree| &tree.files) {
             let copy = folder.join("content");
             if !context.store.copy_content(&Digest(file.digest.0), &copy)? {
+                context.store.forget(key, digest);
                 return Err(lost());
             }
             writer.keep(&copy)?;
@@ -114,7 +124,9 @@ fn units(context: Context, again: Context, old: &StagePlan, new: &StagePlan, art
             Some(was) if was.1 == is.1 => Verdict::Same,
             Some(was) => Verdict::Differs(differences(context, again, old.stage, was, is)),
         };
-        artifacts.push(Artifact { stage: old.stage, unit: Some(unit), name: layout.label(unit), verdict });
+        let same_key = current(old_unit).is_some_and(|(key, _)| key == is.0);
+        let parts_here = same_key && matches!(verdict, Verdict::Differs(_));
+        artifacts.push(Artifact { stage: old.stage, unit: Some(unit), name: layout.label(unit), verdict, parts_here });
     }
 }
 
@@ -163,6 +175,6 @@ fn files(context: Context, made: &Path, resolved: &Resolved, stage: usize, artif
             Ok(_) => Verdict::Differs(Vec::new()),
             Err(_) => Verdict::Missing,
         };
-        artifacts.push(Artifact { stage, unit: None, name: spec.name.clone(), verdict });
+        artifacts.push(Artifact { stage, unit: None, name: spec.name.clone(), verdict, parts_here: false });
     }
 }

@@ -47,7 +47,7 @@ struct Stage {
     kind: &'static str,
     units: usize,
     again: bool,
-    /// Its start was told; only that of programs is.
+    /// Its start was told: of programs that are not done at once.
     told_start: bool,
     /// When the first of its work began; before, it waits for its turn.
     began: Option<Instant>,
@@ -144,7 +144,8 @@ impl People<'_> {
                 let Some(running) = self.stages.get_mut(stage) else { return lines };
                 let program = running.kind == "exec";
                 let pause = running.told_at.elapsed();
-                let words = if program && !std::mem::replace(&mut running.told_start, true) {
+                let late = running.began.is_some_and(|began| began.elapsed() >= PAUSE);
+                let words = if program && late && !std::mem::replace(&mut running.told_start, true) {
                     running.told_at = Instant::now();
                     if running.again { "started again".to_string() } else { "started".to_string() }
                 } else if (done > 0.0 || program) && (pause >= LINE || pause >= PAUSE && share - running.told >= 0.1) {
@@ -246,7 +247,7 @@ impl Bars<'_> {
                 && (done > 0.0 || running.kind == "exec") =>
             {
                 let bar = self.bars.add(ProgressBar::new(running.units as u64 * 1000));
-                if let Ok(style) = ProgressStyle::with_template("{prefix}  {bar:24.cyan/dim} {msg}") {
+                if let Ok(style) = ProgressStyle::with_template("{prefix}  {bar:24.cyan/dim} {wide_msg}") {
                     bar.set_style(style.progress_chars("━╸─"));
                 }
                 bar.set_prefix(format!("{stage:width$}", width = self.people.width));

@@ -10,6 +10,7 @@ use serde_json::json;
 
 use super::args::Show;
 use super::picture::Pixels;
+use super::words::bytes;
 use super::{Console, Project, Trouble};
 use crate::audit;
 use crate::error::{Error, Result};
@@ -19,7 +20,7 @@ use crate::plan::{self, StagePlan, State, UnitState};
 use crate::render;
 use crate::stages::{self, Kind};
 use crate::store::{self, Digest, Key};
-use crate::value::{Scene, Table, decode_scene};
+use crate::value::{FileEntry, Scene, Table, Tree, decode_scene, decode_tree};
 
 /// Points of a sweep that are stacked into whole arrays; of more, only names and shapes are shown.
 const STACKED: usize = 4096;
@@ -115,6 +116,14 @@ fn show(plan: &StagePlan, args: &Show, project: &Project, console: &Console) -> 
             Ok(render::text::table(&table))
         }
         _ => {
+            if let Kind::Exec(_) | Kind::Data(_) = &stage.kind
+                && let Some(tree) = without_arrays(&payload(plan, project, 0)?)
+            {
+                return match args.npz {
+                    Some(_) => Err(Error::user(format!("{} has no arrays; --npz writes arrays", stage.name))),
+                    None => Ok(files(&stage.name, &tree, console.json)),
+                };
+            }
             let layout = &project.graph.layouts[plan.stage];
             if plan.resolved.units.len() > STACKED && !console.json && args.npz.is_none() {
                 return Ok(arrays::shapes(&stage.name, layout, &dataset(0)?));
@@ -129,6 +138,20 @@ fn show(plan: &StagePlan, args: &Show, project: &Project, console: &Console) -> 
             Ok(if console.json { arrays::to_json(&stage.name, &dataset) } else { arrays::text(&stage.name, &dataset) })
         }
     }
+}
+
+/// The files of a result, if none of them holds arrays.
+fn without_arrays(payload: &[u8]) -> Option<Tree> {
+    decode_tree(payload).filter(|tree| !tree.files.iter().any(|file| exchange::holds_arrays(&file.path)))
+}
+
+fn files(stage: &str, tree: &Tree, as_json: bool) -> String {
+    if as_json {
+        let files = tree.files.iter().map(|file| json!({"path": file.path, "bytes": file.size}));
+        return format!("{}\n", json!({"stage": stage, "files": files.collect::<Vec<_>>()}));
+    }
+    let line = |file: &FileEntry| format!("  {}  {}\n", file.path, bytes(file.size));
+    format!("{stage}\n{}", tree.files.iter().map(line).collect::<String>())
 }
 
 /// A figure so many characters wide.

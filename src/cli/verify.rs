@@ -84,6 +84,9 @@ fn line(artifact: &Artifact, graph: &Graph) -> serde_json::Value {
     let mut json = json!({
         "event": "verdict", "stage": graph.stages[artifact.stage].name, "verdict": word(&artifact.verdict),
     });
+    if artifact.parts_here {
+        json["from-same-inputs"] = json!(true);
+    }
     json[if artifact.unit.is_some() { "unit" } else { "file" }] = json!(artifact.name);
     if let Verdict::Differs(parts) = &artifact.verdict {
         json["differences"] = json!(parts);
@@ -124,7 +127,29 @@ fn text(verification: &Verification, code: u8, graph: &Graph, console: &Console)
     }
     let verdict =
         if code == 0 { console.paint(Style::Green, "verified") } else { console.paint(Style::Red, "not verified") };
-    text + &format!("{verdict}: {}\n", parts.join(", "))
+    text += &format!("{verdict}: {}\n", parts.join(", "));
+    let mut apart: Vec<&str> = artifacts
+        .iter()
+        .filter(|artifact| artifact.parts_here)
+        .map(|it| graph.stages[it.stage].name.as_str())
+        .collect();
+    apart.dedup();
+    if !apart.is_empty() {
+        let comes = if apart.len() == 1 { "comes to another result" } else { "come to other results" };
+        text += &format!("{} {comes} from the same inputs; whatever else differs reads it\n", listed(&apart));
+    }
+    text
+}
+
+/// `a, b and c`; of many the first few.
+fn listed(names: &[&str]) -> String {
+    let (named, more) = names.split_at(names.len().min(NAMED));
+    let named: Vec<String> = named.iter().map(|name| format!("`{name}`")).collect();
+    match (named.as_slice(), more.len()) {
+        ([one], 0) => one.clone(),
+        ([first @ .., last], 0) => format!("{} and {last}", first.join(", ")),
+        (named, more) => format!("{} and {more} more", named.join(", ")),
+    }
 }
 
 /// `fit   1 program  same   fit.pdf differs`, and below in what.

@@ -11,6 +11,7 @@ use super::worker::{Answer, Job, Made, Results, Shop};
 use super::{Built, Event, Failure, Observer, Options, Outcome, Unfinished};
 use crate::error::{Error, Result};
 use crate::plan::{self, FileState, Last, Memo, Resolved, UnitState};
+use crate::stages::Kind;
 use crate::store::{Digest, Key};
 use crate::train::cuda::Device;
 
@@ -469,9 +470,27 @@ impl<'a, 'b> Boss<'a, 'b> {
         self.outcome.failures.push(Failure { stage: graph.stages[stage].name.clone(), unit, error });
     }
 
+    /// Begin nothing new. Training ends with a checkpoint; programs are awaited, or their work would be for nothing.
     fn stop(&mut self) {
-        self.shop.stop.store(true, Ordering::Relaxed);
+        if self.shop.stop.swap(true, Ordering::Relaxed) {
+            return;
+        }
         self.drop_waiting();
+        let stages = &self.shop.context.graph.stages;
+        let program = |stage: &usize| {
+            matches!(stages[*stage].kind, Kind::Exec(_)) && self.shop.at_work[*stage].load(Ordering::Relaxed)
+        };
+        let mut running: Vec<usize> = self.running.keys().copied().filter(program).collect();
+        running.sort_unstable();
+        if !running.is_empty() && !self.lost {
+            let names: Vec<&str> = running.iter().map(|&stage| stages[stage].name.as_str()).collect();
+            let them = if names.len() == 1 {
+                "which still runs; Ctrl-C stops it"
+            } else {
+                "which still run; Ctrl-C stops them"
+            };
+            self.observer.warning(&format!("waiting for {}, {them}", names.join(", ")));
+        }
     }
 
     fn drop_waiting(&mut self) {
@@ -484,7 +503,7 @@ impl<'a, 'b> Boss<'a, 'b> {
         for warning in self.shop.context.store.take_warnings() {
             self.observer.warning(&warning);
         }
-        if self.shop.stopping() {
+        if self.shop.breaking_off() {
             self.drop_waiting();
         }
         if self.rescanned.elapsed() >= RESCAN {

@@ -14,7 +14,7 @@ use super::lane::Lane;
 use super::queue::Queue;
 use crate::error::{Error, Result};
 use crate::plan::{Context, FileState};
-use crate::stages::{Demand, FileSpec, Found, Inputs};
+use crate::stages::{Demand, FileSpec, Found, Inputs, Kind};
 use crate::store::{Digest, Key, Scratch, Store, Writer};
 use crate::train::{Control, cuda};
 use crate::value::decode_tree;
@@ -74,7 +74,10 @@ pub struct Shop<'a> {
     pub shared: Shared,
     pub queue: Queue,
     pub lane: Lane,
+    /// Nothing new begins, and training leaves a checkpoint and ends.
     pub stop: AtomicBool,
+    /// Programs end too: there is nobody who could take their results.
+    abandoned: AtomicBool,
     interrupted: &'static AtomicBool,
     /// Millionths of units done inside running units, by stage.
     pub inside: Vec<AtomicU64>,
@@ -93,6 +96,7 @@ impl<'a> Shop<'a> {
             queue: Queue::new(options.jobs, cuda::visible().len()),
             lane: Lane::default(),
             stop: AtomicBool::new(false),
+            abandoned: AtomicBool::new(false),
             interrupted: options.interrupted,
             inside: context.graph.stages.iter().map(|_| AtomicU64::new(0)).collect(),
             at_work: context.graph.stages.iter().map(|_| AtomicBool::new(false)).collect(),
@@ -115,6 +119,11 @@ impl<'a> Shop<'a> {
         self.stop.load(Ordering::Relaxed) || self.interrupted.load(Ordering::Relaxed)
     }
 
+    /// Whether programs should end too, of which nothing would be left: not because another stage has failed.
+    pub fn breaking_off(&self) -> bool {
+        self.abandoned.load(Ordering::Relaxed) || self.interrupted.load(Ordering::Relaxed)
+    }
+
     /// Sends the workers home when it is dropped.
     pub fn open(&self) -> Open<'_, 'a> {
         Open(self)
@@ -126,6 +135,7 @@ pub struct Open<'b, 'a>(&'b Shop<'a>);
 impl Drop for Open<'_, '_> {
     fn drop(&mut self) {
         self.0.stop.store(true, Ordering::Relaxed);
+        self.0.abandoned.store(true, Ordering::Relaxed);
         self.0.queue.close();
         self.0.lane.close();
     }
@@ -182,13 +192,19 @@ fn run_unit(inputs: &StageInputs, unit: usize, key: Key, again: bool, started: I
     Ok(Some(Made { digest, found: false, whole: !control.resumed.into_inner() }))
 }
 
+/// Work that took this long is on disk as soon as it is done.
+const LONG: Duration = Duration::from_secs(1);
+
 /// Hand a result to the writer; its checkpoint goes.
 pub fn keep(shop: &Shop, key: Key, payload: &[u8], took: Duration) -> Result<Digest> {
     let store = shop.context.store;
     let digest = shop.writer.put(key, payload, u64::try_from(took.as_micros()).unwrap_or(u64::MAX))?;
-    if store.has_checkpoint(&key) {
-        // Long work: its result has to be on disk before its checkpoint goes.
+    let checkpoint = store.has_checkpoint(&key);
+    if checkpoint || took >= LONG {
         shop.writer.flush()?;
+    }
+    if checkpoint {
+        // Not before its result is on disk.
         store.drop_checkpoint(&key);
     }
     Ok(digest)
@@ -199,6 +215,8 @@ pub struct UnitControl<'a, 'b> {
     shop: &'b Shop<'a>,
     stage: usize,
     key: Key,
+    /// It runs a program of the user, which leaves nothing half-way.
+    program: bool,
     steps: u32,
     /// Millionths of the unit already counted in `inside`.
     told: AtomicU64,
@@ -213,6 +231,7 @@ impl<'a, 'b> UnitControl<'a, 'b> {
             shop,
             stage,
             key,
+            program: matches!(shop.context.graph.stages[stage].kind, Kind::Exec(_)),
             steps: steps.max(1),
             told: AtomicU64::new(0),
             saved: Mutex::new(Instant::now()),
@@ -227,7 +246,7 @@ impl<'a, 'b> UnitControl<'a, 'b> {
 
 impl Control for UnitControl<'_, '_> {
     fn stop(&self) -> bool {
-        self.shop.stopping()
+        if self.program { self.shop.breaking_off() } else { self.shop.stopping() }
     }
 
     fn progress(&self, steps_done: u32) {
@@ -301,6 +320,9 @@ fn make_file(
         let error =
             Error::stage(format!("`{}` is a link: what is put there may lie outside of the project", link.display()));
         return Err(error.hint("make it a folder, or give the output another name"));
+    }
+    if store.last(&graph.stages[stage].name).is_none() {
+        store.set_aside(&path, &bytes)?;
     }
     store.will_write(&path);
     store.write_artifact(&path, &bytes)?;

@@ -107,6 +107,27 @@ impl<'a> Place<'a> {
         self.inputs.found.tree.get(path).is_some_and(|file| file.digest == *digest)
     }
 
+    /// A file of the project that is not an input.
+    fn undeclared(&self, name: &str) -> Option<String> {
+        let unseen = self.inputs.shop.context.home.join(name).exists() && self.inputs.found.tree.get(name).is_none();
+        unseen.then(|| format!("`{name}` is in the project, but not an input: add it to `inputs` if it is read"))
+    }
+
+    /// A file that another stage makes.
+    fn made(&self, name: &str) -> Option<String> {
+        let graph = self.inputs.shop.context.graph;
+        let inputs = &graph.inputs[self.inputs.stage];
+        // One that is an input comes before others that make a file of this name.
+        let others = (0..graph.stages.len()).filter(|stage| !inputs.contains(stage) && *stage != self.inputs.stage);
+        inputs.iter().copied().chain(others).find_map(|stage| {
+            let definition = &graph.stages[stage];
+            let Kind::Exec(exec) = &definition.kind else { return None };
+            let place = exec.place_of(&definition.name, name)?;
+            let first = if inputs.contains(&stage) { "" } else { "with that stage among the inputs, " };
+            Some(format!("`{}` makes `{name}`: {first}it lies at `{place}` here", definition.name))
+        })
+    }
+
     /// The files that a figure or a table leaves in `figures/`.
     fn published(&self, input: usize, stage: usize) -> Result<()> {
         let context = self.inputs.shop.context;
@@ -179,24 +200,24 @@ impl Workplace for Place<'_> {
         context.store.new_log(&path).map(|file| (file, path))
     }
 
-    fn undeclared(&self, lines: &[String]) -> Vec<String> {
-        let home = self.inputs.shop.context.home;
-        let tree = &self.inputs.found.tree;
-        let mut names: Vec<String> = Vec::new();
+    fn unseen(&self, lines: &[String]) -> Vec<String> {
+        let mut hints: Vec<String> = Vec::new();
         let separates = |c: char| c.is_whitespace() || "'\"`,;:()[]{}<>=".contains(c);
         for word in lines.iter().flat_map(|line| line.split(separates)) {
             let word = word.strip_prefix("./").unwrap_or(word).trim_end_matches('.');
             // `No module named 'utils.io'`
             let module = word.replace('.', "/");
-            let found = [word.to_string(), format!("{module}.py"), module].into_iter().find(|name| {
+            let names = [word.to_string(), format!("{module}.py"), module];
+            let named = |name: &&String| {
                 let inside = !name.is_empty() && !name.starts_with(['/', '.', '~']) && !name.contains("..");
-                let there = |folder: &Path| folder.join(name).exists();
-                inside && name.contains(['.', '/']) && there(home) && !there(&self.folder) && tree.get(name).is_none()
-            });
-            names.extend(found.filter(|name| !names.contains(name)));
+                inside && name.contains(['.', '/']) && !self.folder.join(name).exists()
+            };
+            hints.extend(names.iter().filter(named).find_map(|name| self.made(name).or_else(|| self.undeclared(name))));
         }
-        names.truncate(3);
-        names
+        let mut told = HashSet::new();
+        hints.retain(|hint| told.insert(hint.clone()));
+        hints.truncate(3);
+        hints
     }
 
     fn keep(&self, file: &Path) -> Result<(Hex, u64)> {

@@ -16,7 +16,7 @@ pub use surroundings::{faults, followed};
 
 use crate::error::{Error, Result};
 use crate::graph::Graph;
-use crate::stages::Publish;
+use crate::stages::{Kind, Publish};
 use crate::store::Store;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -130,8 +130,10 @@ pub fn plan(context: Context, targets: &[usize]) -> Result<Vec<StagePlan>> {
                 some => some,
             },
         };
-        // What was never built is taken to run like others of its kind.
-        let others = || typical(known.iter().filter(|(other, _)| *other == kind(stage)).map(|(_, pace)| *pace));
+        // What was never built is taken to run like others of its kind; of programs nothing is known then.
+        let unknown = if matches!(graph.stages[stage].kind, Kind::Exec(_)) { 0.0 } else { 1.0 };
+        let others =
+            || typical(known.iter().filter(|(other, _)| *other == kind(stage)).map(|(_, pace)| *pace), unknown);
         let seconds = resolved.seconds * last.and_then(|last| last.pace).unwrap_or_else(others);
         place[stage] = Some(plans.len());
         plans.push(StagePlan { stage, state, reasons, units, files, seconds, resolved });
@@ -157,9 +159,9 @@ pub fn renew(context: Context, plans: &mut [StagePlan], stages: &[usize]) -> Res
     Ok(())
 }
 
-/// The median; 1 of nothing.
-fn typical(paces: impl Iterator<Item = f64>) -> f64 {
+/// The median; `unknown` of nothing.
+fn typical(paces: impl Iterator<Item = f64>, unknown: f64) -> f64 {
     let mut paces: Vec<f64> = paces.collect();
     paces.sort_by(f64::total_cmp);
-    paces.get(paces.len() / 2).copied().unwrap_or(1.0)
+    paces.get(paces.len() / 2).copied().unwrap_or(unknown)
 }

@@ -9,7 +9,7 @@ use std::num::NonZeroU32;
 use serde_json::{Value as Json, json};
 
 use super::files::read_tree;
-use super::paths::{Paths, is_pattern, normal};
+use super::paths::{Paths, is_pattern, normal, overlap};
 use super::quantity::{Memory, Time};
 use super::{Demand, Inputs, Kind, Layout, Needs, Outline, Read, Stage, Tool, Unit, Workplace};
 use crate::error::{Error, Result};
@@ -95,13 +95,18 @@ impl Run {
         }
     }
 
-    /// The first line of the command, for messages.
+    /// The command in a line, for messages. Of a script of several lines nobody knows which one it was.
     fn short(&self) -> String {
         let text = match self {
-            Run::Shell(script) => script.trim().lines().next().unwrap_or_default().to_string(),
+            Run::Shell(script) => match script.trim().lines().count() {
+                0 | 1 => script.trim().to_string(),
+                lines => return format!("its script of {lines} lines"),
+            },
             Run::Words(words) => words.join(" "),
         };
-        if text.chars().count() > 70 { text.chars().take(67).chain("...".chars()).collect() } else { text }
+        let long = text.chars().count() > 70;
+        let text = if long { text.chars().take(67).chain("...".chars()).collect() } else { text };
+        format!("`{text}`")
     }
 }
 
@@ -113,7 +118,7 @@ impl Decode for Run {
             _ => return wrong_type(node, problems),
         };
         let words = run.words();
-        if words.iter().any(|word| word.contains('\0')) || run.short().is_empty() {
+        if words.iter().any(|word| word.contains('\0')) || words.iter().all(|word| word.trim().is_empty()) {
             problems.push(Error::user("the command is empty, or holds a zero byte").at(node.span));
             return None;
         }
@@ -241,6 +246,26 @@ impl Exec {
         }
     }
 
+    /// Where a file lies that this program makes, for one that reads it; `None` if it makes no such file.
+    pub fn place_of(&self, stage: &str, path: &str) -> Option<String> {
+        self.settings.outputs.0.iter().find(|output| overlap(&output.path, path))?;
+        Some(if path.starts_with(FIGURES) { path.to_string() } else { format!("{stage}/{path}") })
+    }
+
+    /// A file that another stage makes is not the one that lies in the project under the same name.
+    fn check_twice(&self, stage: &str, other: &Exec, problems: &mut Problems) {
+        let made = Paths::of(other.settings.outputs.0.iter().map(|output| output.path.as_str()));
+        let own = |file: &&Located<String>| !is_pattern(file) && !file.starts_with(FIGURES);
+        for file in self.files.iter().filter(own).filter(|file| made.overlapping(file).is_some()) {
+            if let Some(place) = other.place_of(stage, file) {
+                let error =
+                    Error::user(format!("`{}` is what `{stage}` makes, and a file of the project too", file.value));
+                let hint = format!("what `{stage}` makes lies at `{place}`: take `{}` out of `inputs`", file.value);
+                problems.push(error.at(file.span).hint(hint));
+            }
+        }
+    }
+
     /// Parameters as environment variables.
     fn variables(&self) -> Vec<(String, String)> {
         let plain = |(name, param): (&String, &Param)| {
@@ -295,6 +320,9 @@ impl Stage for Exec {
         let outputs = &self.settings.outputs.0;
         let paths = Paths::of(outputs.iter().map(|output| output.path.as_str()));
         for input in inputs {
+            if let Kind::Exec(other) = input.kind {
+                self.check_twice(input.name, other, problems);
+            }
             let place = match input.kind {
                 Kind::Data(data) if data.in_project() => continue,
                 Kind::Data(_) | Kind::Exec(_) => input.name.to_string(),
@@ -369,9 +397,8 @@ impl Stage for Exec {
             let printed: Vec<String> =
                 program::tail(&path, TAIL).into_iter().map(|line| line.replace(&folder, "")).collect();
             let mut error = Error::stage(what).at(self.settings.run.span);
-            for name in place.undeclared(&printed) {
-                error = error
-                    .hint(format!("`{name}` is in the project, but not an input: add it to `inputs` if it is read"));
+            for hint in place.unseen(&printed) {
+                error = error.hint(hint);
             }
             if let Some(left) = program::free_space(place.folder()).filter(|left| *left < CROWDED) {
                 // Such a program can often not even say so: its log has no room either.
@@ -390,16 +417,16 @@ impl Stage for Exec {
             End::Stopped => Ok(None),
             End::TimedOut => {
                 let limit = limit.unwrap_or_default().as_secs_f64();
-                failed(format!("`{command}` did not end within its time limit of {limit} s"))
+                failed(format!("{command} did not end within its time limit of {limit} s"))
             }
             End::Exited(status) if !status.success() => {
-                failed(format!("`{command}` ended with {}", program::words(status)))
+                failed(format!("{command} ended with {}", program::words(status)))
             }
             End::Exited(_) => match outputs::collect(&self.settings.outputs, &*place)? {
                 Ok(tree) => Ok(Some(encode_tree(&tree))),
                 Err(wrong) => {
                     let Error { message, span, hints, .. } = wrong;
-                    let error = failed(format!("`{command}` {message}"))
+                    let error = failed(format!("{command} {message}"))
                         .map_err(|error| Error { span: span.or(error.span), ..error });
                     error.map_err(|error| hints.into_iter().fold(error, Error::hint))
                 }

@@ -8,8 +8,8 @@ use crate::exchange::{self, Axes};
 use crate::spec::choices;
 use crate::value::{Axis, Dataset, FileEntry, decode_tree};
 
-/// The arrays of a tree. Those of several equal files lie along the axis `file`; else all files are put together, and no two may hold
-/// an array of one name. Files that hold no arrays are passed over; a tree of such alone is refused.
+/// The arrays of a tree. Those of several equal files, and of files that hold arrays of the same names, lie along the axis `file`; else all
+/// files are put together, and no two may hold an array of one name. Files that hold no arrays are passed over; a tree of such alone is refused.
 pub fn read_tree<'a>(
     payload: &[u8],
     several: bool,
@@ -32,7 +32,9 @@ pub fn read_tree<'a>(
         let error = Error::stage(format!("none of its files holds arrays: {}", names.join(", ")));
         return Err(error.hint(format!("arrays are read from files that end in {}", choices(&endings))));
     }
-    if several {
+    let names = |(_, dataset): &(&str, Dataset)| dataset.arrays.keys().cloned().collect::<Vec<_>>();
+    let alike = read.len() > 1 && read.windows(2).all(|pair| names(&pair[0]) == names(&pair[1]));
+    if several || alike {
         let names = read.iter().map(|(path, _)| path.to_string()).collect();
         let parts: Vec<Arc<Dataset>> = read.into_iter().map(|(_, dataset)| Arc::new(dataset)).collect();
         return Ok(stack(&Layout::of(vec![Axis::labels("file", names)]), &parts));

@@ -145,8 +145,8 @@ pub trait Workplace {
     fn environment(&self) -> Vec<(String, OsString)>;
     /// A new log, and where users find it.
     fn log(&self) -> Result<(File, PathBuf)>;
-    /// Files of the project that a text speaks of and that are not laid out.
-    fn undeclared(&self, lines: &[String]) -> Vec<String>;
+    /// Hints at files that a text speaks of and that are not laid out there: those of the project, and those that other stages make.
+    fn unseen(&self, lines: &[String]) -> Vec<String>;
     /// Take a file's content into the store: its digest and size. The file may be gone afterwards.
     fn keep(&self, file: &Path) -> Result<(Hex, u64)>;
     /// The size of content that is in the store already.

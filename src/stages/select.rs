@@ -9,13 +9,10 @@ use crate::error::Error;
 use crate::metrics;
 use crate::spec::Coordinate;
 use crate::spec::{Located, Problems, nearest, suggest};
-use crate::value::{Axis, Coords};
+use crate::value::Axis;
 
 /// The axis along which several stages lie that are taken together.
 const STAGES: &str = "stage";
-
-/// A list of coordinates this long is told by its ends.
-const MANY: usize = 12;
 
 /// Where a name of a selection is found.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -134,7 +131,7 @@ pub fn check(
             if axis.coords.position(coordinate.text()).is_none() {
                 let whose = if place == Place::Stage { String::new() } else { format!(" of `{}`", input.name) };
                 let message = format!("axis `{}`{whose} has no `{}`", name.value, coordinate.text());
-                problems.push(Error::user(message).at(coordinate.span()).hint(offer(&axis.coords, coordinate.text())));
+                problems.push(Error::user(message).at(coordinate.span()).hint(axis.coords.offer(coordinate.text())));
             }
         }
         return;
@@ -174,25 +171,5 @@ pub fn axis(name: &str, input: &Outline, together: &[Located<String>]) -> Option
         Place::Axis(dim) => input.layout.axes.get(dim).cloned(),
         Place::Stage => Some(Axis::labels(STAGES, together.iter().map(|stage| stage.value.clone()).collect())),
         Place::Inside => None,
-    }
-}
-
-/// A hint for a coordinate that an axis does not have.
-fn offer(coords: &Coords, typed: &str) -> String {
-    let labels: Vec<String> = (0..coords.len().min(MANY)).map(|i| coords.label(i)).collect();
-    match coords {
-        Coords::Labels(labels) => {
-            let names: Vec<&str> = labels.iter().map(String::as_str).collect();
-            if labels.len() <= MANY || nearest(typed, names.iter().copied()).is_some() {
-                suggest(typed, &names)
-            } else {
-                format!("it has {} coordinates, such as `{}`", labels.len(), names[0])
-            }
-        }
-        Coords::Index(n) => format!("its positions count from 0 to {}", n.saturating_sub(1)),
-        Coords::Numbers(numbers) if numbers.len() <= MANY => format!("its values are {}", labels.join(", ")),
-        Coords::Numbers(numbers) => {
-            format!("its {} values go from {} to {}", numbers.len(), coords.label(0), coords.label(numbers.len() - 1))
-        }
     }
 }

@@ -11,6 +11,7 @@
 //!   last/<name>.json   what was built last under a stage's name: for explanations only
 //!   last/<name>.memo   keys and digests of a large stage: good while its settings, inputs and shards are the same
 //!   last/.<name>.memo  what a build looked at that found nothing to do: good while all of that is the same
+//!   replaced/          files that stood where artifacts were to be written for the first time
 //!   logs/<name>.log    what the program of a stage printed last
 //!   diff/              pictures of what changed, by `repro diff`
 //!   scratch/           folders of running programs; those of dead processes are swept away
@@ -22,6 +23,7 @@
 //!
 //! Whatever is corrupt, truncated or foreign is a miss with a warning: never used, never an error.
 
+mod aside;
 mod checkpoint;
 mod damage;
 mod files;

@@ -93,8 +93,10 @@ fn test<'a>(unit: &'a Dataset, stage: &str, array: &Array, name: &str, values: &
     }
     let (Some(dim), Some(axis)) = (array.dim(name), array.axis(name)) else { return Err(unknown(unit, stage, name)) };
     let position = |value: &String| {
-        let missing =
-            || Error::stage(format!("axis `{name}` of `{stage}` has no `{value}`: it has {} positions", axis.len()));
+        let missing = || {
+            let error = Error::stage(format!("axis `{name}` of `{stage}` has no `{value}`"));
+            error.hint(axis.coords.offer(value))
+        };
         axis.coords.position(value).ok_or_else(missing)
     };
     Ok(Test::Axis { dim, positions: values.iter().map(position).collect::<Result<_>>()? })
@@ -173,7 +175,7 @@ mod tests {
         );
         assert_eq!(
             entries(Some("usage"), &[("expert", &["3"])]).unwrap_err(),
-            "axis `expert` of `usage` has no `3`: it has 3 positions []"
+            "axis `expert` of `usage` has no `3` [its positions count from 0 to 2]"
         );
         assert_eq!(
             entries(Some("usage"), &[("monosemantics", &["3"])]).unwrap_err(),

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use ndarray::{ArrayD, ArrayViewD, Axis as Dim, IxDyn, Slice};
 
 use crate::error::{Error, Result};
+use crate::spec::{nearest, suggest};
 
 /// How numbers are stored; in memory all are `f64`, which holds the others exactly (integers up to 2^53).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,6 +71,27 @@ impl Coords {
             Coords::Index(_) => position.to_string(),
             Coords::Numbers(values) => values.get(position).map(|v| v.to_string()).unwrap_or_default(),
             Coords::Labels(values) => values.get(position).cloned().unwrap_or_default(),
+        }
+    }
+
+    /// A hint for a coordinate that is not there.
+    pub fn offer(&self, typed: &str) -> String {
+        const MANY: usize = 12;
+        let labels: Vec<String> = (0..self.len().min(MANY)).map(|i| self.label(i)).collect();
+        match self {
+            Coords::Labels(labels) => {
+                let names: Vec<&str> = labels.iter().map(String::as_str).collect();
+                if labels.len() <= MANY || nearest(typed, names.iter().copied()).is_some() {
+                    suggest(typed, &names)
+                } else {
+                    format!("it has {} coordinates, such as `{}`", labels.len(), names[0])
+                }
+            }
+            Coords::Index(n) => format!("its positions count from 0 to {}", n.saturating_sub(1)),
+            Coords::Numbers(numbers) if numbers.len() <= MANY => format!("its values are {}", labels.join(", ")),
+            Coords::Numbers(numbers) => {
+                format!("its {} values go from {} to {}", numbers.len(), self.label(0), self.label(numbers.len() - 1))
+            }
         }
     }
 

@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Component, Path, PathBuf};
 
-use super::super::verify::{Artifact, Verdict, Verification};
+use super::super::verify::{Artifact, Verdict, Verification, without_logs};
 use super::trace::{ResultTrace, Traces};
 use super::{File, MANIFEST, Manifest, Role, TRACES, VERSION};
 use crate::error::{Error, Result};
 use crate::exchange::ArchiveReader;
 use crate::exec::{self, Observer, Options};
 use crate::graph::Graph;
-use crate::plan::{self, Context, Recorded, State};
+use crate::plan::{self, Context, Recorded, State, UnitState};
 use crate::render::Publisher;
 use crate::spec::{Paper, Problems, read};
 use crate::stages::{FIGURES, Kind};
@@ -166,7 +166,7 @@ impl Archive {
         let (home, figures) = (self.home(), self.folder.path().join("figures"));
         let context = self.context(&store, &home, &figures);
         let targets = self.targets();
-        let outcome = exec::build(context, &targets, options, &writer, observer);
+        let outcome = without_logs(exec::build(context, &targets, options, &writer, observer), store.dir());
         let mut artifacts = Vec::new();
         for plan in plan::plan(context, &targets)? {
             let stage = &self.graph.stages[plan.stage];
@@ -183,20 +183,24 @@ impl Archive {
                 continue;
             }
             let layout = &self.graph.layouts[plan.stage];
-            let known: BTreeMap<&str, Hex> = trace
+            let known: BTreeMap<&str, &ResultTrace> = trace
                 .iter()
-                .flat_map(|trace| trace.results.iter().map(|result| (result.name.as_str(), result.digest)))
+                .flat_map(|trace| trace.results.iter().map(|result| (result.name.as_str(), result)))
                 .collect();
             for (unit, state) in plan.resolved.units.iter().enumerate() {
-                let (Some(is), name) = (state.digest(), layout.label(unit)) else { continue };
-                let verdict = verdict(known.get(name.as_str()).copied(), is);
-                artifacts.push(Artifact { stage: plan.stage, unit: Some(unit), name, verdict });
+                let UnitState::Current { key, digest } = *state else { continue };
+                let name = layout.label(unit);
+                let was = known.get(name.as_str());
+                let verdict = verdict(was.map(|was| was.digest), digest);
+                let parts_here = verdict != Verdict::Same && was.is_some_and(|was| was.key.0 == key.0);
+                artifacts.push(Artifact { stage: plan.stage, unit: Some(unit), name, verdict, parts_here });
             }
             for (spec, state) in plan.resolved.specs.iter().zip(&plan.resolved.files) {
                 let Some(is) = state.digest() else { continue };
                 let was = find(trace.map(|trace| &trace.files), &spec.name);
                 let name = spec.name.clone();
-                artifacts.push(Artifact { stage: plan.stage, unit: None, name, verdict: verdict(was, is) });
+                let verdict = verdict(was, is);
+                artifacts.push(Artifact { stage: plan.stage, unit: None, name, verdict, parts_here: false });
             }
         }
         Ok(Verification { outcome, artifacts })

@@ -186,6 +186,9 @@ fn meant(error: Error, path: &str, folder: &Path) -> Error {
     let name = |path: &str| path.rsplit('/').next().unwrap_or_default().to_string();
     let elsewhere = files.iter().find(|file| name(file) == name(path));
     match elsewhere.map(String::as_str).or_else(|| nearest(path, files.iter().map(String::as_str))) {
+        Some(file) if path.starts_with(FIGURES) && name(file) == name(path) => {
+            error.hint(format!("it made `{file}`: have it write `{path}`, and the file is put into the project"))
+        }
         Some(file) => error.hint(format!("it made `{file}`: did you mean that?")),
         None => error,
     }
