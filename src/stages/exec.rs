@@ -9,7 +9,7 @@ use std::num::NonZeroU32;
 use serde_json::{Value as Json, json};
 
 use super::files::read_tree;
-use super::paths::{Paths, is_pattern, normal};
+use super::paths::{Paths, is_pattern, normal, overlap};
 use super::quantity::{Memory, Time};
 use super::{Demand, Inputs, Kind, Layout, Needs, Outline, Read, Stage, Tool, Unit, Workplace};
 use crate::error::{Error, Result};

@@ -54,8 +54,7 @@ pub fn is_pattern(path: &str) -> bool {
 }
 
 /// Whether one path is the other or lies in it.
-#[cfg(test)]
-fn overlap(a: &str, b: &str) -> bool {
+pub fn overlap(a: &str, b: &str) -> bool {
     let inside = |inner: &str, outer: &str| {
         inner.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     };
