@@ -36,7 +36,7 @@ enum File {
     /// Keys and digests that were found damaged.
     Damaged(Vec<u8>),
     Last(Vec<u8>),
-    Stat(Vec<u8>),
+    Stat { text: String, right: bool },
     Format(Vec<u8>),
     Scratch(Vec<u8>),
 }
@@ -98,7 +98,10 @@ fn write(dir: &Path, file: &File, number: usize) -> std::io::Result<()> {
         }
         File::Damaged(bytes) => put("damaged".into(), bytes),
         File::Last(bytes) => put("last/stage.json".into(), bytes),
-        File::Stat(bytes) => put("stat".into(), bytes),
+        File::Stat { text, right } => {
+            let sum = if *right { format!("\n{}", Digest::of(text.as_bytes())) } else { String::new() };
+            put("stat".into(), format!("{text}{sum}").as_bytes())
+        }
         File::Format(bytes) => put("FORMAT".into(), bytes),
         File::Scratch(bytes) => put("scratch/x.lock".into(), bytes),
     }

@@ -12,6 +12,10 @@ use crate::stages::{Found, Kind, Needs, Tool, is_pattern};
 use crate::store::{Digest, Store};
 use crate::value::{FileEntry, Hex, Tree, encode_tree};
 
+/// Of so many missing files of a stage it is guessed what was meant, among no more names than these: among thousands it takes minutes.
+const FEW_GUESSES: usize = 10;
+const MANY_NAMES: usize = 2000;
+
 /// So many files are hashed by one thread.
 const FEW: usize = 8;
 
@@ -30,7 +34,8 @@ pub fn surroundings(context: Context, stage: usize) -> Result<Found, Vec<Error>>
                 found.sources.push((need.value.clone(), Digest::of(&encode_tree(&tree)).0));
                 found.tree.files.extend(tree.files);
             }
-            Err(error) => errors.push(with_names(context, stage, need, error)),
+            Err(error) if errors.len() < FEW_GUESSES => errors.push(with_names(context, stage, need, error)),
+            Err(error) => errors.push(error.at(need.span)),
         }
     }
     found.sources.sort();
@@ -65,9 +70,10 @@ pub fn surroundings(context: Context, stage: usize) -> Result<Found, Vec<Error>>
 /// The same problems as far as they are found without reading a file or asking a tool.
 pub fn faults(context: Context, stage: usize) -> Vec<Error> {
     let Needs { files, tools, .. } = context.graph.stages[stage].kind.entry().needs();
+    let mut guesses = 0..FEW_GUESSES;
     let files = files.iter().filter_map(|need| {
         let error = files_of(context, &need.value).err()?;
-        Some(with_names(context, stage, need, error))
+        Some(if guesses.next().is_some() { with_names(context, stage, need, error) } else { error.at(need.span) })
     });
     let missing = tools.iter().filter_map(|tool| {
         let name = tool.0.first().map(String::as_str).unwrap_or_default();
@@ -148,7 +154,8 @@ fn with_names(context: Context, stage: usize, need: &Located<String>, error: Err
         true => format!("there is no stage and no file `{}`", need.value),
         false => format!("there is no file `{}`", need.value),
     };
-    let hint = match crate::spec::nearest(&need.value, names.iter().copied()) {
+    let few = if names.len() <= MANY_NAMES { names.as_slice() } else { &[] };
+    let hint = match crate::spec::nearest(&need.value, few.iter().copied()) {
         None if names.len() > 12 => "paths are relative to the paper file's folder".to_string(),
         _ => suggest(&need.value, &names),
     };

@@ -254,7 +254,9 @@ impl Exec {
 
     /// A file that another stage makes is not the one that lies in the project under the same name.
     fn check_twice(&self, stage: &str, other: &Exec, problems: &mut Problems) {
-        for file in self.files.iter().filter(|file| !is_pattern(file) && !file.starts_with(FIGURES)) {
+        let made = Paths::of(other.settings.outputs.0.iter().map(|output| output.path.as_str()));
+        let own = |file: &&Located<String>| !is_pattern(file) && !file.starts_with(FIGURES);
+        for file in self.files.iter().filter(own).filter(|file| made.overlapping(file).is_some()) {
             if let Some(place) = other.place_of(stage, file) {
                 let error =
                     Error::user(format!("`{}` is what `{stage}` makes, and a file of the project too", file.value));
