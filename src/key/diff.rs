@@ -20,8 +20,13 @@ impl Change {
     pub fn words(&self) -> String {
         match (&self.old, &self.new) {
             (Some(Json::Array(old)), Some(Json::Array(new))) => {
-                let came: Vec<String> = new.iter().filter(|v| !old.contains(v)).map(show).collect();
-                let went: Vec<String> = old.iter().filter(|v| !new.contains(v)).map(show).collect();
+                let lacking = |these: &[Json], others: &[Json]| -> Vec<String> {
+                    // A value and its label are often the same text.
+                    let mut texts: Vec<String> = these.iter().filter(|v| !others.contains(v)).map(show).collect();
+                    texts.dedup();
+                    texts
+                };
+                let (came, went) = (lacking(new, old), lacking(old, new));
                 let mut words = Vec::new();
                 if !came.is_empty() {
                     words.push(format!("added {}", came.join(", ")));
