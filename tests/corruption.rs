@@ -124,6 +124,29 @@ fn damaged_models_are_trained_again_when_something_reads_them() {
 }
 
 #[test]
+fn damage_all_along_a_chain_of_programs_is_made_good_by_one_build() {
+    let mut yaml = String::from("repro: 1\nstages:\n  s0: {exec: {run: echo 1 > a.txt, outputs: [a.txt]}}\n");
+    for i in 1..8 {
+        let before = i - 1;
+        yaml += &format!(
+            "  s{i}: {{exec: {{run: 'cat s{before}/a.txt > a.txt; echo {i} >> a.txt', inputs: [s{before}], outputs: [a.txt]}}}}\n"
+        );
+    }
+    let paper = Paper::new().yaml(&yaml);
+    paper.build("s7").ok();
+    for shard in paper.shards() {
+        let mut bytes = std::fs::read(&shard).unwrap();
+        let index = u64::from_le_bytes(bytes[bytes.len() - 64..bytes.len() - 56].try_into().unwrap()) as usize;
+        bytes[8..index].iter_mut().for_each(|byte| *byte ^= 0xff);
+        std::fs::write(shard, bytes).unwrap();
+    }
+    let mut built = paper.edit("echo 7", "echo seven").build("s7").ok().built();
+    built.sort();
+    assert_eq!(built, ["s0", "s1", "s2", "s3", "s4", "s5", "s6", "s7"]);
+    paper.run("verify s7").ok();
+}
+
+#[test]
 fn parts_of_a_cache_that_are_gone_cost_what_they_held() {
     let paper = built();
     let whole = all(&paper);

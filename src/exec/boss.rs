@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use super::inputs::is_lost;
+use super::inputs::{is_lost, look_through};
 use super::schedule::Schedule;
 use super::worker::{Answer, Job, Made, Results, Shop};
 use super::{Built, Event, Failure, Observer, Options, Outcome, Unfinished};
@@ -447,8 +447,14 @@ impl<'a, 'b> Boss<'a, 'b> {
     fn fail(&mut self, stage: usize, unit: String, error: Error, go_on: bool) {
         self.running.remove(&stage);
         if is_lost(&error) && self.may_repeat {
-            self.lost = true;
-            self.stop();
+            if !self.lost {
+                self.lost = true;
+                self.stop();
+                // Damage seldom comes alone, and what is found now is made again in the same pass.
+                let context = self.shop.context;
+                let inputs = context.graph.inputs[stage].iter().filter_map(|i| Some((*i, &self.finished.get(i)?.1)));
+                inputs.for_each(|(input, results)| look_through(context, input, results));
+            }
             return;
         }
         // One failure of many units of a stage is told.

@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::plan::{Context, stage_digest};
 use crate::stages::{self, Found, Inputs, Kind, Workplace};
 use crate::store::{Digest, Key, hash_file};
-use crate::value::{Dataset, FileEntry};
+use crate::value::{Dataset, FileEntry, decode_tree};
 
 /// Files below this size are read and written, larger ones are copied by the kernel.
 const LARGE: u64 = 64 << 10;
@@ -26,6 +26,19 @@ pub fn lost() -> Error {
 
 pub fn is_lost(error: &Error) -> bool {
     error.message == LOST
+}
+
+/// Look at all results of a stage, so that everything of them that is damaged or gone is known to the store.
+pub fn look_through(context: Context, stage: usize, results: &[(Key, Digest)]) {
+    let kind = &context.graph.stages[stage].kind;
+    let files = matches!(kind, Kind::Exec(_) | Kind::Data(_)) && !in_project(kind);
+    for &(key, digest) in results {
+        let Some(payload) = context.store.load(&key, &digest) else { continue };
+        let Some(tree) = decode_tree(&payload).filter(|_| files) else { continue };
+        if tree.files.iter().any(|file| context.store.content(&Digest(file.digest.0)).is_none()) {
+            context.store.forget(key, digest);
+        }
+    }
 }
 
 /// A file of the project that is not what it was when the build began, or not what was believed of it.

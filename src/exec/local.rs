@@ -15,7 +15,8 @@ use crate::store::Writer;
 
 /// How often the deciding thread looks at the clock, at Ctrl-C and at the writer.
 const TICK: Duration = Duration::from_millis(100);
-/// A result can be lost from the cache while building; what needs it is made again, but not for ever.
+/// A result can be lost from the cache while building; what needs it is made again, but not for ever: so often besides once a stage, as each
+/// may have lost what the next one needs.
 const PASSES: usize = 4;
 
 /// Build the targets and all they need. Whatever happens, finished units are on disk when this returns.
@@ -30,7 +31,7 @@ pub fn build(
     context.store.sweep_scratch();
     let mut memos = Vec::new();
     let ended = catch_unwind(AssertUnwindSafe(|| {
-        for passes_left in (0..PASSES).rev() {
+        for passes_left in (0..PASSES + context.graph.stages.len()).rev() {
             (outcome.current, outcome.skipped, outcome.unfinished) = (0, Vec::new(), Vec::new());
             match pass(context, targets, options, writer, observer, &mut outcome, passes_left > 0) {
                 Ok(End::Done(found)) => {

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::writer::LARGE;
-use super::{Digest, Key, Store, Writer, files, stat};
+use super::{Digest, Key, Store, Writer, files, lock, stat};
 use crate::error::{Error, Result};
 
 /// The key under which a file's content is kept: content has no manifest but itself.
@@ -22,8 +22,10 @@ impl Writer<'_> {
         if size < LARGE as u64 {
             let bytes = std::fs::read(path).map_err(|e| Error::io("read", path, &e))?;
             let digest = Digest::of(&bytes);
-            if self.store.trace(&content_key(&digest)).is_none() {
-                self.put(content_key(&digest), &bytes, 0)?;
+            let key = content_key(&digest);
+            // What is there already may be damaged, and this is how it is made again.
+            if self.store.trace(&key).is_none() || self.store.content(&digest).is_none() {
+                self.put(key, &bytes, 0)?;
             }
             return Ok((digest, bytes.len() as u64));
         }
@@ -58,6 +60,7 @@ impl Store {
 
     /// Forget a result whose files are damaged or gone: it is a miss from now on.
     pub fn forget(&self, key: Key, digest: Digest) {
+        lock(&self.fresh).remove(&key);
         self.found_damaged(key, digest);
     }
 }
