@@ -326,6 +326,10 @@ fn what_another_stage_makes_is_not_taken_from_the_project() {
         .run("build use")
         .code(2)
         .says("`data/clean.csv` is what `prepare` makes, and a file of the project too\n --> paper.yaml:4:69\n");
+    // The folder of the project that has the same name is another one.
+    let folder = "inputs: [prepare, data]";
+    paper.edit("inputs: [prepare, data/clean.csv]", folder).run("build use").ok();
+    assert_eq!(shown(&paper, "use"), "use\n  out.txt  23 B\n");
 }
 
 #[test]

@@ -11,11 +11,8 @@ use super::workplace::Place;
 use crate::error::{Error, Result};
 use crate::plan::{Context, stage_digest};
 use crate::stages::{self, Found, Inputs, Kind, Workplace};
-use crate::store::{Digest, Key, hash_file};
+use crate::store::{Digest, Key, LARGE, hash_file};
 use crate::value::{Dataset, FileEntry, decode_tree};
-
-/// Files below this size are read and written, larger ones are copied by the kernel.
-const LARGE: u64 = 64 << 10;
 
 const LOST: &str = "a result was lost from the cache while building";
 
@@ -33,8 +30,8 @@ pub fn look_through(context: Context, stage: usize, results: &[(Key, Digest)]) {
     let kind = &context.graph.stages[stage].kind;
     let files = matches!(kind, Kind::Exec(_) | Kind::Data(_)) && !in_project(kind);
     for &(key, digest) in results {
-        let Some(payload) = context.store.load(&key, &digest) else { continue };
-        let Some(tree) = decode_tree(&payload).filter(|_| files) else { continue };
+        let payload = context.store.load(&key, &digest);
+        let Some(tree) = payload.filter(|_| files).and_then(|payload| decode_tree(&payload)) else { continue };
         if tree.files.iter().any(|file| context.store.content(&Digest(file.digest.0)).is_none()) {
             context.store.forget(key, digest);
         }
@@ -77,6 +74,7 @@ pub fn copy(context: Context, stage: usize, unit: (Key, Digest), file: &FileEntr
         return copy_of_project(context, file, to);
     }
     let digest = Digest(file.digest.0);
+    // A large one is a file of the cache, which the kernel can copy.
     let content = if file.size < LARGE { context.store.content(&digest) } else { None };
     if let Some(bytes) = content {
         return lay(&bytes, to, file.executable);

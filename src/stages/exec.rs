@@ -252,17 +252,16 @@ impl Exec {
         Some(if path.starts_with(FIGURES) { path.to_string() } else { format!("{stage}/{path}") })
     }
 
-    /// A file that another stage makes is not the one that lies in the project under the same name.
+    /// A file that another stage makes is not the one that lies in the project under the same name. A folder of the project may have the name of
+    /// one in which it makes files.
     fn check_twice(&self, stage: &str, other: &Exec, problems: &mut Problems) {
         let made = Paths::of(other.settings.outputs.0.iter().map(|output| output.path.as_str()));
         let own = |file: &&Located<String>| !is_pattern(file) && !file.starts_with(FIGURES);
-        for file in self.files.iter().filter(own).filter(|file| made.overlapping(file).is_some()) {
-            if let Some(place) = other.place_of(stage, file) {
-                let error =
-                    Error::user(format!("`{}` is what `{stage}` makes, and a file of the project too", file.value));
-                let hint = format!("what `{stage}` makes lies at `{place}`: take `{}` out of `inputs`", file.value);
-                problems.push(error.at(file.span).hint(hint));
-            }
+        for file in self.files.iter().filter(own).filter(|file| made.holding(file).is_some()) {
+            let name = &file.value;
+            let error = Error::user(format!("`{name}` is what `{stage}` makes, and a file of the project too"));
+            let hint = format!("what `{stage}` makes lies at `{stage}/{name}`: take `{name}` out of `inputs`");
+            problems.push(error.at(file.span).hint(hint));
         }
     }
 

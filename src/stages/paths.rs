@@ -87,8 +87,12 @@ impl<'a> Paths<'a> {
 
     /// One that is this path, lies in it, or holds it.
     pub fn overlapping(&self, path: &str) -> Option<usize> {
-        let holding = || folders(path).find_map(|folder| self.own.get(folder));
-        self.own.get(path).or_else(|| self.above.get(path)).or_else(holding).copied()
+        self.own.get(path).or_else(|| self.above.get(path)).copied().or_else(|| self.holding(path))
+    }
+
+    /// One that is this path or holds it.
+    pub fn holding(&self, path: &str) -> Option<usize> {
+        self.own.get(path).or_else(|| folders(path).find_map(|folder| self.own.get(folder))).copied()
     }
 }
 
@@ -133,6 +137,8 @@ mod tests {
         for wanted in ["a", "a/b", "a/b/c", "a/b/c/d", "a/b/d", "d", "d/e", "dd", "e", "e/ff", "x", ""] {
             let found = paths.overlapping(wanted).map(|position| known[position]);
             assert_eq!(found, known.into_iter().find(|path| overlap(path, wanted)), "{wanted}");
+            let holding = paths.holding(wanted).map(|position| known[position]);
+            assert_eq!(holding, found.filter(|path| path.len() <= wanted.len()), "{wanted}");
         }
     }
 }

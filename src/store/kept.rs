@@ -19,7 +19,7 @@ impl Writer<'_> {
     /// their place where that is possible.
     pub fn keep(&self, path: &Path) -> Result<(Digest, u64)> {
         let size = std::fs::metadata(path).map_err(|e| Error::io("read", path, &e))?.len();
-        if size < LARGE as u64 {
+        if size < LARGE {
             let bytes = std::fs::read(path).map_err(|e| Error::io("read", path, &e))?;
             let digest = Digest::of(&bytes);
             let key = content_key(&digest);

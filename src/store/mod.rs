@@ -48,7 +48,7 @@ pub use looks::unchanged;
 pub use scratch::{Scratch, remove_folder};
 pub use stat::hash as hash_file;
 pub use sweep::{Stored, Unwanted, shared};
-pub use writer::{Provenance, Writer};
+pub use writer::{LARGE, Provenance, Writer};
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};

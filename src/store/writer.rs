@@ -11,7 +11,7 @@ use super::{Digest, Key, Store, Trace, files, format, lock};
 use crate::error::{Error, Result};
 
 /// Payloads from this size on are files of their own.
-pub(super) const LARGE: usize = 64 << 10;
+pub const LARGE: u64 = 64 << 10;
 /// A crash loses at most what was finished in this time.
 const FLUSH: Duration = Duration::from_secs(2);
 /// When there are more shards than this, the small ones are merged.
@@ -80,7 +80,7 @@ impl<'a> Writer<'a> {
     /// Take a finished result. It is found under its key at once, and on disk within two seconds if [`Writer::tick`] is called.
     pub fn put(&self, key: Key, payload: &[u8], micros: u64) -> Result<Digest> {
         let digest = Digest::of(payload);
-        let large = payload.len() >= LARGE;
+        let large = payload.len() as u64 >= LARGE;
         if large {
             self.prepare()?;
             let path = files::object_path(&self.store.dir, &digest);
@@ -275,7 +275,7 @@ fn record(key: Key, trace: &Trace) -> Record {
         digest: trace.digest,
         offset: 0,
         size: trace.size,
-        external: trace.size >= LARGE as u64,
+        external: trace.size >= LARGE,
         finished_ms: trace.finished_ms,
         micros: trace.micros,
         provenance: 0,
