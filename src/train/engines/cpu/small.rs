@@ -59,7 +59,7 @@ pub struct Small {
     begun: Begun,
     /// Values of each feature in the samples that are not all zero.
     x: [Floats; MOST[0]],
-    /// Lanes of experts 1 and 2 in each vector of samples.
+    /// Lanes of each expert in each vector of samples.
     masks: Vec<u8>,
     /// Virtual lanes of the sums, pass by pass.
     partial: Floats,
@@ -79,7 +79,7 @@ impl Small {
             begun: Begun::new(seed, Stream::Training, blocks),
             // Compressed vectors are written whole.
             x: std::array::from_fn(|_| Floats::zeros(groups * 16 + 16)),
-            masks: vec![0; (groups * 16).div_ceil(8) * 32 * (MOST[2] - 1)],
+            masks: vec![0; (groups * 16).div_ceil(8) * 32 * MOST[2]],
             partial: Floats::zeros(4 * SUMS * 16),
             mild: problem.importance.iter().chain([&problem.balance]).all(|&number| number < 65_536.0),
         })
@@ -104,7 +104,7 @@ struct Parameters<V: Simd, const N: usize, const M: usize, const E: usize> {
 /// Whether each sample finds the parameters of its expert by one permutation, and not by one selection an expert: where it is faster.
 #[inline(always)]
 fn lookup<V: Simd>(hidden: usize, experts: usize) -> bool {
-    experts == 3 && hidden == 2 || experts > 1 && V::N == 8
+    experts == 3 || experts > 1 && V::N == 8
 }
 
 /// Sums over the samples of a lane: gradients and L.
@@ -290,7 +290,7 @@ unsafe fn load<V: Simd, const N: usize, const TAIL: bool>(
     }
 }
 
-/// Routes one vector of samples: the lanes of experts 1 and 2 go to `masks`.
+/// Routes one vector of samples: the lanes of each expert go to `masks`.
 #[inline(always)]
 unsafe fn route<V: Simd, const N: usize, const E: usize, const TAIL: bool>(
     g: &[[V::F; N]; E],
@@ -314,23 +314,18 @@ unsafe fn route<V: Simd, const N: usize, const E: usize, const TAIL: bool>(
         let mut product = [one; 3];
         if E == 2 {
             let difference = V::sub(score[1], score[0]);
-            let better = V::greater(difference, zero);
-            (mine[0], mine[1]) = (V::without(valid, better), V::and(valid, better));
+            (mine[0], mine[1]) = (V::and_not_greater(valid, difference, zero), V::and_greater(valid, difference, zero));
             let low = exp::<V>(V::neg_abs(difference));
             let high = V::div(one, V::add(one, low));
             let low = V::mul(low, high);
             q[1] = V::select(mine[1], high, low);
             product[0] = V::mul(low, high);
         } else {
-            let mut best = score[0];
-            for e in 1..E {
-                let better = V::greater(score[e], best);
-                best = V::max(score[e], best);
-                mine[e] = V::and(valid, better);
-                for earlier in 0..e {
-                    mine[earlier] = V::without(mine[earlier], better);
-                }
-            }
+            let (first, last) = (V::max(score[1], score[0]), score[E - 1]);
+            let best = V::max(last, first);
+            mine[0] = V::and_not_greater(V::and_not_greater(valid, score[1], score[0]), last, first);
+            mine[1] = V::and_not_greater(V::and_greater(valid, score[1], score[0]), last, first);
+            mine[E - 1] = V::and_greater(valid, last, first);
             let low = exp::<V>(V::sub(V::select(mine[0], score[1], score[0]), best));
             let high = exp::<V>(V::sub(V::select(mine[E - 1], score[1], score[E - 1]), best));
             q[0] = V::select(mine[0], one, low);
@@ -343,11 +338,11 @@ unsafe fn route<V: Simd, const N: usize, const E: usize, const TAIL: bool>(
             }
             product = [V::mul(q[0], q[1]), V::mul(q[0], q[E - 1]), V::mul(q[1], q[E - 1])];
         }
-        for e in 1..E {
-            V::store_mask(masks.add((e - 1) * V::MASK), mine[e]);
-            shares.count[e] += V::bits(mine[e]).count_ones();
+        for e in 0..E {
+            V::store_mask(masks.add(e * V::MASK), mine[e]);
         }
         for e in 1..E {
+            shares.count[e] += V::bits(mine[e]).count_ones();
             let sum = &mut shares.mean[e - 1];
             *sum = if TAIL { V::add_where(valid, *sum, q[e]) } else { V::add(*sum, q[e]) };
         }
@@ -370,9 +365,11 @@ unsafe fn samples<V: Simd, const N: usize, const M: usize, const E: usize, const
     unsafe {
         let zero = V::splat(0.0);
         let mut mine = [valid; E];
-        for e in 1..E {
-            mine[e] = V::load_mask(masks.add((e - 1) * V::MASK));
-            mine[0] = V::without(mine[0], mine[e]);
+        if E > 1 {
+            // Expert 0's are kept as well: lanes of no other expert would cost a selection for each of its sums.
+            for e in 0..E {
+                mine[e] = V::load_mask(masks.add(e * V::MASK));
+            }
         }
         let (mut w, mut b) = (p.w[0], p.b[0]);
         if lookup::<V>(M, E) {
@@ -408,14 +405,14 @@ unsafe fn samples<V: Simd, const N: usize, const M: usize, const E: usize, const
             for k in 0..M {
                 z = V::fma(h[k], w[i][k], z);
             }
-            let mut d = V::sub(V::max(z, zero), input[i]);
             if TAIL {
-                d = V::keep(valid, d);
+                z = V::keep(valid, z);
             }
             if LOSS {
+                let d = V::sub(V::max(z, zero), input[i]);
                 sums.loss[i] = V::fma(d, d, sums.loss[i]);
             }
-            g[i] = V::keep(V::greater(z, zero), V::mul(p.slope[i], d));
+            g[i] = V::mul(p.slope[i], V::keep(V::greater(z, zero), V::sub(z, input[i])));
         }
         let mut dh = [zero; M];
         for k in 0..M {
@@ -489,19 +486,18 @@ unsafe fn step<V: Simd, const N: usize, const M: usize, const E: usize>(
         }
         let full = count / V::N;
         let left = count - full * V::N;
+        // Where the sums of probabilities, of their products and L begin, behind those of the parameters.
+        let mean = gate;
+        let pairs = mean + E - 1;
+        let losses = pairs + E * (E - 1) / 2 * N;
+        let total = losses + N;
         let mut counts = [0u32; E];
-        let stride = (E - 1) * V::MASK;
+        let stride = E * V::MASK;
         // A pass takes the vectors of its virtual lanes: first their routing, then the rest, so that registers suffice for either.
         // The number of passes is hidden from the compiler, or it would write the code once for each.
         for pass in 0..black_box(vectors::<V>()) {
             let tail = left > 0 && full % vectors::<V>() == pass;
-            let mut out = small.partial.as_mut_ptr().add(pass * SUMS * V::N);
-            macro_rules! keep {
-                ($sum:expr) => {{
-                    V::store(out, $sum);
-                    out = out.add(V::N);
-                }};
-            }
+            let partial = small.partial.as_mut_ptr().add(pass * SUMS * V::N);
             if E > 1 {
                 let masks = small.masks.as_mut_ptr();
                 let mut shares = Shares::<V, N, E> { mean: [zero; 2], pair: [[zero; N]; 3], count: [0; E] };
@@ -516,15 +512,13 @@ unsafe fn step<V: Simd, const N: usize, const M: usize, const E: usize>(
                     route::<V, N, E, true>(&g, &mut shares, input, masks.add(full * stride));
                 }
                 for e in 1..E {
-                    keep!(shares.mean[e - 1]);
+                    V::store(partial.add((mean + e - 1) * V::N), shares.mean[e - 1]);
+                    counts[e] += shares.count[e];
                 }
                 for pair in 0..E * (E - 1) / 2 {
                     for i in 0..N {
-                        keep!(shares.pair[pair][i]);
+                        V::store(partial.add((pairs + pair * N + i) * V::N), shares.pair[pair][i]);
                     }
-                }
-                for e in 1..E {
-                    counts[e] += shares.count[e];
                 }
             }
             let masks = small.masks.as_ptr();
@@ -548,28 +542,16 @@ unsafe fn step<V: Simd, const N: usize, const M: usize, const E: usize>(
             } else {
                 samples!(false);
             }
-            for e in 0..E {
-                for i in 0..N {
-                    for k in 0..M {
-                        keep!(sums.w[e][i][k]);
-                    }
-                }
-            }
-            for e in 0..E {
-                for i in 0..N {
-                    keep!(sums.b[e][i]);
-                }
-            }
             for i in 0..N {
-                keep!(sums.loss[i]);
+                for e in 0..E {
+                    for k in 0..M {
+                        V::store(partial.add(((e * N + i) * M + k) * V::N), sums.w[e][i][k]);
+                    }
+                    V::store(partial.add((bias + e * N + i) * V::N), sums.b[e][i]);
+                }
+                V::store(partial.add((losses + i) * V::N), sums.loss[i]);
             }
-            let _ = out;
         }
-        // Where the sums of probabilities, their products and L end up; those of parameters come between.
-        let pairs = E - 1;
-        let weights = pairs + E * (E - 1) / 2 * N;
-        let losses = weights + gate;
-        let total = losses + N;
         let mut sum = [0.0f32; SUMS + 16];
         let mut first = 0;
         while first < if asked { total } else { losses } {
@@ -594,10 +576,10 @@ unsafe fn step<V: Simd, const N: usize, const M: usize, const E: usize>(
             let y = if b > 0.0 { b } else { 0.0 };
             let l = zeros.mul_add(y * y, sum[losses + i]);
             loss = problem.importance[i].mul_add(l, loss);
-            let d = &mut sum[weights + bias + i];
+            let d = &mut sum[bias + i];
             *d = zeros.mul_add(problem.slope[i] * y, *d);
         }
-        gradients[..gate].copy_from_slice(&sum[weights..losses]);
+        gradients[..gate].copy_from_slice(&sum[..gate]);
         loss *= problem.scale;
         if E == 1 {
             // The one expert is used by all: f = P = 1.
@@ -610,17 +592,17 @@ unsafe fn step<V: Simd, const N: usize, const M: usize, const E: usize>(
             let strength = problem.balance * E as f32;
             let factor = strength / samples;
             let mut share = [0.0f32; E];
-            let mut mean = [1.0f32; E];
+            let mut probability = [1.0f32; E];
             for e in 0..E {
                 share[e] = counts[e] as f32 / samples;
                 if e > 0 {
-                    mean[e] = zeros.mul_add(1.0 / E as f32, sum[e - 1]) / samples;
-                    mean[0] -= mean[e];
+                    probability[e] = zeros.mul_add(1.0 / E as f32, sum[mean + e - 1]) / samples;
+                    probability[0] -= probability[e];
                 }
             }
             let mut even = 0.0f32;
             for e in 0..E {
-                even = share[e].mul_add(mean[e], even);
+                even = share[e].mul_add(probability[e], even);
             }
             loss = strength.mul_add(even, loss);
             for e in 0..E {

@@ -3,7 +3,7 @@
 use std::arch::x86_64::*;
 
 use super::{Kernel, Simd, run_avx512};
-use crate::train::rng::{BEGUN, MULTIPLIERS, ROUNDS, WEYL, round_keys};
+use crate::train::rng::{BEGUN, MULTIPLIERS, ROUNDS, round_keys};
 
 #[derive(Clone, Copy)]
 pub struct Avx512;
@@ -82,6 +82,14 @@ impl Simd for Avx512 {
         unsafe { _mm512_cmp_ps_mask::<_CMP_EQ_OQ>(a, b) }
     }
     #[inline(always)]
+    unsafe fn and_greater(m: __mmask16, a: __m512, b: __m512) -> __mmask16 {
+        unsafe { _mm512_mask_cmp_ps_mask::<_CMP_GT_OQ>(m, a, b) }
+    }
+    #[inline(always)]
+    unsafe fn and_not_greater(m: __mmask16, a: __m512, b: __m512) -> __mmask16 {
+        unsafe { _mm512_mask_cmp_ps_mask::<_CMP_NGT_UQ>(m, a, b) }
+    }
+    #[inline(always)]
     unsafe fn first(n: usize) -> __mmask16 {
         if n >= 16 { u16::MAX } else { (1 << n) - 1 }
     }
@@ -111,7 +119,8 @@ impl Simd for Avx512 {
     }
     #[inline(always)]
     unsafe fn numbered(first: __mmask16, second: __mmask16) -> __m512i {
-        unsafe { _mm512_mask_mov_epi32(_mm512_maskz_mov_epi32(first, splat(1)), second, splat(2)) }
+        // 17 names lane 1 as well, and a mask is not widened for it, as it would be for 1.
+        unsafe { _mm512_mask_mov_epi32(_mm512_maskz_mov_epi32(first, splat(17)), second, splat(2)) }
     }
     #[inline(always)]
     unsafe fn lookup(table: __m512, index: __m512i) -> __m512 {
@@ -206,13 +215,13 @@ impl Simd for Avx512 {
             let even = _mm512_add_epi32(_mm512_set1_epi32(t as i32), _mm512_setr_epi64(0, 2, 4, 6, 8, 10, 12, 14));
             let odd = _mm512_add_epi32(even, _mm512_set1_epi32(1));
             let (step, stream, zero) = (splat(step), splat(stream), splat(0));
-            merge(rounds::<0>([even, step, stream, zero], seed), rounds::<0>([odd, step, stream, zero], seed))
+            rounds::<0>([even, step, stream, zero], [odd, step, stream, zero], seed)
         }
     }
     #[inline(always)]
     unsafe fn philox_from(seed: u64, begun: *const u32, step: [u32; 2]) -> [__m512i; 4] {
         // One word further, odd counters are in the lower halves.
-        unsafe { merge(rounds_from(seed, begun, step), rounds_from(seed, begun.add(1), step)) }
+        unsafe { rounds::<BEGUN>(rounds_from(begun, step), rounds_from(begun.add(1), step), seed) }
     }
     #[inline(always)]
     unsafe fn load_words(p: *const u32) -> __m512i {
@@ -245,44 +254,58 @@ unsafe fn splat(word: u32) -> __m512i {
     unsafe { _mm512_set1_epi32(word as i32) }
 }
 
-/// Words of even and of odd counters, each in the lower halves of 64 bits, put together.
+/// The rounds from number `FROM` on for sixteen counters, those with even and those with odd numbers in the lower halves of 64 bits each;
+/// upper halves are waste.
 #[inline(always)]
-unsafe fn merge(even: [__m512i; 4], odd: [__m512i; 4]) -> [__m512i; 4] {
+unsafe fn rounds<const FROM: usize>(mut even: [__m512i; 4], mut odd: [__m512i; 4], seed: u64) -> [__m512i; 4] {
     unsafe {
-        let mut words = [_mm512_setzero_si512(); 4];
-        for (word, (even, odd)) in words.iter_mut().zip(even.into_iter().zip(odd)) {
-            *word = _mm512_mask_shuffle_epi32::<0xA0>(even, 0xAAAA, odd);
+        for number in FROM..ROUNDS - 1 {
+            let key = round_keys(seed, number as u32);
+            for c in [&mut even, &mut odd] {
+                let [a, b] = products(*c);
+                // Shuffles, not shifts: multiplications keep the port of shifts busy.
+                let (a_high, b_high) = (_mm512_shuffle_epi32::<0xF5>(a), _mm512_shuffle_epi32::<0xF5>(b));
+                *c = [xor(b_high, c[1], key[0]), b, xor(a_high, c[3], key[1]), a];
+            }
         }
-        words
+        // In the last round each shuffle puts the words of even and odd counters together as well.
+        let key = round_keys(seed, ROUNDS as u32 - 1);
+        let ([even_a, even_b], [odd_a, odd_b]) = (products(even), products(odd));
+        [
+            xor(highs(even_b, odd_b), lows(even[1], odd[1]), key[0]),
+            lows(even_b, odd_b),
+            xor(highs(even_a, odd_a), lows(even[3], odd[3]), key[1]),
+            lows(even_a, odd_a),
+        ]
     }
 }
 
-/// The rounds from number `FROM` on for eight counters in the lower halves of 64 bits; upper halves are waste.
+/// The products of a round, 64 bits each.
 #[inline(always)]
-unsafe fn rounds<const FROM: usize>(c: [__m512i; 4], seed: u64) -> [__m512i; 4] {
-    unsafe {
-        let mut c = c;
-        let mut key = round_keys(seed, FROM as u32);
-        for _ in FROM..ROUNDS {
-            let a = _mm512_mul_epu32(c[0], splat(MULTIPLIERS[0]));
-            let b = _mm512_mul_epu32(c[2], splat(MULTIPLIERS[1]));
-            // Shuffles, not shifts: multiplications keep the port of shifts busy.
-            let (a_high, b_high) = (_mm512_shuffle_epi32::<0xF5>(a), _mm512_shuffle_epi32::<0xF5>(b));
-            c = [
-                _mm512_xor_si512(_mm512_xor_si512(b_high, c[1]), splat(key[0])),
-                b,
-                _mm512_xor_si512(_mm512_xor_si512(a_high, c[3]), splat(key[1])),
-                a,
-            ];
-            key = [key[0].wrapping_add(WEYL[0]), key[1].wrapping_add(WEYL[1])];
-        }
-        c
-    }
+unsafe fn products(c: [__m512i; 4]) -> [__m512i; 2] {
+    unsafe { [_mm512_mul_epu32(c[0], splat(MULTIPLIERS[0])), _mm512_mul_epu32(c[2], splat(MULTIPLIERS[1]))] }
 }
 
-/// The rounds after those that `rng::begin` and `rng::begin_step` have done.
 #[inline(always)]
-unsafe fn rounds_from(seed: u64, begun: *const u32, step: [u32; 2]) -> [__m512i; 4] {
+unsafe fn xor(a: __m512i, b: __m512i, key: u32) -> __m512i {
+    unsafe { _mm512_xor_si512(_mm512_xor_si512(a, b), splat(key)) }
+}
+
+/// The lower halves of 64 bits of the first and the second, in turns.
+#[inline(always)]
+unsafe fn lows(even: __m512i, odd: __m512i) -> __m512i {
+    unsafe { _mm512_mask_shuffle_epi32::<0xA0>(even, 0xAAAA, odd) }
+}
+
+/// The upper halves.
+#[inline(always)]
+unsafe fn highs(even: __m512i, odd: __m512i) -> __m512i {
+    unsafe { _mm512_mask_shuffle_epi32::<0xF5>(odd, 0x5555, even) }
+}
+
+/// What the rounds after those that `rng::begin` and `rng::begin_step` have done begin with.
+#[inline(always)]
+unsafe fn rounds_from(begun: *const u32, step: [u32; 2]) -> [__m512i; 4] {
     unsafe {
         let mut c = [splat(0); 4];
         for (plane, word) in c.iter_mut().enumerate() {
@@ -290,6 +313,6 @@ unsafe fn rounds_from(seed: u64, begun: *const u32, step: [u32; 2]) -> [__m512i;
         }
         let product = _mm512_mul_epu32(_mm512_xor_si512(splat(step[0]), c[0]), splat(MULTIPLIERS[1]));
         let high = _mm512_shuffle_epi32::<0xF5>(product);
-        rounds::<BEGUN>([_mm512_xor_si512(high, c[1]), product, _mm512_xor_si512(splat(step[1]), c[2]), c[3]], seed)
+        [_mm512_xor_si512(high, c[1]), product, _mm512_xor_si512(splat(step[1]), c[2]), c[3]]
     }
 }

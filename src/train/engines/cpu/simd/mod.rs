@@ -99,6 +99,7 @@ pub fn dispatch<K: Kernel>(level: Level, kernel: K) -> K::Output {
 #[inline(never)]
 #[target_feature(enable = "avx2,fma,bmi1,bmi2,popcnt")]
 unsafe fn run_avx2<K: Kernel>(kernel: K) -> K::Output {
+    align_stack();
     unsafe { kernel.run::<Avx2>() }
 }
 
@@ -106,7 +107,19 @@ unsafe fn run_avx2<K: Kernel>(kernel: K) -> K::Output {
 #[inline(never)]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,bmi1,bmi2,popcnt")]
 unsafe fn run_avx512<K: Kernel>(kernel: K) -> K::Output {
+    align_stack();
     unsafe { kernel.run::<Avx512>() }
+}
+
+/// Makes the compiler begin the caller's stack frame on a cache line, so that vectors which find no register do not straddle two lines:
+/// without anything on the frame that asks for it, they are put anywhere.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+fn align_stack() {
+    #[repr(align(64))]
+    struct Line([u8; 64]);
+    let mut line = std::mem::MaybeUninit::<Line>::uninit();
+    std::hint::black_box(line.as_mut_ptr());
 }
 
 #[inline(never)]
@@ -148,6 +161,16 @@ pub trait Simd: Copy {
 
     unsafe fn greater(a: Self::F, b: Self::F) -> Self::M;
     unsafe fn equal(a: Self::F, b: Self::F) -> Self::M;
+    /// Where `m` says so and a > b.
+    #[inline(always)]
+    unsafe fn and_greater(m: Self::M, a: Self::F, b: Self::F) -> Self::M {
+        unsafe { Self::and(m, Self::greater(a, b)) }
+    }
+    /// Where `m` says so and not a > b.
+    #[inline(always)]
+    unsafe fn and_not_greater(m: Self::M, a: Self::F, b: Self::F) -> Self::M {
+        unsafe { Self::without(m, Self::greater(a, b)) }
+    }
     /// The first `n` lanes; all if there are not more.
     unsafe fn first(n: usize) -> Self::M;
     unsafe fn and(a: Self::M, b: Self::M) -> Self::M;
@@ -231,16 +254,29 @@ pub unsafe fn halves<V: Simd>(lanes: &[V::F]) -> V::F {
 /// e^x for x <= 0, the operations of `math::exp` in every lane.
 #[inline(always)]
 pub unsafe fn exp<V: Simd>(x: V::F) -> V::F {
+    unsafe { exps::<V, 1>([x])[0] }
+}
+
+/// The same of several vectors, their operations side by side: each waits for the one before.
+#[inline(always)]
+pub unsafe fn exps<V: Simd, const U: usize>(x: [V::F; U]) -> [V::F; U] {
     unsafe {
         let (magic, log2e) = (V::splat(12_582_912.0), V::splat(std::f32::consts::LOG2_E));
-        let x = V::max(x, V::splat(-64.0));
-        let q = V::sub(V::fma(x, log2e, magic), magic);
-        let f = V::fms(x, log2e, q);
-        let mut p = V::splat(EXP2[0]);
-        for c in &EXP2[1..] {
-            p = V::fma(p, f, V::splat(*c));
+        let (mut q, mut f, mut p) = (x, x, [V::splat(EXP2[0]); U]);
+        for u in 0..U {
+            let x = V::max(x[u], V::splat(-64.0));
+            q[u] = V::sub(V::fma(x, log2e, magic), magic);
+            f[u] = V::fms(x, log2e, q[u]);
         }
-        V::scale(p, q)
+        for c in &EXP2[1..] {
+            for u in 0..U {
+                p[u] = V::fma(p[u], f[u], V::splat(*c));
+            }
+        }
+        for u in 0..U {
+            p[u] = V::scale(p[u], q[u]);
+        }
+        p
     }
 }
 
