@@ -2,9 +2,10 @@
 
 use std::ops::{Deref, DerefMut};
 
+/// A cache line.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[repr(C, align(64))]
-struct Line([f32; 16]);
+pub struct Line([f32; 16]);
 
 /// A slice of f32 that begins on a cache line and has at least one spare line behind it, so that vectors may be read and written past its end.
 #[derive(Clone, Debug, Default)]

@@ -79,19 +79,19 @@ impl Begun {
         Begun { seed, stream, words }
     }
 
-    /// The words of the first blocks of a step.
+    /// The words of blocks `first..first + blocks` of a step.
     ///
     /// # Safety
     /// The machine must have the instructions of `V`; `words` has room for the blocks, of which there are at least so many.
     #[inline(always)]
-    pub unsafe fn fill<V: Simd>(&self, step: u32, blocks: usize, words: *mut u32) {
+    pub unsafe fn fill<V: Simd>(&self, step: u32, first: usize, blocks: usize, words: *mut u32) {
         let step = rng::begin_step(self.seed, self.stream, step);
-        for first in (0..blocks * BLOCK).step_by(BLOCK) {
+        for at in (0..blocks * BLOCK).step_by(BLOCK) {
             for lane in (0..16).step_by(V::N) {
                 unsafe {
-                    let planes = V::philox_from(self.seed, self.words.as_ptr().add(first + lane), step);
+                    let planes = V::philox_from(self.seed, self.words.as_ptr().add(first * BLOCK + at + lane), step);
                     for (w, plane) in planes.into_iter().enumerate() {
-                        V::store_words(words.add(first + 16 * w + lane), plane);
+                        V::store_words(words.add(at + 16 * w + lane), plane);
                     }
                 }
             }
@@ -104,39 +104,68 @@ impl Begun {
 pub struct Rows {
     pub x: Floats,
     pub stride: usize,
-    /// Whether any feature of a sample is present.
-    pub any: Vec<bool>,
+    /// 1 for a sample of which any feature is present, else 0.
+    pub any: Floats,
     words: Vec<u32>,
+    begun: Option<Begun>,
+}
+
+/// The most words that are begun once for all steps: they have to be read at every step.
+const MOST_BEGUN: usize = 1 << 17;
+
+/// How rows are made of words.
+struct Groups {
+    /// Rows made of whole blocks.
+    rows: usize,
+    blocks: usize,
+    /// Draws in a block.
+    draws: usize,
+}
+
+impl Groups {
+    fn new(wide: bool, features: usize) -> Groups {
+        let draws = if wide { BLOCK } else { 2 * BLOCK };
+        let rows = draws >> features.trailing_zeros().min(draws.trailing_zeros());
+        Groups { rows, blocks: (rows * features).div_ceil(draws), draws }
+    }
 }
 
 impl Rows {
+    /// Rows of a model in training, whose batches differ in the step only.
+    pub fn of_run(seed: u64, probability: f64, samples: usize, features: usize) -> Rows {
+        let chance = Chance::new(probability, 0);
+        let Groups { rows, blocks, .. } = Groups::new(chance.wide, features);
+        let blocks = samples.div_ceil(rows) * blocks;
+        let begun = (blocks * BLOCK <= MOST_BEGUN).then(|| Begun::new(seed, Stream::Training, blocks));
+        Rows { begun, ..Rows::default() }
+    }
+
     /// # Safety
     /// The machine must have the instructions of `V`.
     #[inline(always)]
     pub unsafe fn fill<V: Simd>(&mut self, source: Source, chance: Chance, samples: usize, features: usize) {
         self.stride = features.div_ceil(16) * 16;
         self.x.reserve(samples * self.stride);
-        self.any.clear();
-        self.any.resize(samples, false);
-        let draws = if chance.wide { BLOCK } else { 2 * BLOCK };
-        // The fewest rows that are made of whole blocks.
-        let rows = draws >> features.trailing_zeros().min(draws.trailing_zeros());
-        let blocks = (rows * features).div_ceil(draws);
+        self.any.reserve(samples);
+        let Groups { rows, blocks, draws } = Groups::new(chance.wide, features);
         self.words.resize(blocks * BLOCK + BLOCK, 0);
         for (group, top) in (0..samples).step_by(rows).enumerate() {
             let here = rows.min(samples - top);
             unsafe {
                 let needed = (here * features).div_ceil(draws);
-                fill_words::<V>(source, group * blocks, needed, self.words.as_mut_ptr());
+                match &self.begun {
+                    Some(begun) => begun.fill::<V>(source.step, group * blocks, needed, self.words.as_mut_ptr()),
+                    None => fill_words::<V>(source, group * blocks, needed, self.words.as_mut_ptr()),
+                }
                 let x = self.x.as_mut_ptr().add(top * self.stride);
                 let words = self.words.as_ptr();
                 for row in 0..here {
-                    let any = if chance.wide {
-                        fill_row::<V, true>(chance, words, row * features, features, x.add(row * self.stride))
-                    } else {
-                        fill_row::<V, false>(chance, words, row * features, features, x.add(row * self.stride))
+                    let (from, x) = (row * features, x.add(row * self.stride));
+                    let any = match chance.wide {
+                        true => fill_row::<V, true>(chance, words, from, features, x),
+                        false => fill_row::<V, false>(chance, words, from, features, x),
                     };
-                    *self.any.get_unchecked_mut(top + row) = any;
+                    *self.any.get_unchecked_mut(top + row) = if any { 1.0 } else { 0.0 };
                 }
             }
         }

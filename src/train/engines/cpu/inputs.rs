@@ -76,7 +76,7 @@ impl Law {
                     if mirrored < chance.below { mirrored.mul_add(chance.scale, chance.half) } else { 0.0 }
                 };
             }
-            rows.any[s] = row.iter().any(|&x| x != 0.0);
+            rows.any[s] = if row.iter().any(|&x| x != 0.0) { 1.0 } else { 0.0 };
         }
     }
 }
@@ -103,7 +103,7 @@ mod tests {
             let mut rows = Rows::default();
             dispatch(level, Fill(law, &mut rows, Source { seed: 5, stream: Stream::Training, step }, samples, n));
             let x: Vec<Vec<f32>> = (0..samples).map(|s| rows.x[s * rows.stride..][..n].to_vec()).collect();
-            assert!(x.iter().zip(&rows.any).all(|(x, &any)| x.iter().any(|&x| x != 0.0) == any));
+            assert!(x.iter().zip(rows.any.iter()).all(|(x, &any)| x.iter().any(|&x| x != 0.0) == (any > 0.0)));
             x
         });
         let all: Vec<_> = all.collect();

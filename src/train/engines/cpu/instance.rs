@@ -72,7 +72,7 @@ impl Engine {
         }
         match Small::new(problem, recipe.seed) {
             Some(small) => Engine::Small(Box::new(small)),
-            None => Engine::Large(Box::new(Large::new(problem, Layout::new(problem.shape, false)))),
+            None => Engine::Large(Box::new(Large::new(problem, Layout::new(problem.shape, false), recipe.seed))),
         }
     }
 }

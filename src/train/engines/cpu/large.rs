@@ -38,8 +38,9 @@ pub struct Large {
     expert_losses: Floats,
     /// 0, 1, 2, ...
     pub(super) identity: Vec<u32>,
-    expert: Vec<u32>,
+    /// Samples of each expert, ascending, \[E, room\]; all-zero samples are in none.
     order: Vec<u32>,
+    room: usize,
     /// g \[CHUNK, np\], h and dh \[CHUNK, mp\].
     slopes: Floats,
     hidden: Floats,
@@ -48,11 +49,11 @@ pub struct Large {
 }
 
 impl Large {
-    pub fn new(problem: &Problem, layout: Layout) -> Large {
+    pub fn new(problem: &Problem, layout: Layout, seed: u64) -> Large {
         let Shape { experts, features, hidden, .. } = problem.shape;
         let round = |n: usize| n.div_ceil(16) * 16;
         let (np, mp, ep) = (round(features), round(hidden), round(experts));
-        let samples = problem.samples.div_ceil(8) * 8;
+        let samples = round(problem.samples);
         let mut score_start = Floats::zeros(ep);
         score_start[experts..].fill(f32::NEG_INFINITY);
         let zeros = Floats::zeros;
@@ -60,7 +61,7 @@ impl Large {
         let single = problem.shape.active == 1;
         Large {
             layout,
-            inputs: Rows::default(),
+            inputs: Rows::of_run(seed, problem.probability, problem.samples, features),
             np,
             mp,
             ep,
@@ -73,8 +74,8 @@ impl Large {
             losses: zeros(np),
             expert_losses: zeros(np),
             identity: (0..samples as u32).collect(),
-            expert: Vec::new(),
-            order: vec![0; problem.samples],
+            order: vec![0; if single { experts * (samples + 16) } else { 0 }],
+            room: samples + 16,
             slopes: zeros(CHUNK * np),
             hidden: zeros(CHUNK * mp),
             d_hidden: zeros(CHUNK * mp),
@@ -131,42 +132,16 @@ impl Large {
             if experts > 1 {
                 self.score::<V>(problem, parameters);
             }
-            // Group samples by expert; all-zero samples stand apart.
-            let mut starts = vec![0usize; experts + 1];
-            let mut zeros = 0usize;
-            self.expert.clear();
-            for s in 0..samples {
-                let mut e = 0;
-                if experts > 1 {
-                    e = best::<V>(self.scores.as_ptr().add(s * self.ep), experts.div_ceil(V::N) * V::N);
-                }
-                if !*self.inputs.any.get_unchecked(s) {
-                    zeros += 1;
-                    e = experts;
-                }
-                self.expert.push(e as u32);
-                *starts.get_unchecked_mut(e) += 1;
-            }
-            let counts: Vec<usize> = starts.clone();
-            let mut next = 0;
-            for start in &mut starts {
-                (*start, next) = (next, next + *start);
-            }
-            let mut at = starts.clone();
-            for (s, &e) in self.expert.iter().enumerate() {
-                let slot = at.get_unchecked_mut(e as usize);
-                *self.order.get_unchecked_mut(*slot) = s as u32;
-                *slot += 1;
-            }
+            let counts = self.group::<V>(samples, experts);
             // All-zero samples: expert 0, evaluated once.
-            let zeros = zeros as f32;
+            let zeros = (samples - counts.iter().sum::<usize>()) as f32;
             let bias = self.layout.bias(0, 0);
             for j in (0..features).step_by(V::N) {
                 let y = V::max(V::load(parameters.as_ptr().add(bias + j)), V::splat(0.0));
                 V::store(self.losses.as_mut_ptr().add(j), V::mul(V::splat(zeros), V::mul(y, y)));
             }
             for e in 0..experts {
-                self.expert::<V>(problem, parameters, gradients, e, starts[e], counts[e]);
+                self.expert::<V>(problem, parameters, gradients, e, counts[e]);
             }
             for j in (0..features).step_by(V::N) {
                 let y = V::max(V::load(parameters.as_ptr().add(bias + j)), V::splat(0.0));
@@ -176,7 +151,7 @@ impl Large {
             }
             let mut loss = self.total::<V>(problem);
             if balanced {
-                let mut used: Vec<f32> = counts[..experts].iter().map(|&count| count as f32).collect();
+                let mut used: Vec<f32> = counts.iter().map(|&count| count as f32).collect();
                 used[0] += zeros;
                 loss = self.balance::<V>(problem, &used, gradients, loss);
             }
@@ -186,6 +161,38 @@ impl Large {
             }
             loss
         }
+    }
+
+    /// Lists each expert's samples; returns how many each has. All-zero samples stand apart.
+    #[inline(always)]
+    unsafe fn group<V: Simd>(&mut self, samples: usize, experts: usize) -> Vec<usize> {
+        let mut counts = vec![0; experts];
+        for top in (0..samples).step_by(V::N) {
+            unsafe {
+                // Of each sample, a lane, the highest score so far and its expert.
+                let (mut high, mut expert) = (V::splat(f32::NEG_INFINITY), V::splat(0.0));
+                for first in (0..if experts > 1 { experts } else { 0 }).step_by(V::N) {
+                    let mut tile = [V::splat(0.0); 16];
+                    for l in 0..V::N {
+                        tile[l] = V::load(self.scores.as_ptr().add((top + l) * self.ep + first));
+                    }
+                    V::transpose(&mut tile[..V::N]);
+                    for (l, &score) in tile.iter().enumerate().take(V::N.min(experts - first)) {
+                        expert = V::select(V::greater(score, high), V::splat((first + l) as f32), expert);
+                        high = V::max(score, high);
+                    }
+                }
+                let any = V::greater(V::load(self.inputs.any.as_ptr().add(top)), V::splat(0.0));
+                let any = V::and(any, V::first(samples - top));
+                let sample = V::load_words(self.identity.as_ptr().add(top));
+                for (e, count) in counts.iter_mut().enumerate() {
+                    let mine = V::and(any, V::equal(expert, V::splat(e as f32)));
+                    V::compress_words(mine, sample, self.order.as_mut_ptr().add(e * self.room + *count));
+                    *count += V::bits(mine).count_ones() as usize;
+                }
+            }
+        }
+        counts
     }
 
     /// Scores of all samples.
@@ -204,7 +211,7 @@ impl Large {
 
     /// All inputs in order.
     pub(super) fn every(&self) -> Picked {
-        Picked { base: self.inputs.x.as_ptr(), stride: self.np, index: self.identity.as_ptr() }
+        Picked { base: self.inputs.x.as_ptr(), stride: self.inputs.stride, index: self.identity.as_ptr() }
     }
 
     /// Samples of one expert forward and backward.
@@ -215,7 +222,6 @@ impl Large {
         parameters: &[f32],
         gradients: &mut [f32],
         e: usize,
-        start: usize,
         count: usize,
     ) {
         let Shape { features, hidden, .. } = problem.shape;
@@ -226,8 +232,8 @@ impl Large {
             let columns = e * hidden * np;
             for first in (0..count).step_by(CHUNK) {
                 let here = CHUNK.min(count - first);
-                let index = self.order.as_ptr().add(start + first);
-                let inputs = Picked { base: self.inputs.x.as_ptr(), stride: np, index };
+                let index = self.order.as_ptr().add(e * self.room + first);
+                let inputs = Picked { base: self.inputs.x.as_ptr(), stride: self.inputs.stride, index };
                 let h = Output { base: self.hidden.as_mut_ptr(), stride: mp };
                 product::<V>(inputs, here, w, features, hidden, std::ptr::null(), h);
                 let task = Outputs {
@@ -314,27 +320,6 @@ impl Large {
             outer::<V>(left, experts, self.every(), problem.samples, features, d);
         }
         strength.mul_add(even, loss)
-    }
-}
-
-/// The expert with the highest score among scores padded with -inf to whole vectors.
-#[inline(always)]
-unsafe fn best<V: Simd>(scores: *const f32, padded: usize) -> usize {
-    unsafe {
-        let mut high = V::load(scores);
-        for v in (V::N..padded).step_by(V::N) {
-            high = V::max(high, V::load(scores.add(v)));
-        }
-        let high = V::highest(high);
-        let mut v = 0;
-        while v < padded {
-            let bits = V::bits(V::equal(V::load(scores.add(v)), high));
-            if bits != 0 {
-                return v + bits.trailing_zeros() as usize;
-            }
-            v += V::N;
-        }
-        0
     }
 }
 

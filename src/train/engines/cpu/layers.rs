@@ -172,7 +172,8 @@ impl TwoLayers {
         let mp = self.mp;
         unsafe {
             self.order.clear();
-            self.order.extend((0..problem.samples as u32).filter(|&s| *self.inputs.any.get_unchecked(s as usize)));
+            self.order
+                .extend((0..problem.samples as u32).filter(|&s| *self.inputs.any.get_unchecked(s as usize) > 0.0));
             if self.sparse {
                 self.list::<V>();
                 self.d_turned.fill(0.0);

@@ -103,7 +103,7 @@ struct Parameters<V: Simd, const N: usize, const M: usize, const E: usize> {
 
 /// Whether each sample finds the parameters of its expert by one permutation, and not by one selection an expert: where it is faster.
 #[inline(always)]
-fn lookup<V: Simd>(hidden: usize, experts: usize) -> bool {
+fn lookup<V: Simd>(experts: usize) -> bool {
     experts == 3 || experts > 1 && V::N == 8
 }
 
@@ -188,7 +188,7 @@ unsafe fn inputs<V: Simd, const N: usize, const WIDE: bool>(
     unsafe {
         let per = if WIDE { 16 } else { 32 };
         let groups = samples.div_ceil(per);
-        small.begun.fill::<V>(source.step, (groups * N).div_ceil(4), small.words.as_mut_ptr());
+        small.begun.fill::<V>(source.step, 0, (groups * N).div_ceil(4), small.words.as_mut_ptr());
         let words = small.words.as_ptr();
         let mut kept = Kept::<N> { x: std::array::from_fn(|i| small.x[i].as_mut_ptr()), count: 0 };
         for group in 0..groups {
@@ -372,7 +372,7 @@ unsafe fn samples<V: Simd, const N: usize, const M: usize, const E: usize, const
             }
         }
         let (mut w, mut b) = (p.w[0], p.b[0]);
-        if lookup::<V>(M, E) {
+        if lookup::<V>(E) {
             let expert = V::numbered(mine[1], if E == 3 { mine[2] } else { V::first(0) });
             for i in 0..N {
                 for k in 0..M {
@@ -457,7 +457,7 @@ unsafe fn step<V: Simd, const N: usize, const M: usize, const E: usize>(
                 g[e][i] = V::splat(*parameters.get_unchecked(gate + e * N + i));
             }
         }
-        if lookup::<V>(M, E) {
+        if lookup::<V>(E) {
             for i in 0..N {
                 let mut table = [0.0f32; 16];
                 for k in 0..M {

@@ -167,6 +167,10 @@ impl Simd for Avx2 {
         }
     }
     #[inline(always)]
+    unsafe fn compress_words(m: __m256, a: __m256i, p: *mut u32) {
+        unsafe { Self::compress(m, _mm256_castsi256_ps(a), p.cast()) }
+    }
+    #[inline(always)]
     unsafe fn fold(v: &[__m256]) -> __m256 {
         unsafe {
             // Pairs of vectors become one, halves being added; the order of pairs puts the sum of v[l] into lane l.

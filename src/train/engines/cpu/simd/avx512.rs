@@ -144,6 +144,10 @@ impl Simd for Avx512 {
         unsafe { _mm512_storeu_ps(p, _mm512_maskz_compress_ps(m, a)) }
     }
     #[inline(always)]
+    unsafe fn compress_words(m: __mmask16, a: __m512i, p: *mut u32) {
+        unsafe { _mm512_storeu_si512(p.cast(), _mm512_maskz_compress_epi32(m, a)) }
+    }
+    #[inline(always)]
     unsafe fn fold(v: &[__m512]) -> __m512 {
         unsafe {
             // Pairs of vectors become one, halves being added; the order of pairs puts the sum of v[l] into lane l.

@@ -13,6 +13,7 @@ mod avx512;
 
 use std::sync::OnceLock;
 
+use super::buffer::Line;
 use crate::train::math::EXP2;
 
 #[cfg(target_arch = "x86_64")]
@@ -116,8 +117,6 @@ unsafe fn run_avx512<K: Kernel>(kernel: K) -> K::Output {
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
 fn align_stack() {
-    #[repr(align(64))]
-    struct Line([u8; 64]);
     let mut line = std::mem::MaybeUninit::<Line>::uninit();
     std::hint::black_box(line.as_mut_ptr());
 }
@@ -195,6 +194,8 @@ pub trait Simd: Copy {
     unsafe fn load_mask(p: *const u8) -> Self::M;
     /// The kept lanes moved to the front; writes `N` numbers, those behind the kept ones being anything.
     unsafe fn compress(m: Self::M, a: Self::F, p: *mut f32);
+    /// The same of words.
+    unsafe fn compress_words(m: Self::M, a: Self::U, p: *mut u32);
 
     /// Sum of all lanes of each of `N` vectors, by the contract's tree below 16 lanes: lane l of the result is the sum of `v(l)`.
     unsafe fn fold(v: &[Self::F]) -> Self::F;
@@ -340,6 +341,10 @@ mod tests {
                 let mut out = vec![0.0; V::N];
                 unsafe { V::compress(m, at(0), out.as_mut_ptr()) };
                 let kept: Vec<f32> = (0..V::N).filter(|l| mask >> l & 1 == 1).map(|l| numbers[l]).collect();
+                assert_eq!(out[..kept.len()], kept);
+                let (words, mut out) = ((0..V::N as u32).collect::<Vec<u32>>(), vec![0; V::N]);
+                unsafe { V::compress_words(m, V::load_words(words.as_ptr()), out.as_mut_ptr()) };
+                let kept: Vec<u32> = words.into_iter().filter(|l| mask >> l & 1 == 1).collect();
                 assert_eq!(out[..kept.len()], kept);
                 assert_eq!(unsafe { V::bits(V::first(mask.count_ones() as usize)) }, (1 << mask.count_ones()) - 1);
             }

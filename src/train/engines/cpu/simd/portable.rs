@@ -137,14 +137,11 @@ impl Simd for Portable {
     }
     #[inline(always)]
     unsafe fn compress(m: [bool; 8], a: P, p: *mut f32) {
-        // One place more than lanes, so that the lane after the last kept one has somewhere to go.
-        let mut out = [0.0; 9];
-        let mut count = 0;
-        for l in 0..8 {
-            out[count] = a[l];
-            count += usize::from(m[l]);
-        }
-        unsafe { p.cast::<P>().write_unaligned(std::array::from_fn(|l| out[l])) }
+        unsafe { p.cast::<P>().write_unaligned(kept(m, a)) }
+    }
+    #[inline(always)]
+    unsafe fn compress_words(m: [bool; 8], a: [u32; 8], p: *mut u32) {
+        unsafe { p.cast::<[u32; 8]>().write_unaligned(kept(m, a)) }
     }
     #[inline(always)]
     unsafe fn fold(v: &[P]) -> P {
@@ -211,4 +208,17 @@ impl Simd for Portable {
     unsafe fn load_halves(p: *const u16) -> P {
         unsafe { p.cast::<[u16; 8]>().read_unaligned() }.map(f32::from)
     }
+}
+
+/// The kept lanes moved to the front.
+#[inline(always)]
+fn kept<T: Copy + Default>(m: [bool; 8], a: [T; 8]) -> [T; 8] {
+    // One place more than lanes, so that the lane after the last kept one has somewhere to go.
+    let mut out = [T::default(); 9];
+    let mut count = 0;
+    for l in 0..8 {
+        out[count] = a[l];
+        count += usize::from(m[l]);
+    }
+    std::array::from_fn(|l| out[l])
 }
