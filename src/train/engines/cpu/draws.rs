@@ -62,21 +62,36 @@ pub unsafe fn fill_words<V: Simd>(source: Source, first: usize, blocks: usize, w
 pub struct Begun {
     seed: u64,
     stream: u32,
-    /// For each block and its sixteen counters the four words of [`rng::begin`], plane after plane; then one word more.
-    words: Vec<u32>,
+    /// Words. For each block and its sixteen counters the four of [`rng::begin`], plane after plane; then, after at least one word more, the
+    /// room.
+    words: Floats,
+    room: usize,
 }
 
+/// Words in a page. A processor takes a load for one of what was stored just before if both lie at the same place of their pages, and waits.
+const PAGE: usize = 1024;
+
 impl Begun {
-    pub fn new(seed: u64, stream: Stream, blocks: usize) -> Begun {
+    /// With room for the words of so many blocks of a step.
+    pub fn new(seed: u64, stream: Stream, blocks: usize, room: usize) -> Begun {
         let stream = stream as u32;
-        let mut words = vec![0; blocks * BLOCK + 1];
-        for (block, planes) in words.chunks_exact_mut(BLOCK).enumerate() {
+        // Half a page off what is read to fill it.
+        let at = (blocks * BLOCK + PAGE / 2).next_multiple_of(PAGE) + PAGE / 2;
+        let mut words = Floats::zeros(at + room * BLOCK);
+        for (block, planes) in words.chunks_exact_mut(BLOCK).enumerate().take(blocks) {
             for lane in 0..16 {
                 let begun = rng::begin(seed, stream, (16 * block + lane) as u32);
-                begun.into_iter().enumerate().for_each(|(plane, word)| planes[16 * plane + lane] = word);
+                begun.into_iter().enumerate().for_each(|(plane, word)| planes[16 * plane + lane] = f32::from_bits(word));
             }
         }
-        Begun { seed, stream, words }
+        Begun { seed, stream, words, room: at }
+    }
+
+    /// Where words of a step may be put.
+    #[inline(always)]
+    pub fn room(&mut self) -> *mut u32 {
+        // Safety: the room begins within the words.
+        unsafe { self.words.as_mut_ptr().add(self.room).cast() }
     }
 
     /// The words of blocks `first..first + blocks` of a step.
@@ -89,7 +104,7 @@ impl Begun {
         for at in (0..blocks * BLOCK).step_by(BLOCK) {
             for lane in (0..16).step_by(V::N) {
                 unsafe {
-                    let planes = V::philox_from(self.seed, self.words.as_ptr().add(first * BLOCK + at + lane), step);
+                    let planes = V::philox_from(self.seed, self.words.as_ptr().add(first * BLOCK + at + lane).cast(), step);
                     for (w, plane) in planes.into_iter().enumerate() {
                         V::store_words(words.add(at + 16 * w + lane), plane);
                     }
@@ -136,7 +151,7 @@ impl Rows {
         let chance = Chance::new(probability, 0);
         let Groups { rows, blocks, .. } = Groups::new(chance.wide, features);
         let blocks = samples.div_ceil(rows) * blocks;
-        let begun = (blocks * BLOCK <= MOST_BEGUN).then(|| Begun::new(seed, Stream::Training, blocks));
+        let begun = (blocks * BLOCK <= MOST_BEGUN).then(|| Begun::new(seed, Stream::Training, blocks, 0));
         Rows { begun, ..Rows::default() }
     }
 

@@ -6,7 +6,7 @@
 use std::hint::black_box;
 
 use super::buffer::Floats;
-use super::draws::{BLOCK, Begun, Chance, Source};
+use super::draws::{Begun, Chance, Source};
 use super::instance::{Gradients, State, Training};
 use super::problem::Problem;
 use super::simd::{Kernel, Level, Simd, dispatch, exp, halves, vectors};
@@ -55,7 +55,6 @@ fn run<const N: usize, const M: usize, const E: usize>(
 #[derive(Clone, Debug)]
 pub struct Small {
     run: Run,
-    words: Vec<u32>,
     begun: Begun,
     /// Values of each feature in the samples that are not all zero.
     x: [Floats; MOST[0]],
@@ -75,8 +74,7 @@ impl Small {
         let blocks = (groups * problem.shape.features).div_ceil(4);
         Some(Small {
             run,
-            words: vec![0; blocks * BLOCK],
-            begun: Begun::new(seed, Stream::Training, blocks),
+            begun: Begun::new(seed, Stream::Training, blocks, blocks),
             // Compressed vectors are written whole.
             x: std::array::from_fn(|_| Floats::zeros(groups * 16 + 16)),
             masks: vec![0; (groups * 16).div_ceil(8) * 32 * MOST[2]],
@@ -188,8 +186,8 @@ unsafe fn inputs<V: Simd, const N: usize, const WIDE: bool>(
     unsafe {
         let per = if WIDE { 16 } else { 32 };
         let groups = samples.div_ceil(per);
-        small.begun.fill::<V>(source.step, 0, (groups * N).div_ceil(4), small.words.as_mut_ptr());
-        let words = small.words.as_ptr();
+        let words = small.begun.room();
+        small.begun.fill::<V>(source.step, 0, (groups * N).div_ceil(4), words);
         let mut kept = Kept::<N> { x: std::array::from_fn(|i| small.x[i].as_mut_ptr()), count: 0 };
         for group in 0..groups {
             let left = samples - group * per;
