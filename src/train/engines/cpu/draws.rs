@@ -81,7 +81,10 @@ impl Begun {
         for (block, planes) in words.chunks_exact_mut(BLOCK).enumerate().take(blocks) {
             for lane in 0..16 {
                 let begun = rng::begin(seed, stream, (16 * block + lane) as u32);
-                begun.into_iter().enumerate().for_each(|(plane, word)| planes[16 * plane + lane] = f32::from_bits(word));
+                begun
+                    .into_iter()
+                    .enumerate()
+                    .for_each(|(plane, word)| planes[16 * plane + lane] = f32::from_bits(word));
             }
         }
         Begun { seed, stream, words, room: at }
@@ -104,7 +107,8 @@ impl Begun {
         for at in (0..blocks * BLOCK).step_by(BLOCK) {
             for lane in (0..16).step_by(V::N) {
                 unsafe {
-                    let planes = V::philox_from(self.seed, self.words.as_ptr().add(first * BLOCK + at + lane).cast(), step);
+                    let planes =
+                        V::philox_from(self.seed, self.words.as_ptr().add(first * BLOCK + at + lane).cast(), step);
                     for (w, plane) in planes.into_iter().enumerate() {
                         V::store_words(words.add(at + 16 * w + lane), plane);
                     }
@@ -130,7 +134,7 @@ const MOST_BEGUN: usize = 1 << 17;
 
 /// How rows are made of words.
 struct Groups {
-    /// Rows made of whole blocks.
+    /// The fewest that are made of whole blocks.
     rows: usize,
     blocks: usize,
     /// Draws in a block.

@@ -167,11 +167,13 @@ impl Large {
     #[inline(always)]
     unsafe fn group<V: Simd>(&mut self, samples: usize, experts: usize) -> Vec<usize> {
         let mut counts = vec![0; experts];
+        // One expert alone has no scores.
+        let scored = if experts > 1 { experts } else { 0 };
         for top in (0..samples).step_by(V::N) {
             unsafe {
                 // Of each sample, a lane, the highest score so far and its expert.
                 let (mut high, mut expert) = (V::splat(f32::NEG_INFINITY), V::splat(0.0));
-                for first in (0..if experts > 1 { experts } else { 0 }).step_by(V::N) {
+                for first in (0..scored).step_by(V::N) {
                     let mut tile = [V::splat(0.0); 16];
                     for l in 0..V::N {
                         tile[l] = V::load(self.scores.as_ptr().add((top + l) * self.ep + first));

@@ -255,29 +255,16 @@ pub unsafe fn halves<V: Simd>(lanes: &[V::F]) -> V::F {
 /// e^x for x <= 0, the operations of `math::exp` in every lane.
 #[inline(always)]
 pub unsafe fn exp<V: Simd>(x: V::F) -> V::F {
-    unsafe { exps::<V, 1>([x])[0] }
-}
-
-/// The same of several vectors, their operations side by side: each waits for the one before.
-#[inline(always)]
-pub unsafe fn exps<V: Simd, const U: usize>(x: [V::F; U]) -> [V::F; U] {
     unsafe {
         let (magic, log2e) = (V::splat(12_582_912.0), V::splat(std::f32::consts::LOG2_E));
-        let (mut q, mut f, mut p) = (x, x, [V::splat(EXP2[0]); U]);
-        for u in 0..U {
-            let x = V::max(x[u], V::splat(-64.0));
-            q[u] = V::sub(V::fma(x, log2e, magic), magic);
-            f[u] = V::fms(x, log2e, q[u]);
-        }
+        let x = V::max(x, V::splat(-64.0));
+        let q = V::sub(V::fma(x, log2e, magic), magic);
+        let f = V::fms(x, log2e, q);
+        let mut p = V::splat(EXP2[0]);
         for c in &EXP2[1..] {
-            for u in 0..U {
-                p[u] = V::fma(p[u], f[u], V::splat(*c));
-            }
+            p = V::fma(p, f, V::splat(*c));
         }
-        for u in 0..U {
-            p[u] = V::scale(p[u], q[u]);
-        }
-        p
+        V::scale(p, q)
     }
 }
 
