@@ -382,6 +382,21 @@ fn damage_that_verify_finds_is_made_good_by_the_next_build() {
 }
 
 #[test]
+fn what_a_running_program_printed_last_is_told() {
+    let paper =
+        paper("  slow:\n    exec: {run: 'echo epoch 1; echo epoch 2 of 3; sleep 2.5; touch out', outputs: [out]}\n");
+    let printed = |run: &Run| {
+        let told = run.events_of("progress").into_iter().map(|event| event["printed"].clone());
+        told.filter(|line| !line.is_null()).collect::<Vec<_>>()
+    };
+    let run = paper.run("build slow --json").ok();
+    assert!(printed(&run).contains(&"epoch 2 of 3".into()), "{}", run.stdout);
+    // Not what an earlier run printed.
+    let run = paper.edit("echo epoch 1; echo epoch 2 of 3; ", "").run("build slow --json").ok();
+    assert_eq!(printed(&run), [""; 0]);
+}
+
+#[test]
 fn a_program_that_takes_too_long_is_ended_with_all_that_it_started() {
     let paper =
         paper("  fit: {exec: {run: sleep 300 & echo $! > PID; wait, outputs: [a], timeout: 0.3 s, params: {}}}\n");

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::io::IsTerminal;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
@@ -11,6 +12,7 @@ use super::console::Style;
 use super::words::{about, count, duration, harmless, thousands, unit};
 use super::{Console, narrow};
 use crate::exec::{Event, Observer};
+use crate::program;
 
 /// Stages quicker than this get no bar.
 const QUICK: Duration = Duration::from_millis(200);
@@ -20,6 +22,8 @@ const LINE: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_secs(1);
 /// Rates over fewer seconds than this mean nothing.
 const SOON: f64 = 0.5;
+/// Of what a program printed last, so many characters are shown.
+const PRINTED: usize = 100;
 /// More bars than this are not shown at once.
 const BARS: usize = 12;
 
@@ -57,15 +61,16 @@ struct Stage {
 }
 
 impl Stage {
-    /// `12/30 points, 3.4 points/s, 5 s left`.
+    /// `12/30 points, 3.4 points/s, 5 s left`; of a program how long it runs, and what it printed last.
     /// Time left goes by the share of the estimated work: points of one sweep can differ much in theirs.
-    fn words(&self, done: f64, share: f64) -> String {
+    fn words(&self, done: f64, share: f64, log: Option<&Path>) -> String {
         let noun = unit(self.kind);
         let elapsed = self.began.map_or(0.0, |began| began.elapsed().as_secs_f64());
         let mut parts = Vec::new();
         if self.kind == "exec" {
             // Nobody knows how far a program is.
-            return format!("running for {}", duration(elapsed));
+            let time = format!("running for {}", duration(elapsed));
+            return last_line(log).map_or(time.clone(), |line| format!("{time}: {line}"));
         }
         if self.units == 1 {
             parts.push(format!("{:.0} %", 100.0 * done));
@@ -82,6 +87,14 @@ impl Stage {
         }
         parts.join(", ")
     }
+}
+
+/// What a program printed last, as far as it fits beside other words.
+fn last_line(log: Option<&Path>) -> Option<String> {
+    let line = program::tail(log?, 1).pop()?;
+    let short: String = line.trim_start().chars().take(PRINTED).collect();
+    let cut = if short.len() < line.trim_start().len() { "..." } else { "" };
+    (!short.is_empty()).then(|| harmless(&short) + cut)
 }
 
 /// Lines for people: start, every tenth or ten seconds, end.
@@ -140,7 +153,7 @@ impl People<'_> {
                 let unit = if unit.is_empty() { "done" } else { unit };
                 lines.push(Line::Note(self.named(stage, &format!("{} ({})", harmless(unit), duration(seconds)))));
             }
-            Event::Progress { stage, done, share, .. } => {
+            Event::Progress { stage, done, share, ref log, .. } => {
                 let Some(running) = self.stages.get_mut(stage) else { return lines };
                 let program = running.kind == "exec";
                 let pause = running.told_at.elapsed();
@@ -150,7 +163,7 @@ impl People<'_> {
                     if running.again { "started again".to_string() } else { "started".to_string() }
                 } else if (done > 0.0 || program) && (pause >= LINE || pause >= PAUSE && share - running.told >= 0.1) {
                     (running.told, running.told_at) = (share, Instant::now());
-                    running.words(done, share)
+                    running.words(done, share, log.as_deref())
                 } else {
                     return lines;
                 };
@@ -238,7 +251,7 @@ struct Bars<'a> {
 }
 
 impl Bars<'_> {
-    fn bar(&mut self, stage: &str, done: f64, share: f64) {
+    fn bar(&mut self, stage: &str, done: f64, share: f64, log: Option<&Path>) {
         let Some(running) = self.people.stages.get(stage) else { return };
         let bar = match self.shown.get(stage) {
             Some(bar) => bar,
@@ -255,7 +268,7 @@ impl Bars<'_> {
             }
             None => return,
         };
-        bar.set_message(running.words(done, share));
+        bar.set_message(running.words(done, share, log));
         bar.set_position((done * 1000.0) as u64);
     }
 }
@@ -264,7 +277,7 @@ impl Observer for Bars<'_> {
     fn event(&mut self, event: &Event) {
         self.people.begin(event);
         match event {
-            Event::Progress { stage, done, share, .. } => self.bar(stage, *done, *share),
+            Event::Progress { stage, done, share, log, .. } => self.bar(stage, *done, *share, log.as_deref()),
             Event::StageFinished { stage, .. } | Event::StageFailed { stage, .. } => {
                 if let Some(bar) = self.shown.remove(*stage) {
                     bar.finish_and_clear();
@@ -317,12 +330,17 @@ impl Observer for Machine<'_> {
                 json!({"event": "unit-finished", "stage": stage, "kind": kind, "unit": unit, "seconds": seconds,
                     "found": found, "trained": trained, "done": done, "units": units})
             }
-            Event::Progress { stage, done, units, share } => {
+            Event::Progress { stage, done, units, share, ref log } => {
                 if self.told.get(stage).is_some_and(|at| at.elapsed() < PAUSE) {
                     return;
                 }
                 self.told.insert(stage.into(), Instant::now());
-                json!({"event": "progress", "stage": stage, "done": done, "units": units, "share": share})
+                let mut json =
+                    json!({"event": "progress", "stage": stage, "done": done, "units": units, "share": share});
+                if let Some(line) = last_line(log.as_deref()) {
+                    json["printed"] = line.into();
+                }
+                json
             }
             Event::StageFinished { stage, kind, ran, seconds, written, other } => {
                 json!({"event": "stage-finished", "stage": stage, "kind": kind, "ran": ran, "seconds": seconds,

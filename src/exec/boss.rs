@@ -11,7 +11,6 @@ use super::worker::{Answer, Job, Made, Results, Shop};
 use super::{Built, Event, Failure, Observer, Options, Outcome, Unfinished};
 use crate::error::{Error, Result};
 use crate::plan::{self, FileState, Last, Memo, Resolved, UnitState};
-use crate::stages::Kind;
 use crate::store::{Digest, Key};
 use crate::train::cuda::Device;
 
@@ -483,9 +482,8 @@ impl<'a, 'b> Boss<'a, 'b> {
         }
         self.drop_waiting();
         let stages = &self.shop.context.graph.stages;
-        let program = |stage: &usize| {
-            matches!(stages[*stage].kind, Kind::Exec(_)) && self.shop.at_work[*stage].load(Ordering::Relaxed)
-        };
+        let program =
+            |stage: &usize| stages[*stage].kind.is_program() && self.shop.at_work[*stage].load(Ordering::Relaxed);
         let mut running: Vec<usize> = self.running.keys().copied().filter(program).collect();
         running.sort_unstable();
         if !running.is_empty() && !self.lost {
@@ -529,8 +527,11 @@ impl<'a, 'b> Boss<'a, 'b> {
                 // Running units are taken for average ones of those that are left.
                 let inside_work = inside * (running.work - running.worked) / running.left as f64;
                 let share = (running.worked + inside_work) / running.work;
+                let definition = &self.shop.context.graph.stages[stage];
+                let log = || self.shop.context.store.log_path(&definition.name);
                 self.observer.event(&Event::Progress {
-                    stage: &self.shop.context.graph.stages[stage].name,
+                    stage: &definition.name,
+                    log: definition.kind.is_program().then(log),
                     done,
                     units: running.missing,
                     share: if share.is_finite() { share.clamp(0.0, 1.0) } else { done / running.missing as f64 },

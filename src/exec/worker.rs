@@ -14,7 +14,7 @@ use super::lane::Lane;
 use super::queue::Queue;
 use crate::error::{Error, Result};
 use crate::plan::{Context, FileState};
-use crate::stages::{Demand, FileSpec, Found, Inputs, Kind};
+use crate::stages::{Demand, FileSpec, Found, Inputs};
 use crate::store::{Digest, Key, Scratch, Store, Writer};
 use crate::train::{Control, cuda};
 use crate::value::decode_tree;
@@ -231,7 +231,7 @@ impl<'a, 'b> UnitControl<'a, 'b> {
             shop,
             stage,
             key,
-            program: matches!(shop.context.graph.stages[stage].kind, Kind::Exec(_)),
+            program: shop.context.graph.stages[stage].kind.is_program(),
             steps: steps.max(1),
             told: AtomicU64::new(0),
             saved: Mutex::new(Instant::now()),

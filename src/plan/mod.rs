@@ -16,7 +16,7 @@ pub use surroundings::{faults, followed};
 
 use crate::error::{Error, Result};
 use crate::graph::Graph;
-use crate::stages::{Kind, Publish};
+use crate::stages::Publish;
 use crate::store::Store;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -131,7 +131,7 @@ pub fn plan(context: Context, targets: &[usize]) -> Result<Vec<StagePlan>> {
             },
         };
         // What was never built is taken to run like others of its kind; of programs nothing is known then.
-        let unknown = if matches!(graph.stages[stage].kind, Kind::Exec(_)) { 0.0 } else { 1.0 };
+        let unknown = if graph.stages[stage].kind.is_program() { 0.0 } else { 1.0 };
         let others =
             || typical(known.iter().filter(|(other, _)| *other == kind(stage)).map(|(_, pace)| *pace), unknown);
         let seconds = resolved.seconds * last.and_then(|last| last.pace).unwrap_or_else(others);

@@ -8,7 +8,7 @@ use super::{Context, Recorded, files_of};
 use crate::error::{Error, Result};
 use crate::program;
 use crate::spec::{Located, suggest};
-use crate::stages::{Found, Kind, Needs, Tool, is_pattern};
+use crate::stages::{Found, Needs, Tool, is_pattern};
 use crate::store::{Digest, Store};
 use crate::value::{FileEntry, Hex, Tree, encode_tree};
 
@@ -132,7 +132,7 @@ fn with_names(context: Context, stage: usize, need: &Located<String>, error: Err
         return error;
     }
     let graph = context.graph;
-    let takes_stages = matches!(graph.stages[stage].kind, Kind::Exec(_));
+    let takes_stages = graph.stages[stage].kind.is_program();
     let (folder, prefix) = match need.value.rsplit_once('/') {
         Some((folder, _)) => (context.home.join(folder), format!("{folder}/")),
         None => (context.home.to_path_buf(), String::new()),

@@ -380,13 +380,14 @@ impl Stage for Exec {
         control: &dyn Control,
     ) -> Result<Option<Vec<u8>>> {
         let place = inputs.workplace()?;
+        // First of all: what an earlier run printed is not shown as this one's.
+        let (log, path) = place.log()?;
         place.furnish()?;
         self.prepare(&*place)?;
         let mut environment = place.environment();
         let threads = THREADS.iter().map(|name| (name.to_string(), self.settings.cpus.to_string().into()));
         environment.extend(threads.filter(|(name, _)| !inputs.found().env.contains_key(name)).collect::<Vec<_>>());
         environment.extend(self.variables().into_iter().map(|(name, value)| (name, value.into())));
-        let (log, path) = place.log()?;
         let words = self.settings.run.words();
         let limit = self.settings.timeout.map(|time| time.0);
         let program = Program { words: &words, folder: place.folder(), environment: &environment, log: &log, limit };

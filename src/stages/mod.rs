@@ -61,6 +61,13 @@ crate::union! {
     }
 }
 
+impl Kind {
+    /// Whether a stage runs a program of the user.
+    pub fn is_program(&self) -> bool {
+        matches!(self, Kind::Exec(_))
+    }
+}
+
 /// The outer shape of a stage's result: one unit for each position on the product of its axes, the last axis running fastest.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Layout {
