@@ -70,7 +70,10 @@ impl Stage {
         if self.kind == "exec" {
             // Nobody knows how far a program is.
             let time = format!("running for {}", duration(elapsed));
-            return last_line(log).map_or(time.clone(), |line| format!("{time}: {line}"));
+            return match last_line(log) {
+                Some(line) => format!("{time}: {line}"),
+                None => time,
+            };
         }
         if self.units == 1 {
             parts.push(format!("{:.0} %", 100.0 * done));
@@ -91,9 +94,10 @@ impl Stage {
 
 /// What a program printed last, as far as it fits beside other words.
 fn last_line(log: Option<&Path>) -> Option<String> {
-    let line = program::tail(log?, 1).pop()?;
-    let short: String = line.trim_start().chars().take(PRINTED).collect();
-    let cut = if short.len() < line.trim_start().len() { "..." } else { "" };
+    let printed = program::tail(log?, 1).pop()?;
+    let line = printed.trim_start();
+    let short: String = line.chars().take(PRINTED).collect();
+    let cut = if short.len() < line.len() { "..." } else { "" };
     (!short.is_empty()).then(|| harmless(&short) + cut)
 }
 

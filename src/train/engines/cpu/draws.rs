@@ -184,7 +184,7 @@ impl Rows {
                         true => fill_row::<V, true>(chance, words, from, features, x),
                         false => fill_row::<V, false>(chance, words, from, features, x),
                     };
-                    *self.any.get_unchecked_mut(top + row) = if any { 1.0 } else { 0.0 };
+                    *self.any.get_unchecked_mut(top + row) = f32::from(any);
                 }
             }
         }

@@ -76,7 +76,7 @@ impl Law {
                     if mirrored < chance.below { mirrored.mul_add(chance.scale, chance.half) } else { 0.0 }
                 };
             }
-            rows.any[s] = if row.iter().any(|&x| x != 0.0) { 1.0 } else { 0.0 };
+            rows.any[s] = f32::from(row.iter().any(|&x| x != 0.0));
         }
     }
 }

@@ -213,7 +213,7 @@ impl Large {
 
     /// All inputs in order.
     pub(super) fn every(&self) -> Picked {
-        Picked { base: self.inputs.x.as_ptr(), stride: self.inputs.stride, index: self.identity.as_ptr() }
+        Picked { base: self.inputs.x.as_ptr(), stride: self.np, index: self.identity.as_ptr() }
     }
 
     /// Samples of one expert forward and backward.
@@ -235,7 +235,7 @@ impl Large {
             for first in (0..count).step_by(CHUNK) {
                 let here = CHUNK.min(count - first);
                 let index = self.order.as_ptr().add(e * self.room + first);
-                let inputs = Picked { base: self.inputs.x.as_ptr(), stride: self.inputs.stride, index };
+                let inputs = Picked { base: self.inputs.x.as_ptr(), stride: np, index };
                 let h = Output { base: self.hidden.as_mut_ptr(), stride: mp };
                 product::<V>(inputs, here, w, features, hidden, std::ptr::null(), h);
                 let task = Outputs {

@@ -103,6 +103,10 @@ impl Simd for Avx2 {
         unsafe { _mm256_cmp_ps::<_CMP_EQ_OQ>(a, b) }
     }
     #[inline(always)]
+    unsafe fn and_not_greater(m: __m256, a: __m256, b: __m256) -> __m256 {
+        unsafe { _mm256_andnot_ps(Self::greater(a, b), m) }
+    }
+    #[inline(always)]
     unsafe fn first(n: usize) -> __m256 {
         unsafe {
             let lanes = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
@@ -116,10 +120,6 @@ impl Simd for Avx2 {
     #[inline(always)]
     unsafe fn or(a: __m256, b: __m256) -> __m256 {
         unsafe { _mm256_or_ps(a, b) }
-    }
-    #[inline(always)]
-    unsafe fn without(a: __m256, b: __m256) -> __m256 {
-        unsafe { _mm256_andnot_ps(b, a) }
     }
     #[inline(always)]
     unsafe fn bits(m: __m256) -> u32 {

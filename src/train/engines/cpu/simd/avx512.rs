@@ -102,10 +102,6 @@ impl Simd for Avx512 {
         a | b
     }
     #[inline(always)]
-    unsafe fn without(a: __mmask16, b: __mmask16) -> __mmask16 {
-        a & !b
-    }
-    #[inline(always)]
     unsafe fn bits(m: __mmask16) -> u32 {
         u32::from(m)
     }
@@ -225,7 +221,7 @@ impl Simd for Avx512 {
     #[inline(always)]
     unsafe fn philox_from(seed: u64, begun: *const u32, step: [u32; 2]) -> [__m512i; 4] {
         // One word further, odd counters are in the lower halves.
-        unsafe { rounds::<BEGUN>(rounds_from(begun, step), rounds_from(begun.add(1), step), seed) }
+        unsafe { rounds::<BEGUN>(after_begun(begun, step), after_begun(begun.add(1), step), seed) }
     }
     #[inline(always)]
     unsafe fn load_words(p: *const u32) -> __m512i {
@@ -307,9 +303,9 @@ unsafe fn highs(even: __m512i, odd: __m512i) -> __m512i {
     unsafe { _mm512_mask_shuffle_epi32::<0xF5>(odd, 0x5555, even) }
 }
 
-/// What the rounds after those that `rng::begin` and `rng::begin_step` have done begin with.
+/// Eight counters after the rounds that `rng::begin` and `rng::begin_step` have done between them.
 #[inline(always)]
-unsafe fn rounds_from(begun: *const u32, step: [u32; 2]) -> [__m512i; 4] {
+unsafe fn after_begun(begun: *const u32, step: [u32; 2]) -> [__m512i; 4] {
     unsafe {
         let mut c = [splat(0); 4];
         for (plane, word) in c.iter_mut().enumerate() {

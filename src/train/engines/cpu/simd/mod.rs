@@ -166,16 +166,11 @@ pub trait Simd: Copy {
         unsafe { Self::and(m, Self::greater(a, b)) }
     }
     /// Where `m` says so and not a > b.
-    #[inline(always)]
-    unsafe fn and_not_greater(m: Self::M, a: Self::F, b: Self::F) -> Self::M {
-        unsafe { Self::without(m, Self::greater(a, b)) }
-    }
+    unsafe fn and_not_greater(m: Self::M, a: Self::F, b: Self::F) -> Self::M;
     /// The first `n` lanes; all if there are not more.
     unsafe fn first(n: usize) -> Self::M;
     unsafe fn and(a: Self::M, b: Self::M) -> Self::M;
     unsafe fn or(a: Self::M, b: Self::M) -> Self::M;
-    /// `a` and not `b`.
-    unsafe fn without(a: Self::M, b: Self::M) -> Self::M;
     /// Lane l as bit l.
     unsafe fn bits(m: Self::M) -> u32;
     /// `a` where the mask says so, else 0.
@@ -339,6 +334,13 @@ mod tests {
                 let lanes: Vec<f32> = (0..V::N).map(|l| ((l as u32 * 5 % 3) >> bit & 1) as f32).collect();
                 unsafe { V::greater(V::load(lanes.as_ptr()), V::splat(0.5)) }
             };
+            for (mask, x) in [(0, 1.0), (1, 1.0), (1, 0.0)] {
+                let (mask, one, x) = unsafe { (masks(mask), V::splat(0.5), V::splat(x)) };
+                let (above, below) = unsafe { (V::and_greater(mask, x, one), V::and_not_greater(mask, x, one)) };
+                assert_eq!(unsafe { V::bits(above) } & unsafe { V::bits(below) }, 0);
+                assert_eq!(unsafe { V::bits(V::or(above, below)) }, unsafe { V::bits(mask) });
+                assert_eq!(unsafe { V::bits(above) }, unsafe { V::bits(V::and(mask, V::greater(x, one))) });
+            }
             let found = read(unsafe { V::lookup(at(0), V::numbered(masks(0), masks(1))) });
             let expected: Vec<f32> = (0..V::N).map(|l| numbers[l * 5 % 3]).collect();
             assert_eq!(found, expected);

@@ -87,6 +87,11 @@ impl Simd for Portable {
         each(a, b, |a, b| a == b)
     }
     #[inline(always)]
+    unsafe fn and_not_greater(m: [bool; 8], a: P, b: P) -> [bool; 8] {
+        let greater = unsafe { Self::greater(a, b) };
+        each(m, greater, |m, greater| m & !greater)
+    }
+    #[inline(always)]
     unsafe fn first(n: usize) -> [bool; 8] {
         std::array::from_fn(|l| l < n)
     }
@@ -97,10 +102,6 @@ impl Simd for Portable {
     #[inline(always)]
     unsafe fn or(a: [bool; 8], b: [bool; 8]) -> [bool; 8] {
         each(a, b, |a, b| a | b)
-    }
-    #[inline(always)]
-    unsafe fn without(a: [bool; 8], b: [bool; 8]) -> [bool; 8] {
-        each(a, b, |a, b| a & !b)
     }
     #[inline(always)]
     unsafe fn bits(m: [bool; 8]) -> u32 {
