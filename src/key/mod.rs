@@ -14,7 +14,7 @@
 //! | values of declared variables, versions of declared tools | time limits, cores, GPUs, memory of programs |
 //! | the engine's name, if it is `reference` | time, host, user, paths |
 //!
-//! `tests/invalidation.rs` holds one test for each row.
+//! `tests/suite/invalidation.rs` holds one test for each row.
 
 mod diff;
 

@@ -1,12 +1,9 @@
 //! `gc`: what nothing needs goes, what anything needs stays.
-#![cfg(unix)]
-
-mod support;
 
 use std::process::Command;
 use std::time::Duration;
 
-use support::{GRID, Paper, Run, finish, wait_for};
+use crate::support::{GRID, Paper, Run, finish, wait_for};
 
 fn git(paper: &Paper, arguments: &[&str]) {
     let done = Command::new("git")

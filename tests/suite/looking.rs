@@ -1,8 +1,6 @@
 //! Figures to look at: pages with values, `build --open`, `compare`, and a theme for all figures.
 
-mod support;
-
-use support::{GRID, Paper, wait_for};
+use crate::support::{GRID, Paper, wait_for};
 
 const FIGURES: &str = "  fig1:
     figure:

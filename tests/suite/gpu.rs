@@ -1,16 +1,14 @@
 //! Training on graphics cards, as users see it. The processor stands in for a card (REPRO_CUDA=host), running the same kernels.
 
-mod support;
-
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use crate::support::{GRID, Paper};
 use repro::exec::{Cards, Event, Observer, Options};
 use repro::graph::Graph;
 use repro::spec::{Problems, read};
 use repro::store::Store;
 use repro::train::cuda::{Device, Fault, Host, Kernel, Run as OnDevice, Variant, Wave};
-use support::{GRID, Paper};
 
 /// Sweeps of a small model, a mixture and two layers.
 fn models() -> String {

@@ -1,8 +1,6 @@
 //! `plan`, `status` and `explain`: which value changed, from what to what, in which line, and what that costs.
 
-mod support;
-
-use support::{GRID, Paper};
+use crate::support::{GRID, Paper};
 
 fn built() -> Paper {
     let paper = Paper::new().yaml(GRID);

@@ -1,12 +1,9 @@
 //! `exec`: programs of the user, in folders of their own.
-#![cfg(unix)]
-
-mod support;
 
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
-use support::{GRID, Paper, Run, finish, wait_for};
+use crate::support::{GRID, Paper, Run, finish, wait_for};
 
 /// A paper with these stages, each in one line or with its own indentation.
 fn paper(stages: &str) -> Paper {
@@ -666,7 +663,7 @@ fn numpy() -> bool {
 
 #[test]
 fn the_examples_of_the_page_about_programs_are_as_it_says() {
-    let page = include_str!("../docs/programs.md");
+    let page = include_str!("../../docs/programs.md");
     let part = |from: &str, to: &str| {
         let (_, rest) = page.split_once(from).expect("a heading");
         blocks(rest.split_once(to).expect("the next heading").0)
@@ -715,12 +712,12 @@ fn fenced<'a>(page: &'a str, language: &str) -> Vec<&'a str> {
 
 #[test]
 fn the_page_about_python_leads_to_the_example() {
-    let page = include_str!("../docs/python.md");
-    let example = include_str!("../examples/scikit-learn/paper.yaml");
+    let page = include_str!("../../docs/python.md");
+    let example = include_str!("../../examples/scikit-learn/paper.yaml");
     let yaml = fenced(page, "yaml");
     let whole = yaml[0].replace("      run: python3 train.py\n", yaml[1]) + yaml[2] + "\n" + yaml[3];
     assert_eq!(whole, example);
-    let paper = Paper::new().yaml(example).file("train.py", include_str!("../examples/scikit-learn/train.py"));
+    let paper = Paper::new().yaml(example).file("train.py", include_str!("../../examples/scikit-learn/train.py"));
     paper.run("graph").ok();
     let python = Command::new("python3").arg("--version").output().is_ok_and(|run| run.status.success());
     if !python {

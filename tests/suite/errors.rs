@@ -1,8 +1,6 @@
 //! The whole text of every complaint about a paper file or an argument: what is wrong, where, and what to do.
 
-mod support;
-
-use support::Paper;
+use crate::support::Paper;
 
 const MODEL: &str = "\
 repro: 1

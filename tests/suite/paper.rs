@@ -1,10 +1,8 @@
 //! The paper of this repository, with few steps a model: what an edit touches, and that `explain` says so.
 
-mod support;
-
 use std::sync::OnceLock;
 
-use support::Paper;
+use crate::support::Paper;
 
 /// The paper file, trained for an instant.
 fn yaml() -> String {

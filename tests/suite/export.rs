@@ -1,14 +1,11 @@
 //! `export` puts the whole paper into one archive, and `verify` checks it elsewhere.
-#![cfg(unix)]
-
-mod support;
 
 use std::io::{Cursor, Write};
 use std::path::Path;
 
+use crate::support::{GRID, Paper, Run};
 use repro::exchange::{ArchiveReader, ArchiveWriter};
 use serde_json::{Value as Json, json};
-use support::{GRID, Paper, Run};
 
 const STAGES: &str = "  raw: {data: data/*.csv}
   fetched: {data: {url: 'file://URL', digest: 'blake3:DIGEST'}}

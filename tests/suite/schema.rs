@@ -1,12 +1,10 @@
 //! `repro schema` accepts what the program accepts and refuses what it refuses.
 
-mod support;
-
 use std::path::Path;
 
+use crate::support::{GRID, Paper};
 use repro::spec::{Decode, Problems, read};
 use serde_json::Value as Json;
-use support::{GRID, Paper};
 
 fn validator() -> jsonschema::Validator {
     let schema: Json = serde_json::from_str(&Paper::new().run("schema").ok().stdout).expect("the schema is JSON");

@@ -1,11 +1,8 @@
 //! A build with nothing to do is told by a glance at what the last one looked at; whatever has changed meanwhile, it is seen.
-#![cfg(unix)]
-
-mod support;
 
 use std::path::PathBuf;
 
-use support::{Paper, Run, age};
+use crate::support::{Paper, Run, age};
 
 const PAPER: &str = "\
 repro: 1
@@ -42,10 +39,10 @@ fn a_build_is_remembered_and_told_in_the_same_words() {
     let paper = paper();
     assert_eq!(memos(&paper).len(), 1);
     let nothing = paper.run("build").ok().stderr("");
-    assert_eq!(support::timeless(&nothing.stdout), "nothing to do: 1 stage is current (TIME)\n");
+    assert_eq!(crate::support::timeless(&nothing.stdout), "nothing to do: 1 stage is current (TIME)\n");
     std::fs::remove_file(&memos(&paper)[0]).unwrap();
     let again = paper.run("build").ok().stderr("");
-    assert_eq!(support::timeless(&nothing.stdout), support::timeless(&again.stdout));
+    assert_eq!(crate::support::timeless(&nothing.stdout), crate::support::timeless(&again.stdout));
     assert_eq!(memos(&paper).len(), 1);
     // Builds of other targets are others.
     paper.build("copy").ok();

@@ -1,10 +1,8 @@
 //! A damaged, foreign or newer cache: never a wrong result, never a crash, and no more work than what was lost.
 
-mod support;
-
 use std::path::{Path, PathBuf};
 
-use support::{GRID, Paper, age};
+use crate::support::{GRID, Paper, age};
 
 /// The grid with a figure and a table, and a metric whose result is large enough to be a file of its own.
 fn yaml() -> String {
@@ -275,7 +273,7 @@ fn a_second_build_writes_nothing() {
     paper.build("*").ok();
     let before = paper.fingerprint();
     let run = paper.run("build *").ok().stderr("");
-    assert_eq!(support::timeless(&run.stdout), "nothing to do: 8 stages are current (TIME)\n");
+    assert_eq!(crate::support::timeless(&run.stdout), "nothing to do: 8 stages are current (TIME)\n");
     assert_eq!(paper.fingerprint(), before);
 }
 

@@ -1,9 +1,6 @@
 //! `data`: files that are followed, pinned, or fetched.
-#![cfg(unix)]
 
-mod support;
-
-use support::Paper;
+use crate::support::Paper;
 
 /// A figure of the points in a file.
 fn points(data: &str) -> Paper {

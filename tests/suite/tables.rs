@@ -331,7 +331,7 @@ k-hot   0                   3  1.000 ± 0.000          1
 
 #[test]
 fn the_page_about_tables_shows_what_its_example_makes() {
-    let page = include_str!("../docs/tables.md");
+    let page = include_str!("../../docs/tables.md");
     let example = page.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
     let stages = &PAPER[..PAPER.find("  table1:").unwrap()];
     let dense = "  usage-p1: {metric: {of: models, compute: [expert-usage: {samples: 16, probability: 1}]}}\n";

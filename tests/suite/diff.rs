@@ -1,12 +1,9 @@
 //! `diff`: the paper at a revision of git against the paper as it is, from results in the cache.
-#![cfg(unix)]
-
-mod support;
 
 use std::process::Command;
 
+use crate::support::{GRID, Paper};
 use serde_json::{Value as Json, json};
-use support::{GRID, Paper};
 
 const SHOWN: &str = "  table: {table: {of: measures, rows: [probability], columns: [loss], formats: [csv]}}
   figure: {figure: {of: measures, panels: [{marks: [{points: {x: probability, y: loss}}], where: {run: 1}}], formats: [svg]}}

@@ -1,12 +1,9 @@
 //! Folders that cannot be written, disks that are full, readers that go away: a clear message, the right exit code, nothing lost and
 //! nothing half-written. Tests may run as root, so nothing here relies on permissions.
-#![cfg(unix)]
-
-mod support;
 
 use std::process::{Command, Stdio};
 
-use support::{GRID, Paper, Run, finish};
+use crate::support::{GRID, Paper, Run, finish};
 
 const FILES: &str = "  table: {table: {of: measures, rows: [probability], columns: [loss], formats: [markdown, csv]}}
   figure: {figure: {of: measures, width: 2, height: 1.5, dpi: 300, panels: [{where: {run: 1}, marks: [{points: {x: probability, y: loss}}]}], formats: [svg, png]}}

@@ -1,8 +1,6 @@
 //! `engine: reference` in the paper file.
 
-mod support;
-
-use support::Paper;
+use crate::support::Paper;
 
 /// Two models, each trained by both engines.
 const BOTH: &str = "\

@@ -1,8 +1,6 @@
 //! Any number of builds at once in one directory: all end well, and with the same bytes as one alone.
 
-mod support;
-
-use support::{GRID, Paper, finish};
+use crate::support::{GRID, Paper, finish};
 
 const FILES: &str = "  table: {table: {of: measures, rows: [probability], columns: [loss], formats: [markdown, csv]}}
   figure: {figure: {of: measures, panels: [{where: {run: 1}, marks: [{points: {x: probability, y: loss}}]}], formats: [svg, png]}}

@@ -1,9 +1,6 @@
 //! `verify`: run again in an empty cache, and compare bit for bit.
-#![cfg(unix)]
 
-mod support;
-
-use support::{GRID, Paper};
+use crate::support::{GRID, Paper};
 
 const SHOWN: &str = "  table: {table: {of: measures, rows: [probability], columns: [loss], formats: [csv]}}
   figure: {figure: {of: measures, panels: [{marks: [{points: {x: probability, y: loss}}], where: {run: 1}}], formats: [svg]}}
@@ -66,7 +63,7 @@ fn without_a_cache_the_files_in_figures_are_compared() {
 fn a_program_that_is_not_the_same_every_time_is_found_out() {
     let paper = programs();
     let run = paper.run("verify after").code(1);
-    let shown = support::timeless(&run.stdout);
+    let shown = crate::support::timeless(&run.stdout);
     let lines: Vec<&str> = shown.lines().collect();
     assert_eq!(
         lines[..3],

@@ -1,8 +1,6 @@
 //! The command line as users meet it: help, targets, flags, output for people and for machines.
 
-mod support;
-
-use support::{GRID, Paper};
+use crate::support::{GRID, Paper};
 
 const FIGURE: &str = "  fig1: {figure: {of: measures, width: 2, height: 1.5, panels: [{where: {run: 1}, marks: [{points: {x: probability, y: loss}}]}], formats: [svg, png]}}
   table1: {table: {of: measures, rows: [probability], columns: [loss], formats: [markdown]}}

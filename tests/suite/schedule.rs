@@ -1,11 +1,9 @@
 //! In which order stages run, and what is left undone after a failure: lists of what is expected.
 
-mod support;
-
+use crate::support::{GRID, Paper};
 use repro::exec::Schedule;
 use repro::graph::Graph;
 use repro::spec::{Problems, read};
-use support::{GRID, Paper};
 
 /// Metrics that read each other: `name: input`; `model` is there.
 fn graph(stages: &[(&str, &str)]) -> Graph {

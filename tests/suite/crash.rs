@@ -1,14 +1,11 @@
 //! A build that dies at any moment loses a few seconds of training at most, and the next one ends as if nothing had happened.
-#![cfg(unix)]
-
-mod support;
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use support::{GRID, Paper, Run, finish, wait_for};
+use crate::support::{GRID, Paper, Run, finish, wait_for};
 
 const MODEL: &str = "model: {moe-autoencoder: {features: 20, hidden: 5, experts: 4}}, data: {sparse-uniform: {probability: 0.5}}, batch: 256";
 

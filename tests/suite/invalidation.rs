@@ -1,8 +1,6 @@
 //! What decides a result and what does not: a test for each row of the table in `src/key/mod.rs`, and for each promise about units.
 
-mod support;
-
-use support::{GRID, Paper, Run};
+use crate::support::{GRID, Paper, Run};
 
 /// The metric's stages and all models built once; returns the paper.
 fn built() -> Paper {

@@ -1,10 +1,8 @@
 //! What is made for LaTeX compiles there, if there is a `pdflatex`: figures and tables of a small paper, and all those of this repository.
 
-mod support;
-
 use std::process::Command;
 
-use support::{GRID, Paper};
+use crate::support::{GRID, Paper};
 
 const FILES: &str = r#"  lines:
     figure:

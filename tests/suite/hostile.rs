@@ -1,8 +1,5 @@
 //! Paper files, paths and files that nobody writes in good faith, or only once: a clear message with its place, at once, and nothing is
 //! reached or written outside of the project.
-#![cfg(unix)]
-
-mod support;
 
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::symlink;
@@ -10,7 +7,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use support::{Paper, Run};
+use crate::support::{Paper, Run};
 
 /// No refusal takes longer, on a busy machine either.
 const SOON: Duration = Duration::from_secs(20);

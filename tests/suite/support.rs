@@ -6,8 +6,6 @@
 //! paper.edit("0.7", "0.8").explain("measures").stdout("...");
 //! ```
 
-#![allow(dead_code)]
-
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -121,11 +119,6 @@ impl Paper {
 
     pub fn explain(&self, targets: &str) -> Run {
         self.run(&format!("explain {targets}"))
-    }
-
-    /// Build, which must go well, and say which models were trained: `grid probability=0.1 run=1`, sorted.
-    pub fn trains(&self, targets: &str) -> Vec<String> {
-        self.build(targets).ok().trained_models()
     }
 
     /// Every file below a folder with its content.

@@ -1,15 +1,12 @@
 //! `watch` builds when something is saved; `build --rerun` runs again what is current.
-#![cfg(unix)]
-
-mod support;
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
+use crate::support::{GRID, Paper};
 use serde_json::Value as Json;
-use support::{GRID, Paper};
 
 const TWO: &str = "repro: 1
 stages:
@@ -96,7 +93,7 @@ fn a_build_that_is_interrupted_ends_the_watch() {
     let started = paper.path("started");
     paper.edit("STARTED", &started.display().to_string());
     let watching = Watching::start(&paper, "");
-    support::wait_for("the program", || started.exists());
+    crate::support::wait_for("the program", || started.exists());
     assert_eq!(watching.interrupt(), Some(130));
 }
 

@@ -1,12 +1,10 @@
 //! The examples of the documentation: one for each mark, drawn as the pictures beside them, and shown on the page about figures.
 
-mod support;
-
 use std::fs;
 use std::path::Path;
 
+use crate::support::Paper;
 use repro::figures::MARKS;
-use support::Paper;
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/marks");
 

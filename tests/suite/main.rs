@@ -1,0 +1,43 @@
+//! Integration tests, in one binary so that the program is linked once: what users see, by commands of the real program.
+
+mod support;
+
+mod architecture;
+mod cli;
+mod concurrency;
+mod corruption;
+#[cfg(unix)]
+mod crash;
+#[cfg(unix)]
+mod data;
+#[cfg(unix)]
+mod diff;
+mod engines;
+mod errors;
+#[cfg(unix)]
+mod exec;
+mod explain;
+#[cfg(unix)]
+mod export;
+#[cfg(unix)]
+mod filesystem;
+#[cfg(unix)]
+mod gc;
+#[cfg(unix)]
+mod glance;
+mod gpu;
+#[cfg(unix)]
+mod hostile;
+mod invalidation;
+mod latex;
+mod looking;
+mod marks;
+mod numerics;
+mod paper;
+mod schedule;
+mod schema;
+mod tables;
+#[cfg(unix)]
+mod verify;
+#[cfg(unix)]
+mod watch;
