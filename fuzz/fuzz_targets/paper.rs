@@ -8,7 +8,7 @@ use clap::Parser;
 use libfuzzer_sys::fuzz_target;
 use repro::cli::{Arguments, Console, Source, text};
 use repro::graph::Graph;
-use repro::plan::{Context, plan};
+use repro::plan::{Context, Outside, plan};
 use repro::render::Publisher;
 use repro::spec::{Paper, Problems, canonical, read};
 use repro::stages::Kind;
@@ -57,7 +57,7 @@ fuzz_target!(|paper: &str| {
     let home = Path::new("/proc/self/fdinfo");
     let store = Store::open(&home.join("cache")).expect("nothing is there");
     let context =
-        Context { graph: &graph, store: &store, publish: &Publisher, figures: home, home, otherwise: None, recorded: None };
+        Context { graph: &graph, store: &store, publish: &Publisher, figures: home, home, otherwise: None, outside: Outside::LastBuild };
     for stage in &graph.stages {
         canonical(&stage.kind.entry().manifest(), &mut String::new());
         if let Kind::Figure(figure) = &stage.kind {

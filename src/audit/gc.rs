@@ -136,6 +136,12 @@ impl Needed {
                 let error = Error { message, ..fault.clone() };
                 return Err(error.hint("nothing was deleted"));
             }
+            if let Some(tool) = plan.resolved.found.unasked.first() {
+                let error = Error::stage(format!(
+                    "it cannot be known what `{name}` needs: no build has asked for the version of `{tool}`"
+                ));
+                return Err(error.hint(format!("nothing was deleted; `repro build {name}` asks for it")));
+            }
             self.names.insert(name.clone());
             if plan.state != State::Current && !self.stale.contains(name) {
                 self.stale.push(name.clone());

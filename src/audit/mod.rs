@@ -10,7 +10,9 @@ mod verify;
 
 pub mod git;
 
-pub use archive::{About, Archive, Exported, Refused, ResultTrace, StageTrace, Traces, date, export};
+pub use archive::{
+    About, Archive, Exported, Kept, Maker, Refused, ResultTrace, StageTrace, Traces, date, export, is_archive,
+};
 pub use compare::{Difference, Value, Values, What};
 pub use diff::{CellChange, Picture, StageDiff, Standing, diff};
 pub use gc::{Garbage, Limits, collect, garbage};

@@ -1,5 +1,6 @@
 //! `repro verify ARCHIVE`: an archive of `repro export`, checked without the cache that it came from.
 
+use std::io::{BufRead, IsTerminal, Read};
 use std::path::Path;
 
 use serde_json::json;
@@ -28,6 +29,7 @@ pub fn run(path: &Path, args: &Verify, console: &Console) -> Result<u8, Trouble>
     let archive = match Archive::open(path) {
         Ok(archive) => archive,
         Err(Refused::Error(error)) => return Err(error.into()),
+        Err(Refused::Version(made_by)) => return other_version(&made_by, console),
         Err(Refused::Files(wrong)) => return refused(&wrong, "its files are not those that were packed", console),
         Err(Refused::Paper { name, text, errors }) => {
             let source = Some(Source { file: format!("{}:{name}", path.display()), text });
@@ -35,28 +37,17 @@ pub fn run(path: &Path, args: &Verify, console: &Console) -> Result<u8, Trouble>
         }
     };
     let wrong = archive.follow()?;
-    let other_version = archive.made_by() != env!("CARGO_PKG_VERSION");
-    let mut code = 0;
     if !wrong.is_empty() {
-        code = refused(&wrong, "its artifacts do not follow from its paper file and inputs", console)?;
-        if other_version && !console.json {
-            console.note(&format!(
-                "hint: it was made by repro {}, this is {}: another version may count otherwise; --rebuild compares results",
-                archive.made_by(),
-                env!("CARGO_PKG_VERSION")
-            ));
-        }
-        if !args.rebuild {
-            return Ok(code);
-        }
+        return refused(&wrong, "its files do not follow from its paper file and inputs", console);
     }
     let [files, artifacts, results] = archive.counts();
+    let left_out = archive.left_out();
     if console.json {
         console.print_json(&json!({
             "event": "archive", "digest": archive.digest, "files": files, "artifacts": artifacts, "results": results,
-            "whole": true, "follows": wrong.is_empty(),
+            "whole": true, "follows": true, "left-out": left_out,
         }))?;
-    } else if wrong.is_empty() {
+    } else {
         let verified = console.paint(Style::Green, "verified");
         console.print(&format!(
             "{verified}: {} as packed; {} follow from the paper file and its inputs by the recorded steps of {}\ndigest {}\n",
@@ -65,12 +56,16 @@ pub fn run(path: &Path, args: &Verify, console: &Console) -> Result<u8, Trouble>
             count(results, "result"),
             archive.digest
         ))?;
+        if !left_out.is_empty() {
+            let names = harmless(&left_out.join(", "));
+            console
+                .note(&format!("{}: a part of the paper: without {names}", console.paint_err(Style::Yellow, "note")));
+        }
     }
     if !args.rebuild {
         return Ok(0);
     }
-    // What another version names otherwise, it may still build to the same bytes.
-    code = if other_version { 0 } else { code };
+    allow(&archive.programs(), args.yes, console)?;
     let options = options(jobs(args.jobs), args.keep_going);
     let names: Vec<&str> = archive.graph.stages.iter().map(|stage| stage.name.as_str()).collect();
     let verification = {
@@ -79,7 +74,53 @@ pub fn run(path: &Path, args: &Verify, console: &Console) -> Result<u8, Trouble>
     };
     let (file, text) = archive.paper.clone();
     let source = Source { file: format!("{}:{file}", path.display()), text };
-    Ok(code.max(verify::tell(&verification, &archive.graph, &source, console)?))
+    verify::tell(&verification, &archive.graph, &source, console)
+}
+
+/// Name the programs of an archive, which run with the rights of the user, and ask whether they may.
+fn allow(programs: &[(&str, String)], yes: bool, console: &Console) -> Result<(), Trouble> {
+    if programs.is_empty() || yes && (console.quiet || console.json) {
+        return Ok(());
+    }
+    console.note("building it again runs these programs of the archive, with your rights:");
+    for (stage, command) in programs {
+        let mut lines = command.trim().lines();
+        console.note(&harmless(&format!("    {stage}: {}", lines.next().unwrap_or_default())));
+        lines.for_each(|line| console.note(&harmless(&format!("    {}  {line}", " ".repeat(stage.len())))));
+    }
+    if yes {
+        return Ok(());
+    }
+    let refused = |why: &str| {
+        let error = Error::user(format!("the archive was not built again: {why}"));
+        Trouble::from(
+            error.hint("`--yes` runs its programs without asking; in a container or as another user it is safer"),
+        )
+    };
+    if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
+        return Err(refused("there is no terminal to ask whether its programs may run"));
+    }
+    console.ask("run them? [y/N] ");
+    let mut answer = String::new();
+    let _ = std::io::stdin().lock().take(100).read_line(&mut answer);
+    match answer.trim() {
+        "y" | "Y" | "yes" => Ok(()),
+        _ => Err(refused("its programs were not allowed to run")),
+    }
+}
+
+/// Another version may compute other keys and other bytes from the same paper file, so that nothing can be said.
+fn other_version(made_by: &str, console: &Console) -> Result<u8, Trouble> {
+    let (made_by, this) = (harmless(&made_by.chars().take(40).collect::<String>()), env!("CARGO_PKG_VERSION"));
+    if console.json {
+        console.print_json(&json!({"event": "archive", "made-by": made_by, "version": this, "exit-code": 1}))?;
+    } else {
+        let refused = console.paint(Style::Red, "not verified");
+        console.print(&format!(
+            "{refused}: it was made by repro {made_by}, and this is repro {this}; only the same version can check it\n"
+        ))?;
+    }
+    Ok(1)
 }
 
 /// Tell what is wrong; the exit code.

@@ -138,6 +138,9 @@ Examples:
   repro verify fit --only   this program alone, on inputs from the cache
   repro verify paper.zip    an archive of `repro export`, anywhere: every file, and that they belong together
   repro verify paper.zip --rebuild
+  repro verify paper.zip --rebuild --yes
+
+The programs of an archive run with your rights: `--rebuild` names them and asks first. Without a terminal it needs --yes.
 
 Exit codes: 0 all is the same, 1 something differs or failed.")]
     Verify(Verify),
@@ -203,7 +206,7 @@ Examples:
   repro build figures/fig5.pdf
   repro build fig4 --open   and show it in the browser, with values where the pointer is
   repro build -k -j 4       4 units at once, and go on after failures
-  repro build --no-train    fail where a model would have to be trained (for CI)
+  repro build --no-run      fail where a model would have to be trained or a program run (for CI)
   repro build --rerun fit   run fit once more";
 
 const BUILD_LONG: &str = "\
@@ -226,7 +229,7 @@ Examples:
   repro build table         by kind: data, exec, train, sweep, metric, figure, table
   repro build figures/fig5.pdf
   repro build -k -j 4       4 units at once, and go on after failures
-  repro build --no-train    fail where a model would have to be trained (for CI)
+  repro build --no-run      fail where a model would have to be trained or a program run (for CI)
   repro build --rerun fit   run fit once more";
 
 /// Stage names, patterns, kinds or files.
@@ -252,6 +255,9 @@ pub struct Work {
     /// Fail where a model would have to be trained
     #[arg(long)]
     pub no_train: bool,
+    /// Fail where a model would have to be trained, a file fetched or a program run
+    #[arg(long)]
+    pub no_run: bool,
 }
 
 #[derive(Args, Debug)]
@@ -337,6 +343,9 @@ pub struct Show {
     /// Write the arrays of one stage to this file, for numpy.load
     #[arg(long, value_name = "FILE", conflicts_with_all = ["width"])]
     pub npz: Option<PathBuf>,
+    /// Replace whatever plain file is there
+    #[arg(long, requires = "npz")]
+    pub force: bool,
     /// Show where results come from: what they were made from, when, where, by which version and revision
     #[arg(long, conflicts_with_all = ["width", "npz"])]
     pub trace: bool,
@@ -363,6 +372,9 @@ pub struct Verify {
     /// Build again what is in the archive, from nothing, and compare
     #[arg(long, requires = "targets")]
     pub rebuild: bool,
+    /// Run the programs of the archive without asking
+    #[arg(long, requires = "rebuild")]
+    pub yes: bool,
     /// Units that run at once [default: all cores]
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=4096))]
     pub jobs: Option<u16>,
@@ -411,6 +423,9 @@ pub struct Export {
     /// The archive [default: paper.zip, after the paper file]
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
+    /// Replace whatever plain file is there; without it, only an earlier archive is replaced
+    #[arg(long)]
+    pub force: bool,
     /// The licence, by its SPDX name (`CC-BY-4.0`) or its address
     #[arg(long, value_name = "LICENCE")]
     pub license: Option<String>,

@@ -43,6 +43,7 @@ pub fn build(args: &Build, project: &Project, glance: Option<Glance>, console: &
         jobs: jobs(args.work.jobs),
         keep_going: args.work.keep_going,
         no_train: args.work.no_train,
+        no_run: args.work.no_run,
         again,
         interrupted: interrupt::watch(),
     };
@@ -51,7 +52,8 @@ pub fn build(args: &Build, project: &Project, glance: Option<Glance>, console: &
     let outcome = {
         let mut display = progress::display(console, &names, options.jobs, false);
         let writer = project.store.writer(provenance::of(project));
-        exec::build(project.context(), &targets, &options, &writer, &mut *display)
+        let context = if options.no_run { project.context() } else { project.building() };
+        exec::build(context, &targets, &options, &writer, &mut *display)
     };
     if let Some(glance) = glance.filter(|_| outcome.is_whole()) {
         glance.remember(&project.store, needed.len());
@@ -92,7 +94,7 @@ pub fn jobs(asked: Option<u16>) -> usize {
 /// Options of a build that runs again what was built.
 pub fn options(jobs: usize, keep_going: bool) -> Options {
     let (cards, again) = (Cards::none(), Vec::new());
-    Options { jobs, keep_going, no_train: false, cards, again, interrupted: interrupt::watch() }
+    Options { jobs, keep_going, no_train: false, no_run: false, cards, again, interrupted: interrupt::watch() }
 }
 
 /// What the program does inside, on standard error.

@@ -86,6 +86,12 @@ impl Console {
         let _ = err.write_all(text.as_bytes()).and_then(|()| err.write_all(b"\n"));
     }
 
+    /// A question, to standard error; the answer is typed behind it.
+    pub fn ask(&self, text: &str) {
+        let mut err = std::io::stderr().lock();
+        let _ = err.write_all(text.as_bytes()).and_then(|()| err.flush());
+    }
+
     pub fn warning(&self, text: &str) {
         let text = super::words::harmless(text);
         if self.json {

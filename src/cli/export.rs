@@ -7,7 +7,7 @@ use serde_json::json;
 use super::args::Export;
 use super::console::Style;
 use super::words::{bytes, count};
-use super::{Console, Project, Trouble};
+use super::{Console, Project, Trouble, replace};
 use crate::audit::{self, About};
 use crate::error::Error;
 
@@ -16,6 +16,7 @@ pub fn run(args: &Export, project: &Project, console: &Console) -> Result<u8, Tr
     let paper = Path::new(&project.source.file);
     let name = paper.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     let out = args.output.clone().unwrap_or_else(|| PathBuf::from(name).with_extension("zip"));
+    replace::check(&out, "an archive", audit::is_archive, args.force, project)?;
     let content = std::fs::read(paper).map_err(|e| Error::io("read", paper, &e))?;
     let about = About {
         authors: args.author.clone(),
@@ -46,7 +47,9 @@ pub fn run(args: &Export, project: &Project, console: &Console) -> Result<u8, Tr
             exported.digest
         ))?;
         if !exported.variables.is_empty() {
-            let note = format!("it holds the values of {}", exported.variables.join(", "));
+            let names = exported.variables.join(", ");
+            let note =
+                format!("it holds digests of the values of {names}: a short value can be guessed from its digest");
             console.note(&format!("{}: {note}", console.paint_err(Style::Yellow, "note")));
         }
         if args.license.is_none() {

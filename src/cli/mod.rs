@@ -14,6 +14,7 @@ mod picture;
 mod progress;
 mod project;
 mod provenance;
+mod replace;
 mod words;
 
 pub mod build;

@@ -115,5 +115,8 @@ pub fn reason_json(reason: &Reason, file: &str) -> Json {
         json["field"] = json!(change.name());
         (json["old"], json["new"], json["line"]) = (json!(change.old), json!(change.new), json!(line));
     }
+    if let Reason::Variable { name, line, .. } = reason {
+        (json["field"], json["line"]) = (json!(format!("env.{name}")), json!(line));
+    }
     json
 }

@@ -8,7 +8,7 @@ use super::{Global, Trouble};
 use crate::audit::{Revision, Wrong};
 use crate::error::{Error, Result};
 use crate::graph::Graph;
-use crate::plan::Context;
+use crate::plan::{Context, Outside};
 use crate::render::Publisher;
 use crate::spec::{MAX_BYTES, Paper, Problems, read, too_large};
 use crate::store::Store;
@@ -65,6 +65,7 @@ impl Project {
         Unchecked::open(global)?.check()
     }
 
+    /// For commands that only read: versions of tools are those that the last build found, and nothing is run.
     pub fn context(&self) -> Context<'_> {
         Context {
             graph: &self.graph,
@@ -73,8 +74,13 @@ impl Project {
             figures: &self.figures,
             home: &self.home,
             otherwise: None,
-            recorded: None,
+            outside: Outside::LastBuild,
         }
+    }
+
+    /// For commands that build: tools are run to ask for their versions.
+    pub fn building(&self) -> Context<'_> {
+        Context { outside: Outside::Machine, ..self.context() }
     }
 
     /// The stages that the user means; see [`Graph::targets`].

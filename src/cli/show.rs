@@ -4,6 +4,7 @@ mod arrays;
 mod trace;
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use serde_json::json;
@@ -11,7 +12,7 @@ use serde_json::json;
 use super::args::Show;
 use super::picture::Pixels;
 use super::words::bytes;
-use super::{Console, Project, Trouble};
+use super::{Console, Project, Trouble, replace};
 use crate::audit;
 use crate::error::{Error, Result};
 use crate::exchange;
@@ -32,8 +33,17 @@ pub fn run(args: &Show, project: &Project, console: &Console) -> Result<u8, Trou
         let error = Error::user(format!("--npz writes the arrays of one stage; this names {}", targets.len()));
         return Err(error.into());
     }
+    if let Some(path) = &args.npz {
+        let earlier = |path: &Path| std::fs::File::open(path).is_ok_and(exchange::is_own_npz);
+        replace::check(path, "an .npz file", earlier, args.force, project)?;
+    }
     if args.trace {
-        let traces = audit::Traces::of(project.context(), &plans, &targets)?;
+        let traces = audit::Traces::of(
+            project.context(),
+            &plans,
+            &targets,
+            &audit::Kept { store: &project.store, hosts: true },
+        )?;
         console.print(&if console.json { trace::to_json(&traces) } else { trace::text(&traces, console) })?;
         return Ok(0);
     }

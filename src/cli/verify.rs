@@ -31,7 +31,7 @@ pub fn run(args: &Verify, project: impl Fn() -> Result<Project, Trouble>, consol
     let names: Vec<&str> = needed.iter().map(|&stage| project.graph.stages[stage].name.as_str()).collect();
     let verification = {
         let mut display = progress::display(console, &names, options.jobs, true);
-        audit::verify(project.context(), &targets, args.only, &options, &mut *display)?
+        audit::verify(project.building(), &targets, args.only, &options, &mut *display)?
     };
     tell(&verification, &project.graph, &project.source, console)
 }

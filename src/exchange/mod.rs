@@ -13,9 +13,10 @@ mod npy;
 mod npz;
 mod zip;
 
-pub use archive::{ArchiveReader, ArchiveWriter};
+pub use archive::ArchiveWriter;
 pub use axes::Axes;
 pub use npz::npz;
+pub use zip::{ArchiveReader, Copied, is_own_npz};
 
 use crate::error::{Error, Result};
 use crate::value::{Dataset, Dtype};

@@ -1,10 +1,21 @@
-//! The part of the ZIP format that `.npz` needs (APPNOTE 6.3.10): members that are stored or deflated, sizes of more than 32 bits when
-//! reading. Nothing in a file is believed before it is checked: offsets, sizes, checksums, and how much a member unfolds to.
+//! The directory of a ZIP file and the content of its members (APPNOTE 6.3.10), for `.npz` files and for archives of whole projects: members
+//! that are stored or deflated, sizes of more than 32 bits when reading. Nothing in a file is believed before it is checked: offsets, sizes,
+//! checksums, and how much a member unfolds to.
+
+use std::collections::HashMap;
+use std::io::{Cursor, Read, Seek, SeekFrom, Write};
 
 use crate::error::{Error, Result};
 
 /// Deflate cannot do better than this.
-pub(super) const BEST_RATIO: u64 = 1032;
+const BEST_RATIO: u64 = 1032;
+/// What does not fit into 32 and 16 bits stands in fields of its own.
+pub(super) const WIDE: u64 = 0xffff_ffff;
+pub(super) const MANY: u64 = 0xffff;
+/// Content is passed on in pieces of this size.
+pub(super) const PIECE: usize = 64 << 10;
+/// Bytes of a member's own header, without its name and its extra fields.
+const HEADER: u64 = 30;
 
 /// A member as the directory describes it.
 pub(super) struct Member {
@@ -16,49 +27,191 @@ pub(super) struct Member {
     pub offset: u64,
 }
 
-/// Names and contents of all members.
-pub fn read(bytes: &[u8]) -> Result<Vec<(String, Vec<u8>)>> {
-    let broken = |why: &str| Error::stage(format!("it is not a whole .npz file: {why}"));
-    let members = directory(bytes).ok_or_else(|| broken("it has no directory"))?;
-    let packed = members.iter().try_fold(0u64, |sum, member| sum.checked_add(member.packed));
-    if packed.is_none_or(|packed| packed > bytes.len() as u64) {
-        return Err(broken("its members overlap"));
-    }
-    let one = |member: Member| -> Result<(String, Vec<u8>)> {
-        let damaged = || broken(&format!("`{}` is damaged", member.name));
-        let content = content(bytes, &member).ok_or_else(damaged)?;
-        Ok((member.name, content))
-    };
-    members.into_iter().map(one).collect()
+/// Reads a ZIP file, of whatever program. Nothing in it is believed before it is checked.
+pub struct ArchiveReader<R> {
+    file: R,
+    members: Vec<Member>,
+    places: HashMap<String, usize>,
+    /// Where the next member begins, or the directory: a member's content ends before that.
+    ends: Vec<u64>,
+    /// What the file should be, for messages.
+    what: &'static str,
 }
 
+/// What came of copying a member.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Copied {
+    Whole,
+    /// What was written is not what the directory says.
+    Damaged,
+    /// There is no member of this name.
+    Missing,
+}
+
+fn broken(what: &str, why: &str) -> Error {
+    Error::stage(format!("it is not a whole {what}: {why}"))
+}
+
+impl<R: Read + Seek> ArchiveReader<R> {
+    /// Errors: not an archive, or not a whole one, or one whose members overlap.
+    pub fn new(file: R) -> Result<Self> {
+        ArchiveReader::of(file, "zip archive")
+    }
+
+    /// The same with another word for the file in messages.
+    pub(super) fn of(mut file: R, what: &'static str) -> Result<Self> {
+        let (members, end) = directory(&mut file).ok_or_else(|| broken(what, "it has no directory"))?;
+        let mut places = HashMap::with_capacity(members.len());
+        for (place, member) in members.iter().enumerate() {
+            if places.insert(member.name.clone(), place).is_some() {
+                return Err(broken(what, &format!("it holds `{}` twice", member.name)));
+            }
+        }
+        let ends = ends(&members, end).ok_or_else(|| broken(what, "its members overlap"))?;
+        Ok(ArchiveReader { file, members, places, ends, what })
+    }
+
+    /// The names of all members; those of folders end in `/`.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.members.iter().map(|member| member.name.as_str())
+    }
+
+    /// The size of a member's content, as the directory has it; no more than this is ever read of it.
+    pub fn size(&self, name: &str) -> Option<u64> {
+        self.places.get(name).map(|&place| self.members[place].size)
+    }
+
+    /// The content of a member; `None` if there is none of this name. Errors: it is damaged.
+    pub fn read(&mut self, name: &str) -> Result<Option<Vec<u8>>> {
+        let mut bytes = Vec::new();
+        match self.copy(name, &mut bytes)? {
+            Copied::Whole => Ok(Some(bytes)),
+            Copied::Missing => Ok(None),
+            Copied::Damaged => Err(broken(self.what, &format!("`{name}` is damaged"))),
+        }
+    }
+
+    /// Write the content of a member. Errors: it cannot be written.
+    pub fn copy(&mut self, name: &str, to: &mut dyn Write) -> Result<Copied> {
+        let Some(&place) = self.places.get(name) else { return Ok(Copied::Missing) };
+        let mut failed = None;
+        let mut pass =
+            |piece: &[u8]| to.write_all(piece).inspect_err(|error| failed = Some(std::io::Error::from(error.kind())));
+        let whole = self.unfold(place, &mut pass).is_some();
+        if let Some(error) = failed {
+            return Err(Error::io("unpack", std::path::Path::new(name), &error));
+        }
+        Ok(if whole { Copied::Whole } else { Copied::Damaged })
+    }
+
+    /// Pass on the content of a member piece by piece; `None` if it is not what the directory says.
+    fn unfold(&mut self, place: usize, pass: &mut dyn FnMut(&[u8]) -> std::io::Result<()>) -> Option<()> {
+        let (member, end) = (self.members.get(place)?, *self.ends.get(place)?);
+        let mut head = [0; HEADER as usize];
+        self.file.seek(SeekFrom::Start(member.offset)).ok()?;
+        self.file.read_exact(&mut head).ok()?;
+        if number::<4>(&head, 0)? != 0x0403_4b50 {
+            return None;
+        }
+        let (name, extra) = (number::<2>(&head, 26)?, number::<2>(&head, 28)?);
+        let start = member.offset.checked_add(HEADER + name + extra)?;
+        if start.checked_add(member.packed)? > end {
+            return None;
+        }
+        self.file.seek(SeekFrom::Start(start)).ok()?;
+        let mut content = (&mut self.file).take(member.packed);
+        let (mut sum, mut size) = (crc32fast::Hasher::new(), 0);
+        let mut checked = |piece: &[u8]| {
+            size += piece.len() as u64;
+            if size > member.size {
+                return Err(std::io::ErrorKind::InvalidData.into());
+            }
+            sum.update(piece);
+            pass(piece)
+        };
+        match member.method {
+            0 => pieces(&mut content, &mut checked).ok()?,
+            8 if member.size / BEST_RATIO <= member.packed + 1 => {
+                pieces(&mut flate2::read::DeflateDecoder::new(content), &mut checked).ok()?;
+            }
+            _ => return None,
+        }
+        (size == member.size && sum.finalize() == member.crc).then_some(())
+    }
+}
+
+/// Where the content of each member has to end; `None` if two of them overlap, or one overlaps the directory, which begins at `directory`.
+fn ends(members: &[Member], directory: u64) -> Option<Vec<u64>> {
+    let mut order: Vec<usize> = (0..members.len()).collect();
+    order.sort_unstable_by_key(|&place| members[place].offset);
+    let mut ends = vec![directory; members.len()];
+    for (at, &place) in order.iter().enumerate() {
+        let member = &members[place];
+        let next = order.get(at + 1).map_or(directory, |&next| members[next].offset);
+        let least = member.offset.checked_add(HEADER + member.name.len() as u64)?.checked_add(member.packed)?;
+        if least > next {
+            return None;
+        }
+        ends[place] = next;
+    }
+    Some(ends)
+}
+
+/// All that can be read, piece by piece.
+pub(super) fn pieces(from: &mut impl Read, take: &mut dyn FnMut(&[u8]) -> std::io::Result<()>) -> std::io::Result<()> {
+    let mut piece = vec![0; PIECE];
+    loop {
+        match from.read(&mut piece) {
+            Ok(0) => return Ok(()),
+            Ok(n) => take(&piece[..n])?,
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// All members, and where the directory begins.
+fn directory(file: &mut (impl Read + Seek)) -> Option<(Vec<Member>, u64)> {
+    let length = file.seek(SeekFrom::End(0)).ok()?;
+    let mut part = |at: u64, size: u64| -> Option<Vec<u8>> {
+        if at.checked_add(size)? > length {
+            return None;
+        }
+        file.seek(SeekFrom::Start(at)).ok()?;
+        let mut bytes = vec![0; usize::try_from(size).ok()?];
+        file.read_exact(&mut bytes).ok()?;
+        Some(bytes)
+    };
+    // The end record is 22 bytes and a comment of at most 64 KiB; the locator of the wide one stands before it.
+    let from = length.saturating_sub(22 + 65_535 + 20);
+    let tail = part(from, length - from)?;
+    let end = (0..=tail.len().checked_sub(22)?).rev().find(|&at| tail[at..].starts_with(b"PK\x05\x06"))? as u64;
+    let (mut count, mut size, mut at) =
+        (number::<2>(&tail, end + 10)?, number::<4>(&tail, end + 12)?, number::<4>(&tail, end + 16)?);
+    if (count == MANY || size == WIDE || at == WIDE)
+        && let Some(locator) = end.checked_sub(20)
+        && number::<4>(&tail, locator) == Some(0x0706_4b50)
+    {
+        let record = part(number::<8>(&tail, locator + 8)?, 56)?;
+        if number::<4>(&record, 0)? != 0x0606_4b50 {
+            return None;
+        }
+        (count, size, at) = (number::<8>(&record, 32)?, number::<8>(&record, 40)?, number::<8>(&record, 48)?);
+    }
+    Some((entries(&part(at, size)?, count)?, at))
+}
+
+/// A number of N bytes, the lowest first.
 pub(super) fn number<const N: usize>(bytes: &[u8], at: u64) -> Option<u64> {
     let at = usize::try_from(at).ok()?;
     let found = bytes.get(at..at.checked_add(N)?)?;
     Some(found.iter().rev().fold(0, |number, byte| number << 8 | u64::from(*byte)))
 }
 
-fn directory(bytes: &[u8]) -> Option<Vec<Member>> {
-    // The end record is 22 bytes and a comment of at most 64 KiB.
-    let from = bytes.len().saturating_sub(22 + 65_535);
-    let end = (from..=bytes.len().checked_sub(22)?).rev().find(|&at| bytes[at..].starts_with(b"PK\x05\x06"))? as u64;
-    let (mut count, mut at) = (number::<2>(bytes, end + 10)?, number::<4>(bytes, end + 16)?);
-    if (count == 0xffff || at == 0xffff_ffff)
-        && let Some(locator) = end.checked_sub(20)
-        && number::<4>(bytes, locator) == Some(0x0706_4b50)
-    {
-        let record = number::<8>(bytes, locator + 8)?;
-        if number::<4>(bytes, record)? != 0x0606_4b50 {
-            return None;
-        }
-        (count, at) = (number::<8>(bytes, record.checked_add(32)?)?, number::<8>(bytes, record.checked_add(48)?)?);
-    }
-    entries(bytes, at, count)
-}
-
-/// So many entries of a directory, from a place on.
-pub(super) fn entries(bytes: &[u8], mut at: u64, count: u64) -> Option<Vec<Member>> {
+/// The entries of a directory.
+pub(super) fn entries(bytes: &[u8], count: u64) -> Option<Vec<Member>> {
     let mut members = Vec::new();
+    let mut at = 0;
     for _ in 0..count {
         if number::<4>(bytes, at)? != 0x0201_4b50 {
             return None;
@@ -105,22 +258,25 @@ fn widen(bytes: &[u8], from: u64, length: u64, member: &mut Member) -> Option<()
     Some(())
 }
 
-fn content(bytes: &[u8], member: &Member) -> Option<Vec<u8>> {
-    if number::<4>(bytes, member.offset)? != 0x0403_4b50 {
-        return None;
+/// Names and contents of all members of an `.npz` file.
+pub fn read(bytes: &[u8]) -> Result<Vec<(String, Vec<u8>)>> {
+    let mut reader = ArchiveReader::of(Cursor::new(bytes), ".npz file")?;
+    let names: Vec<String> = reader.names().map(str::to_string).collect();
+    let mut members = Vec::with_capacity(names.len());
+    for name in names {
+        let content = reader.read(&name)?.unwrap_or_default();
+        members.push((name, content));
     }
-    let (name, extra) = (number::<2>(bytes, member.offset.checked_add(26)?)?, number::<2>(bytes, member.offset + 28)?);
-    let start = usize::try_from(member.offset.checked_add(30 + name + extra)?).ok()?;
-    let packed = bytes.get(start..start.checked_add(usize::try_from(member.packed).ok()?)?)?;
-    let size = usize::try_from(member.size).ok()?;
-    let content = match member.method {
-        0 => packed.to_vec(),
-        8 if member.size / BEST_RATIO <= member.packed + 1 => {
-            miniz_oxide::inflate::decompress_to_vec_with_limit(packed, size).ok()?
-        }
-        _ => return None,
-    };
-    (content.len() == size && crc(&content) == member.crc).then_some(content)
+    Ok(members)
+}
+
+/// What every file of [`write`] begins with: version 2.0, names in UTF-8, stored, 00:00:00, 1980-01-01. NumPy writes other flags.
+const BEGINNING: [u8; 14] = *b"PK\x03\x04\x14\0\0\x08\0\0\0\0\x21\0";
+
+/// Whether a file begins as those of [`write`] do.
+pub fn is_own_npz(mut file: impl Read) -> bool {
+    let mut start = [0; BEGINNING.len()];
+    file.read_exact(&mut start).is_ok() && start == BEGINNING
 }
 
 /// A file of stored members with the date 1980-01-01, so that equal members make equal bytes.
@@ -134,7 +290,7 @@ pub fn write(members: &[(String, Vec<u8>)]) -> Result<Vec<u8>> {
             let start: String = name.chars().take(40).collect();
             Error::stage(format!("the name of the array `{start}...` is too long for an .npz: {} bytes", name.len()))
         })?;
-        let (offset, size, sum) = (small(out.len())?, small(content.len())?, crc(content));
+        let (offset, size, sum) = (small(out.len())?, small(content.len())?, crc32fast::hash(content));
         let mut common = Vec::new();
         // Version 2.0, names in UTF-8, stored, 00:00:00, 1980-01-01.
         [20u16, 0x800, 0, 0, 0x21].iter().for_each(|n| common.extend(n.to_le_bytes()));
@@ -161,31 +317,6 @@ pub fn write(members: &[(String, Vec<u8>)]) -> Result<Vec<u8>> {
     Ok(out)
 }
 
-/// The checksum of ISO 3309.
-pub(super) fn crc(bytes: &[u8]) -> u32 {
-    !crc_more(u32::MAX, bytes)
-}
-
-/// The same bit by bit: the state after more bytes, all ones in the beginning, inverted in the end.
-pub(super) fn crc_more(state: u32, bytes: &[u8]) -> u32 {
-    const TABLE: [u32; 256] = {
-        let mut table = [0u32; 256];
-        let mut i = 0;
-        while i < 256 {
-            let mut sum = i as u32;
-            let mut bit = 0;
-            while bit < 8 {
-                sum = if sum & 1 == 1 { (sum >> 1) ^ 0xedb8_8320 } else { sum >> 1 };
-                bit += 1;
-            }
-            table[i] = sum;
-            i += 1;
-        }
-        table
-    };
-    bytes.iter().fold(state, |sum, byte| (sum >> 8) ^ TABLE[((sum ^ u32::from(*byte)) & 0xff) as usize])
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -198,13 +329,11 @@ mod tests {
     fn what_is_written_is_read_back() {
         assert_eq!(read(&write(&sample()).unwrap()).unwrap(), sample());
         assert_eq!(read(&write(&[]).unwrap()).unwrap(), []);
+        assert!(
+            is_own_npz(write(&sample()).unwrap().as_slice()) && !is_own_npz(&b"PK\x03\x04\x14\0\0\0\0\0\0\0\x21\0"[..])
+        );
         let told = write(&[("x".repeat(1 << 16), Vec::new())]).unwrap_err().message;
         assert!(told.ends_with("is too long for an .npz: 65536 bytes"), "{told}");
-    }
-
-    #[test]
-    fn the_checksum_is_the_one_of_the_standard() {
-        assert_eq!(crc(b"123456789"), 0xcbf4_3926);
     }
 
     #[test]
@@ -234,7 +363,7 @@ mod tests {
             let directory = bytes.len() - 22 - 46 - 1;
             for (at, method, sum, length) in [(0, 8, 14, 22), (directory, 10, 16, 24)] {
                 bytes[at + method..at + method + 2].copy_from_slice(&8u16.to_le_bytes());
-                bytes[at + sum..at + sum + 4].copy_from_slice(&crc(&content).to_le_bytes());
+                bytes[at + sum..at + sum + 4].copy_from_slice(&crc32fast::hash(&content).to_le_bytes());
                 bytes[at + length..at + length + 4].copy_from_slice(&size.to_le_bytes());
             }
         };
@@ -244,5 +373,48 @@ mod tests {
         assert!(read(&bytes).is_err());
         claim(&mut bytes, 99_999);
         assert!(read(&bytes).is_err());
+    }
+
+    /// The same file with another directory, made by `change` from the entries as they are.
+    fn with_directory(whole: &[u8], change: impl Fn(&mut Vec<Vec<u8>>)) -> Vec<u8> {
+        let end = whole.len() - 22;
+        let at = number::<4>(whole, end as u64 + 16).unwrap() as usize;
+        let mut entries: Vec<Vec<u8>> = Vec::new();
+        let mut next = at;
+        while next < end {
+            let length = 46 + number::<2>(whole, next as u64 + 28).unwrap() as usize;
+            entries.push(whole[next..next + length].to_vec());
+            next += length;
+        }
+        change(&mut entries);
+        let directory = entries.concat();
+        let mut bytes = [&whole[..at], &directory, &whole[end..]].concat();
+        let end = bytes.len() - 22;
+        let count = (entries.len() as u16).to_le_bytes();
+        bytes[end + 8..end + 12].copy_from_slice(&[count, count].concat());
+        bytes[end + 12..end + 16].copy_from_slice(&(directory.len() as u32).to_le_bytes());
+        bytes
+    }
+
+    #[test]
+    fn members_that_overlap_are_refused() {
+        let whole = write(&sample()).unwrap();
+        assert_eq!(read(&with_directory(&whole, |_| {})).unwrap(), sample());
+        // One member under a hundred names.
+        let many = with_directory(&whole, |entries| {
+            let first = entries[0].clone();
+            for i in 10..100 {
+                let mut entry = first.clone();
+                entry[46..48].copy_from_slice(format!("{i}").as_bytes());
+                entries.push(entry);
+            }
+        });
+        let told = read(&many).unwrap_err().message;
+        assert_eq!(told, "it is not a whole .npz file: its members overlap");
+        // A member whose content reaches into the next one.
+        let longer = with_directory(&whole, |entries| {
+            [20, 24].iter().for_each(|&at| entries[0][at..at + 4].copy_from_slice(&90u32.to_le_bytes()));
+        });
+        assert!(read(&longer).is_err());
     }
 }

@@ -11,6 +11,7 @@ use super::worker::{Answer, Job, Made, Results, Shop};
 use super::{Built, Event, Failure, Observer, Options, Outcome, Unfinished};
 use crate::error::{Error, Result};
 use crate::plan::{self, FileState, Last, Memo, Resolved, UnitState};
+use crate::stages::Kind;
 use crate::store::{Digest, Key};
 use crate::train::cuda::Device;
 
@@ -190,6 +191,13 @@ impl<'a, 'b> Boss<'a, 'b> {
             }
             return Ok(());
         }
+        if let Some(tool) = resolved.found.unasked.first() {
+            let error =
+                Error::stage(format!("the version of `{tool}` is not known, and --no-run forbids to ask for it"))
+                    .hint("build once without --no-run, and share the cache");
+            self.fail(stage, String::new(), error, true);
+            return Ok(());
+        }
         let mut missing: Vec<(usize, Key, f64)> = Vec::new();
         let mut results = Vec::with_capacity(resolved.units.len());
         for (unit, state) in resolved.units.iter().enumerate() {
@@ -202,13 +210,12 @@ impl<'a, 'b> Boss<'a, 'b> {
                 UnitState::Unknown { .. } => return Err(Error::internal("an input of a started stage has no result")),
             }
         }
-        if self.options.no_train && self.trains(stage) && !missing.is_empty() {
-            let models = if missing.len() == 1 { "1 model".to_string() } else { format!("{} models", missing.len()) };
+        if let Some((what, option)) = forbidden(&graph.stages[stage].kind, missing.len(), self.options) {
             let why = if again { "--rerun asks for it".into() } else { format!("`repro explain {name}` says why") };
-            let error = Error::stage(format!("{models} would have to be trained, and --no-train forbids it"))
+            let error = Error::stage(format!("{what}, and {option} forbids it"))
                 .hint(why)
-                .hint("build without --no-train where training is allowed, and share the cache");
-            // Nothing is wasted by going on, and all that lacks training is told at once.
+                .hint(format!("build without {option} where that is allowed, and share the cache"));
+            // Nothing is wasted by going on, and all that is forbidden is told at once.
             self.fail(stage, String::new(), error, true);
             return Ok(());
         }
@@ -539,5 +546,23 @@ impl<'a, 'b> Boss<'a, 'b> {
             }
         }
         Ok(())
+    }
+}
+
+/// What would have to be done for the missing units of a stage, and the option that forbids it.
+fn forbidden(kind: &Kind, missing: usize, options: &Options) -> Option<(String, &'static str)> {
+    let models = || {
+        let models = if missing == 1 { "1 model".to_string() } else { format!("{missing} models") };
+        format!("{models} would have to be trained")
+    };
+    match kind {
+        _ if missing == 0 => None,
+        kind if kind.entry().trains() && options.no_train => Some((models(), "--no-train")),
+        _ if !options.no_run => None,
+        kind if kind.entry().trains() => Some((models(), "--no-run")),
+        Kind::Exec(_) => Some(("its program would have to run".into(), "--no-run")),
+        // Files of the project are read, and nothing else.
+        Kind::Data(data) if !data.in_project() => Some(("its file would have to be fetched".into(), "--no-run")),
+        _ => None,
     }
 }

@@ -30,6 +30,8 @@ pub struct Options {
     pub keep_going: bool,
     /// Fail instead of training.
     pub no_train: bool,
+    /// Fail instead of training, fetching or running a program: only metrics, figures and tables are made.
+    pub no_run: bool,
     /// Graphics cards that train.
     pub cards: Cards,
     /// Stages that run again although they are current.

@@ -188,8 +188,7 @@ impl Workplace for Place<'_> {
         let mut variables: Vec<(String, OsString)> = passed.chain(fixed).chain(own).chain(cards).collect();
         // What the stage names itself is what its key says it is.
         variables.retain(|(name, _)| !self.inputs.found.env.contains_key(name));
-        let named =
-            self.inputs.found.env.iter().filter_map(|(name, value)| Some((name.clone(), value.clone()?.into())));
+        let named = self.inputs.found.values.iter().map(|(name, value)| (name.clone(), value.0.clone().into()));
         variables.extend(named);
         variables
     }

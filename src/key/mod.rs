@@ -11,7 +11,7 @@
 //! | version of the model, metric or mark | the version of the program |
 //! | version of the numerics contract | threads, vector width, device, batching |
 //! | digests of the content of inputs and of files of the project | when and where inputs were made |
-//! | values of declared variables, versions of declared tools | time limits, cores, GPUs, memory of programs |
+//! | digests of the values of declared variables, versions of declared tools | time limits, cores, GPUs, memory of programs |
 //! | the engine's name, if it is `reference` | time, host, user, paths |
 //!
 //! `tests/suite/invalidation.rs` holds one test for each row.

@@ -18,6 +18,7 @@ use crate::error::{Error, Result};
 use crate::graph::Graph;
 use crate::stages::Publish;
 use crate::store::Store;
+use crate::value::Hex;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -34,15 +35,26 @@ pub struct Context<'a> {
     pub home: &'a Path,
     /// Where files are looked for that are not there: for a revision, what git does not follow is in the project of today.
     pub otherwise: Option<&'a Path>,
-    /// What is taken to be found of variables and tools, by stage, instead of looking: for an archive, what was found when it was made.
-    pub recorded: Option<&'a BTreeMap<String, Recorded>>,
+    /// Where the values of variables and the versions of tools come from.
+    pub outside: Outside<'a>,
 }
 
-/// Values of variables and versions of tools, as they were found.
+/// Where the values of variables and the versions of tools come from.
+#[derive(Clone, Copy, Debug)]
+pub enum Outside<'a> {
+    /// From the machine as it is: tools are run to ask for their versions. For builds.
+    Machine,
+    /// Variables from the machine, versions of tools from the last build of the stage. Nothing is run. For commands that only read.
+    LastBuild,
+    /// From a record, by stage: for an archive, what was found when it was made.
+    Recorded(&'a BTreeMap<String, Recorded>),
+}
+
+/// Digests of the values of variables, and versions of tools, as they were found.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Recorded {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub env: BTreeMap<String, Option<String>>,
+    pub env: BTreeMap<String, Option<Hex>>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub tools: BTreeMap<String, String>,
 }

@@ -1,12 +1,15 @@
 //! Why a stage is out of date: one variant for each cause, with old and new values, in the order of how much they explain.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde_json::{Value as Json, json};
 
 use super::{Context, FileState, Resolved, stage_digest};
 use crate::error::Error;
 use crate::key::{Change, diff};
-use crate::stages::Definition;
+use crate::stages::{Definition, variable_digest};
 use crate::store::{Digest, Store};
+use crate::value::Hex;
 
 /// Why a stage is not current.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,6 +20,10 @@ pub enum Reason {
     NeverBuilt,
     /// A setting was changed; the place in the paper file, if it is still there.
     Changed { change: Change, line: Option<u32> },
+    /// An environment variable was changed. Its values may be secret, and are not here.
+    Variable { name: String, what: &'static str, line: Option<u32> },
+    /// The version of this tool is not known, because no build has asked for it.
+    Unasked(String),
     /// An input has other content than when the stage was built.
     InputChanged(String),
     /// An input is itself out of date.
@@ -43,6 +50,13 @@ impl Reason {
                 let place = line.map(|line| format!(" ({file}:{line})")).unwrap_or_default();
                 format!("{}: {}{place}", change.name(), change.words())
             }
+            Reason::Variable { name, what, line } => {
+                let place = line.map(|line| format!(" ({file}:{line})")).unwrap_or_default();
+                format!("env.{name}: {what}{place}")
+            }
+            Reason::Unasked(tool) => {
+                format!("the version of `{tool}` is not known: only a build runs the commands in `tools`")
+            }
             Reason::InputChanged(name) => format!("`{name}` has new content"),
             Reason::InputStale(name) => format!("`{name}` is out of date"),
             Reason::NotCached(1) => "1 result is not in the cache".into(),
@@ -68,7 +82,8 @@ impl Reason {
         match self {
             Reason::Again => "again",
             Reason::NeverBuilt => "never-built",
-            Reason::Changed { .. } => "changed",
+            Reason::Changed { .. } | Reason::Variable { .. } => "changed",
+            Reason::Unasked(_) => "unasked",
             Reason::InputChanged(_) => "input-changed",
             Reason::InputStale(_) => "input-stale",
             Reason::NotCached(_) => "not-cached",
@@ -117,13 +132,45 @@ impl Last {
 
 /// The settings in which two manifests of a stage differ, with their lines in its definition of now.
 pub fn changed(definition: &Definition, old: &Json, new: &Json) -> Vec<Reason> {
+    let line = |path: &[&str]| Some(definition.body.deepest(path).span.line).filter(|line| *line > 0);
     let reason = |change: Change| {
         let path: Vec<&str> =
             change.path.iter().map(String::as_str).skip_while(|step| *step == definition.kind.name()).collect();
-        let line = Some(definition.body.deepest(&path).span.line).filter(|line| *line > 0);
+        let line = line(&path);
         Reason::Changed { change, line }
     };
-    diff(old, new).into_iter().map(reason).collect()
+    if !definition.kind.is_program() {
+        return diff(old, new).into_iter().map(reason).collect();
+    }
+    // Records of older builds hold values of variables: they are compared by digest too, and never handed on.
+    let ((old, was), (new, is)) = (without_variables(old), without_variables(new));
+    let mut found: Vec<Reason> = diff(&old, &new).into_iter().map(reason).collect();
+    let names: BTreeSet<&String> = was.keys().chain(is.keys()).collect();
+    for name in names {
+        let what = match (was.get(name), is.get(name)) {
+            (None, _) => "is read now",
+            (_, None) => "is not read any more",
+            (Some(old), Some(new)) if old == new => continue,
+            (Some(None), _) => "is set now",
+            (_, Some(None)) => "is not set any more",
+            _ => "changed",
+        };
+        found.push(Reason::Variable { name: name.clone(), what, line: line(&["env"]) });
+    }
+    found
+}
+
+/// The manifest of a program without the variables that it reads, and the digests of their values.
+fn without_variables(manifest: &Json) -> (Json, BTreeMap<String, Option<Hex>>) {
+    let mut rest = manifest.clone();
+    let variables = rest.as_object_mut().and_then(|map| map.remove("env"));
+    let digest = |name: &str, value: &Json| {
+        let value = value.as_str()?;
+        Some(serde_json::from_value(json!(value)).unwrap_or_else(|_| variable_digest(name, value)))
+    };
+    let variables = variables.as_ref().and_then(Json::as_object).into_iter().flatten();
+    let digests = variables.map(|(name, value)| (name.clone(), digest(name, value))).collect();
+    (rest, digests)
 }
 
 /// Why a stage may be out of date, from what was built last under its name and how its inputs stand.
@@ -136,8 +183,10 @@ pub fn reasons(
 ) -> Vec<Reason> {
     let graph = context.graph;
     let definition = &graph.stages[stage];
-    let Some(last) = last else { return vec![Reason::NeverBuilt] };
+    let unasked = resolved.found.unasked.iter().cloned().map(Reason::Unasked);
+    let Some(last) = last else { return [Reason::NeverBuilt].into_iter().chain(unasked).collect() };
     let mut found = changed(definition, &last.manifest, &resolved.manifest(&definition.kind));
+    found.extend(unasked);
     let stages = graph.inputs[stage].iter().map(|&i| graph.stages[i].name.clone());
     let names: Vec<String> = stages.chain(resolved.found.sources.iter().map(|(name, _)| name.clone())).collect();
     let before: Vec<String> = last.inputs.iter().map(|(name, _)| name.clone()).collect();

@@ -158,7 +158,8 @@ pub fn resolve(context: Context, stage: usize, inputs: &[&Resolved]) -> Result<R
             return Ok(state(key::key_of_text(&text, &[]), seconds));
         }
         let mut described = kind.unit(unit, layout, &outlines)?;
-        let digests = input_digests(&described, inputs, kind.reads_files()).filter(|_| faults.is_empty());
+        let known = faults.is_empty() && found.unasked.is_empty();
+        let digests = input_digests(&described, inputs, kind.reads_files()).filter(|_| known);
         let Some(mut digests) = digests else {
             return Ok(UnitState::Unknown { seconds: described.seconds });
         };

@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
-use super::{Context, Recorded, files_of};
+use super::{Context, Last, Outside, Recorded, files_of};
 use crate::error::{Error, Result};
 use crate::program;
 use crate::spec::{Located, suggest};
-use crate::stages::{Found, Needs, Tool, is_pattern};
+use crate::stages::{Found, Needs, Secret, Tool, is_pattern, variable_digest};
 use crate::store::{Digest, Store};
 use crate::value::{FileEntry, Hex, Tree, encode_tree};
 
@@ -42,25 +42,40 @@ pub fn surroundings(context: Context, stage: usize) -> Result<Found, Vec<Error>>
     found.sources.dedup();
     found.tree.files.sort();
     found.tree.files.dedup();
-    if let Some(recorded) = context.recorded {
+    if let Outside::Recorded(recorded) = context.outside {
         let Recorded { env, tools } = recorded.get(&context.graph.stages[stage].name).cloned().unwrap_or_default();
         (found.env, found.tools) = (env, tools);
         return if errors.is_empty() { Ok(found) } else { Err(errors) };
     }
     for name in &needs.env {
         let value = std::env::var_os(&name.value);
-        context.store.looked_at_variable(&name.value, value.clone());
+        context.store.looked_at_variable(&name.value, value.as_deref());
         let value = value.map(|value| value.into_string());
         match value.transpose() {
-            Ok(value) => drop(found.env.insert(name.value.clone(), value)),
+            Ok(value) => {
+                let digest = value.as_ref().map(|value| variable_digest(&name.value, value));
+                found.env.insert(name.value.clone(), digest);
+                found.values.extend(value.map(|value| (name.value.clone(), Secret(value))));
+            }
             Err(_) => {
                 errors.push(Error::stage(format!("the value of `{}` is not UTF-8 text", name.value)).at(name.span))
             }
         }
     }
+    let last = match context.outside {
+        Outside::LastBuild if !needs.tools.is_empty() => {
+            Some(Last::read(context.store, &context.graph.stages[stage].name))
+        }
+        _ => None,
+    };
     for tool in &needs.tools {
-        match version(context.store, tool, context.home) {
-            Ok(version) => drop(found.tools.insert(tool.words(), version)),
+        let version = match &last {
+            Some(last) => last_version(last.as_ref(), tool, context.home),
+            None => version(context.store, tool, context.home).map(Some),
+        };
+        match version {
+            Ok(Some(version)) => drop(found.tools.insert(tool.words(), version)),
+            Ok(None) => found.unasked.push(tool.words()),
             Err(error) => errors.push(error.at(tool.span)),
         }
     }
@@ -160,6 +175,16 @@ fn with_names(context: Context, stage: usize, need: &Located<String>, error: Err
         _ => suggest(&need.value, &names),
     };
     Error { message, ..error }.hint(hint)
+}
+
+/// The version of a tool as the last build of the stage found it; `None` if there was none.
+fn last_version(last: Option<&Last>, tool: &Tool, home: &Path) -> Result<Option<String>> {
+    let name = tool.0.first().map(String::as_str).unwrap_or_default();
+    if program::find(name, home).is_none() {
+        return Err(program::missing(name));
+    }
+    let known = last.and_then(|last| last.manifest.get("tools")?.get(tool.words())?.as_str());
+    Ok(known.map(str::to_string))
 }
 
 /// What a tool says of its version. A program that is asked by its name alone is asked again only when its file has changed; a script, and

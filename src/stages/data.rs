@@ -91,6 +91,17 @@ impl Data {
         self.settings.url.is_none()
     }
 
+    /// The name of the file that is fetched, if one is.
+    pub fn fetched_name(&self) -> Option<String> {
+        self.settings.url.as_ref().map(|url| file_name(url))
+    }
+
+    /// The result that these files make. Errors: they are not the content that is pinned.
+    pub fn result(&self, tree: &Tree) -> Result<Vec<u8>> {
+        self.check_pin(tree)?;
+        Ok(encode_tree(tree))
+    }
+
     /// The pinned digest.
     fn pin(&self) -> Option<Hex> {
         let text = &self.settings.digest.as_ref()?.value;
@@ -145,7 +156,6 @@ impl Data {
                 .at(url.span)
                 .hint(format!("it was fetched; write `digest: blake3:{digest}` below `url`")));
         }
-        self.check_pin(&tree)?;
         Ok(Some(tree))
     }
 }
@@ -261,14 +271,10 @@ impl Stage for Data {
         inputs: &dyn Inputs,
         control: &dyn Control,
     ) -> Result<Option<Vec<u8>>> {
-        let tree = match &self.settings.url {
-            Some(url) => self.fetch(url, inputs, control)?,
-            None => {
-                self.check_pin(&inputs.found().tree)?;
-                Some(inputs.found().tree.clone())
-            }
-        };
-        Ok(tree.map(|tree| encode_tree(&tree)))
+        match &self.settings.url {
+            Some(url) => self.fetch(url, inputs, control)?.map(|tree| self.result(&tree)).transpose(),
+            None => self.result(&inputs.found().tree).map(Some),
+        }
     }
 
     fn reading(&self) -> Json {

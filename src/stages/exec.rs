@@ -205,6 +205,14 @@ impl Exec {
         }
     }
 
+    /// The whole command, for someone who has to decide whether it may run.
+    pub fn command(&self) -> String {
+        match &self.settings.run.value {
+            Run::Shell(script) => script.clone(),
+            Run::Words(words) => words.join(" "),
+        }
+    }
+
     /// Outputs that are put into the project, by their names in the folder of figures.
     pub fn published(&self) -> impl Iterator<Item = &Located<String>> {
         self.settings.outputs.0.iter().map(|output| &output.path).filter(|path| path.starts_with(FIGURES))

@@ -21,8 +21,9 @@ mod sweep;
 mod table;
 mod train;
 
+pub use data::Data;
 pub use exec::FIGURES;
-pub use need::{Found, Needs, Tool};
+pub use need::{Found, Needs, Secret, Tool, variable_digest};
 pub use paths::is_pattern;
 pub use point::payload as trained;
 pub use publish::{FileSpec, Publish};

@@ -7,7 +7,7 @@ use serde_json::{Value as Json, json};
 
 use crate::error::Error;
 use crate::spec::{Decode, Located, Node, Problems, Schemas, Yaml, wrong_type};
-use crate::value::Tree;
+use crate::value::{Hex, Tree};
 
 /// What is needed, by name.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -54,6 +54,26 @@ impl Decode for Tool {
     }
 }
 
+/// The value of an environment variable. It may be a password: it is handed to the program, and neither written nor shown anywhere.
+#[derive(Clone, PartialEq)]
+pub struct Secret(pub String);
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        f.write_str("(hidden)")
+    }
+}
+
+/// What stands for the value of an environment variable in keys, records and archives. The name is hashed too, so that equal values of two
+/// variables cannot be told from their digests.
+pub fn variable_digest(name: &str, value: &str) -> Hex {
+    let mut hasher = blake3::Hasher::new_derive_key("repro 1 value of an environment variable");
+    hasher.update(&(name.len() as u64).to_le_bytes());
+    hasher.update(name.as_bytes());
+    hasher.update(value.as_bytes());
+    Hex(*hasher.finalize().as_bytes())
+}
+
 /// What was found.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Found {
@@ -61,9 +81,13 @@ pub struct Found {
     pub tree: Tree,
     /// For each needed file, folder or pattern the digest of what it stands for, by ascending name.
     pub sources: Vec<(String, [u8; 32])>,
-    /// Values of variables; `None` where a variable is not set.
-    pub env: BTreeMap<String, Option<String>>,
+    /// Digests of the values of variables; `None` where a variable is not set.
+    pub env: BTreeMap<String, Option<Hex>>,
+    /// The values of those that are set, for the program.
+    pub values: BTreeMap<String, Secret>,
     pub tools: BTreeMap<String, String>,
+    /// Tools whose versions are not known, because no build has asked for them: the keys are not known then either.
+    pub unasked: Vec<String>,
 }
 
 impl Needs {
@@ -73,7 +97,7 @@ impl Needs {
 }
 
 impl Found {
-    /// A manifest with variables and versions added, where there are any.
+    /// A manifest with digests of variables and versions of tools added, where there are any.
     pub fn add_to(&self, manifest: &mut Json) {
         let Some(map) = manifest.as_object_mut() else { return };
         if !self.env.is_empty() {

@@ -7,7 +7,7 @@
 //! A file whose times lie too close to the moment of writing down may still change unseen: of these the content is compared.
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
+use std::ffi::OsStr;
 use std::fs::Metadata;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -37,7 +37,8 @@ enum Look {
 pub struct Looks {
     /// By path and kind: a folder may be listed and be a step too.
     paths: BTreeMap<(PathBuf, u8), Look>,
-    variables: BTreeMap<String, Option<OsString>>,
+    /// Digests of their values: they may be passwords.
+    variables: BTreeMap<String, Option<Digest>>,
     /// Something was looked at that cannot be written down, or that changed between two looks.
     fleeting: bool,
 }
@@ -70,8 +71,9 @@ impl Store {
     }
 
     /// An environment variable was read.
-    pub fn looked_at_variable(&self, name: &str, value: Option<OsString>) {
-        lock(&self.looks).variables.insert(name.to_string(), value);
+    pub fn looked_at_variable(&self, name: &str, value: Option<&OsStr>) {
+        let digest = value.map(|value| variable(name, value));
+        lock(&self.looks).variables.insert(name.to_string(), digest);
     }
 
     /// Something was looked at that another run has to look at anew.
@@ -102,9 +104,9 @@ impl Store {
             look.write(&mut out);
             out.extend(fresh.iter().flat_map(|digest| digest.0));
         }
-        for (name, value) in &looks.variables {
-            let value = value.as_ref().map(|value| value.to_str()).map_or(Some(None), |value| value.map(Some))?;
-            out.extend(format!("{name}\n{}\0", serde_json::json!(value)).as_bytes());
+        for (name, digest) in &looks.variables {
+            let digest = digest.map(|digest| digest.to_string()).unwrap_or_default();
+            out.extend(format!("{name}\n{digest}\0").as_bytes());
         }
         Some(out)
     }
@@ -131,8 +133,8 @@ pub fn unchanged(bytes: &[u8]) -> Option<Unchanged> {
     for pair in variables.split_inclusive(|byte| *byte == 0) {
         let pair = std::str::from_utf8(pair.strip_suffix(b"\0")?).ok()?;
         let (name, value) = pair.split_once('\n')?;
-        let value: Option<String> = serde_json::from_str(value).ok()?;
-        (std::env::var_os(name) == value.map(OsString::from)).then_some(())?;
+        let now = std::env::var_os(name).map(|value| variable(name, &value).to_string());
+        (now.unwrap_or_default() == value).then_some(())?;
     }
     if !fresh || !settled {
         return Some(Unchanged { settled: None });
@@ -225,6 +227,11 @@ fn step(meta: &Metadata) -> Look {
     #[cfg(not(unix))]
     let (device, inode) = (0, 0);
     Look::Step { device, inode, link: meta.is_symlink() }
+}
+
+/// One digest of the value of an environment variable.
+fn variable(name: &str, value: &OsStr) -> Digest {
+    Digest::of(&[name.as_bytes(), b"=", value.as_encoded_bytes()].concat())
 }
 
 /// One digest of the names in a folder.

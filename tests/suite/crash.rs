@@ -220,13 +220,14 @@ fn a_panic_of_the_deciding_thread_ends_the_build_and_keeps_what_was_finished() {
         figures: &figures,
         home: &home,
         otherwise: None,
-        recorded: None,
+        outside: repro::plan::Outside::Machine,
     };
     let options = repro::exec::Options {
         cards: repro::exec::Cards::none(),
         jobs: 2,
         keep_going: false,
         no_train: false,
+        no_run: false,
         again: Vec::new(),
         interrupted: &NEVER,
     };

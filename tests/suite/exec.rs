@@ -204,10 +204,9 @@ fn what_decides_the_result_is_in_the_key_and_nothing_else() {
     assert_eq!(built(&paper, ""), ["fit2"]);
     paper.explain("fit2").ok();
     paper.write("tool", "#!/bin/sh\necho 1.1\n");
-    paper.explain("fit2").ok().stdout("fit2 (exec) is out of date\n    tools../tool: 1.0 -> 1.1 (paper.yaml:14)\n");
     assert_eq!(built(&paper, ""), ["fit2"]);
     let paper = paper.env("A", "other").env("B", "b");
-    paper.explain("fit2").ok().stdout("fit2 (exec) is out of date\n    env.A: a -> other (paper.yaml:13)\n");
+    paper.explain("fit2").ok().stdout("fit2 (exec) is out of date\n    env.A: changed (paper.yaml:13)\n");
     assert_eq!(built(&paper, ""), ["fit2"]);
     let made = Command::new("chmod").arg("+x").arg(paper.path("a.txt")).status().unwrap();
     assert!(made.success());
@@ -733,4 +732,61 @@ fn the_page_about_python_leads_to_the_example() {
     // On a slow machine its start is told too.
     let told: Vec<String> = run.stderr.lines().filter(|line| !line.ends_with("started")).map(named).collect();
     assert_eq!(told, fenced(page, "text")[0].lines().collect::<Vec<_>>());
+}
+
+/// A program with a tool that leaves a mark whenever it runs.
+fn with_tool() -> Paper {
+    let stage = "  fit: {exec: {run: echo 1 > out.csv, outputs: [out.csv, figures/fit.txt], tools: [./tool]}}\n";
+    let stage = stage.replace("echo 1 > out.csv", "\"echo x > out.csv; echo 1 > figures/fit.txt\"");
+    let paper = paper(&stage).file("tool", "#!/bin/sh\ndate >> marks\necho 1.0\n");
+    assert!(Command::new("chmod").arg("+x").arg(paper.path("tool")).status().unwrap().success());
+    paper
+}
+
+#[test]
+fn commands_that_only_read_run_no_tools() {
+    let paper = with_tool();
+    // What no build has asked for is not known, and it is said.
+    let unknown = "the version of `./tool` is not known: only a build runs the commands in `tools`";
+    paper.plan("").ok().says(unknown);
+    paper.explain("fit").ok().says(unknown);
+    paper.run("build -n").ok().says(unknown);
+    paper.run("status").ok().says("stale");
+    paper.run("show fit").code(1);
+    paper.run("gc -n").code(1).says("no build has asked for the version of `./tool`").says("nothing was deleted");
+    assert!(!paper.path("marks").exists());
+    assert_eq!(built(&paper, ""), ["fit"]);
+    std::fs::remove_file(paper.path("marks")).unwrap();
+    paper.plan("").ok().says("nothing to do");
+    paper.run("status").ok().says("1 current");
+    for command in ["explain fit", "show fit", "show fit --trace", "build -n", "gc -n", "gc", "export", "compare fit"] {
+        paper.run(command);
+        assert!(!paper.path("marks").exists(), "{command}");
+    }
+    assert!(paper.path("paper.zip").exists());
+    paper.run("verify").ok();
+    assert!(paper.path("marks").exists());
+}
+
+#[test]
+fn no_run_makes_figures_and_runs_nothing() {
+    let stages = "  fit: {exec: {run: \"echo 'x,y\\n1,2' > o.csv\", outputs: [o.csv], tools: [./tool]}}\n  \
+                  look: {data: look.csv}\n  \
+                  far: {data: {url: 'file:///no/such/file', digest: 'blake3:0000000000000000000000000000000000000000000000000000000000000000'}}\n  \
+                  figure: {figure: {of: fit, panels: [{marks: [{points: {x: x, y: y}}]}]}}\n  \
+                  seen: {figure: {of: look, panels: [{marks: [{points: {x: x, y: y}}]}]}}\n";
+    let paper = paper(stages).file("tool", "#!/bin/sh\ndate >> marks\necho 1.0\n").file("look.csv", "x,y\n1,2\n");
+    assert!(Command::new("chmod").arg("+x").arg(paper.path("tool")).status().unwrap().success());
+    paper
+        .run("build -k --no-run")
+        .code(1)
+        .says("fit: the version of `./tool` is not known, and --no-run forbids to ask for it");
+    assert!(!paper.path("marks").exists() && paper.path("figures/seen.svg").exists());
+    paper.build("fit").ok();
+    std::fs::remove_file(paper.path("marks")).unwrap();
+    paper.run("build figure seen --no-run").ok();
+    assert!(paper.path("figures/figure.svg").exists() && !paper.path("marks").exists());
+    paper.edit("1,2'", "1,3'");
+    paper.run("build figure --no-run").code(1).says("fit: its program would have to run, and --no-run forbids it");
+    paper.run("build far --no-run").code(1).says("far: its file would have to be fetched, and --no-run forbids it");
 }

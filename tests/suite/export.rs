@@ -21,7 +21,7 @@ const STAGES: &str = "  raw: {data: data/*.csv}
 ";
 
 /// A paper with everything in it: trained models, a program with a tool and a variable, files that are followed, one from elsewhere.
-fn paper() -> Paper {
+pub fn paper() -> Paper {
     let paper = Paper::new().env("COLOUR", "blue").file("far/away.csv", "z\n7\n");
     let digest = blake3::hash(b"z\n7\n").to_hex().to_string();
     let stages = STAGES.replace("URL", &paper.path("far/away.csv").display().to_string()).replace("DIGEST", &digest);
@@ -34,7 +34,7 @@ fn paper() -> Paper {
     paper
 }
 
-fn members(path: &Path) -> Vec<(String, Vec<u8>)> {
+pub fn members(path: &Path) -> Vec<(String, Vec<u8>)> {
     let mut reader = ArchiveReader::new(Cursor::new(std::fs::read(path).unwrap())).unwrap();
     let names: Vec<String> = reader.names().map(str::to_string).collect();
     names.into_iter().map(|name| (name.clone(), reader.read(&name).unwrap().unwrap())).collect()
@@ -52,7 +52,7 @@ fn forged(from: &Path, to: &Path, change: impl Fn(&str, Vec<u8>) -> Option<Vec<u
 }
 
 /// Checked in an empty folder, as on another machine.
-fn elsewhere(archive: &Path, arguments: &str) -> Run {
+pub fn elsewhere(archive: &Path, arguments: &str) -> Run {
     let empty = Paper::new();
     empty.run(&format!("verify {} {arguments}", archive.display()))
 }
@@ -65,7 +65,7 @@ fn an_archive_holds_all_that_the_artifacts_come_from() {
     let paper = paper();
     let run = paper.run("export").ok();
     assert!(run.stdout.starts_with("paper.zip: 12 files, 4 artifacts among them, the traces of "), "{}", run.stdout);
-    assert!(run.stderr.contains("it holds the values of COLOUR"), "{}", run.stderr);
+    assert!(run.stderr.contains("it holds digests of the values of COLOUR"), "{}", run.stderr);
     let members = members(&paper.path("paper.zip"));
     let names: Vec<&str> = members.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(
@@ -91,13 +91,15 @@ fn an_archive_holds_all_that_the_artifacts_come_from() {
     let traces = json("repro-archive/traces.json");
     let stage = |name: &str| traces["stages"].as_array().unwrap().iter().find(|stage| stage["stage"] == name).unwrap();
     let fit = stage("fit");
-    assert_eq!((&fit["env"], &fit["tools"]), (&json!({"COLOUR": "blue"}), &json!({"sh -c echo 1": "1"})));
+    assert_eq!(fit["tools"], json!({"sh -c echo 1": "1"}));
+    assert_eq!(fit["env"]["COLOUR"].as_str().map(str::len), Some(64), "a digest");
     assert_eq!(fit["inputs"].as_object().unwrap().keys().collect::<Vec<_>>(), ["fetched", "fit.sh", "raw"]);
     assert_eq!(stage("grid")["results"].as_array().unwrap().len(), 6);
     let result = &stage("grid")["results"][1];
     assert_eq!(result["name"], "probability=0.1 run=2");
     let maker = &traces["makers"][result["maker"].as_u64().unwrap() as usize];
     assert_eq!((&maker["repro"], &maker["engine"]), (&json!(env!("CARGO_PKG_VERSION")), &json!("cpu")));
+    assert!(traces["makers"].as_array().unwrap().iter().all(|maker| maker.get("host").is_none()));
     // Every file is described, by a name that is an address.
     let crates = json("ro-crate-metadata.json");
     let graph = crates["@graph"].as_array().unwrap();
@@ -148,14 +150,14 @@ fn an_archive_is_verified_elsewhere_and_can_be_built_again_there() {
         run.stdout
     );
     assert_eq!(run.stdout.lines().last().unwrap(), digest);
-    let run = paper.run("verify paper.zip --rebuild").ok();
+    let run = paper.run("verify paper.zip --rebuild --yes").ok();
     assert!(
         run.stdout.contains("grid      6 points same\n") && run.stdout.contains("fit       same, fit.txt same\n"),
         "{}",
         run.stdout
     );
     // Without the variable it comes out the same here, under another key.
-    let verdicts = elsewhere(&archive, "--rebuild --json").ok().events_of("verify-finished");
+    let verdicts = elsewhere(&archive, "--rebuild --yes --json").ok().events_of("verify-finished");
     assert_eq!((&verdicts[0]["differs"], &verdicts[0]["new"]), (&json!(0), &json!(0)));
 }
 
@@ -180,7 +182,7 @@ fn a_forged_archive_is_refused() {
     };
     refuse(&edit("figures/fit.txt", "y", "Y"), "figures/fit.txt: other content");
     refuse(&|name, content| (name != "fit.sh").then_some(content), "fit.sh: is missing");
-    refuse(&edit("repro-archive/manifest.json", "fit.sh", "../x"), "../x: a path that leads elsewhere");
+    refuse(&edit("repro-archive/manifest.json", "fit.sh", "../x"), "../x: a path that is not taken");
     // An extra file.
     let mut writer = ArchiveWriter::new(std::fs::File::create(&bad).unwrap());
     members(&good).iter().for_each(|(name, content)| writer.add(name, content).unwrap());
@@ -209,6 +211,12 @@ fn a_forged_archive_is_refused() {
     swap("paper.yaml", "steps: 20", "steps: 21", "grid: the paper file and its inputs ask for 6 results");
     swap("data/a.csv", "1", "9", "raw: the paper file and its inputs ask for 1 result");
     swap("figures/table.csv", "0", "1", "table: its files are not those of the traces");
+    swap(
+        "repro-archive/fetched/fetched/away.csv",
+        "7",
+        "8",
+        "fetched: `away.csv` is not the content that the paper file pins",
+    );
     // Damage on the way.
     let mut bytes = std::fs::read(&good).unwrap();
     let at = bytes.len() / 2;
@@ -247,7 +255,7 @@ fn where_a_result_comes_from_is_shown() {
             "from fit.sh",
             "from raw",
             "tool sh",
-            "env COLOUR=blue",
+            "env COLOUR:",
             "file fit.txt"
         ]
     );
@@ -255,4 +263,54 @@ fn where_a_result_comes_from_is_shown() {
     let trace = paper.run("show fit --trace --json").ok().events().remove(0);
     assert_eq!(trace["trace"]["results"].as_array().unwrap().len(), 1);
     paper.edit("steps: 20", "steps: 21").run("show grid --trace").code(1).says("grid is out of date");
+}
+
+#[test]
+fn values_of_variables_are_written_and_shown_nowhere() {
+    let paper = paper().env("COLOUR", "hunter2-and-more");
+    let run = paper.run("explain fit").ok();
+    assert!(run.stdout.contains("    env.COLOUR: changed (paper.yaml:"), "{}", run.stdout);
+    paper.build("").ok();
+    // Another build remembers what it looked at.
+    paper.build("").ok();
+    paper.run("export").ok();
+    let outputs = ["plan", "explain fit", "show fit --trace", "show fit --trace --json", "status --json", "build -n"];
+    for command in outputs {
+        let Run { stdout, stderr, .. } = paper.run(command).ok();
+        assert!(!format!("{stdout}{stderr}").contains("hunter2"), "{command}: {stdout}{stderr}");
+    }
+    let holds = |bytes: &[u8]| bytes.windows(7).any(|part| part == b"hunter2");
+    for (name, bytes) in paper.files("").into_iter().chain(members(&paper.path("paper.zip"))) {
+        assert!(!holds(&bytes), "{name}");
+    }
+    // Records of older versions hold values: they are not shown either.
+    let last = paper.files("cache").into_keys().find(|name| name.ends_with("/fit.json")).unwrap();
+    let mut record: Json = serde_json::from_str(&paper.read(&last)).unwrap();
+    record["manifest"]["env"]["COLOUR"] = json!("swordfish");
+    paper.write(&last, &record.to_string());
+    let paper = paper.env("COLOUR", "green");
+    for command in ["plan", "explain fit", "explain fit --json"] {
+        let Run { stdout, .. } = paper.run(command).ok().says("env.COLOUR: changed");
+        assert!(!stdout.contains("swordfish") && !stdout.contains("green"), "{command}: {stdout}");
+    }
+}
+
+#[test]
+fn nothing_is_replaced_but_an_earlier_archive() {
+    let paper = paper();
+    paper.run("export -o fit.sh").code(2).says("`fit.sh` belongs to the paper");
+    paper.run("export -o paper.yaml --force").code(2).says("`paper.yaml` belongs to the paper");
+    paper.run("export -o data").code(2).says("it is not a plain file");
+    paper.run("export -o /dev/null --force").code(2).says("it is not a plain file");
+    paper.write("thesis.zip", "mine");
+    paper.run("export -o thesis.zip").code(2).says("it is not an archive of repro").says("--force");
+    assert_eq!(paper.read("thesis.zip"), "mine");
+    paper.run("export -o thesis.zip --force").ok();
+    paper.run("export -o thesis.zip").ok();
+    paper.write("grid.npz", "mine");
+    paper.run("show grid --npz grid.npz").code(2).says("it is not an .npz file of repro");
+    paper.run("show grid --npz fit.sh --force").code(2).says("`fit.sh` belongs to the paper");
+    assert_eq!(paper.read("grid.npz"), "mine");
+    paper.run("show grid --npz grid.npz --force").ok();
+    paper.run("show grid --npz grid.npz").ok();
 }

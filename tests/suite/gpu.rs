@@ -172,13 +172,20 @@ fn after_a_card_is_lost_in_a_sweep_the_processor_goes_on_and_says_so_once() {
         figures: &figures,
         home: &home,
         otherwise: None,
-        recorded: None,
+        outside: repro::plan::Outside::Machine,
     };
     // A wave takes two launches: one is done when it is lost, and one is half-way.
     let card = Lost { host: Host::new(&store.kernels()), left: 3.into() };
     let cards = Cards::given(vec![Arc::new(card)]);
-    let options =
-        Options { jobs: 2, keep_going: false, no_train: false, cards, again: Vec::new(), interrupted: &NEVER };
+    let options = Options {
+        jobs: 2,
+        keep_going: false,
+        no_train: false,
+        no_run: false,
+        cards,
+        again: Vec::new(),
+        interrupted: &NEVER,
+    };
     let targets = [graph.position("measures").expect("measures")];
     let writer = store.writer(serde_json::Value::Null);
     let mut notes = Notes::default();

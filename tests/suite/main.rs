@@ -22,6 +22,8 @@ mod export;
 #[cfg(unix)]
 mod filesystem;
 #[cfg(unix)]
+mod forgery;
+#[cfg(unix)]
 mod gc;
 #[cfg(unix)]
 mod glance;

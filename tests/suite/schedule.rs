@@ -184,10 +184,10 @@ one       failed
 grid      failed
 error: one: 1 model would have to be trained, and --no-train forbids it
 hint: `repro explain one` says why
-hint: build without --no-train where training is allowed, and share the cache
+hint: build without --no-train where that is allowed, and share the cache
 error: grid: 6 models would have to be trained, and --no-train forbids it
 hint: `repro explain grid` says why
-hint: build without --no-train where training is allowed, and share the cache
+hint: build without --no-train where that is allowed, and share the cache
 skipped: measures
 2 stages failed: 0 stages built
 ",

@@ -236,7 +236,7 @@ fn build(paper: &str, dir: &Path) -> (usize, Vec<String>) {
         figures: &dir.join("figures"),
         home: dir,
         otherwise: None,
-        recorded: None,
+        outside: repro::plan::Outside::Machine,
     };
     let writer = store.writer(serde_json::json!({}));
     let options = Options {
@@ -244,6 +244,7 @@ fn build(paper: &str, dir: &Path) -> (usize, Vec<String>) {
         jobs: 2,
         keep_going: false,
         no_train: false,
+        no_run: false,
         again: Vec::new(),
         interrupted: &NEVER,
     };

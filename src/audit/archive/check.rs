@@ -1,30 +1,39 @@
-//! Checking an archive, without network and without the cache that it came from: every file against its digest; that the paper file and
-//! the inputs lead by the recorded steps to the artifacts; and, where asked, by building all of it again.
+//! Checking an archive, without network and without the cache that it came from. All of it is made again from its paper file, its inputs, its
+//! artifacts and the facts that it states, as `repro export` would make it, and compared byte by byte.
+//!
+//! What cannot be found so is a result that is not what its step comes to: an artifact, with its digest changed in the traces and in all that
+//! follows from them. That takes a rebuild. And nothing shows whether the facts are true: when a result was made, how long it took, by whom.
 
-use std::collections::BTreeMap;
-use std::io::Write;
-use std::path::{Component, Path, PathBuf};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 
-use super::super::verify::{Artifact, Verdict, Verification, without_logs};
-use super::trace::{ResultTrace, Traces};
-use super::{File, MANIFEST, Manifest, Role, TRACES, VERSION};
+use super::facts::Stated;
+use super::pack::{self, Packed};
+use super::unpack::{Unpacked, unpack};
+use super::{FETCHED, File, MANIFEST, METADATA, Manifest, Role, TRACES};
 use crate::error::{Error, Result};
-use crate::exchange::ArchiveReader;
-use crate::exec::{self, Observer, Options};
 use crate::graph::Graph;
-use crate::plan::{self, Context, Recorded, State, UnitState};
+use crate::plan::{self, Context, Outside, Recorded, StagePlan, State};
 use crate::render::Publisher;
 use crate::spec::{Paper, Problems, read};
-use crate::stages::{FIGURES, Kind};
+use crate::stages::{Data, FIGURES, Kind};
 use crate::store::{Digest, Key, Store};
-use crate::value::Hex;
+use crate::value::{FileEntry, Hex, Tree};
 
-/// An archive whose every file has been checked, unpacked into a folder that goes with this.
+/// The traces of an archive are at most so long, and so much longer for each result of the paper, in bytes.
+const TRACES_BYTES: u64 = 64 << 20;
+const RESULT_BYTES: u64 = 4 << 10;
+/// Differences in one file that are named.
+const NAMED: usize = 10;
+
+/// An archive whose every file is as its manifest says, unpacked into a folder that goes with this.
 #[derive(Debug)]
 pub struct Archive {
     folder: tempfile::TempDir,
-    manifest: Manifest,
-    traces: Traces,
+    pub(super) manifest: Manifest,
+    /// The bytes of the manifest.
+    listing: Vec<u8>,
+    pub(super) stated: Stated,
     recorded: BTreeMap<String, Recorded>,
     pub graph: Graph,
     /// The paper file in it: name and content.
@@ -37,6 +46,8 @@ pub struct Archive {
 #[derive(Debug)]
 pub enum Refused {
     Error(Error),
+    /// It was made by this version of the program, or says so, and only that one can check it.
+    Version(String),
     /// What is wrong with its files, one by one.
     Files(Vec<String>),
     /// The paper file in it has problems.
@@ -56,210 +67,227 @@ impl From<Error> for Refused {
 impl Archive {
     /// Unpack an archive and check every file against its digest.
     pub fn open(path: &Path) -> Result<Archive, Refused> {
-        let file = std::fs::File::open(path).map_err(|e| Error::io("read", path, &e))?;
-        let named = |error: Error| Error { message: format!("`{}`: {}", path.display(), error.message), ..error };
-        let mut zip = ArchiveReader::new(std::io::BufReader::new(file)).map_err(named)?;
-        let foreign = || {
-            Error::user(format!("`{}` is no archive of repro: it has no readable {MANIFEST}", path.display()))
-                .hint("`repro export` makes one")
-        };
-        let listed = zip.read(MANIFEST).map_err(named)?.ok_or_else(foreign)?;
-        let manifest: Manifest = serde_json::from_slice(&listed).map_err(|_| foreign())?;
-        if manifest.version > VERSION {
-            let error =
-                Error::user(format!("the archive is of version {}; this program reads {VERSION}", manifest.version));
-            return Err(error.hint("use a newer repro").into());
-        }
         let folder = tempfile::Builder::new().prefix("repro-").tempdir();
         let folder = folder.map_err(|e| Error::io("make a folder in", &std::env::temp_dir(), &e))?;
-        let mut wrong = Vec::new();
-        for file in &manifest.files {
-            if let Err(why) = unpack(&mut zip, file, &folder.path().join("paper"))? {
-                wrong.push(format!("{}: {why}", file.path));
-            }
-        }
-        let known = |name: &str| name == MANIFEST || manifest.files.iter().any(|file| file.path == name);
-        wrong.extend(zip.names().filter(|name| !known(name)).map(|name| format!("{name}: not in the manifest")));
-        if !wrong.is_empty() {
-            return Err(Refused::Files(wrong));
-        }
-        let content = |path: &str| std::fs::read(folder.path().join("paper").join(path)).map_err(|_| foreign());
-        let traces: Traces = serde_json::from_slice(&content(TRACES)?).map_err(|_| foreign())?;
-        let text = String::from_utf8_lossy(&content(&manifest.paper)?).into_owned();
+        let home = folder.path().join("paper");
+        let Unpacked { manifest, listing } = unpack(path, &home)?;
+        let content = |name: &str| std::fs::read(home.join(name)).map_err(|e| Error::io("read", Path::new(name), &e));
+        let text = String::from_utf8(content(&manifest.paper)?)
+            .map_err(|_| Refused::Files(vec![format!("{}: not UTF-8 text", manifest.paper)]))?;
         let mut problems = Problems::default();
-        let graph =
-            read(&text, &mut problems).and_then(|root| Graph::of(&Paper::of(&root, &mut problems), &mut problems));
+        let graph = read(text.strip_prefix('\u{feff}').unwrap_or(&text), &mut problems)
+            .and_then(|root| Graph::of(&Paper::of(&root, &mut problems), &mut problems));
         let Some(graph) = graph.filter(|_| problems.is_empty()) else {
             return Err(Refused::Paper { name: manifest.paper, text, errors: problems.into_errors() });
         };
-        let (recorded, paper, digest) = (traces.recorded(), (manifest.paper.clone(), text), Hex(Digest::of(&listed).0));
-        Ok(Archive { folder, manifest, traces, recorded, graph, paper, digest })
+        let units: u64 = graph.layouts.iter().map(|layout| layout.units as u64).sum();
+        let most = units.saturating_mul(RESULT_BYTES).saturating_add(TRACES_BYTES);
+        if manifest.files.iter().any(|file| file.path == TRACES && file.size > most) {
+            return Err(Refused::Files(vec![format!("{TRACES}: too large for this paper")]));
+        }
+        let stated: Stated = serde_json::from_slice(&content(TRACES)?)
+            .map_err(|_| Refused::Files(vec![format!("{TRACES}: cannot be read")]))?;
+        let (recorded, paper, digest) =
+            (stated.recorded(), (manifest.paper.clone(), text), Hex(Digest::of(&listing).0));
+        Ok(Archive { folder, manifest, listing, stated, recorded, graph, paper, digest })
     }
 
     /// Files in it, artifacts among them, and results with a trace.
     pub fn counts(&self) -> [usize; 3] {
         let artifacts = self.manifest.files.iter().filter(|file| file.role == Role::Artifact).count();
-        [self.manifest.files.len() + 1, artifacts, self.traces.stages.iter().map(|stage| stage.results.len()).sum()]
+        let stages: Vec<usize> = self.graph.needed(&self.targets());
+        let results = stages.iter().map(|&stage| self.graph.layouts[stage].units).sum();
+        [self.manifest.files.len() + 1, artifacts, results]
     }
 
-    /// The version of the program that made it.
-    pub fn made_by(&self) -> &str {
-        &self.manifest.repro
+    /// Figures and tables of the paper that are not in it, by the names of their stages.
+    pub fn left_out(&self) -> Vec<&str> {
+        let inside = self.graph.needed(&self.targets());
+        let all = self.graph.targets(&[]).unwrap_or_default();
+        all.iter()
+            .filter(|stage| !inside.contains(stage))
+            .map(|&stage| self.graph.stages[stage].name.as_str())
+            .collect()
     }
 
-    fn home(&self) -> PathBuf {
+    /// The programs that building it again would run: the stage, and the command.
+    pub fn programs(&self) -> Vec<(&str, String)> {
+        let mut programs = Vec::new();
+        for stage in self.graph.needed(&self.targets()) {
+            let stage = &self.graph.stages[stage];
+            for tool in stage.kind.entry().needs().tools {
+                let flag = if tool.0.len() == 1 { " --version" } else { "" };
+                programs.push((stage.name.as_str(), format!("{}{flag}", tool.words())));
+            }
+            if let Kind::Exec(exec) = &stage.kind {
+                programs.push((stage.name.as_str(), exec.command()));
+            }
+        }
+        programs
+    }
+
+    /// The folder of the unpacked project.
+    pub(super) fn home(&self) -> PathBuf {
         self.folder.path().join("paper")
     }
 
-    /// The stages that it is an archive of.
-    fn targets(&self) -> Vec<usize> {
-        self.manifest.targets.iter().filter_map(|name| self.graph.position(name)).collect()
+    /// A folder beside it.
+    pub(super) fn beside(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
     }
 
-    /// Follow the recorded steps: do the paper file and the inputs in the archive lead to exactly the recorded keys, and these to its
-    /// artifacts? Returns the stages where they do not, and why. Nothing runs; that a result is what its step comes to is only recorded.
-    pub fn follow(&self) -> Result<Vec<String>> {
-        let store = Store::open(&self.folder.path().join("traces"))?;
-        let writer = store.writer(serde_json::Value::Null);
-        for result in self.traces.stages.iter().flat_map(|stage| stage.results.iter().chain(&stage.files)) {
-            writer.note(Key(result.key.0), Digest(result.digest.0), result.size);
-        }
-        let (home, figures) = (self.home(), self.home().join(FIGURES));
-        let context = Context { recorded: Some(&self.recorded), ..self.context(&store, &home, &figures) };
-        let mut wrong = Vec::new();
-        for name in self.manifest.targets.iter().filter(|name| self.graph.position(name).is_none()) {
-            wrong.push(format!("{name}: not in the paper file"));
-        }
-        for plan in plan::plan(context, &self.targets())? {
-            let name = &self.graph.stages[plan.stage].name;
-            match plan.state {
-                State::Current | State::Waits => {}
-                State::Fault => {
-                    wrong.extend(plan.resolved.faults.iter().map(|error| format!("{name}: {}", error.message)));
-                }
-                State::Stale if plan.units > 0 => {
-                    let n = plan.units;
-                    let results = if n == 1 { "1 result".to_string() } else { format!("{n} results") };
-                    wrong.push(format!(
-                        "{name}: the paper file and its inputs ask for {results} that the traces do not have"
-                    ));
-                }
-                State::Stale => wrong.push(format!("{name}: its files are not those of the traces")),
-            }
-        }
-        Ok(wrong)
+    /// The stages that it is an archive of, in the order of the paper file.
+    pub(super) fn targets(&self) -> Vec<usize> {
+        let known: BTreeSet<usize> =
+            self.manifest.targets.iter().filter_map(|name| self.graph.position(name)).collect();
+        known.into_iter().collect()
     }
 
     /// The paper of the archive with a store and folders.
-    fn context<'a>(&'a self, store: &'a Store, home: &'a Path, figures: &'a Path) -> Context<'a> {
-        let graph = &self.graph;
-        Context { graph, store, publish: &Publisher, figures, home, otherwise: None, recorded: None }
+    pub(super) fn context<'a>(&'a self, store: &'a Store, home: &'a Path, figures: &'a Path) -> Context<'a> {
+        let (graph, outside) = (&self.graph, Outside::Machine);
+        Context { graph, store, publish: &Publisher, figures, home, otherwise: None, outside }
     }
 
-    /// Build everything from the paper file and the inputs in the archive, in an empty cache, and compare with the traces bit for bit.
-    pub fn rebuild(&self, options: &Options, observer: &mut dyn Observer) -> Result<Verification> {
-        let store = Store::open(&self.folder.path().join("cache"))?;
-        let writer = store.writer(serde_json::json!({"for": "verify"}));
-        for file in self.manifest.files.iter().filter(|file| file.role == Role::Fetched) {
-            writer.keep(&self.home().join(&file.path))?;
+    /// Whether the paper file and the inputs lead by the recorded steps to exactly these files. Returns what does not follow, and why. Nothing
+    /// runs; that a result is what its step comes to is only recorded.
+    pub fn follow(&self) -> Result<Vec<String>> {
+        let unknown = self.manifest.targets.iter().filter(|name| self.graph.position(name).is_none());
+        let mut wrong: Vec<String> = unknown.map(|name| format!("{name}: not in the paper file")).collect();
+        if self.manifest.targets.is_empty() {
+            wrong.push(format!("{MANIFEST}: names no stage that this is an archive of"));
         }
-        let (home, figures) = (self.home(), self.folder.path().join("figures"));
-        let context = self.context(&store, &home, &figures);
-        let targets = self.targets();
-        let outcome = without_logs(exec::build(context, &targets, options, &writer, observer), store.dir());
-        let mut artifacts = Vec::new();
-        for plan in plan::plan(context, &targets)? {
-            let stage = &self.graph.stages[plan.stage];
-            let trace = self.traces.stages.iter().find(|trace| trace.stage == stage.name);
-            let find = |results: Option<&Vec<ResultTrace>>, name: &str| {
-                results.into_iter().flatten().find(|result| result.name == name).map(|result| result.digest)
-            };
-            let verdict = |was: Option<Hex>, is: Digest| match was {
-                None => Verdict::New,
-                Some(was) if was.0 == is.0 => Verdict::Same,
-                Some(_) => Verdict::Differs(Vec::new()),
-            };
-            if matches!(stage.kind, Kind::Data(_)) {
-                continue;
-            }
-            let layout = &self.graph.layouts[plan.stage];
-            let known: BTreeMap<&str, &ResultTrace> = trace
-                .iter()
-                .flat_map(|trace| trace.results.iter().map(|result| (result.name.as_str(), result)))
-                .collect();
-            for (unit, state) in plan.resolved.units.iter().enumerate() {
-                let UnitState::Current { key, digest } = *state else { continue };
-                let name = layout.label(unit);
-                let was = known.get(name.as_str());
-                let verdict = verdict(was.map(|was| was.digest), digest);
-                let parts_here = verdict != Verdict::Same && was.is_some_and(|was| was.key.0 == key.0);
-                artifacts.push(Artifact { stage: plan.stage, unit: Some(unit), name, verdict, parts_here });
-            }
-            for (spec, state) in plan.resolved.specs.iter().zip(&plan.resolved.files) {
-                let Some(is) = state.digest() else { continue };
-                let was = find(trace.map(|trace| &trace.files), &spec.name);
-                let name = spec.name.clone();
-                let verdict = verdict(was, is);
-                artifacts.push(Artifact { stage: plan.stage, unit: None, name, verdict, parts_here: false });
+        if !wrong.is_empty() {
+            return Ok(wrong);
+        }
+        let store = Store::open(&self.beside("traces"))?;
+        let writer = store.writer(serde_json::Value::Null);
+        for result in self.stated.results() {
+            writer.note(Key(result.key.0), Digest(result.digest.0), result.size);
+        }
+        let (home, figures) = (self.home(), self.home().join(FIGURES));
+        let context = Context { outside: Outside::Recorded(&self.recorded), ..self.context(&store, &home, &figures) };
+        let plans = plan::plan(context, &self.targets())?;
+        for plan in &plans {
+            wrong.extend(self.not_current(plan));
+            if let Kind::Data(data) = &self.graph.stages[plan.stage].kind {
+                wrong.extend(self.other_data(context, plan, data));
             }
         }
-        Ok(Verification { outcome, artifacts })
+        if !wrong.is_empty() {
+            return Ok(wrong);
+        }
+        let paper = (self.paper.0.as_str(), self.paper.1.as_bytes());
+        let mut fetched = |plan: &StagePlan| match &self.graph.stages[plan.stage].kind {
+            Kind::Data(data) => self.fetched(context, plan, data).map(|file| vec![file]),
+            _ => Ok(Vec::new()),
+        };
+        let facts = self.stated.facts();
+        let about = &self.manifest.about;
+        let packed = pack::pack(context, &plans, paper, &self.targets(), about, &facts, &mut fetched)?;
+        self.compare(&packed)
+    }
+
+    /// Why the results and files of a stage are not those that the paper file and the inputs ask for.
+    fn not_current(&self, plan: &StagePlan) -> Vec<String> {
+        let name = &self.graph.stages[plan.stage].name;
+        match plan.state {
+            State::Current | State::Waits => Vec::new(),
+            State::Fault => plan.resolved.faults.iter().map(|error| format!("{name}: {}", error.message)).collect(),
+            State::Stale if plan.units > 0 => {
+                let n = plan.units;
+                let results = if n == 1 { "1 result".to_string() } else { format!("{n} results") };
+                vec![format!("{name}: the paper file and its inputs ask for {results} that the traces do not have")]
+            }
+            State::Stale => vec![format!("{name}: its files are not those of the traces")],
+        }
+    }
+
+    /// Why the result of a `data` stage is not its files: that needs no rebuild.
+    fn other_data(&self, context: Context, plan: &StagePlan, data: &Data) -> Option<String> {
+        let name = &self.graph.stages[plan.stage].name;
+        let recorded = plan.resolved.units.first()?.digest()?;
+        let tree = if data.in_project() {
+            Ok(plan.resolved.found.tree.clone())
+        } else {
+            self.fetched(context, plan, data).map(|(file, _)| Tree { files: vec![file] })
+        };
+        match tree.and_then(|tree| data.result(&tree)) {
+            Err(error) => Some(format!("{name}: {}", error.message)),
+            Ok(payload) => {
+                let stated = self.stated.results().find(|result| result.digest.0 == recorded.0);
+                let same = Digest::of(&payload) == recorded && stated.is_some_and(|it| it.size == payload.len() as u64);
+                (!same).then(|| format!("{name}: its files are not those of the traces"))
+            }
+        }
+    }
+
+    /// The file that was fetched from the address of a stage, and where it is.
+    fn fetched(&self, context: Context, plan: &StagePlan, data: &Data) -> Result<(FileEntry, PathBuf)> {
+        let stage = &self.graph.stages[plan.stage].name;
+        let path = data.fetched_name().ok_or_else(|| Error::internal("nothing is fetched"))?;
+        let here = self.home().join(format!("{FETCHED}{stage}/{path}"));
+        let size = std::fs::metadata(&here)
+            .map_err(|_| Error::stage(format!("`{path}` is not in the archive, the content of its address")))?
+            .len();
+        let digest = Hex(context.store.file_digest(&here)?.0);
+        Ok((FileEntry { path, digest, size, executable: false }, here))
+    }
+
+    /// In what the archive is not as it would be packed.
+    fn compare(&self, packed: &Packed) -> Result<Vec<String>> {
+        let mut wrong = Vec::new();
+        let content =
+            |name: &str| std::fs::read(self.home().join(name)).map_err(|e| Error::io("read", Path::new(name), &e));
+        for result in packed.traces.stages.iter().flat_map(|stage| &stage.files) {
+            let path = format!("{FIGURES}{}", result.name);
+            if packed.pieces.get(&path).is_none_or(|(file, _)| file.size != result.size) {
+                wrong.push(format!("{TRACES}: another size of {path}"));
+            }
+        }
+        for name in [TRACES, METADATA] {
+            let (is, should) = (content(name).unwrap_or_default(), packed.bytes(name));
+            if is != should {
+                wrong.extend(differences(name, &is, should));
+            }
+        }
+        let expected: BTreeMap<&str, &File> =
+            packed.manifest.files.iter().map(|file| (file.path.as_str(), file)).collect();
+        let listed: BTreeMap<&str, &File> = self.manifest.files.iter().map(|file| (file.path.as_str(), file)).collect();
+        for (path, file) in &listed {
+            match expected.get(path) {
+                None => wrong.push(format!("{path}: no stage reads or makes it")),
+                Some(_) if [TRACES, METADATA].contains(path) => {}
+                Some(expected) if expected != file => {
+                    wrong.push(format!("{path}: the manifest says otherwise what it is"))
+                }
+                Some(_) => {}
+            }
+        }
+        let missing = expected.keys().filter(|path| !listed.contains_key(*path));
+        wrong.extend(missing.map(|path| format!("{path}: is not in the archive")));
+        let listing = packed.listing()?;
+        if wrong.is_empty() && listing != self.listing {
+            wrong.extend(differences(MANIFEST, &self.listing, &listing));
+        }
+        Ok(wrong)
     }
 }
 
-/// Unpack one file and check it; the inner error says in what it is not as the manifest has it.
-fn unpack<R: std::io::Read + std::io::Seek>(
-    zip: &mut ArchiveReader<R>,
-    file: &File,
-    folder: &Path,
-) -> Result<Result<(), String>> {
-    let path = Path::new(&file.path);
-    let inside = path.components().all(|part| matches!(part, Component::Normal(_))) && !file.path.contains('\\');
-    if !inside || file.path.is_empty() {
-        return Ok(Err("a path that leads elsewhere".into()));
+/// In what a JSON file of an archive is not as it should be.
+fn differences(name: &str, is: &[u8], should: &[u8]) -> Vec<String> {
+    let json = |bytes: &[u8]| serde_json::from_slice::<serde_json::Value>(bytes).ok();
+    let changes = match (json(is), json(should)) {
+        (Some(is), Some(should)) => crate::key::diff(&is, &should),
+        _ => Vec::new(),
+    };
+    let mut wrong: Vec<String> =
+        changes.iter().take(NAMED).map(|change| format!("{name}: `{}` does not follow", change.name())).collect();
+    if changes.len() > NAMED {
+        wrong.push(format!("{name}: and {} more", changes.len() - NAMED));
     }
-    let full = folder.join(path);
-    let parent = full.parent().unwrap_or(folder);
-    std::fs::create_dir_all(parent).map_err(|e| Error::io("make the folder", parent, &e))?;
-    let out = std::fs::File::create(&full).map_err(|e| Error::io("write", &full, &e))?;
-    let mut checked = Checked { out, hasher: blake3::Hasher::new(), size: 0, limit: file.size };
-    match zip.copy(&file.path, &mut checked) {
-        Ok(true) if checked.size == file.size && *checked.hasher.finalize().as_bytes() == file.blake3.0 => {}
-        Ok(true) => return Ok(Err("other content".into())),
-        Ok(false) => return Ok(Err("is missing".into())),
-        Err(_) if checked.size > file.size => return Ok(Err("other content".into())),
-        Err(error) if error.message.contains("is damaged") => return Ok(Err("damaged".into())),
-        Err(error) => return Err(error),
+    if wrong.is_empty() {
+        wrong.push(format!("{name}: not as `repro export` writes it"));
     }
-    #[cfg(unix)]
-    if file.executable {
-        use std::os::unix::fs::PermissionsExt;
-        let permissions = std::fs::Permissions::from_mode(0o755);
-        std::fs::set_permissions(&full, permissions).map_err(|e| Error::io("write", &full, &e))?;
-    }
-    Ok(Ok(()))
-}
-
-/// Writes a file and hashes it on the way; no more is written than there should be.
-struct Checked {
-    out: std::fs::File,
-    hasher: blake3::Hasher,
-    size: u64,
-    limit: u64,
-}
-
-impl Write for Checked {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.size += bytes.len() as u64;
-        if self.size > self.limit {
-            return Err(std::io::ErrorKind::InvalidData.into());
-        }
-        self.hasher.update(bytes);
-        self.out.write_all(bytes)?;
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        self.out.flush()
-    }
+    wrong
 }

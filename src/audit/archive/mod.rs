@@ -13,20 +13,27 @@
 
 mod check;
 mod crates;
+mod facts;
 mod pack;
+mod rebuild;
 mod trace;
+mod unpack;
 
 pub use check::{Archive, Refused};
 pub use crates::{About, date};
+pub use facts::{Kept, Maker};
 pub use pack::{Exported, export};
 pub use trace::{ResultTrace, StageTrace, Traces};
+pub use unpack::is_archive;
 
 use serde::{Deserialize, Serialize};
 
 use crate::value::Hex;
 
 /// The version of this layout.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
+/// The longest manifest that is written and read, in bytes: some 300,000 files.
+const LONGEST_MANIFEST: u64 = 64 << 20;
 /// What belongs to the archive and not to the project.
 const OWN: &str = "repro-archive/";
 const MANIFEST: &str = "repro-archive/manifest.json";
@@ -46,12 +53,14 @@ struct Manifest {
     paper: String,
     /// The stages that were asked for; it holds what they need too.
     targets: Vec<String>,
+    /// What the metadata say and the paper file does not.
+    about: About,
     /// All files but this one, by ascending path.
     files: Vec<File>,
 }
 
 /// A file of an archive.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct File {
     path: String,
     role: Role,

@@ -5,11 +5,12 @@ use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 
 use super::crates::{About, metadata};
+use super::facts::{Facts, Kept};
 use super::trace::Traces;
-use super::{FETCHED, File, MANIFEST, METADATA, Manifest, OWN, Role, TRACES, VERSION};
+use super::{FETCHED, File, LONGEST_MANIFEST, MANIFEST, METADATA, Manifest, OWN, Role, TRACES, VERSION};
 use crate::error::{Error, Result};
 use crate::exchange::ArchiveWriter;
-use crate::plan::{self, Context, State};
+use crate::plan::{self, Context, StagePlan, State};
 use crate::stages::{FIGURES, Kind};
 use crate::store::{Digest, hash_file};
 use crate::value::{FileEntry, Hex, decode_tree};
@@ -29,18 +30,43 @@ pub struct Exported {
     pub bytes: u64,
     /// The digest of its manifest: it stands for the content of every file.
     pub digest: Hex,
-    /// Environment variables whose values are in the traces.
+    /// Environment variables of whose values digests are in the traces.
     pub variables: Vec<String>,
 }
 
 /// Where the content of a file is.
-enum Content {
+pub(super) enum Content {
     Bytes(Vec<u8>),
     Path(PathBuf),
 }
 
 /// Files by their paths in the archive.
-type Pieces = BTreeMap<String, (File, Content)>;
+pub(super) type Pieces = BTreeMap<String, (File, Content)>;
+
+/// Finds the content of a stage that was fetched from an address: its files, and where they are.
+pub(super) type Fetched<'a> = &'a mut dyn FnMut(&StagePlan) -> Result<Vec<(FileEntry, PathBuf)>>;
+
+/// All of an archive.
+pub(super) struct Packed {
+    pub pieces: Pieces,
+    pub traces: Traces,
+    pub manifest: Manifest,
+}
+
+impl Packed {
+    /// The content of a file that was made here.
+    pub fn bytes(&self, path: &str) -> &[u8] {
+        match self.pieces.get(path) {
+            Some((_, Content::Bytes(bytes))) => bytes,
+            _ => &[],
+        }
+    }
+
+    /// The manifest as it is written.
+    pub fn listing(&self) -> Result<Vec<u8>> {
+        json(&self.manifest)
+    }
+}
 
 /// Write the archive `out` with the artifacts of the targets and all that they come from. `paper` is the name and the content of the
 /// paper file. Errors: something is out of date, or changes meanwhile.
@@ -67,9 +93,56 @@ pub fn export(
             .hint("an archive holds results that belong to the paper file as it is: `repro build` first"));
     }
     let scratch = context.store.scratch()?;
+    let mut fetched = |plan: &StagePlan| -> Result<Vec<(FileEntry, PathBuf)>> {
+        let folder = scratch.folder()?;
+        let mut found = Vec::new();
+        for file in tree(context, plan)? {
+            let copy = folder.join("content");
+            if !context.store.copy_content(&Digest(file.digest.0), &copy)? {
+                return Err(lost(&graph.stages[plan.stage].name));
+            }
+            let here = folder.join(file.digest.to_string());
+            std::fs::rename(&copy, &here).map_err(|e| Error::io("write", &here, &e))?;
+            found.push((file, here));
+        }
+        Ok(found)
+    };
+    let facts = Kept { store: context.store, hosts: false };
+    let packed = pack(context, &plans, paper, targets, about, &facts, &mut fetched)?;
+    let listing = packed.listing()?;
+    if listing.len() as u64 > LONGEST_MANIFEST {
+        let error = Error::stage(format!("{} files are too many for one archive", packed.pieces.len()));
+        return Err(error.hint("export some of the stages, or put the files of a folder into one"));
+    }
+    let (bytes, digest) = (write(&packed.pieces, &listing, out)?, Hex(Digest::of(&listing).0));
+    let variables = packed.traces.stages.iter().flat_map(|stage| stage.recorded.env.keys().cloned());
+    let mut variables: Vec<String> = variables.collect();
+    variables.sort();
+    variables.dedup();
+    Ok(Exported {
+        files: packed.pieces.len() + 1,
+        artifacts: packed.pieces.values().filter(|(file, _)| file.role == Role::Artifact).count(),
+        results: packed.traces.stages.iter().map(|stage| stage.results.len()).sum(),
+        bytes,
+        digest,
+        variables,
+    })
+}
+
+/// All that an archive of current stages holds. Checking an archive makes this from its paper file and its inputs too, and compares.
+pub(super) fn pack(
+    context: Context,
+    plans: &[StagePlan],
+    paper: (&str, &[u8]),
+    targets: &[usize],
+    about: &About,
+    facts: &dyn Facts,
+    fetched: Fetched,
+) -> Result<Packed> {
+    let graph = context.graph;
     let mut pieces = Pieces::new();
     add(&mut pieces, entry(paper.0, Role::Paper, paper.1), Content::Bytes(paper.1.to_vec()))?;
-    for plan in &plans {
+    for plan in plans {
         let stage = &graph.stages[plan.stage];
         for file in &plan.resolved.found.tree.files {
             if file.path.starts_with(OWN) || file.path == METADATA {
@@ -80,15 +153,8 @@ pub fn export(
             add(&mut pieces, of(file, &file.path, Role::Input), Content::Path(context.home.join(&file.path)))?;
         }
         if matches!(&stage.kind, Kind::Data(data) if !data.in_project()) {
-            let folder = scratch.folder()?;
-            for file in tree(context, plan)? {
-                let copy = folder.join("content");
-                if !context.store.copy_content(&Digest(file.digest.0), &copy)? {
-                    return Err(lost(&stage.name));
-                }
+            for (file, here) in fetched(plan)? {
                 let path = format!("{FETCHED}{}/{}", stage.name, file.path);
-                let here = folder.join(file.digest.to_string());
-                std::fs::rename(&copy, &here).map_err(|e| Error::io("write", &here, &e))?;
                 add(&mut pieces, of(&file, &path, Role::Fetched), Content::Path(here))?;
             }
         }
@@ -101,7 +167,7 @@ pub fn export(
             add(&mut pieces, file, Content::Path(from))?;
         }
     }
-    let traces = Traces::of(context, &plans, &graph.needed(targets))?;
+    let traces = Traces::of(context, plans, &graph.needed(targets), facts)?;
     let bytes = json(&traces)?;
     add(&mut pieces, entry(TRACES, Role::Traces, &bytes), Content::Bytes(bytes))?;
     let title = if graph.title.is_empty() { paper.0 } else { &graph.title };
@@ -113,22 +179,10 @@ pub fn export(
         repro: env!("CARGO_PKG_VERSION").into(),
         paper: paper.0.to_string(),
         targets: targets.iter().map(|&target| graph.stages[target].name.clone()).collect(),
+        about: about.clone(),
         files: pieces.values().map(|(file, _)| file.clone()).collect(),
     };
-    let manifest = json(&manifest)?;
-    let (bytes, digest) = (write(&pieces, &manifest, out)?, Hex(Digest::of(&manifest).0));
-    let variables = traces.stages.iter().flat_map(|stage| stage.recorded.env.keys().cloned());
-    let mut variables: Vec<String> = variables.collect();
-    variables.sort();
-    variables.dedup();
-    Ok(Exported {
-        files: pieces.len() + 1,
-        artifacts: pieces.values().filter(|(file, _)| file.role == Role::Artifact).count(),
-        results: traces.stages.iter().map(|stage| stage.results.len()).sum(),
-        bytes,
-        digest,
-        variables,
-    })
+    Ok(Packed { pieces, traces, manifest })
 }
 
 fn lost(stage: &str) -> Error {
@@ -137,7 +191,7 @@ fn lost(stage: &str) -> Error {
 }
 
 /// The files of a result that is files.
-fn tree(context: Context, plan: &plan::StagePlan) -> Result<Vec<FileEntry>> {
+fn tree(context: Context, plan: &StagePlan) -> Result<Vec<FileEntry>> {
     let mut files = Vec::new();
     for unit in &plan.resolved.units {
         if let plan::UnitState::Current { key, digest } = *unit {

@@ -1,31 +1,34 @@
 //! Traces: for every result of a stage its key, its digest, and who made it when; for every stage its settings and the content of its inputs.
+//!
+//! All of it follows from the paper file and the results, but for a few [`Fact`]s, such as when a result was made.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
+use super::facts::{Fact, Facts, Maker};
 use crate::error::{Error, Result};
 use crate::plan::{Context, FileState, Recorded, StagePlan, State, UnitState, stage_digest};
-use crate::store::{Digest, Key, Store, Trace};
+use crate::store::{Digest, Key};
 use crate::value::Hex;
 
 /// All traces of a paper.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Default, Serialize)]
 pub struct Traces {
     /// Versions, engines, machines and git revisions; results name one by its position.
-    pub makers: Vec<Json>,
+    pub makers: Vec<Maker>,
     /// Inputs before what reads them.
     pub stages: Vec<StageTrace>,
 }
 
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize)]
 pub struct StageTrace {
     pub stage: String,
     pub kind: String,
     /// All settings that decide the result, defaults filled in.
     pub settings: Json,
-    /// What was found of variables and tools; it is in the keys.
+    /// Digests of variables, and versions of tools; they are in the keys.
     #[serde(flatten)]
     pub recorded: Recorded,
     /// What it reads: stages, and files, folders and patterns of the project, with the digest of their content.
@@ -45,15 +48,15 @@ pub struct ResultTrace {
     pub size: u64,
     /// When, in milliseconds since 1970.
     pub finished: u64,
-    /// How long it took.
-    pub seconds: f64,
+    /// How long it took, in microseconds.
+    pub micros: u64,
     /// Who made it; `None` where nobody knows any more.
     pub maker: Option<usize>,
 }
 
 impl Traces {
     /// The traces of the wanted stages among planned ones. Errors: one of them is out of date.
-    pub fn of(context: Context, plans: &[StagePlan], wanted: &[usize]) -> Result<Traces> {
+    pub fn of(context: Context, plans: &[StagePlan], wanted: &[usize], facts: &dyn Facts) -> Result<Traces> {
         let mut traces = Traces::default();
         for plan in plans.iter().filter(|plan| wanted.contains(&plan.stage)) {
             if plan.state != State::Current {
@@ -77,14 +80,14 @@ impl Traces {
                 let UnitState::Current { key, digest } = *state else {
                     return Err(Error::internal("a current stage lacks a result"));
                 };
-                results.push(traces.result(context.store, layout.label(unit), key, digest)?);
+                results.push(traces.result(facts, layout.label(unit), key, digest)?);
             }
             let mut files = Vec::new();
             for (spec, state) in plan.resolved.specs.iter().zip(&plan.resolved.files) {
                 let FileState::Current { key, digest } = *state else {
                     return Err(Error::internal("a current stage lacks a file"));
                 };
-                files.push(traces.result(context.store, spec.name.clone(), key, digest)?);
+                files.push(traces.result(facts, spec.name.clone(), key, digest)?);
             }
             let recorded = Recorded { env: found.env.clone(), tools: found.tools.clone() };
             traces.stages.push(StageTrace {
@@ -100,28 +103,20 @@ impl Traces {
         Ok(traces)
     }
 
-    fn result(&mut self, store: &Store, name: String, key: Key, digest: Digest) -> Result<ResultTrace> {
-        let Trace { size, finished_ms, micros, .. } = store
-            .trace(&key)
-            .ok_or_else(|| Error::stage("a result was lost from the cache").hint("`repro build` makes it again"))?;
-        let maker = store.provenance(&key, &digest).map(|maker| {
+    fn result(&mut self, facts: &dyn Facts, name: String, key: Key, digest: Digest) -> Result<ResultTrace> {
+        let Fact { size, finished, micros, maker } = facts.of(&key, &digest)?;
+        let maker = maker.map(|maker| {
             self.makers.iter().position(|known| *known == maker).unwrap_or_else(|| {
                 self.makers.push(maker);
                 self.makers.len() - 1
             })
         });
-        let (key, digest) = (Hex(key.0), Hex(digest.0));
-        Ok(ResultTrace { name, key, digest, size, finished: finished_ms, seconds: micros as f64 / 1e6, maker })
+        Ok(ResultTrace { name, key: Hex(key.0), digest: Hex(digest.0), size, finished, micros, maker })
     }
 
     /// When the last result was made.
     pub fn newest(&self) -> u64 {
         let all = self.stages.iter().flat_map(|stage| stage.results.iter().chain(&stage.files));
         all.map(|result| result.finished).max().unwrap_or(0)
-    }
-
-    /// What was found of variables and tools, by stage.
-    pub fn recorded(&self) -> BTreeMap<String, Recorded> {
-        self.stages.iter().map(|stage| (stage.stage.clone(), stage.recorded.clone())).collect()
     }
 }

@@ -1,11 +1,11 @@
 //! `repro show --trace`: where results come from: what they were made from, when, where and by whom.
 
-use serde_json::{Value as Json, json};
+use serde_json::json;
 
 use super::super::Console;
 use super::super::console::Style;
 use super::super::words::{count, duration};
-use crate::audit::{ResultTrace, StageTrace, Traces, date};
+use crate::audit::{Maker, ResultTrace, StageTrace, Traces, date};
 
 /// A block of lines for each stage.
 pub fn text(traces: &Traces, console: &Console) -> String {
@@ -19,11 +19,11 @@ pub fn to_json(traces: &Traces) -> String {
     traces.stages.iter().map(line).collect()
 }
 
-fn block(stage: &StageTrace, makers: &[Json], console: &Console) -> String {
+fn block(stage: &StageTrace, makers: &[Maker], console: &Console) -> String {
     let mut text = format!("{} ({})\n", console.paint(Style::Bold, &stage.stage), stage.kind);
     let mut line = |name: &str, words: &str| text += &format!("  {name:8}{words}\n");
     let finished = || stage.results.iter().map(|result| result.finished);
-    let seconds: f64 = stage.results.iter().map(|result| result.seconds).sum();
+    let seconds = stage.results.iter().map(|result| result.micros).sum::<u64>() as f64 / 1e6;
     match (stage.results.as_slice(), finished().min(), finished().max()) {
         ([result], ..) => {
             line("made", &format!("{}, in {}", date(result.finished), duration(seconds)));
@@ -46,8 +46,12 @@ fn block(stage: &StageTrace, makers: &[Json], console: &Console) -> String {
         .tools
         .iter()
         .for_each(|(tool, version)| line("tool", &format!("{tool}: {}", version.replace('\n', " "))));
-    for (name, value) in &stage.recorded.env {
-        line("env", &format!("{name}={}", value.as_deref().unwrap_or("(not set)")));
+    for (name, digest) in &stage.recorded.env {
+        let value = digest.map_or_else(
+            || "not set".to_string(),
+            |digest| format!("value with the digest {}", short(&digest.to_string())),
+        );
+        line("env", &format!("{name}: {value}"));
     }
     let file = |file: &ResultTrace| format!("{}  {}", file.name, short(&file.digest.to_string()));
     stage.files.iter().for_each(|one| line("file", &file(one)));
@@ -55,15 +59,13 @@ fn block(stage: &StageTrace, makers: &[Json], console: &Console) -> String {
 }
 
 /// `repro 0.1.0, cpu, on host (linux x86_64), git 8c38152bf2 with changes`.
-fn words(maker: &Json) -> String {
-    let get = |name: &str| maker.get(name).and_then(Json::as_str).unwrap_or("?");
-    let mut words =
-        format!("repro {}, {}, on {} ({} {})", get("repro"), get("engine"), get("host"), get("os"), get("arch"));
-    if let Some(git) = maker.get("git") {
-        let revision = git.get("revision").and_then(Json::as_str).unwrap_or("?");
-        let changed = git.get("changed").and_then(Json::as_bool).unwrap_or(false);
-        words +=
-            &format!(", git {}{}", revision.get(..10).unwrap_or(revision), if changed { " with changes" } else { "" });
+fn words(maker: &Maker) -> String {
+    let or = |word: &Option<String>| word.clone().unwrap_or_else(|| "?".into());
+    let Maker { repro, engine, os, arch, host, git, .. } = maker;
+    let mut words = format!("repro {}, {}, on {} ({} {})", or(repro), or(engine), or(host), or(os), or(arch));
+    if let Some(git) = git {
+        let revision = git.revision.get(..10).unwrap_or(&git.revision);
+        words += &format!(", git {revision}{}", if git.changed { " with changes" } else { "" });
     }
     words
 }
