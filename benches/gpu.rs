@@ -150,9 +150,8 @@ fn paper(path: &Path) -> Result<HashSet<Variant>, String> {
     let graph = read(&text, &mut problems).and_then(|root| Graph::of(&Paper::of(&root, &mut problems), &mut problems));
     let graph = graph.ok_or("the paper file has problems: `repro status` tells them")?;
     let stages = graph.stages.iter().zip(&graph.layouts);
-    let recipes = stages.flat_map(|(stage, layout)| {
-        (0..layout.units).map_while(move |unit| stage.kind.entry().training(unit, layout)?.ok())
-    });
+    let recipes = stages
+        .flat_map(|(stage, layout)| (0..layout.units).map_while(move |unit| stage.stage.training(unit, layout)?.ok()));
     Ok(recipes.filter_map(|recipe| Variant::of(&recipe)).collect())
 }
 

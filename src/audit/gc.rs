@@ -5,7 +5,6 @@ use std::time::{Duration, SystemTime};
 
 use crate::error::{Error, Result};
 use crate::plan::{self, Context, FileState, State, UnitState};
-use crate::stages::Kind;
 use crate::store::{Digest, Key, Store, Stored, Unwanted, content_key, shared};
 use crate::value::decode_tree;
 
@@ -151,7 +150,7 @@ impl Needed {
                     UnitState::Current { key, digest } => {
                         self.keys.insert(key);
                         self.done.insert(key);
-                        if matches!(graph.stages[plan.stage].kind, Kind::Data(_) | Kind::Exec(_)) {
+                        if graph.stages[plan.stage].stage.holds().is_files() {
                             self.add_files(context.store, key, digest);
                         }
                     }

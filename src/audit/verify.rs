@@ -6,7 +6,7 @@ use super::compare::{Difference, compare};
 use crate::error::{Error, Result};
 use crate::exec::{self, Observer, Options, Outcome};
 use crate::plan::{self, Context, Resolved, StagePlan, UnitState};
-use crate::stages::Kind;
+use crate::stages::Holds;
 use crate::store::{Digest, Key, Store, Writer, hash_file};
 use crate::value::{Tree, decode_tree};
 
@@ -62,10 +62,13 @@ pub fn verify(
     let store = Store::open(&cache)?;
     let again = Context { store: &store, figures: &figures, ..context };
     let writer = store.writer(serde_json::json!({"for": "verify"}));
-    let ready = |plan: &StagePlan| match &context.graph.stages[plan.stage].kind {
-        // What was fetched is known by its digest; fetching it again would prove nothing.
-        Kind::Data(data) => !data.in_project() && plan.resolved.complete(),
-        _ => only && !targets.contains(&plan.stage),
+    let ready = |plan: &StagePlan| {
+        let stage = &context.graph.stages[plan.stage].stage;
+        if stage.source().is_some() {
+            // What was fetched is known by its digest; fetching it again would prove nothing.
+            return stage.holds() == Holds::Files && plan.resolved.complete();
+        }
+        only && !targets.contains(&plan.stage)
     };
     for plan in before.iter().filter(|plan| ready(plan)) {
         take_over(context, plan, &writer, &scratch.folder()?)?;
@@ -76,7 +79,7 @@ pub fn verify(
     for (old, new) in before.iter().zip(&after) {
         let chosen = !only || targets.contains(&old.stage);
         // Files that are followed are what they are.
-        if chosen && !matches!(context.graph.stages[old.stage].kind, Kind::Data(_)) {
+        if chosen && context.graph.stages[old.stage].stage.source().is_none() {
             units(context, again, old, new, &mut artifacts);
             files(context, &figures, &new.resolved, old.stage, &mut artifacts);
         }
@@ -157,8 +160,8 @@ fn differences(context: Context, again: Context, stage: usize, was: (Key, Digest
         found.extend(arrays.iter().map(Difference::words));
     }
     if found.is_empty() {
-        found.push(match context.graph.stages[stage].kind {
-            Kind::Figure(_) => "another drawing".into(),
+        found.push(match context.graph.stages[stage].stage.holds() {
+            Holds::Scene => "another drawing".into(),
             _ => "other bytes".to_string(),
         });
     }

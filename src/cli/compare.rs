@@ -12,7 +12,7 @@ use crate::figures::text;
 use crate::plan;
 use crate::render::{self, escape};
 use crate::spec::Located;
-use crate::stages::Kind;
+use crate::stages::Published;
 use crate::store;
 
 const STYLE: &str = include_str!("compare.css");
@@ -20,10 +20,10 @@ const STYLE: &str = include_str!("compare.css");
 pub fn run(args: &Compare, project: &Project, console: &Console) -> Result<u8, Trouble> {
     let mut pairs = Vec::new();
     for stage in project.targets_or_all(&args.targets)? {
-        if let Kind::Figure(figure) = &project.graph.stages[stage].kind
-            && !figure.0.reference.0.is_empty()
+        if let Published::Figure(figure) = project.graph.stages[stage].stage.publishes()
+            && !figure.reference.0.is_empty()
         {
-            pairs.push((stage, &figure.0.reference.0));
+            pairs.push((stage, &figure.reference.0));
         }
     }
     if pairs.is_empty() {

@@ -6,11 +6,12 @@ use serde_json::{Value as Json, json};
 
 use super::args::Diff;
 use super::console::Style;
-use super::words::{count, harmless, unit};
+use super::words::{count, harmless};
 use super::{Console, Project, Trouble, plan as plan_command};
 use crate::audit::{self, CellChange, Difference, Revision, StageDiff, Standing, Value, What, git};
 use crate::error::{Error, Result};
 use crate::plan::Reason;
+use crate::stages::Holds;
 use crate::store;
 
 /// Changed cells, and values of an array, that are named without `-v`.
@@ -97,7 +98,7 @@ fn stage_text(diff: &StageDiff, width: usize, folder: &Path, project: &Project, 
     let name = console.paint(Style::Bold, &diff.name);
     let mut text = format!(
         "{name}{space}  {}  {}\n",
-        console.paint(Style::Dim, &format!("{:6}", diff.kind)),
+        console.paint(Style::Dim, &format!("{:6}", diff.kind.name)),
         words(diff, console)
     );
     let mut lines: Vec<String> = diff.settings.iter().map(|reason| reason.words(&project.source.file)).collect();
@@ -134,7 +135,7 @@ fn percent(share: f64) -> String {
 
 /// `4 of 12 points changed, 2 cannot be compared`.
 fn words(diff: &StageDiff, console: &Console) -> String {
-    let noun = unit(diff.kind);
+    let noun = diff.kind.unit;
     let total = diff.same + diff.changed + diff.lacking[0].max(diff.lacking[1]);
     let mut parts = Vec::new();
     match diff.standing {
@@ -161,7 +162,7 @@ fn words(diff: &StageDiff, console: &Console) -> String {
         .filter_map(|(when, lacking, fault)| match (lacking, fault) {
             (_, Some(_)) => Some(format!("it cannot be known {when}")),
             (0, None) => None,
-            (1, None) if total <= 1 || diff.kind == "table" => Some(format!("not in the cache {when}")),
+            (1, None) if total <= 1 || diff.holds == Holds::Cells => Some(format!("not in the cache {when}")),
             (n, None) => Some(format!("{} not in the cache {when}", count(*n, noun))),
         })
         .collect();
@@ -288,7 +289,7 @@ fn to_json(diff: &StageDiff, folder: &Path, file: &str) -> Json {
         .map(|picture| json!({"file": place(folder, &picture.name), "differs": picture.share}))
         .collect();
     json!({
-        "event": "stage-diff", "stage": diff.name, "kind": diff.kind, "standing": standing, "settings": settings,
+        "event": "stage-diff", "stage": diff.name, "kind": diff.kind.name, "standing": standing, "settings": settings,
         "shape": diff.shape, "same": diff.same, "changed": diff.changed,
         "lacking": {"old": diff.lacking[0], "new": diff.lacking[1]},
         "faults": diff.faults.iter().flatten().map(|error| &error.message).collect::<Vec<_>>(),

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::args::Explain;
 use super::console::Style;
-use super::words::{count, harmless, thousands, unit};
+use super::words::{count, harmless, thousands};
 use super::{Console, Project, Trouble, plan as plan_command};
 use crate::plan::{self, StagePlan, State, UnitState};
 
@@ -43,20 +43,20 @@ fn missing(plan: &StagePlan, project: &Project) -> Vec<String> {
 
 fn words(plan: &StagePlan, project: &Project, console: &Console) -> String {
     let stage = &project.graph.stages[plan.stage];
-    let kind = stage.kind.name();
+    let kind = stage.stage.kind();
     let name = console.paint(Style::Bold, &stage.name);
     let total = plan.resolved.units.len();
     let state = match plan.state {
-        State::Current => return format!("{name} ({kind}) is current: a build would not run it\n"),
+        State::Current => return format!("{name} ({}) is current: a build would not run it\n", kind.name),
         State::Waits => "waits for its inputs".to_string(),
         State::Fault => "cannot be built".to_string(),
         State::Stale if plan.units == 0 => format!("lacks {}", count(plan.files, "file")),
         State::Stale if total == 1 => "is out of date".to_string(),
         State::Stale => {
-            format!("is out of date: {} of {} are missing", thousands(plan.units), count(total, unit(kind)))
+            format!("is out of date: {} of {} are missing", thousands(plan.units), count(total, kind.unit))
         }
     };
-    let mut text = format!("{name} ({kind}) {state}\n");
+    let mut text = format!("{name} ({}) {state}\n", kind.name);
     text += &plan_command::reasons(plan, project);
     // Which units a waiting stage will lack is not known before its inputs are there.
     let missing = if plan.state == State::Stale { missing(plan, project) } else { Vec::new() };

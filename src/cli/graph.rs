@@ -7,6 +7,7 @@ use serde_json::json;
 use super::args::{Graph as Args, GraphFormat};
 use super::{Console, Project, Trouble};
 use crate::graph::Graph;
+use crate::stages::NodeShape;
 
 pub fn run(args: &Args, project: &Project, console: &Console) -> Result<u8, Trouble> {
     let targets = project.targets_or_all(&args.targets)?;
@@ -30,7 +31,7 @@ fn edges(graph: &Graph, stages: &[usize]) -> Vec<(usize, usize)> {
 
 /// What stands beside a stage's name: its kind, and how many units it has.
 fn caption(graph: &Graph, stage: usize) -> String {
-    let kind = graph.stages[stage].kind.name();
+    let kind = graph.stages[stage].stage.kind().name;
     match graph.layouts[stage].units {
         1 => kind.to_string(),
         n => format!("{kind}, {n}"),
@@ -40,7 +41,7 @@ fn caption(graph: &Graph, stage: usize) -> String {
 fn dot(graph: &Graph, stages: &[usize]) -> String {
     let mut text = String::from("digraph paper {\n  rankdir=LR;\n  node [fontname=\"sans-serif\", fontsize=11];\n");
     for &stage in stages {
-        let (name, shape) = (&graph.stages[stage].name, shape(graph.stages[stage].kind.name()));
+        let (name, shape) = (&graph.stages[stage].name, shape(graph.stages[stage].stage.kind().shape));
         text += &format!("  \"{name}\" [label=\"{name}\\n{}\", {shape}];\n", caption(graph, stage));
     }
     for (input, reader) in edges(graph, stages) {
@@ -49,13 +50,13 @@ fn dot(graph: &Graph, stages: &[usize]) -> String {
     text + "}\n"
 }
 
-fn shape(kind: &str) -> &'static str {
-    match kind {
-        "train" | "sweep" => "shape=box",
-        "exec" => "shape=box, style=rounded",
-        "data" => "shape=cylinder",
-        "metric" => "shape=ellipse",
-        _ => "shape=note, style=bold",
+fn shape(shape: NodeShape) -> &'static str {
+    match shape {
+        NodeShape::Model => "shape=box",
+        NodeShape::Program => "shape=box, style=rounded",
+        NodeShape::Source => "shape=cylinder",
+        NodeShape::Computation => "shape=ellipse",
+        NodeShape::Artifact => "shape=note, style=bold",
     }
 }
 
@@ -64,12 +65,12 @@ fn mermaid(graph: &Graph, stages: &[usize]) -> String {
     for &stage in stages {
         let label = format!("{}<br/><small>{}</small>", graph.stages[stage].name, caption(graph, stage));
         // Names may hold what Mermaid takes for syntax; numbers cannot.
-        text += &match graph.stages[stage].kind.name() {
-            "train" | "sweep" => format!("  s{stage}[\"{label}\"]\n"),
-            "metric" => format!("  s{stage}([\"{label}\"])\n"),
-            "exec" => format!("  s{stage}(\"{label}\")\n"),
-            "data" => format!("  s{stage}[(\"{label}\")]\n"),
-            _ => format!("  s{stage}[[\"{label}\"]]\n"),
+        text += &match graph.stages[stage].stage.kind().shape {
+            NodeShape::Model => format!("  s{stage}[\"{label}\"]\n"),
+            NodeShape::Computation => format!("  s{stage}([\"{label}\"])\n"),
+            NodeShape::Program => format!("  s{stage}(\"{label}\")\n"),
+            NodeShape::Source => format!("  s{stage}[(\"{label}\")]\n"),
+            NodeShape::Artifact => format!("  s{stage}[[\"{label}\"]]\n"),
         };
     }
     for (input, reader) in edges(graph, stages) {
@@ -82,7 +83,7 @@ fn lines(graph: &Graph, stages: &[usize]) -> String {
     let name = |stage: &usize| &graph.stages[*stage].name;
     let line = |stage: &usize| {
         let inputs: Vec<_> = graph.inputs[*stage].iter().map(name).collect();
-        json!({"stage": name(stage), "kind": graph.stages[*stage].kind.name(), "units": graph.layouts[*stage].units,
+        json!({"stage": name(stage), "kind": graph.stages[*stage].stage.kind().name, "units": graph.layouts[*stage].units,
             "inputs": inputs})
     };
     stages.iter().map(|stage| format!("{}\n", line(stage))).collect()

@@ -7,7 +7,7 @@ use super::{Console, Project, Trouble};
 use crate::error::{Error, Result};
 use crate::plan::{self, StagePlan};
 use crate::render;
-use crate::stages::Kind;
+use crate::stages::Holds;
 use crate::store;
 
 /// At most so many windows.
@@ -42,8 +42,8 @@ pub fn open(targets: &[usize], project: &Project, console: &Console) -> Result<(
 /// The file to open: of a figure a page that is written for it, of a table the first that it writes.
 fn file(plan: &StagePlan, project: &Project) -> Result<Option<PathBuf>> {
     let stage = &project.graph.stages[plan.stage];
-    match &stage.kind {
-        Kind::Figure(_) => {
+    match stage.stage.holds() {
+        Holds::Scene => {
             let (scene, key) = show::scene(plan, project)?;
             let page = render::page(&scene, &key);
             let path = project.store.dir().join("view").join(format!("{}.html", stage.name));

@@ -5,7 +5,7 @@ use serde_json::{Value as Json, json};
 use super::args::Plan;
 use super::build::jobs;
 use super::console::Style;
-use super::words::{about, count, thousands, unit};
+use super::words::{about, count, thousands};
 use super::{Console, Project, Trouble};
 use crate::plan::{self, Reason, StagePlan, State};
 
@@ -41,25 +41,18 @@ pub fn tell(
 
 /// What a stage would do: `train 4 of 124 points, about 3 s, write 3 files`.
 fn work(plan: &StagePlan, project: &Project) -> String {
-    let kind = project.graph.stages[plan.stage].kind.name();
+    let kind = project.graph.stages[plan.stage].stage.kind();
     let total = plan.resolved.units.len();
-    let verb = match kind {
-        "train" | "sweep" => "train",
-        "figure" => "draw",
-        "table" => "set",
-        "exec" => "run",
-        "data" => "look at",
-        _ => "compute",
-    };
     if plan.state == State::Fault {
         return "cannot be built".into();
     }
     let mut parts = Vec::new();
     if plan.units > 0 {
-        let what = match (kind, plan.units, total) {
-            ("figure" | "table" | "exec", 1, 1) => verb.to_string(),
-            (_, n, all) if n == all => format!("{verb} {}", count(n, unit(kind))),
-            (_, n, all) => format!("{verb} {} of {}", thousands(n), count(all, unit(kind))),
+        let verb = kind.verb;
+        let what = match (plan.units, total) {
+            (1, 1) if kind.single => verb.to_string(),
+            (n, all) if n == all => format!("{verb} {}", count(n, kind.unit)),
+            (n, all) => format!("{verb} {} of {}", thousands(n), count(all, kind.unit)),
         };
         let cost = if plan.seconds >= 1.0 { format!(", {}", about(plan.seconds)) } else { String::new() };
         parts.push(format!("{what}{cost}"));
@@ -85,7 +78,7 @@ fn summary(plans: &[StagePlan], project: &Project, jobs: usize) -> String {
             if plans.len() == 1 { "1 stage is".into() } else { format!("{} are", count(plans.len(), "stage")) }
         );
     }
-    let trains = |plan: &&StagePlan| project.graph.stages[plan.stage].kind.entry().trains();
+    let trains = |plan: &&StagePlan| project.graph.stages[plan.stage].stage.kind().trains;
     let models: usize = plans.iter().filter(trains).map(|plan| plan.units).sum();
     let models = if models == 0 { String::new() } else { format!(", {} to train", count(models, "model")) };
     let cores = if jobs == 1 { "one core".to_string() } else { format!("{jobs} cores") };
@@ -104,7 +97,7 @@ pub fn to_json(plan: &StagePlan, project: &Project) -> Json {
     let stage = &project.graph.stages[plan.stage];
     let reasons: Vec<Json> = plan.reasons.iter().map(|reason| reason_json(reason, &project.source.file)).collect();
     json!({
-        "stage": stage.name, "kind": stage.kind.name(), "state": plan.state.word(), "units": plan.units,
+        "stage": stage.name, "kind": stage.stage.kind().name, "state": plan.state.word(), "units": plan.units,
         "total": plan.resolved.units.len(), "files": plan.files, "seconds": plan.seconds, "reasons": reasons,
     })
 }

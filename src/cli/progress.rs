@@ -9,10 +9,11 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use serde_json::json;
 
 use super::console::Style;
-use super::words::{about, count, duration, harmless, thousands, unit};
+use super::words::{about, count, duration, harmless, thousands};
 use super::{Console, narrow};
 use crate::exec::{Event, Observer};
 use crate::program;
+use crate::stages::{KindInfo, Report};
 
 /// Stages quicker than this get no bar.
 const QUICK: Duration = Duration::from_millis(200);
@@ -22,6 +23,8 @@ const LINE: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_secs(1);
 /// Rates over fewer seconds than this mean nothing.
 const SOON: f64 = 0.5;
+/// A stage that is usually done at once is worth a line if it took so many seconds.
+const SLOW: f64 = 1.0;
 /// Of what a program printed last, so many characters are shown.
 const PRINTED: usize = 100;
 /// More bars than this are not shown at once.
@@ -48,7 +51,7 @@ pub fn display<'a>(console: &'a Console, names: &[&str], jobs: usize, aside: boo
 
 /// A stage under way.
 struct Stage {
-    kind: &'static str,
+    kind: &'static KindInfo,
     units: usize,
     again: bool,
     /// Its start was told: of programs that are not done at once.
@@ -64,10 +67,10 @@ impl Stage {
     /// `12/30 points, 3.4 points/s, 5 s left`; of a program how long it runs, and what it printed last.
     /// Time left goes by the share of the estimated work: points of one sweep can differ much in theirs.
     fn words(&self, done: f64, share: f64, log: Option<&Path>) -> String {
-        let noun = unit(self.kind);
+        let noun = self.kind.unit;
         let elapsed = self.began.map_or(0.0, |began| began.elapsed().as_secs_f64());
         let mut parts = Vec::new();
-        if self.kind == "exec" {
+        if self.kind.is_program {
             // Nobody knows how far a program is.
             let time = format!("running for {}", duration(elapsed));
             return match last_line(log) {
@@ -148,8 +151,8 @@ impl People<'_> {
                 let time = about(seconds / self.jobs.min(units).max(1) as f64);
                 let again = if again { " again" } else { "" };
                 // A program waits for its turn, perhaps behind thousands, and most are quick.
-                if !matches!(kind, "data" | "exec") {
-                    let what = format!("{}{of} to {}{again}, {time}", count(units, unit(kind)), verb(kind, false));
+                if kind.report == Report::StartAndEnd {
+                    let what = format!("{}{of} to {}{again}, {time}", count(units, kind.unit), kind.verb);
                     lines.push(Line::Note(self.named(stage, &what)));
                 }
             }
@@ -159,7 +162,7 @@ impl People<'_> {
             }
             Event::Progress { stage, done, share, ref log, .. } => {
                 let Some(running) = self.stages.get_mut(stage) else { return lines };
-                let program = running.kind == "exec";
+                let program = running.kind.is_program;
                 let pause = running.told_at.elapsed();
                 let late = running.began.is_some_and(|began| began.elapsed() >= PAUSE);
                 let words = if program && late && !std::mem::replace(&mut running.told_start, true) {
@@ -176,16 +179,11 @@ impl People<'_> {
             Event::StageFinished { stage, kind, ran, seconds, written, other } => {
                 self.stages.remove(stage);
                 let mut parts = Vec::new();
-                match (kind, ran) {
-                    ("data", _) if other.is_some() => parts.push("looked at".to_string()),
-                    (_, 0) => {}
-                    ("figure", _) => parts.push("drawn".to_string()),
-                    ("table", 1) => parts.push("set".to_string()),
-                    ("exec", _) => parts.push("run".to_string()),
-                    // A look at files is not worth a line; fetching them is.
-                    ("data", _) if seconds < 1.0 => return lines,
-                    ("data", _) => parts.push("fetched".to_string()),
-                    _ => parts.push(format!("{} {}", count(ran, unit(kind)), verb(kind, true))),
+                match ran {
+                    0 => {}
+                    _ if kind.report == Report::EndIfSlow && seconds < SLOW && other.is_none() => return lines,
+                    _ if kind.single => parts.push(kind.past.to_string()),
+                    _ => parts.push(format!("{} {}", count(ran, kind.unit), kind.past)),
                 }
                 if let (Some(other), Some(did)) = (other, parts.last_mut()) {
                     *did += " again";
@@ -224,17 +222,6 @@ impl People<'_> {
     }
 }
 
-/// What happens to units of a kind.
-fn verb(kind: &str, past: bool) -> &'static str {
-    match (kind, past) {
-        ("train" | "sweep", false) => "train",
-        ("train" | "sweep", true) => "trained",
-        ("figure", false) => "draw",
-        (_, false) => "compute",
-        (_, true) => "computed",
-    }
-}
-
 impl Observer for People<'_> {
     fn event(&mut self, event: &Event) {
         self.begin(event);
@@ -261,7 +248,7 @@ impl Bars<'_> {
             Some(bar) => bar,
             None if running.began.is_some_and(|began| began.elapsed() >= QUICK)
                 && self.shown.len() < BARS
-                && (done > 0.0 || running.kind == "exec") =>
+                && (done > 0.0 || running.kind.is_program) =>
             {
                 let bar = self.bars.add(ProgressBar::new(running.units as u64 * 1000));
                 if let Ok(style) = ProgressStyle::with_template("{prefix}  {bar:24.cyan/dim} {wide_msg}") {
@@ -315,7 +302,7 @@ impl Drop for Bars<'_> {
 /// One JSON object an event.
 struct Machine<'a> {
     console: &'a Console,
-    kinds: HashMap<String, &'static str>,
+    kinds: HashMap<String, &'static KindInfo>,
     /// When progress of a stage was told last.
     told: HashMap<String, Instant>,
 }
@@ -325,13 +312,13 @@ impl Observer for Machine<'_> {
         let json = match *event {
             Event::StageStarted { stage, kind, units, total, seconds, again } => {
                 self.kinds.insert(stage.into(), kind);
-                json!({"event": "stage-started", "stage": stage, "kind": kind, "units": units, "total": total,
+                json!({"event": "stage-started", "stage": stage, "kind": kind.name, "units": units, "total": total,
                     "seconds": seconds, "again": again})
             }
             Event::UnitFinished { stage, unit, seconds, found, done, units } => {
-                let kind = self.kinds.get(stage).copied().unwrap_or_default();
-                let trained = matches!(kind, "train" | "sweep") && !found;
-                json!({"event": "unit-finished", "stage": stage, "kind": kind, "unit": unit, "seconds": seconds,
+                let kind = self.kinds.get(stage);
+                let trained = kind.is_some_and(|kind| kind.trains) && !found;
+                json!({"event": "unit-finished", "stage": stage, "kind": kind.map(|kind| kind.name), "unit": unit, "seconds": seconds,
                     "found": found, "trained": trained, "done": done, "units": units})
             }
             Event::Progress { stage, done, units, share, ref log } => {
@@ -347,7 +334,7 @@ impl Observer for Machine<'_> {
                 json
             }
             Event::StageFinished { stage, kind, ran, seconds, written, other } => {
-                json!({"event": "stage-finished", "stage": stage, "kind": kind, "ran": ran, "seconds": seconds,
+                json!({"event": "stage-finished", "stage": stage, "kind": kind.name, "ran": ran, "seconds": seconds,
                     "written": written, "other": other})
             }
             Event::StageFailed { stage, unit, error } => {

@@ -90,7 +90,7 @@ impl Project {
 
     /// The stages that the user means; all without words.
     pub fn targets_or_all(&self, words: &[String]) -> Result<Vec<usize>, Trouble> {
-        if words.is_empty() { Ok((0..self.graph.stages.len()).collect()) } else { self.targets(words) }
+        if words.is_empty() { Ok(self.graph.all()) } else { self.targets(words) }
     }
 
     /// The paper as it was at revisions of git.

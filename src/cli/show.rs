@@ -19,7 +19,7 @@ use crate::exchange;
 use crate::exec;
 use crate::plan::{self, StagePlan, State, UnitState};
 use crate::render;
-use crate::stages::{self, Kind};
+use crate::stages::{self, Holds};
 use crate::store::{self, Digest, Key};
 use crate::value::{FileEntry, Scene, Table, Tree, decode_scene, decode_tree};
 
@@ -106,27 +106,28 @@ fn show(plan: &StagePlan, args: &Show, project: &Project, console: &Console) -> 
     let dataset = |unit: usize| exec::dataset(project.context(), plan.stage, result(plan, unit)?);
     let payloads =
         || (0..plan.resolved.units.len()).map(|unit| payload(plan, project, unit)).collect::<Result<Vec<_>>>();
-    match &stage.kind {
-        kind @ (Kind::Figure(_) | Kind::Table(_)) if args.npz.is_some() => {
-            let error = Error::user(format!("{} is a {}; --npz writes arrays", stage.name, kind.name()));
+    match stage.stage.holds() {
+        Holds::Scene | Holds::Cells if args.npz.is_some() => {
+            let error = Error::user(format!("{} is a {}; --npz writes arrays", stage.name, stage.stage.kind().name));
             Err(error.hint(format!("`repro build {}` writes its files", stage.name)))
         }
-        Kind::Figure(_) => {
+        Holds::Scene => {
             let (scene, _) = scene(plan, project)?;
             if console.json {
                 return Ok(format!("{}\n", json!({"stage": stage.name, "scene": scene})));
             }
             picture(&scene, args.width.map_or_else(terminal_width, usize::from))
         }
-        Kind::Table(_) => {
+        Holds::Cells => {
             let table = render::table_of(stage, &payloads()?)?;
             if console.json {
                 return Ok(table_json(&stage.name, &table));
             }
             Ok(render::text::table(&table))
         }
-        _ => {
-            if let Kind::Exec(_) | Kind::Data(_) = &stage.kind
+        Holds::Nothing => Ok(String::new()),
+        holds @ (Holds::Arrays | Holds::Files | Holds::ProjectFiles) => {
+            if holds.is_files()
                 && let Some(tree) = without_arrays(&payload(plan, project, 0)?)
             {
                 return match args.npz {

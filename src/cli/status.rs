@@ -36,7 +36,13 @@ fn table(plans: &[StagePlan], project: &Project, console: &Console) -> String {
             .zip(&plan.resolved.files)
             .map(|(spec, state)| if state.is_current() { spec.name.clone() } else { format!("({})", spec.name) });
         let files: Vec<String> = files.collect();
-        rows.push([stage.name.clone(), stage.kind.name().into(), plan.state.word().into(), units, files.join(" ")]);
+        rows.push([
+            stage.name.clone(),
+            stage.stage.kind().name.into(),
+            plan.state.word().into(),
+            units,
+            files.join(" "),
+        ]);
     }
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
     let widths: Vec<usize> = (0..4).map(width).collect();
@@ -77,7 +83,7 @@ fn to_json(plan: &StagePlan, project: &Project) -> serde_json::Value {
     let files: Vec<_> =
         files.map(|(spec, state)| json!({"file": project.file(&spec.name), "current": state.is_current()})).collect();
     json!({
-        "stage": stage.name, "kind": stage.kind.name(), "line": stage.span.line, "state": plan.state.word(),
+        "stage": stage.name, "kind": stage.stage.kind().name, "line": stage.span.line, "state": plan.state.word(),
         "units": total, "done": total - plan.units, "files": files,
     })
 }

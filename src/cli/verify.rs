@@ -6,7 +6,7 @@ use super::args::Verify;
 use super::build::{exit_code, jobs, options, tell_failures};
 use super::console::Style;
 use super::diagnostics::Source;
-use super::words::{count, harmless, unit};
+use super::words::{count, harmless};
 use super::{Console, Project, Trouble, archive, interrupt, progress};
 use crate::audit::{self, Artifact, Verdict, Verification};
 use crate::error::Error;
@@ -169,7 +169,7 @@ fn stage_text(own: &[&Artifact], width: usize, graph: &Graph, console: &Console)
             parts.push(paint(&kind, word(&kind)));
         } else if n > 0 {
             let verb = if word(&kind) == "differs" && n > 1 { "differ" } else { word(&kind) };
-            parts.push(format!("{} {}", count(n, unit(stage.kind.name())), paint(&kind, verb)));
+            parts.push(format!("{} {}", count(n, stage.stage.kind().unit), paint(&kind, verb)));
         }
     }
     for file in own.iter().filter(|artifact| artifact.unit.is_none()) {

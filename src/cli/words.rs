@@ -82,19 +82,6 @@ fn parse(text: &str, units: &[(&str, f64)]) -> Result<f64, String> {
     }
 }
 
-/// What one unit of a kind is called.
-pub fn unit(kind: &str) -> &'static str {
-    match kind {
-        "train" => "model",
-        "sweep" | "metric" => "point",
-        "table" => "cell",
-        "figure" => "figure",
-        "exec" => "program",
-        "data" => "source",
-        _ => "unit",
-    }
-}
-
 /// Text without control characters, which a terminal would obey.
 pub fn harmless(text: &str) -> String {
     if text.chars().any(|c| c.is_control() && c != '\n') {

@@ -11,7 +11,7 @@ use super::worker::{Answer, Job, Made, Results, Shop};
 use super::{Built, Event, Failure, Observer, Options, Outcome, Unfinished};
 use crate::error::{Error, Result};
 use crate::plan::{self, FileState, Last, Memo, Resolved, UnitState};
-use crate::stages::Kind;
+use crate::stages::{Holds, Stage};
 use crate::store::{Digest, Key};
 use crate::train::cuda::Device;
 
@@ -139,7 +139,7 @@ impl<'a, 'b> Boss<'a, 'b> {
     }
 
     fn trains(&self, stage: usize) -> bool {
-        self.shop.context.graph.stages[stage].kind.entry().trains()
+        self.shop.context.graph.stages[stage].stage.kind().trains
     }
 
     /// Files and tools that are missing are told before anything runs.
@@ -210,7 +210,7 @@ impl<'a, 'b> Boss<'a, 'b> {
                 UnitState::Unknown { .. } => return Err(Error::internal("an input of a started stage has no result")),
             }
         }
-        if let Some((what, option)) = forbidden(&graph.stages[stage].kind, missing.len(), self.options) {
+        if let Some((what, option)) = forbidden(&*graph.stages[stage].stage, missing.len(), self.options) {
             let why = if again { "--rerun asks for it".into() } else { format!("`repro explain {name}` says why") };
             let error = Error::stage(format!("{what}, and {option} forbids it"))
                 .hint(why)
@@ -219,7 +219,7 @@ impl<'a, 'b> Boss<'a, 'b> {
             self.fail(stage, String::new(), error, true);
             return Ok(());
         }
-        let demand = graph.stages[stage].kind.entry().demand();
+        let demand = graph.stages[stage].stage.demand();
         let there = self.shop.queue.cards();
         if demand.gpus as usize > there && !missing.is_empty() {
             let gpus = if demand.gpus == 1 { "a GPU".to_string() } else { format!("{} GPUs", demand.gpus) };
@@ -257,7 +257,7 @@ impl<'a, 'b> Boss<'a, 'b> {
         let pace = Last::read(context.store, &definition.name).and_then(|last| last.pace).unwrap_or(1.0);
         self.observer.event(&Event::StageStarted {
             stage: &definition.name,
-            kind: definition.kind.name(),
+            kind: definition.stage.kind(),
             units: count,
             total,
             seconds: seconds * pace,
@@ -411,7 +411,7 @@ impl<'a, 'b> Boss<'a, 'b> {
         if running.missing > 0 || !written.is_empty() {
             self.observer.event(&Event::StageFinished {
                 stage: &definition.name,
-                kind: definition.kind.name(),
+                kind: definition.stage.kind(),
                 ran: running.ran,
                 seconds: running.began.map_or(0.0, |began| began.elapsed().as_secs_f64()),
                 written: &written,
@@ -437,7 +437,7 @@ impl<'a, 'b> Boss<'a, 'b> {
         let before = Last::read(context.store, &definition.name);
         let pace = if running.estimated > 0.0 { Some(running.measured / running.estimated) } else { None };
         let pace = pace.or(before.as_ref().and_then(|last| last.pace));
-        let manifest = running.resolved.manifest(&definition.kind);
+        let manifest = running.resolved.manifest(&*definition.stage);
         let last = Last { manifest, inputs: inputs.chain(files).collect(), pace };
         if before.as_ref() != Some(&last) {
             last.write(context.store, &definition.name);
@@ -490,7 +490,7 @@ impl<'a, 'b> Boss<'a, 'b> {
         self.drop_waiting();
         let stages = &self.shop.context.graph.stages;
         let program =
-            |stage: &usize| stages[*stage].kind.is_program() && self.shop.at_work[*stage].load(Ordering::Relaxed);
+            |stage: &usize| stages[*stage].stage.kind().is_program && self.shop.at_work[*stage].load(Ordering::Relaxed);
         let mut running: Vec<usize> = self.running.keys().copied().filter(program).collect();
         running.sort_unstable();
         if !running.is_empty() && !self.lost {
@@ -538,7 +538,7 @@ impl<'a, 'b> Boss<'a, 'b> {
                 let log = || self.shop.context.store.log_path(&definition.name);
                 self.observer.event(&Event::Progress {
                     stage: &definition.name,
-                    log: definition.kind.is_program().then(log),
+                    log: definition.stage.kind().is_program.then(log),
                     done,
                     units: running.missing,
                     share: if share.is_finite() { share.clamp(0.0, 1.0) } else { done / running.missing as f64 },
@@ -550,19 +550,23 @@ impl<'a, 'b> Boss<'a, 'b> {
 }
 
 /// What would have to be done for the missing units of a stage, and the option that forbids it.
-fn forbidden(kind: &Kind, missing: usize, options: &Options) -> Option<(String, &'static str)> {
+fn forbidden(stage: &dyn Stage, missing: usize, options: &Options) -> Option<(String, &'static str)> {
+    let kind = stage.kind();
     let models = || {
         let models = if missing == 1 { "1 model".to_string() } else { format!("{missing} models") };
         format!("{models} would have to be trained")
     };
-    match kind {
-        _ if missing == 0 => None,
-        kind if kind.entry().trains() && options.no_train => Some((models(), "--no-train")),
-        _ if !options.no_run => None,
-        kind if kind.entry().trains() => Some((models(), "--no-run")),
-        Kind::Exec(_) => Some(("its program would have to run".into(), "--no-run")),
-        // Files of the project are read, and nothing else.
-        Kind::Data(data) if !data.in_project() => Some(("its file would have to be fetched".into(), "--no-run")),
-        _ => None,
+    if missing == 0 {
+        None
+    } else if kind.trains && (options.no_train || options.no_run) {
+        Some((models(), if options.no_train { "--no-train" } else { "--no-run" }))
+    } else if !options.no_run {
+        None
+    } else if kind.is_program {
+        Some(("its program would have to run".into(), "--no-run"))
+    } else if stage.source().is_some() && stage.holds() == Holds::Files {
+        Some(("its file would have to be fetched".into(), "--no-run"))
+    } else {
+        None
     }
 }

@@ -153,7 +153,7 @@ fn train(
             answer(stage, unit, key, Ok(Some(Made { digest: trace.digest, found: true, whole: false })), 0.0);
             continue;
         }
-        match graph.stages[stage].kind.entry().training(unit, &graph.layouts[stage]) {
+        match graph.stages[stage].stage.training(unit, &graph.layouts[stage]) {
             Some(Ok(recipe)) if recipe.engine != Engine::Fused => elsewhere.push(job),
             Some(Ok(recipe)) => runs.push(Run { job, stage, unit, key, recipe }),
             Some(Err(error)) => answer(stage, unit, key, Err(error), 0.0),

@@ -3,12 +3,13 @@
 use std::path::PathBuf;
 
 use crate::error::Error;
+use crate::stages::KindInfo;
 
 /// One thing that happened.
 #[derive(Debug)]
 pub enum Event<'a> {
     /// A stage has units to run: how many, of how many, estimated seconds of work on one core; `again` although it was current.
-    StageStarted { stage: &'a str, kind: &'static str, units: usize, total: usize, seconds: f64, again: bool },
+    StageStarted { stage: &'a str, kind: &'static KindInfo, units: usize, total: usize, seconds: f64, again: bool },
     /// A unit ended well. `found` is true where another process, or another stage of this build, had made it meanwhile.
     UnitFinished { stage: &'a str, unit: &'a str, seconds: f64, found: bool, done: usize, units: usize },
     /// Work done, inside running units too: in units (2.25: two points and a quarter), and as a share of the stage's estimated time. `log` is
@@ -18,7 +19,7 @@ pub enum Event<'a> {
     /// came to another result than before.
     StageFinished {
         stage: &'a str,
-        kind: &'static str,
+        kind: &'static KindInfo,
         ran: usize,
         seconds: f64,
         written: &'a [String],

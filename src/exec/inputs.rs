@@ -10,7 +10,7 @@ use super::worker::{Results, Shop};
 use super::workplace::Place;
 use crate::error::{Error, Result};
 use crate::plan::{Context, stage_digest};
-use crate::stages::{self, Found, Inputs, Kind, Workplace};
+use crate::stages::{self, Found, Holds, Inputs, Workplace};
 use crate::store::{Digest, Key, LARGE, hash_file};
 use crate::value::{Dataset, FileEntry, decode_tree};
 
@@ -27,8 +27,7 @@ pub fn is_lost(error: &Error) -> bool {
 
 /// Look at all results of a stage, so that everything of them that is damaged or gone is known to the store.
 pub fn look_through(context: Context, stage: usize, results: &[(Key, Digest)]) {
-    let kind = &context.graph.stages[stage].kind;
-    let files = matches!(kind, Kind::Exec(_) | Kind::Data(_)) && !in_project(kind);
+    let files = context.graph.stages[stage].stage.holds() == Holds::Files;
     for &(key, digest) in results {
         let payload = context.store.load(&key, &digest);
         let Some(tree) = payload.filter(|_| files).and_then(|payload| decode_tree(&payload)) else { continue };
@@ -50,14 +49,14 @@ pub fn dataset(context: Context, stage: usize, (key, digest): (Key, Digest)) -> 
     let payload = context.store.load(&key, &digest).ok_or_else(lost)?;
     let definition = &context.graph.stages[stage];
     let named = |error: Error| Error { message: format!("`{}`: {}", definition.name, error.message), ..error };
-    let read = definition.kind.entry().dataset(&payload, &|file| content(context, stage, (key, digest), file));
+    let read = definition.stage.dataset(&payload, &|file| content(context, stage, (key, digest), file));
     read.map_err(|error| if is_lost(&error) { error } else { named(error) })
 }
 
 /// What is in a file of a result that is files.
 pub fn content(context: Context, stage: usize, unit: (Key, Digest), file: &FileEntry) -> Result<Vec<u8>> {
     let digest = Digest(file.digest.0);
-    if in_project(&context.graph.stages[stage].kind) {
+    if context.graph.stages[stage].stage.holds() == Holds::ProjectFiles {
         let path = context.file(&file.path);
         let bytes = std::fs::read(&path).map_err(|e| Error::io("read", &path, &e))?;
         return if Digest::of(&bytes) == digest { Ok(bytes) } else { Err(changed(context, &file.path)) };
@@ -70,7 +69,7 @@ pub fn content(context: Context, stage: usize, unit: (Key, Digest), file: &FileE
 
 /// The same, as a file.
 pub fn copy(context: Context, stage: usize, unit: (Key, Digest), file: &FileEntry, to: &Path) -> Result<()> {
-    if in_project(&context.graph.stages[stage].kind) {
+    if context.graph.stages[stage].stage.holds() == Holds::ProjectFiles {
         return copy_of_project(context, file, to);
     }
     let digest = Digest(file.digest.0);
@@ -125,10 +124,6 @@ fn permit(path: &Path, executable: bool) -> Result<()> {
     #[cfg(not(unix))]
     let _ = (path, executable);
     Ok(())
-}
-
-fn in_project(kind: &Kind) -> bool {
-    matches!(kind, Kind::Data(data) if data.in_project())
 }
 
 /// Stacked datasets of whole stages, by stage and digest, so that the cells of a table do not stack them again and again.

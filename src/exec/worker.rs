@@ -181,7 +181,7 @@ fn run_unit(inputs: &StageInputs, unit: usize, key: Key, again: bool, started: I
     if let Some(trace) = store.trace(&key).filter(|_| !again) {
         return Ok(Some(Made { digest: trace.digest, found: true, whole: false }));
     }
-    let kind = graph.stages[stage].kind.entry();
+    let kind = &graph.stages[stage].stage;
     let layout = &graph.layouts[stage];
     let outlines = graph.outlines(stage);
     let control = UnitControl::new(shop, stage, key, kind.steps(unit, layout));
@@ -231,7 +231,7 @@ impl<'a, 'b> UnitControl<'a, 'b> {
             shop,
             stage,
             key,
-            program: shop.context.graph.stages[stage].kind.is_program(),
+            program: shop.context.graph.stages[stage].stage.kind().is_program,
             steps: steps.max(1),
             told: AtomicU64::new(0),
             saved: Mutex::new(Instant::now()),

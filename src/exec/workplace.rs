@@ -10,7 +10,7 @@ use super::inputs::{StageInputs, copy, copy_of_project, lost};
 use crate::error::{Error, Result};
 use crate::exchange;
 use crate::plan;
-use crate::stages::{FIGURES, Inputs, Kind, Workplace};
+use crate::stages::{FIGURES, Holds, Inputs, Workplace};
 use crate::store::{Digest, Scratch, content_key};
 use crate::train::cuda;
 use crate::value::{Hex, decode_tree};
@@ -85,7 +85,7 @@ impl<'a> Place<'a> {
     fn files(&self, input: usize, stage: usize) -> Result<()> {
         let context = self.inputs.shop.context;
         let definition = &context.graph.stages[stage];
-        let own_path = matches!(&definition.kind, Kind::Data(data) if data.in_project());
+        let own_path = definition.stage.holds() == Holds::ProjectFiles;
         for &unit in self.inputs.results[input].iter() {
             let payload = context.store.load(&unit.0, &unit.1).ok_or_else(lost)?;
             let tree =
@@ -121,8 +121,7 @@ impl<'a> Place<'a> {
         let others = (0..graph.stages.len()).filter(|stage| !inputs.contains(stage) && *stage != self.inputs.stage);
         inputs.iter().copied().chain(others).find_map(|stage| {
             let definition = &graph.stages[stage];
-            let Kind::Exec(exec) = &definition.kind else { return None };
-            let place = exec.place_of(&definition.name, name)?;
+            let place = definition.output_path(name)?;
             let first = if inputs.contains(&stage) { "" } else { "with that stage among the inputs, " };
             Some(format!("`{}` makes `{name}`: {first}it lies at `{place}` here", definition.name))
         })
@@ -161,10 +160,11 @@ impl Workplace for Place<'_> {
         }
         for (input, &stage) in context.graph.inputs[self.inputs.stage].iter().enumerate() {
             let definition = &context.graph.stages[stage];
-            match &definition.kind {
-                Kind::Data(_) | Kind::Exec(_) => self.files(input, stage)?,
-                Kind::Figure(_) | Kind::Table(_) => self.published(input, stage)?,
-                Kind::Train(_) | Kind::Sweep(_) | Kind::Metric(_) => {
+            match definition.stage.holds() {
+                Holds::Files | Holds::ProjectFiles => self.files(input, stage)?,
+                Holds::Nothing => {}
+                Holds::Scene | Holds::Cells => self.published(input, stage)?,
+                Holds::Arrays => {
                     let bytes = exchange::npz(&*self.inputs.whole(input)?).map_err(|error| Error {
                         message: format!("`{}`: {}", definition.name, error.message),
                         ..error

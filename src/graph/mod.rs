@@ -46,7 +46,7 @@ impl Graph {
         let mut layouts = vec![Layout::default(); stages.len()];
         for &stage in &order {
             let outlines: Vec<Outline> = inputs[stage].iter().map(|&i| outline(&stages[i], &layouts[i])).collect();
-            layouts[stage] = stages[stage].kind.entry().layout(&outlines, problems);
+            layouts[stage] = stages[stage].stage.layout(&outlines, problems);
         }
         (problems.len() == before).then(|| Graph { title: paper.title.clone(), stages, layouts, inputs, order })
     }
@@ -62,7 +62,7 @@ impl Graph {
 }
 
 fn outline<'a>(stage: &'a Definition, layout: &'a Layout) -> Outline<'a> {
-    Outline { name: &stage.name, kind: &stage.kind, layout }
+    Outline { name: &stage.name, stage: &*stage.stage, layout }
 }
 
 fn decode(paper: &Paper, problems: &mut Problems) -> Vec<Definition> {
@@ -84,12 +84,15 @@ fn decode(paper: &Paper, problems: &mut Problems) -> Vec<Definition> {
         }
         let key = crate::spec::Key { name: entry.kind.clone(), span: entry.kind_span };
         let node = crate::spec::Node::new(crate::spec::Yaml::Map(vec![(key, entry.body.clone())]), entry.body.span);
-        if let Some(mut kind) = Kind::decode(&node, problems) {
-            if let Kind::Exec(exec) = &mut kind {
-                exec.settle(&names, problems);
-            }
-            kind.entry().check(&entry.body, problems);
-            stages.push(Definition { name: entry.name.clone(), span: entry.name_span, kind, body: entry.body.clone() });
+        if let Some(kind) = Kind::decode(&node, problems) {
+            let stage = kind.entry().resolve(&names, problems);
+            stage.check(&entry.body, problems);
+            stages.push(Definition {
+                name: entry.name.clone(),
+                span: entry.name_span,
+                stage,
+                body: entry.body.clone(),
+            });
         }
     }
     stages
@@ -137,7 +140,7 @@ fn resolve(
     let mut resolved = Vec::new();
     for stage in stages {
         let mut inputs = Vec::new();
-        for name in stage.kind.entry().inputs() {
+        for name in stage.stage.inputs() {
             match names.get(name.value.as_str()) {
                 Some(&input) => inputs.push(input),
                 // A stage that is there but wrong has been reported.

@@ -3,7 +3,7 @@
 use super::Graph;
 use crate::error::Error;
 use crate::spec::{glob, nearest};
-use crate::stages::Kind;
+use crate::stages::{Holds, Kind, Published};
 
 impl Graph {
     /// The stages that the words name, in the order of the file; without words every figure and table. A word is a stage's name, a
@@ -11,12 +11,13 @@ impl Graph {
     /// names nothing.
     pub fn targets(&self, words: &[String]) -> Result<Vec<usize>, Vec<Error>> {
         if words.is_empty() {
-            let artifact = |&i: &usize| match &self.stages[i].kind {
-                Kind::Exec(exec) => exec.published().next().is_some(),
-                kind => matches!(kind, Kind::Figure(_) | Kind::Table(_)),
+            let artifact = |&i: &usize| match self.stages[i].stage.publishes() {
+                Published::Nothing => false,
+                Published::Outputs(paths) => !paths.is_empty(),
+                Published::Figure(_) | Published::Table(_) => true,
             };
             let artifacts: Vec<usize> = (0..self.stages.len()).filter(artifact).collect();
-            return Ok(if artifacts.is_empty() { (0..self.stages.len()).collect() } else { artifacts });
+            return Ok(if artifacts.is_empty() { self.all() } else { artifacts });
         }
         let mut chosen = vec![false; self.stages.len()];
         let mut unknown = Vec::new();
@@ -27,8 +28,19 @@ impl Graph {
             }
             found.into_iter().for_each(|stage| chosen[stage] = true);
         }
+        // A group stands for its stages, some of which may be groups.
+        for &stage in self.order.iter().rev().filter(|&&stage| self.stages[stage].stage.holds() == Holds::Nothing) {
+            if std::mem::take(&mut chosen[stage]) {
+                self.inputs[stage].iter().for_each(|&member| chosen[member] = true);
+            }
+        }
         let chosen = (0..self.stages.len()).filter(|&stage| chosen[stage]).collect();
         if unknown.is_empty() { Ok(chosen) } else { Err(unknown) }
+    }
+
+    /// Every stage but groups, which stand for others.
+    pub fn all(&self) -> Vec<usize> {
+        (0..self.stages.len()).filter(|&stage| self.stages[stage].stage.holds() != Holds::Nothing).collect()
     }
 
     fn unknown(&self, word: &str) -> Error {
@@ -37,7 +49,7 @@ impl Graph {
         }
         let names: Vec<&str> = self.stages.iter().map(|stage| stage.name.as_str()).collect();
         let error = Error::user(format!("no stage is called `{word}`"));
-        let kinds = self.stages.iter().map(|stage| stage.kind.name());
+        let kinds = self.stages.iter().map(|stage| stage.stage.kind().name);
         match nearest(word, names.iter().copied().chain(kinds)) {
             Some(name) => error.hint(format!("did you mean `{name}`?")),
             None => error.hint("`repro status` lists all stages"),
@@ -54,7 +66,7 @@ impl Graph {
         }
         let all = 0..self.stages.len();
         if Kind::NAMES.contains(&word) {
-            return all.filter(|&i| self.stages[i].kind.name() == word).collect();
+            return all.filter(|&i| self.stages[i].stage.kind().name == word).collect();
         }
         if word.contains(['*', '?']) {
             return all.filter(|&i| glob(word, &self.stages[i].name)).collect();

@@ -10,7 +10,7 @@ use super::Context;
 use super::resolve::{Resolved, UnitState, stage_digest};
 use crate::key;
 use crate::spec::canonical;
-use crate::stages::{Kind, Outline};
+use crate::stages::{Holds, Outline};
 use crate::store::{Digest, Key, Store};
 
 /// Stages with fewer units are resolved faster than a file is read.
@@ -34,11 +34,11 @@ impl Memo {
     ) -> Option<Memo> {
         let definition = &context.graph.stages[stage];
         let layout = &context.graph.layouts[stage];
-        if layout.units < LEAST || !matches!(definition.kind, Kind::Sweep(_) | Kind::Metric(_)) {
+        if layout.units < LEAST || definition.stage.holds() != Holds::Arrays {
             return None;
         }
         let mut text = program()?.clone();
-        canonical(&definition.kind.entry().manifest(), &mut text);
+        canonical(&definition.stage.manifest(), &mut text);
         for layout in outlines.iter().map(|outline| outline.layout).chain([layout]) {
             for axis in &layout.axes {
                 text += &format!("\n{} {}", axis.name, axis.len());

@@ -115,7 +115,7 @@ pub fn plan(context: Context, targets: &[usize]) -> Result<Vec<StagePlan>> {
     let graph = context.graph;
     let needed = graph.needed(targets);
     let last: Vec<Option<Last>> = needed.iter().map(|&i| Last::read(context.store, &graph.stages[i].name)).collect();
-    let kind = |stage: usize| graph.stages[stage].kind.name();
+    let kind = |stage: usize| graph.stages[stage].stage.kind().name;
     let known: Vec<(&str, f64)> =
         needed.iter().zip(&last).filter_map(|(&i, last)| Some((kind(i), last.as_ref()?.pace?))).collect();
     let mut place: Vec<Option<usize>> = vec![None; graph.stages.len()];
@@ -143,7 +143,7 @@ pub fn plan(context: Context, targets: &[usize]) -> Result<Vec<StagePlan>> {
             },
         };
         // What was never built is taken to run like others of its kind; of programs nothing is known then.
-        let unknown = if graph.stages[stage].kind.is_program() { 0.0 } else { 1.0 };
+        let unknown = if graph.stages[stage].stage.kind().is_program { 0.0 } else { 1.0 };
         let others =
             || typical(known.iter().filter(|(other, _)| *other == kind(stage)).map(|(_, pace)| *pace), unknown);
         let seconds = resolved.seconds * last.and_then(|last| last.pace).unwrap_or_else(others);

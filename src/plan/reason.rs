@@ -135,11 +135,11 @@ pub fn changed(definition: &Definition, old: &Json, new: &Json) -> Vec<Reason> {
     let line = |path: &[&str]| Some(definition.body.deepest(path).span.line).filter(|line| *line > 0);
     let reason = |change: Change| {
         let path: Vec<&str> =
-            change.path.iter().map(String::as_str).skip_while(|step| *step == definition.kind.name()).collect();
+            change.path.iter().map(String::as_str).skip_while(|step| *step == definition.stage.kind().name).collect();
         let line = line(&path);
         Reason::Changed { change, line }
     };
-    if !definition.kind.is_program() {
+    if !definition.stage.kind().is_program {
         return diff(old, new).into_iter().map(reason).collect();
     }
     // Records of older builds hold values of variables: they are compared by digest too, and never handed on.
@@ -185,7 +185,7 @@ pub fn reasons(
     let definition = &graph.stages[stage];
     let unasked = resolved.found.unasked.iter().cloned().map(Reason::Unasked);
     let Some(last) = last else { return [Reason::NeverBuilt].into_iter().chain(unasked).collect() };
-    let mut found = changed(definition, &last.manifest, &resolved.manifest(&definition.kind));
+    let mut found = changed(definition, &last.manifest, &resolved.manifest(&*definition.stage));
     found.extend(unasked);
     let stages = graph.inputs[stage].iter().map(|&i| graph.stages[i].name.clone());
     let names: Vec<String> = stages.chain(resolved.found.sources.iter().map(|(name, _)| name.clone())).collect();

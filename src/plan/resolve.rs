@@ -10,7 +10,7 @@ use super::memo::Memo;
 use super::surroundings::surroundings;
 use crate::error::{Error, Result};
 use crate::key;
-use crate::stages::{FileSpec, Found, Kind, Outline, Unit};
+use crate::stages::{FileSpec, Found, Outline, Stage, Unit};
 use crate::store::{Digest, Key};
 
 /// Stages with more units than this compute their keys on all cores.
@@ -86,9 +86,9 @@ impl Resolved {
         self.units.iter().all(|unit| matches!(unit, UnitState::Current { .. }))
     }
 
-    /// All that decides the result of a stage of this kind, besides inputs and files: what `explain` compares.
-    pub fn manifest(&self, kind: &Kind) -> Json {
-        let mut manifest = kind.entry().manifest();
+    /// All that decides the result of a stage, besides inputs and files: what `explain` compares.
+    pub fn manifest(&self, stage: &dyn Stage) -> Json {
+        let mut manifest = stage.manifest();
         self.found.add_to(&mut manifest);
         manifest
     }
@@ -96,7 +96,7 @@ impl Resolved {
     /// Take all results and files for missing, so that they are made again.
     pub fn renew(&mut self, context: Context, stage: usize) -> Result<()> {
         let graph = context.graph;
-        let (kind, layout) = (graph.stages[stage].kind.entry(), &graph.layouts[stage]);
+        let (kind, layout) = (&graph.stages[stage].stage, &graph.layouts[stage]);
         let outlines = graph.outlines(stage);
         for (unit, state) in self.units.iter_mut().enumerate() {
             if let UnitState::Current { key, .. } = *state {
@@ -137,7 +137,7 @@ pub fn stage_digest(digests: &[Digest]) -> Digest {
 /// Work out a stage from its inputs, in the order of [`crate::graph::Graph::inputs`].
 pub fn resolve(context: Context, stage: usize, inputs: &[&Resolved]) -> Result<Resolved> {
     let graph = context.graph;
-    let kind = graph.stages[stage].kind.entry();
+    let kind = &graph.stages[stage].stage;
     let layout = &graph.layouts[stage];
     let outlines = graph.outlines(stage);
     let (found, faults) = match surroundings(context, stage) {
@@ -208,7 +208,7 @@ fn input_digests(unit: &Unit, inputs: &[&Resolved], files: bool) -> Option<Vec<[
 
 /// What decides how results of inputs become datasets, where that is not in the results' own keys.
 fn readings(inputs: &[Outline]) -> Vec<[u8; 32]> {
-    let readings = inputs.iter().map(|input| input.kind.entry().reading()).filter(|reading| !reading.is_null());
+    let readings = inputs.iter().map(|input| input.stage.reading()).filter(|reading| !reading.is_null());
     readings.map(|reading| key::key(&reading, &[])).collect()
 }
 

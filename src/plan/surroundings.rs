@@ -21,7 +21,7 @@ const FEW: usize = 8;
 
 /// All that a stage needs, with the content of its files digested. Errors: everything that is missing or cannot be used.
 pub fn surroundings(context: Context, stage: usize) -> Result<Found, Vec<Error>> {
-    let needs = context.graph.stages[stage].kind.entry().needs();
+    let needs = context.graph.stages[stage].stage.needs();
     if needs.is_empty() {
         return Ok(Found::default());
     }
@@ -84,7 +84,7 @@ pub fn surroundings(context: Context, stage: usize) -> Result<Found, Vec<Error>>
 
 /// The same problems as far as they are found without reading a file or asking a tool.
 pub fn faults(context: Context, stage: usize) -> Vec<Error> {
-    let Needs { files, tools, .. } = context.graph.stages[stage].kind.entry().needs();
+    let Needs { files, tools, .. } = context.graph.stages[stage].stage.needs();
     let mut guesses = 0..FEW_GUESSES;
     let files = files.iter().filter_map(|need| {
         let error = files_of(context, &need.value).err()?;
@@ -102,7 +102,7 @@ pub fn faults(context: Context, stage: usize) -> Vec<Error> {
 pub fn followed(context: Context, stages: &[usize]) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for stage in context.graph.needed(stages) {
-        let Needs { files, tools, .. } = context.graph.stages[stage].kind.entry().needs();
+        let Needs { files, tools, .. } = context.graph.stages[stage].stage.needs();
         for need in files {
             match files_of(context, &need.value) {
                 Ok(files) => found.extend(files.into_iter().map(|(path, _)| context.home.join(path))),
@@ -147,7 +147,7 @@ fn with_names(context: Context, stage: usize, need: &Located<String>, error: Err
         return error;
     }
     let graph = context.graph;
-    let takes_stages = graph.stages[stage].kind.is_program();
+    let takes_stages = graph.stages[stage].stage.kind().is_program;
     let (folder, prefix) = match need.value.rsplit_once('/') {
         Some((folder, _)) => (context.home.join(folder), format!("{folder}/")),
         None => (context.home.to_path_buf(), String::new()),

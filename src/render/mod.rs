@@ -31,7 +31,7 @@ use serde_json::json;
 
 use crate::error::{Error, Result};
 use crate::figures::{Figure, FigureFormat};
-use crate::stages::{Definition, FIGURES, FileSpec, Kind, Publish};
+use crate::stages::{Definition, FIGURES, FileSpec, Publish, Published};
 use crate::tables::{TableFormat, TableSettings};
 use crate::value::{Scene, Table, decode, decode_scene};
 
@@ -44,21 +44,23 @@ pub struct Publisher;
 
 impl Publish for Publisher {
     fn files(&self, stage: &Definition) -> Vec<FileSpec> {
-        match &stage.kind {
-            Kind::Figure(figure) => {
-                figure.0.formats().iter().map(|format| figure_spec(stage, &figure.0, format)).collect()
+        match stage.stage.publishes() {
+            Published::Figure(figure) => {
+                figure.formats().iter().map(|format| figure_spec(stage, figure, format)).collect()
             }
-            Kind::Table(table) => table.0.formats.iter().map(|format| table_file(stage, &table.0, format)).collect(),
-            Kind::Exec(exec) => exec.published().map(|path| program_file(path)).collect(),
-            _ => Vec::new(),
+            Published::Table(table) => table.formats.iter().map(|format| table_file(stage, table, format)).collect(),
+            Published::Outputs(paths) => paths.into_iter().map(|path| program_file(path)).collect(),
+            Published::Nothing => Vec::new(),
         }
     }
 
     fn render(&self, stage: &Definition, file: &FileSpec, payloads: &[Vec<u8>], key: &str) -> Result<Vec<u8>> {
-        match &stage.kind {
-            Kind::Figure(figure) => render_figure(stage, &figure.0, file, payloads, key),
-            Kind::Table(settings) => render_table(&table_of(stage, payloads)?, &settings.0, file, key),
-            _ => Err(Error::internal(format!("no renderer for {}", file.name))),
+        match stage.stage.publishes() {
+            Published::Figure(figure) => render_figure(stage, figure, file, payloads, key),
+            Published::Table(settings) => render_table(&table_of(stage, payloads)?, settings, file, key),
+            Published::Outputs(_) | Published::Nothing => {
+                Err(Error::internal(format!("no renderer for {}", file.name)))
+            }
         }
     }
 }
@@ -120,12 +122,12 @@ fn table_file(stage: &Definition, settings: &TableSettings, format: &TableFormat
 
 /// The table of a `table` stage from the payloads of its cells.
 pub fn table_of(stage: &Definition, cells: &[Vec<u8>]) -> Result<Table> {
-    let Kind::Table(settings) = &stage.kind else {
+    let Published::Table(settings) = stage.stage.publishes() else {
         return Err(Error::internal(format!("`{}` is no table", stage.name)));
     };
     let cells: Option<Vec<_>> = cells.iter().map(|bytes| decode(bytes)).collect();
     let cells = cells.ok_or_else(|| Error::internal("a stored result is not a cell of a table"))?;
-    settings.0.assemble(&stage.name, &cells)
+    settings.assemble(&stage.name, &cells)
 }
 
 fn render_table(table: &Table, settings: &TableSettings, file: &FileSpec, key: &str) -> Result<Vec<u8>> {

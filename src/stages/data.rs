@@ -7,7 +7,7 @@ use serde_json::{Value as Json, json};
 
 use super::files::read_tree;
 use super::paths::{is_pattern, normal};
-use super::{Inputs, Layout, Needs, Outline, Stage, Unit, Workplace};
+use super::{Holds, Inputs, KindInfo, Layout, Needs, NodeShape, Outline, Report, Stage, Unit, Workplace};
 use crate::error::{Error, Result};
 use crate::exchange::{self, Axes};
 use crate::program::{self, End, Program};
@@ -86,11 +86,6 @@ impl Decode for Data {
 }
 
 impl Data {
-    /// Whether the files lie in the project, at the paths of their tree.
-    pub fn in_project(&self) -> bool {
-        self.settings.url.is_none()
-    }
-
     /// The name of the file that is fetched, if one is.
     pub fn fetched_name(&self) -> Option<String> {
         self.settings.url.as_ref().map(|url| file_name(url))
@@ -212,7 +207,31 @@ fn download(url: &Located<String>, to: &Path, place: &dyn Workplace, control: &d
     }
 }
 
+static KIND: KindInfo = KindInfo {
+    name: "data",
+    unit: "source",
+    verb: "load",
+    past: "loaded",
+    shape: NodeShape::Source,
+    report: Report::EndIfSlow,
+    single: true,
+    ..KindInfo::COMPUTED
+};
+
 impl Stage for Data {
+    fn kind(&self) -> &'static KindInfo {
+        &KIND
+    }
+
+    fn source(&self) -> Option<&Data> {
+        Some(self)
+    }
+
+    /// Files without an address lie in the project, at the paths of their tree.
+    fn holds(&self) -> Holds {
+        if self.settings.url.is_none() { Holds::ProjectFiles } else { Holds::Files }
+    }
+
     fn inputs(&self) -> Vec<Located<String>> {
         Vec::new()
     }

@@ -5,13 +5,17 @@ mod outputs;
 
 use std::collections::{BTreeMap, HashSet};
 use std::num::NonZeroU32;
+use std::sync::Arc;
 
 use serde_json::{Value as Json, json};
 
 use super::files::read_tree;
-use super::paths::{Paths, is_pattern, normal, overlap};
+use super::paths::{Paths, is_pattern, normal};
 use super::quantity::{Memory, Time};
-use super::{Demand, Inputs, Kind, Layout, Needs, Outline, Read, Stage, Tool, Unit, Workplace};
+use super::{
+    Declaration, Demand, Holds, Inputs, KindInfo, Layout, Needs, NodeShape, Outline, Published, Read, Report, Stage,
+    Tool, Unit, Workplace,
+};
 use crate::error::{Error, Result};
 use crate::exchange::{self, Axes};
 use crate::program::{self, End, Program};
@@ -79,7 +83,7 @@ pub enum Run {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Param(Json);
 
-/// A program, with its inputs told apart.
+/// A program, with its inputs separated into stages and files.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Exec {
     settings: ExecSettings,
@@ -171,53 +175,28 @@ impl Decode for Param {
     }
 }
 
-impl Decode for Exec {
-    fn decode(node: &Node, problems: &mut Problems) -> Option<Self> {
-        let settings = ExecSettings::decode(node, problems)?;
-        Some(Exec { settings, stages: Vec::new(), files: Vec::new() })
-    }
-    fn manifest(&self) -> Json {
-        self.settings.manifest()
-    }
-    fn schema(schemas: &mut Schemas) -> Json {
-        ExecSettings::schema(schemas)
-    }
-    fn expected() -> String {
-        ExecSettings::expected()
-    }
-}
-
-impl Exec {
-    /// Tell inputs that are stages from those that are files; a stage comes first where both exist.
-    pub fn settle(&mut self, stages: &HashSet<&str>, problems: &mut Problems) {
+impl Declaration for ExecSettings {
+    /// An input is a stage if there is one of its name, else a file.
+    fn resolve(&self, names: &HashSet<&str>, problems: &mut Problems) -> Arc<dyn Stage> {
+        let mut exec = Exec { settings: self.clone(), stages: Vec::new(), files: Vec::new() };
         let mut taken = HashSet::new();
-        for input in &self.settings.inputs {
-            if stages.contains(input.value.as_str()) {
+        for input in &self.inputs {
+            if names.contains(input.value.as_str()) {
                 if taken.insert(input.value.as_str()) {
-                    self.stages.push(input.clone());
+                    exec.stages.push(input.clone());
                 }
                 continue;
             }
             match normal(input) {
-                Ok(value) => self.files.push(Located { value, span: input.span }),
+                Ok(value) => exec.files.push(Located { value, span: input.span }),
                 Err(error) => problems.push(error),
             }
         }
+        Arc::new(exec)
     }
+}
 
-    /// The whole command, for someone who has to decide whether it may run.
-    pub fn command(&self) -> String {
-        match &self.settings.run.value {
-            Run::Shell(script) => script.clone(),
-            Run::Words(words) => words.join(" "),
-        }
-    }
-
-    /// Outputs that are put into the project, by their names in the folder of figures.
-    pub fn published(&self) -> impl Iterator<Item = &Located<String>> {
-        self.settings.outputs.0.iter().map(|output| &output.path).filter(|path| path.starts_with(FIGURES))
-    }
-
+impl Exec {
     fn check_outputs(&self, body: &Node, problems: &mut Problems) {
         let outputs = &self.settings.outputs.0;
         if outputs.is_empty() {
@@ -254,16 +233,10 @@ impl Exec {
         }
     }
 
-    /// Where a file lies that this program makes, for one that reads it; `None` if it makes no such file.
-    pub fn place_of(&self, stage: &str, path: &str) -> Option<String> {
-        self.settings.outputs.0.iter().find(|output| overlap(&output.path, path))?;
-        Some(if path.starts_with(FIGURES) { path.to_string() } else { format!("{stage}/{path}") })
-    }
-
     /// A file that another stage makes is not the one that lies in the project under the same name. A folder of the project may have the name of
     /// one in which it makes files.
-    fn check_twice(&self, stage: &str, other: &Exec, problems: &mut Problems) {
-        let made = Paths::of(other.settings.outputs.0.iter().map(|output| output.path.as_str()));
+    fn check_twice(&self, stage: &str, outputs: Vec<&str>, problems: &mut Problems) {
+        let made = Paths::of(outputs);
         let own = |file: &&Located<String>| !is_pattern(file) && !file.starts_with(FIGURES);
         for file in self.files.iter().filter(own).filter(|file| made.holding(file).is_some()) {
             let name = &file.value;
@@ -293,7 +266,44 @@ fn variable(param: &str) -> String {
     format!("{PREFIX}{}", param.chars().map(fine).collect::<String>())
 }
 
+static KIND: KindInfo = KindInfo {
+    name: "exec",
+    unit: "program",
+    verb: "run",
+    past: "run",
+    shape: NodeShape::Program,
+    report: Report::End,
+    single: true,
+    is_program: true,
+    ..KindInfo::COMPUTED
+};
+
 impl Stage for Exec {
+    fn kind(&self) -> &'static KindInfo {
+        &KIND
+    }
+
+    fn holds(&self) -> Holds {
+        Holds::Files
+    }
+
+    /// Outputs that are put into the project.
+    fn publishes(&self) -> Published<'_> {
+        let paths = self.settings.outputs.0.iter().map(|output| &output.path);
+        Published::Outputs(paths.filter(|path| path.starts_with(FIGURES)).collect())
+    }
+
+    fn command(&self) -> Option<String> {
+        Some(match &self.settings.run.value {
+            Run::Shell(script) => script.clone(),
+            Run::Words(words) => words.join(" "),
+        })
+    }
+
+    fn outputs(&self) -> Vec<&str> {
+        self.settings.outputs.0.iter().map(|output| output.path.as_str()).collect()
+    }
+
     fn inputs(&self) -> Vec<Located<String>> {
         self.stages.clone()
     }
@@ -327,14 +337,17 @@ impl Stage for Exec {
         let outputs = &self.settings.outputs.0;
         let paths = Paths::of(outputs.iter().map(|output| output.path.as_str()));
         for input in inputs {
-            if let Kind::Exec(other) = input.kind {
-                self.check_twice(input.name, other, problems);
-            }
-            let place = match input.kind {
-                Kind::Data(data) if data.in_project() => continue,
-                Kind::Data(_) | Kind::Exec(_) => input.name.to_string(),
-                Kind::Figure(_) | Kind::Table(_) => continue,
-                _ => format!("{}.npz", input.name),
+            self.check_twice(input.name, input.stage.outputs(), problems);
+            let place = match input.stage.holds() {
+                Holds::Nothing => {
+                    let error = Error::user(format!("`{}` is a group, which has no files of its own", input.name));
+                    let span = self.stages.iter().find(|stage| stage.value == input.name).map(|stage| stage.span);
+                    problems.push(error.at(span.unwrap_or_default()).hint("name the stages of the group"));
+                    continue;
+                }
+                Holds::ProjectFiles | Holds::Scene | Holds::Cells => continue,
+                Holds::Files => input.name.to_string(),
+                Holds::Arrays => format!("{}.npz", input.name),
             };
             if let Some(output) = paths.overlapping(&place).map(|output| &outputs[output]) {
                 let error = Error::user(format!(
@@ -348,7 +361,7 @@ impl Stage for Exec {
     }
 
     fn manifest(&self) -> Json {
-        let mut manifest = Decode::manifest(self);
+        let mut manifest = Decode::manifest(&self.settings);
         if let Some(map) = manifest.as_object_mut() {
             // They say how to run it, not what it makes; `env` and `tools` are compared by what was found.
             ["timeout", "cpus", "memory", "gpus", "env", "tools", "inputs"]
@@ -365,10 +378,7 @@ impl Stage for Exec {
         order.sort_by_key(|(_, input)| input.name);
         let places: Vec<&str> = order
             .iter()
-            .map(|(_, input)| match input.kind {
-                Kind::Data(data) if data.in_project() => "",
-                _ => input.name,
-            })
+            .map(|(_, input)| if input.stage.holds() == Holds::ProjectFiles { "" } else { input.name })
             .collect();
         let manifest = json!({
             "kind": "exec", "version": VERSION, "run": self.settings.run.manifest(), "params": self.settings.params.manifest(),

@@ -2,8 +2,7 @@
 
 use serde_json::{Value as Json, json};
 
-use super::arrays::arrays;
-use super::{Inputs, Kind, Layout, Outline, Read, Stage, Unit, once};
+use super::{Holds, Inputs, KindInfo, Layout, NodeShape, Outline, Published, Read, Stage, Unit, once};
 use crate::error::{Error, Result};
 use crate::figures::{self, Figure};
 use crate::metrics::AXES;
@@ -36,7 +35,7 @@ impl FigureStage {
         let find = |of: &Located<String>| inputs.iter().find(|input| input.name == of.value);
         for (of, name) in self.0.names() {
             let Some(input) = find(of) else { continue };
-            let Some(mut known) = arrays(input.kind) else { continue };
+            let Some(mut known) = input.stage.arrays() else { continue };
             known.extend(input.layout.axes.iter().map(|axis| axis.name.clone()));
             if !known.contains(&name.value) && !AXES.contains(&name.value.as_str()) {
                 let known: Vec<&str> = known.iter().map(String::as_str).chain(AXES).collect();
@@ -69,14 +68,36 @@ pub(super) fn read_all(inputs: &[Outline]) -> Vec<Read> {
 /// Figures and tables hold no numbers that others could use.
 pub(super) fn check_inputs(names: &[Located<String>], inputs: &[Outline], problems: &mut Problems) {
     for (name, input) in names.iter().zip(inputs) {
-        if matches!(input.kind, Kind::Figure(_) | Kind::Table(_)) {
-            let error = Error::user(format!("`{}` is a {}; it holds no arrays", input.name, input.kind.name()));
+        if !input.stage.holds().has_arrays() {
+            let error = Error::user(format!("`{}` is a {}; it holds no arrays", input.name, input.stage.kind().name));
             problems.push(error.at(name.span).hint("name the `train`, `sweep` or `metric` stage that it shows"));
         }
     }
 }
 
+static KIND: KindInfo = KindInfo {
+    name: "figure",
+    unit: "figure",
+    verb: "draw",
+    past: "drawn",
+    shape: NodeShape::Artifact,
+    single: true,
+    ..KindInfo::COMPUTED
+};
+
 impl Stage for FigureStage {
+    fn kind(&self) -> &'static KindInfo {
+        &KIND
+    }
+
+    fn holds(&self) -> Holds {
+        Holds::Scene
+    }
+
+    fn publishes(&self) -> Published<'_> {
+        Published::Figure(&self.0)
+    }
+
     fn inputs(&self) -> Vec<Located<String>> {
         once(self.0.stages())
     }

@@ -3,7 +3,7 @@
 use serde_json::{Value as Json, json};
 
 use super::best::Best;
-use super::{Inputs, Layout, Outline, Read, Stage, Unit, once};
+use super::{Inputs, KindInfo, Layout, Outline, Read, Stage, Unit, once};
 use crate::error::{Error, Result};
 use crate::metrics::Metric;
 use crate::spec::{Decode, Located, Node, Problems};
@@ -37,7 +37,18 @@ impl MetricStage {
     }
 }
 
+static KIND: KindInfo = KindInfo { name: "metric", unit: "point", ..KindInfo::COMPUTED };
+
 impl Stage for MetricStage {
+    fn kind(&self) -> &'static KindInfo {
+        &KIND
+    }
+
+    fn arrays(&self) -> Option<Vec<String>> {
+        let computed = self.compute.iter().flat_map(|metric| metric.entry().outputs()).map(|name| name.to_string());
+        Some(computed.chain(self.best.iter().flat_map(|best| best.outputs())).collect())
+    }
+
     fn inputs(&self) -> Vec<Located<String>> {
         once([self.of.clone()])
     }
@@ -65,9 +76,12 @@ impl Stage for MetricStage {
 
     fn layout(&self, inputs: &[Outline], problems: &mut Problems) -> Layout {
         let Some(input) = inputs.first() else { return Layout::of(Vec::new()) };
-        if matches!(input.kind, super::Kind::Figure(_) | super::Kind::Table(_)) {
-            let error =
-                Error::user(format!("`{}` is a {}; a metric is computed from models", input.name, input.kind.name()));
+        if !input.stage.holds().has_arrays() {
+            let error = Error::user(format!(
+                "`{}` is a {}; a metric is computed from models",
+                input.name,
+                input.stage.kind().name
+            ));
             problems.push(error.at(self.of.span));
         }
         let mut axes = input.layout.axes.clone();

@@ -3,13 +3,14 @@
 //! A *unit* is what is cached on its own: a point of a sweep, a metric of one point, a cell of a table, the scene of a figure. Stages
 //! know neither where results are kept nor on which machine or thread a unit runs.
 
-mod arrays;
 mod axis;
 mod best;
 mod data;
 mod exec;
 mod figure;
 mod files;
+mod group;
+mod kind;
 mod metric;
 mod need;
 mod paths;
@@ -23,6 +24,7 @@ mod train;
 
 pub use data::Data;
 pub use exec::FIGURES;
+pub use kind::{Holds, KindInfo, NodeShape, Report};
 pub use need::{Found, Needs, Secret, Tool, variable_digest};
 pub use paths::is_pattern;
 pub use point::payload as trained;
@@ -31,6 +33,7 @@ pub use sweep::Sweep;
 
 use std::collections::HashSet;
 use std::ffi::OsString;
+use std::fmt::Debug;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -38,17 +41,19 @@ use std::sync::Arc;
 use serde_json::Value as Json;
 
 use crate::error::{Error, Result};
+use crate::figures::Figure;
 use crate::spec::{Located, Node, Problems};
+use crate::tables::TableSettings;
 use crate::train::{Control, Recipe};
 use crate::value::{Axis, Dataset, FileEntry, Hex};
 
 crate::union! {
-    /// What a stage does.
-    pub enum Kind as dyn Stage {
+    /// What a stage does, as it is written in the paper file.
+    pub enum Kind as dyn Declaration {
         /// Files that are not computed: followed, or pinned by their digest.
         "data" => Data(data::Data),
         /// Run a program with declared inputs and outputs.
-        "exec" => Exec(exec::Exec),
+        "exec" => Exec(exec::ExecSettings),
         /// Train one model.
         "train" => Train(train::Train),
         /// Train one model at every point of a grid; points are cached one by one.
@@ -59,13 +64,21 @@ crate::union! {
         "figure" => Figure(figure::FigureStage),
         /// Set a table; cells are cached one by one.
         "table" => Table(table::TableStage),
+        /// One name for several stages.
+        "group" => Group(group::Group),
     }
 }
 
-impl Kind {
-    /// Whether a stage runs a program of the user.
-    pub fn is_program(&self) -> bool {
-        matches!(self, Kind::Exec(_))
+/// The settings of a stage, before the names of all stages are known.
+pub trait Declaration {
+    /// The stage; reports what is wrong with names.
+    fn resolve(&self, names: &HashSet<&str>, problems: &mut Problems) -> Arc<dyn Stage>;
+}
+
+/// Most kinds say in their settings which names are stages.
+impl<T: Stage + Clone + 'static> Declaration for T {
+    fn resolve(&self, _names: &HashSet<&str>, _problems: &mut Problems) -> Arc<dyn Stage> {
+        Arc::new(self.clone())
     }
 }
 
@@ -110,7 +123,7 @@ impl Layout {
 #[derive(Clone, Copy, Debug)]
 pub struct Outline<'a> {
     pub name: &'a str,
-    pub kind: &'a Kind,
+    pub stage: &'a dyn Stage,
     pub layout: &'a Layout,
 }
 
@@ -171,8 +184,51 @@ pub struct Demand {
     pub gpus: u32,
 }
 
+/// What a stage leaves in `figures/`.
+#[derive(Debug)]
+pub enum Published<'a> {
+    Nothing,
+    Figure(&'a Figure),
+    Table(&'a TableSettings),
+    /// Files of a program, by their paths among its outputs.
+    Outputs(Vec<&'a Located<String>>),
+}
+
 /// What every kind of stage can do.
-pub trait Stage: Sync {
+pub trait Stage: Debug + Send + Sync {
+    /// The properties of its kind.
+    fn kind(&self) -> &'static KindInfo;
+
+    /// What its results are.
+    fn holds(&self) -> Holds {
+        Holds::Arrays
+    }
+
+    /// What it leaves in `figures/`.
+    fn publishes(&self) -> Published<'_> {
+        Published::Nothing
+    }
+
+    /// Names of the arrays in its results; `None` where only running it can tell.
+    fn arrays(&self) -> Option<Vec<String>> {
+        None
+    }
+
+    /// The files that are given, where it is a stage of such.
+    fn source(&self) -> Option<&Data> {
+        None
+    }
+
+    /// The whole command that it runs, for someone who has to decide whether it may.
+    fn command(&self) -> Option<String> {
+        None
+    }
+
+    /// Paths of the files that it makes in a folder of its own, where they are declared.
+    fn outputs(&self) -> Vec<&str> {
+        Vec::new()
+    }
+
     /// The stages it reads, as named in the paper file; no name twice.
     fn inputs(&self) -> Vec<Located<String>>;
 
@@ -237,11 +293,6 @@ pub trait Stage: Sync {
     fn dataset(&self, payload: &[u8], _content: &dyn Fn(&FileEntry) -> Result<Vec<u8>>) -> Result<Dataset> {
         dataset(payload)
     }
-
-    /// Whether running it trains a model, which `--no-train` forbids.
-    fn trains(&self) -> bool {
-        false
-    }
 }
 
 /// A stage of the paper, decoded.
@@ -249,7 +300,7 @@ pub trait Stage: Sync {
 pub struct Definition {
     pub name: String,
     pub span: crate::error::Span,
-    pub kind: Kind,
+    pub stage: Arc<dyn Stage>,
     pub body: Node,
 }
 
@@ -257,12 +308,20 @@ impl Definition {
     /// The files that it leaves in `figures/`, each with the place that names it.
     pub fn files(&self) -> Vec<(String, crate::error::Span)> {
         let named = |ending: &str| (format!("{}.{ending}", self.name), self.span);
-        match &self.kind {
-            Kind::Figure(figure) => figure.0.formats().iter().map(|format| named(format.name())).collect(),
-            Kind::Table(table) => table.0.formats.iter().map(|format| named(format.extension())).collect(),
-            Kind::Exec(exec) => exec.published().map(|path| (path.value.replacen(FIGURES, "", 1), path.span)).collect(),
-            _ => Vec::new(),
+        match self.stage.publishes() {
+            Published::Figure(figure) => figure.formats().iter().map(|format| named(format.name())).collect(),
+            Published::Table(table) => table.formats.iter().map(|format| named(format.extension())).collect(),
+            Published::Outputs(paths) => {
+                paths.into_iter().map(|path| (path.value.replacen(FIGURES, "", 1), path.span)).collect()
+            }
+            Published::Nothing => Vec::new(),
         }
+    }
+
+    /// Where a program that reads this stage finds one of its declared outputs; `None` if it makes no such file.
+    pub fn output_path(&self, path: &str) -> Option<String> {
+        self.stage.outputs().into_iter().find(|output| paths::overlap(output, path))?;
+        Some(if path.starts_with(FIGURES) { path.to_string() } else { format!("{}/{path}", self.name) })
     }
 }
 

@@ -3,7 +3,6 @@
 //! A name is an axis of the input stage, `stage` where several stages are taken together, or something inside its units: an array, or an
 //! axis of arrays.
 
-use super::arrays::arrays;
 use super::{Outline, Read};
 use crate::error::Error;
 use crate::metrics;
@@ -96,7 +95,7 @@ pub fn units(
 
 /// Report an array that a stage is known not to hold.
 pub fn check_array(name: &Located<String>, input: &Outline, problems: &mut Problems) {
-    let Some(known) = arrays(input.kind) else { return };
+    let Some(known) = input.stage.arrays() else { return };
     if known.iter().all(|array| *array != name.value) {
         let known: Vec<&str> = known.iter().map(String::as_str).collect();
         let error = Error::user(format!("`{}` has no array `{}`", input.name, name.value)).at(name.span);
@@ -106,7 +105,7 @@ pub fn check_array(name: &Located<String>, input: &Outline, problems: &mut Probl
 
 /// Report a count along an axis of arrays that no array has: nothing says which array's entries are counted.
 pub fn check_count(column: &Located<String>, names: &[&Located<String>], input: &Outline, problems: &mut Problems) {
-    let Some(known) = arrays(input.kind) else { return };
+    let Some(known) = input.stage.arrays() else { return };
     let mut inside = names.iter().filter(|name| Place::of(name, input) == Place::Inside);
     if let Some(axis) = inside.clone().next().filter(|_| inside.all(|name| metrics::AXES.contains(&name.as_str())))
         && !known.contains(&axis.value)
@@ -136,7 +135,7 @@ pub fn check(
         }
         return;
     }
-    let known = arrays(input.kind);
+    let known = input.stage.arrays();
     let is_array = known.as_ref().is_some_and(|arrays| arrays.contains(&name.value));
     if let Some(arrays) = &known
         && !is_array

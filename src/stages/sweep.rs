@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use serde_json::Value as Json;
 
 use super::axis::{AxisSpec, Resolved};
-use super::{Inputs, Layout, Outline, Stage, Unit, point};
+use super::{Inputs, KindInfo, Layout, NodeShape, Outline, Stage, Unit, point};
 use crate::error::{Error, Result, Span};
 use crate::spec::{Decode, Located, Node, Problems, Schemas};
 use crate::train::{Control, Recipe, RecipeTexts};
@@ -123,7 +123,7 @@ impl Sweep {
 
 impl Sweep {
     /// Names of the arrays that some point leaves: an axis may put another model in the place of the recipe's.
-    pub fn arrays(&self) -> Vec<String> {
+    fn arrays_of_points(&self) -> Vec<String> {
         let mut names = point::arrays(&self.settings.recipe);
         for (path, node) in self.resolved().iter().flat_map(|axis| axis.settings.iter().flatten()) {
             if path.as_slice() == ["model"] {
@@ -172,7 +172,25 @@ impl Sweep {
     }
 }
 
+static KIND: KindInfo = KindInfo {
+    name: "sweep",
+    unit: "point",
+    verb: "train",
+    past: "trained",
+    shape: NodeShape::Model,
+    trains: true,
+    ..KindInfo::COMPUTED
+};
+
 impl Stage for Sweep {
+    fn kind(&self) -> &'static KindInfo {
+        &KIND
+    }
+
+    fn arrays(&self) -> Option<Vec<String>> {
+        Some(self.arrays_of_points())
+    }
+
     fn inputs(&self) -> Vec<Located<String>> {
         Vec::new()
     }
@@ -247,9 +265,5 @@ impl Stage for Sweep {
 
     fn steps(&self, unit: usize, layout: &Layout) -> u32 {
         self.recipe(unit, layout).map_or(0, |recipe| recipe.steps)
-    }
-
-    fn trains(&self) -> bool {
-        true
     }
 }

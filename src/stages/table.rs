@@ -3,7 +3,7 @@
 
 use serde_json::{Value as Json, json};
 
-use super::{Inputs, Layout, Outline, Read, Stage, Unit, once, select};
+use super::{Holds, Inputs, KindInfo, Layout, NodeShape, Outline, Published, Read, Stage, Unit, once, select};
 use crate::error::{Error, Result};
 use crate::spec::{Coordinate, Decode, Located, Node, Problems, Schemas};
 use crate::tables::{self, NamedColumn, RowKey, Selection, Summary, TableSettings};
@@ -136,7 +136,21 @@ impl TableStage {
     }
 }
 
+static KIND: KindInfo = KindInfo { name: "table", unit: "cell", shape: NodeShape::Artifact, ..KindInfo::COMPUTED };
+
 impl Stage for TableStage {
+    fn kind(&self) -> &'static KindInfo {
+        &KIND
+    }
+
+    fn holds(&self) -> Holds {
+        Holds::Cells
+    }
+
+    fn publishes(&self) -> Published<'_> {
+        Published::Table(&self.0)
+    }
+
     fn inputs(&self) -> Vec<Located<String>> {
         once(self.0.stages())
     }

@@ -2,7 +2,7 @@
 
 use serde_json::Value as Json;
 
-use super::{Inputs, Layout, Outline, Stage, Unit, point};
+use super::{Inputs, KindInfo, Layout, NodeShape, Outline, Stage, Unit, point};
 use crate::error::Result;
 use crate::spec::{Decode, Located, Node, Problems, Schemas};
 use crate::train::{Control, Recipe};
@@ -26,7 +26,25 @@ impl Decode for Train {
     }
 }
 
+static KIND: KindInfo = KindInfo {
+    name: "train",
+    unit: "model",
+    verb: "train",
+    past: "trained",
+    shape: NodeShape::Model,
+    trains: true,
+    ..KindInfo::COMPUTED
+};
+
 impl Stage for Train {
+    fn kind(&self) -> &'static KindInfo {
+        &KIND
+    }
+
+    fn arrays(&self) -> Option<Vec<String>> {
+        Some(point::arrays(&self.0))
+    }
+
     fn inputs(&self) -> Vec<Located<String>> {
         Vec::new()
     }
@@ -64,9 +82,5 @@ impl Stage for Train {
 
     fn steps(&self, _unit: usize, _layout: &Layout) -> u32 {
         self.0.steps
-    }
-
-    fn trains(&self) -> bool {
-        true
     }
 }

@@ -139,7 +139,7 @@ fn manifests(yaml: &str) -> (String, Vec<(String, serde_json::Value)>) {
     let mut all = Vec::new();
     for (i, stage) in graph.stages.iter().enumerate() {
         for unit in 0..graph.layouts[i].units {
-            let described = stage.kind.entry().unit(unit, &graph.layouts[i], &graph.outlines(i)).expect("a unit");
+            let described = stage.stage.unit(unit, &graph.layouts[i], &graph.outlines(i)).expect("a unit");
             all.push((stage.name.clone(), described.manifest));
         }
     }

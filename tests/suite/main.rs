@@ -30,6 +30,7 @@ mod glance;
 mod gpu;
 #[cfg(unix)]
 mod hostile;
+mod group;
 mod invalidation;
 mod latex;
 mod looking;

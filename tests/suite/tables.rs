@@ -61,7 +61,7 @@ fn graph(paper: &str) -> Result<Graph, Vec<String>> {
 fn units(graph: &Graph, stage: &str) -> Vec<(String, Unit)> {
     let stage = graph.position(stage).unwrap();
     let (layout, outlines) = (&graph.layouts[stage], graph.outlines(stage));
-    let entry = graph.stages[stage].kind.entry();
+    let entry = &*graph.stages[stage].stage;
     (0..layout.units).map(|unit| (layout.label(unit), entry.unit(unit, layout, &outlines).unwrap())).collect()
 }
 

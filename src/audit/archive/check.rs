@@ -16,7 +16,7 @@ use crate::graph::Graph;
 use crate::plan::{self, Context, Outside, Recorded, StagePlan, State};
 use crate::render::Publisher;
 use crate::spec::{Paper, Problems, read};
-use crate::stages::{Data, FIGURES, Kind};
+use crate::stages::{Data, FIGURES, Holds, Stage};
 use crate::store::{Digest, Key, Store};
 use crate::value::{FileEntry, Hex, Tree};
 
@@ -115,13 +115,11 @@ impl Archive {
         let mut programs = Vec::new();
         for stage in self.graph.needed(&self.targets()) {
             let stage = &self.graph.stages[stage];
-            for tool in stage.kind.entry().needs().tools {
+            for tool in stage.stage.needs().tools {
                 let flag = if tool.0.len() == 1 { " --version" } else { "" };
                 programs.push((stage.name.as_str(), format!("{}{flag}", tool.words())));
             }
-            if let Kind::Exec(exec) = &stage.kind {
-                programs.push((stage.name.as_str(), exec.command()));
-            }
+            programs.extend(stage.stage.command().map(|command| (stage.name.as_str(), command)));
         }
         programs
     }
@@ -170,7 +168,7 @@ impl Archive {
         let plans = plan::plan(context, &self.targets())?;
         for plan in &plans {
             wrong.extend(self.not_current(plan));
-            if let Kind::Data(data) = &self.graph.stages[plan.stage].kind {
+            if let Some(data) = self.graph.stages[plan.stage].stage.source() {
                 wrong.extend(self.other_data(context, plan, data));
             }
         }
@@ -178,9 +176,9 @@ impl Archive {
             return Ok(wrong);
         }
         let paper = (self.paper.0.as_str(), self.paper.1.as_bytes());
-        let mut fetched = |plan: &StagePlan| match &self.graph.stages[plan.stage].kind {
-            Kind::Data(data) => self.fetched(context, plan, data).map(|file| vec![file]),
-            _ => Ok(Vec::new()),
+        let mut fetched = |plan: &StagePlan| match self.graph.stages[plan.stage].stage.source() {
+            Some(data) => self.fetched(context, plan, data).map(|file| vec![file]),
+            None => Ok(Vec::new()),
         };
         let facts = self.stated.facts();
         let about = &self.manifest.about;
@@ -207,7 +205,7 @@ impl Archive {
     fn other_data(&self, context: Context, plan: &StagePlan, data: &Data) -> Option<String> {
         let name = &self.graph.stages[plan.stage].name;
         let recorded = plan.resolved.units.first()?.digest()?;
-        let tree = if data.in_project() {
+        let tree = if data.holds() == Holds::ProjectFiles {
             Ok(plan.resolved.found.tree.clone())
         } else {
             self.fetched(context, plan, data).map(|(file, _)| Tree { files: vec![file] })

@@ -11,7 +11,7 @@ use super::{FETCHED, File, LONGEST_MANIFEST, MANIFEST, METADATA, Manifest, OWN, 
 use crate::error::{Error, Result};
 use crate::exchange::ArchiveWriter;
 use crate::plan::{self, Context, StagePlan, State};
-use crate::stages::{FIGURES, Kind};
+use crate::stages::{FIGURES, Holds};
 use crate::store::{Digest, hash_file};
 use crate::value::{FileEntry, Hex, decode_tree};
 
@@ -152,7 +152,7 @@ pub(super) fn pack(
             }
             add(&mut pieces, of(file, &file.path, Role::Input), Content::Path(context.home.join(&file.path)))?;
         }
-        if matches!(&stage.kind, Kind::Data(data) if !data.in_project()) {
+        if stage.stage.source().is_some() && stage.stage.holds() == Holds::Files {
             for (file, here) in fetched(plan)? {
                 let path = format!("{FETCHED}{}/{}", stage.name, file.path);
                 add(&mut pieces, of(&file, &path, Role::Fetched), Content::Path(here))?;

@@ -8,7 +8,7 @@ use super::{ResultTrace, Role};
 use crate::error::Result;
 use crate::exec::{self, Observer, Options};
 use crate::plan::{self, UnitState};
-use crate::stages::{FIGURES, Kind};
+use crate::stages::FIGURES;
 use crate::store::{Digest, Key, Store, hash_file};
 
 impl Archive {
@@ -28,7 +28,7 @@ impl Archive {
         for plan in plan::plan(context, &targets)? {
             let stage = &self.graph.stages[plan.stage];
             // Its files were compared with the traces already.
-            if matches!(stage.kind, Kind::Data(_)) {
+            if stage.stage.source().is_some() {
                 continue;
             }
             let known: BTreeMap<&str, &ResultTrace> = self.stated.of(&stage.name);

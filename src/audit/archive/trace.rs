@@ -92,8 +92,8 @@ impl Traces {
             let recorded = Recorded { env: found.env.clone(), tools: found.tools.clone() };
             traces.stages.push(StageTrace {
                 stage: stage.name.clone(),
-                kind: stage.kind.name().to_string(),
-                settings: stage.kind.entry().manifest(),
+                kind: stage.stage.kind().name.to_string(),
+                settings: stage.stage.manifest(),
                 recorded,
                 inputs,
                 results,

@@ -14,7 +14,7 @@ use super::compare::{Difference, compare, join};
 use crate::error::{Error, Result};
 use crate::exec;
 use crate::plan::{self, Context, Reason, Resolved, StagePlan, UnitState};
-use crate::stages::{Definition, Kind, Layout};
+use crate::stages::{Definition, Holds, KindInfo, Layout};
 use crate::store::{Digest, Key};
 use crate::value::{Tree, decode_tree};
 
@@ -33,7 +33,8 @@ pub enum Standing {
 #[derive(Debug)]
 pub struct StageDiff {
     pub name: String,
-    pub kind: &'static str,
+    pub kind: &'static KindInfo,
+    pub holds: Holds,
     pub standing: Standing,
     /// The settings that changed; results may be the same all the same.
     pub settings: Vec<Reason>,
@@ -147,10 +148,16 @@ fn alike<'a>(before: &HashMap<&str, Side>, after: &[Side<'a>]) -> HashSet<&'a st
     for new in after {
         let Some(old) = before.get(new.name()) else { continue };
         let whole = |side: &Side| {
-            let entry = side.definition().kind.entry();
+            let entry = &side.definition().stage;
             let Resolved { found, .. } = &side.plan.resolved;
-            let settings = side.plan.resolved.manifest(&side.definition().kind);
-            (side.definition().kind.name(), settings, entry.reading(), found.sources.clone(), side.layout().clone())
+            let settings = side.plan.resolved.manifest(&*side.definition().stage);
+            (
+                side.definition().stage.kind().name,
+                settings,
+                entry.reading(),
+                found.sources.clone(),
+                side.layout().clone(),
+            )
         };
         let right = [old, new].iter().all(|side| side.plan.resolved.faults.is_empty());
         let same_inputs = old.inputs() == new.inputs() && new.inputs().iter().all(|input| alike.contains(input));
@@ -165,7 +172,8 @@ impl StageDiff {
     fn of(stage: &Definition, standing: Standing) -> StageDiff {
         StageDiff {
             name: stage.name.clone(),
-            kind: stage.kind.name(),
+            kind: stage.stage.kind(),
+            holds: stage.stage.holds(),
             standing,
             settings: Vec::new(),
             shape: Vec::new(),
@@ -192,13 +200,13 @@ impl StageDiff {
 
 fn both(old: Side, new: Side, alike: bool, captions: [&str; 2]) -> Result<StageDiff> {
     let mut diff = StageDiff::of(new.definition(), Standing::Same);
-    let (was, is) = (&old.definition().kind, &new.definition().kind);
-    if was.name() != is.name() {
-        diff.shape.push(format!("was of the kind `{}`", was.name()));
+    let (was, is) = (&old.definition().stage, &new.definition().stage);
+    if was.kind().name != is.kind().name {
+        diff.shape.push(format!("was of the kind `{}`", was.kind().name));
         diff.decide();
         return Ok(diff);
     }
-    let manifest = |side: &Side| side.plan.resolved.manifest(&side.definition().kind);
+    let manifest = |side: &Side| side.plan.resolved.manifest(&*side.definition().stage);
     diff.settings = plan::changed(new.definition(), &manifest(&old), &manifest(&new));
     diff.faults = [old, new].map(|side| side.plan.resolved.faults.first().cloned());
     let Some(pairs) = points::pairs(old.layout(), new.layout(), &mut diff.shape) else {
@@ -218,13 +226,14 @@ fn both(old: Side, new: Side, alike: bool, captions: [&str; 2]) -> Result<StageD
         }
     }
     diff.changed = changed.len();
-    match is {
-        Kind::Table(_) => cells::compare(old, new, &mut diff)?,
-        Kind::Figure(_) => diff.pictures.extend(picture::of_scenes(old, new, captions).transpose()?),
+    match is.holds() {
+        Holds::Cells => cells::compare(old, new, &mut diff)?,
+        Holds::Scene => diff.pictures.extend(picture::of_scenes(old, new, captions).transpose()?),
         // Weights differ wherever anything does, and say nothing to anybody.
-        Kind::Train(_) | Kind::Sweep(_) => {}
-        Kind::Metric(_) => arrays(old, new, &changed, &mut diff),
-        Kind::Data(_) | Kind::Exec(_) => {
+        Holds::Arrays if is.kind().trains => {}
+        Holds::Arrays => arrays(old, new, &changed, &mut diff),
+        Holds::Nothing => {}
+        Holds::Files | Holds::ProjectFiles => {
             arrays(old, new, &changed, &mut diff);
             diff.files = files(old, new);
             diff.pictures = picture::of_files(old, new, captions)?;

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use super::{caption, edges};
 use crate::graph::Graph;
+use crate::stages::NodeShape;
 
 const HEIGHT: f64 = 34.0;
 const ROW: f64 = 48.0;
@@ -56,10 +57,10 @@ pub fn draw(graph: &Graph, stages: &[usize]) -> String {
     for &stage in stages {
         let Some(&(x, y, column)) = boxes.get(&Place::Stage(stage)) else { continue };
         let width = width_of(&Place::Stage(stage)).min(column);
-        let (fill, round) = match graph.stages[stage].kind.name() {
-            "train" | "sweep" => ("#e8eef7", 3.0),
-            "metric" => ("#f2f2f2", HEIGHT / 2.0),
-            _ => ("#e6f4e6", 3.0),
+        let (fill, round) = match graph.stages[stage].stage.kind().shape {
+            NodeShape::Model => ("#e8eef7", 3.0),
+            NodeShape::Computation => ("#f2f2f2", HEIGHT / 2.0),
+            NodeShape::Source | NodeShape::Program | NodeShape::Artifact => ("#e6f4e6", 3.0),
         };
         svg += &format!(
             "<rect x=\"{x:.1}\" y=\"{y:.1}\" width=\"{width:.1}\" height=\"{HEIGHT}\" rx=\"{round}\" fill=\"{fill}\" \
