@@ -50,9 +50,10 @@ pub fn run(path: &Path, args: &Verify, console: &Console) -> Result<u8, Trouble>
     } else {
         let verified = console.paint(Style::Green, "verified");
         console.print(&format!(
-            "{verified}: {} as packed; {} follow from the paper file and its inputs by the recorded steps of {}\ndigest {}\n",
+            "{verified}: {} as packed; {} {} from the paper file and its inputs by the recorded steps of {}\ndigest {}\n",
             count(files, "file"),
             count(artifacts, "artifact"),
+            if artifacts == 1 { "follows" } else { "follow" },
             count(results, "result"),
             archive.digest
         ))?;
@@ -93,9 +94,7 @@ fn allow(programs: &[(&str, String)], yes: bool, console: &Console) -> Result<()
     }
     let refused = |why: &str| {
         let error = Error::user(format!("the archive was not built again: {why}"));
-        Trouble::from(
-            error.hint("`--yes` runs its programs without asking; in a container or as another user it is safer"),
-        )
+        Trouble::from(error.hint("`--yes` runs its programs without asking; in a container they can reach less"))
     };
     if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
         return Err(refused("there is no terminal to ask whether its programs may run"));

@@ -359,6 +359,9 @@ pub struct Compare {
     /// The page [default: compare.html beside the figures]
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
+    /// Replace whatever plain file is there; without it, only an earlier page is replaced
+    #[arg(long)]
+    pub force: bool,
 }
 
 #[derive(Args, Debug)]

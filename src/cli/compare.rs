@@ -1,12 +1,14 @@
 //! `repro compare`: a page that puts figures beside the pictures that they should look like.
 
+use std::path::Path;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use super::args::Compare;
 use super::show;
 use super::words::count;
-use super::{Console, Project, Trouble};
+use super::{Console, Project, Trouble, replace};
 use crate::error::{Error, Result};
 use crate::figures::text;
 use crate::plan;
@@ -16,6 +18,9 @@ use crate::stages::Published;
 use crate::store;
 
 const STYLE: &str = include_str!("compare.css");
+
+/// What every page begins with.
+const BEGINNING: &str = "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"generator\" content=\"repro compare\">\n";
 
 pub fn run(args: &Compare, project: &Project, console: &Console) -> Result<u8, Trouble> {
     let mut pairs = Vec::new();
@@ -56,10 +61,12 @@ pub fn run(args: &Compare, project: &Project, console: &Console) -> Result<u8, T
     }
     let title = escape(&project.graph.title);
     let page = format!(
-        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<title>{title}: side by side</title>\n\
+        "{BEGINNING}<title>{title}: side by side</title>\n\
          <style>\n{STYLE}</style>\n</head>\n<body>\n<h1>{title}</h1>\n{rows}</body>\n</html>\n"
     );
     let path = args.output.clone().unwrap_or_else(|| project.figures.join("compare.html"));
+    let earlier = |path: &Path| std::fs::read(path).is_ok_and(|bytes| bytes.starts_with(BEGINNING.as_bytes()));
+    replace::check(&path, "such a page", earlier, args.force, project)?;
     store::write_file(&path, page.as_bytes())?;
     if !console.quiet {
         console.print(&format!("{} side by side in {}\n", count(pairs.len(), "figure"), path.display()))?;

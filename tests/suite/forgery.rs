@@ -2,6 +2,7 @@
 //! without building again has to be refused.
 
 use std::collections::BTreeSet;
+use std::io::Cursor;
 use std::ops::Range;
 use std::path::Path;
 
@@ -88,7 +89,14 @@ impl Parts {
     fn refused(&self, folder: &Path) -> Option<String> {
         let path = folder.join("forged.zip");
         let mut writer = ArchiveWriter::new(std::io::BufWriter::new(std::fs::File::create(&path).unwrap()));
-        self.0.iter().for_each(|(name, content)| writer.add(name, content).unwrap());
+        for (name, content) in &self.0 {
+            // Stored as they are, which is quicker; a long run of blanks is packed.
+            if content.len() < 1 << 20 {
+                writer.add_file(name, &mut Cursor::new(content)).unwrap();
+            } else {
+                writer.add(name, content).unwrap();
+            }
+        }
         drop(writer.finish().unwrap());
         match Archive::open(&path) {
             Ok(archive) => match archive.follow() {

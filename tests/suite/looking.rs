@@ -60,6 +60,10 @@ fn compare_puts_references_beside_figures() {
     paper.run("compare").ok().stdout("1 figure side by side in figures/compare.html\n");
     let page = paper.read("figures/compare.html");
     assert!(page.contains("data:image/png;base64,YSBwaWN0dXJl") && page.contains("<svg "), "{page}");
+    paper.run("compare").ok();
+    paper.write("notes.html", "mine").run("compare -o notes.html").code(2).says("it is not such a page of repro");
+    paper.run("compare -o paper.yaml --force").code(2).says("`paper.yaml` belongs to the paper");
+    assert_eq!(paper.read("notes.html"), "mine");
     paper.run("compare fig2").code(2).says("none of these figures says what it should look like");
 }
 
