@@ -1,11 +1,13 @@
-//! What of the cache nothing needs any more: neither the paper as it is, nor the revisions that are to be kept.
+//! What of the cache nothing needs any more: neither the paper as it is, nor the revisions that are to be kept, nor what other papers that use
+//! the same cache built last.
 
 use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use crate::error::{Error, Result};
 use crate::plan::{self, Context, FileState, State, UnitState};
-use crate::store::{Digest, Key, Store, Stored, Unwanted, content_key, shared};
+use crate::store::{Digest, Key, Neighbour, Store, Stored, Unwanted, content_key, shared};
 use crate::value::decode_tree;
 
 /// Bytes of a record beside its payload.
@@ -33,6 +35,10 @@ pub struct Garbage {
     pub spared: usize,
     /// Stages that are out of date: nobody knows which results they will find again.
     pub stale: Vec<String>,
+    /// Paper files of others that use this cache, and whose results stay.
+    pub others: Vec<PathBuf>,
+    /// Those that are not there any more: what they needed goes.
+    pub gone: Vec<PathBuf>,
 }
 
 /// What is needed: keys of results, and names of stages.
@@ -42,6 +48,7 @@ struct Needed {
     /// Those of them that have a result: a checkpoint is of no use to them.
     done: HashSet<Key>,
     names: HashSet<String>,
+    names_of_others: HashSet<String>,
     stale: Vec<String>,
 }
 
@@ -50,6 +57,8 @@ pub fn garbage(papers: &[Context], limits: Limits) -> Result<Garbage> {
     let Some(store) = papers.first().map(|context| context.store) else { return Ok(Garbage::default()) };
     let mut needed = Needed::default();
     papers.iter().try_for_each(|context| needed.add(*context))?;
+    let neighbours = store.neighbours().map_err(|error| error.hint("nothing was deleted"))?;
+    neighbours.iter().for_each(|neighbour| needed.add_neighbour(store, neighbour));
     let total = store.size();
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |now| now.as_millis() as u64);
     let stored = store.stored();
@@ -58,7 +67,12 @@ pub fn garbage(papers: &[Context], limits: Limits) -> Result<Garbage> {
     for stored in &stored {
         newest.entry(stored.key).or_insert(stored.trace.digest);
     }
-    let mut garbage = Garbage { stale: needed.stale.clone(), ..Garbage::default() };
+    let papers_of = |gone: bool| {
+        let papers = neighbours.iter().filter(|neighbour| neighbour.gone == gone);
+        papers.map(|neighbour| neighbour.paper.clone()).collect()
+    };
+    let mut garbage =
+        Garbage { stale: needed.stale.clone(), others: papers_of(false), gone: papers_of(true), ..Garbage::default() };
     let mut others = shared(&stored);
     let mut free = 0;
     let room = |free: u64| limits.size.is_some_and(|most| total.saturating_sub(free) <= most);
@@ -81,7 +95,8 @@ pub fn garbage(papers: &[Context], limits: Limits) -> Result<Garbage> {
         });
         free += RECORD + if !external || last { trace.size } else { 0 };
     }
-    for (path, size, age) in loose(store, &needed) {
+    let forgotten = neighbours.iter().filter(|neighbour| neighbour.gone).flat_map(|gone| store.files_of(gone));
+    for (path, size, age) in loose(store, &needed).into_iter().chain(forgotten) {
         if old(age) || limits.size.is_some() && !room(free) {
             garbage.unwanted.files.push(path);
             free += size;
@@ -95,7 +110,7 @@ pub fn garbage(papers: &[Context], limits: Limits) -> Result<Garbage> {
 /// Delete it. `papers` and `limits` are looked at once more, alone with the cache.
 pub fn collect(papers: &[Context], limits: Limits) -> Result<Garbage> {
     let Some(store) = papers.first().map(|context| context.store) else { return Ok(Garbage::default()) };
-    if !store.dir().is_dir() {
+    if !store.exists() {
         return Ok(Garbage::default());
     }
     let alone = store.alone()?;
@@ -118,8 +133,14 @@ fn loose(store: &Store, needed: &Needed) -> Vec<(std::path::PathBuf, u64, Durati
     found.extend(store.files_in("kernels"));
     // What a build with nothing to do remembers belongs to no stage; its name begins with a dot.
     let kept = |path: &std::path::Path| stem(path).starts_with('.') || needed.names.contains(&stem(path));
+    let kept_always = |path: &std::path::Path| path.file_name().is_some_and(|name| name == "published");
+    for folder in store.own_folders() {
+        found.extend(store.files_in(&folder).into_iter().filter(|(path, ..)| !kept(path) && !kept_always(path)));
+    }
+    // Those that belong to no paper alone.
     for folder in ["last", "logs"] {
-        found.extend(store.files_in(folder).into_iter().filter(|(path, ..)| !kept(path)));
+        let shared = store.files_in(folder).into_iter();
+        found.extend(shared.filter(|(path, ..)| !kept(path) && !needed.names_of_others.contains(&stem(path))));
     }
     found
 }
@@ -168,6 +189,21 @@ impl Needed {
             }
         }
         Ok(())
+    }
+
+    /// What another paper built last.
+    fn add_neighbour(&mut self, store: &Store, neighbour: &Neighbour) {
+        for (name, stage) in &neighbour.stages {
+            self.names_of_others.insert(name.clone());
+            for key in &stage.keys {
+                self.keys.insert(*key);
+                let Some(trace) = store.trace(key) else { continue };
+                self.done.insert(*key);
+                if stage.lists_files {
+                    self.add_files(store, *key, trace.digest);
+                }
+            }
+        }
     }
 
     /// The files of a result that is files.

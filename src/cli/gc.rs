@@ -1,5 +1,6 @@
 //! `repro gc`: delete from the cache what nothing needs any more.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::json;
@@ -26,6 +27,7 @@ pub fn run(args: &Gc, project: &Project, console: &Console) -> Result<u8, Troubl
             "event": "gc", "dry-run": args.dry_run, "results": found.unwanted.results.len(),
             "files": found.unwanted.files.len(), "bytes": found.bytes, "results-kept": found.results_kept + found.spared,
             "bytes-kept": found.bytes_kept, "spared": found.spared, "stale": found.stale,
+            "other-papers": names(&found.others), "gone-papers": names(&found.gone),
         }))?;
     } else if !console.quiet {
         console.print(&words(&found, args, console))?;
@@ -70,5 +72,30 @@ fn words(found: &Garbage, args: &Gc, console: &Console) -> String {
             count(found.stale.len(), "stage")
         );
     }
+    if !found.others.is_empty() {
+        text += &format!(
+            "kept what {} built last with this cache: {}\n",
+            count(found.others.len(), "other paper"),
+            list(&found.others)
+        );
+    }
+    if !found.gone.is_empty() {
+        let verb = if found.gone.len() == 1 { "is" } else { "are" };
+        text += &format!(
+            "no longer kept for {}, which {verb} gone: {}\n",
+            count(found.gone.len(), "paper"),
+            list(&found.gone)
+        );
+    }
     text
+}
+
+fn names(paths: &[PathBuf]) -> Vec<String> {
+    paths.iter().map(|path| path.display().to_string()).collect()
+}
+
+/// A few paths.
+fn list(paths: &[PathBuf]) -> String {
+    let shown = names(&paths[..paths.len().min(5)]).join(", ");
+    if paths.len() > 5 { format!("{shown}, ...") } else { shown }
 }

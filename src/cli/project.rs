@@ -41,7 +41,7 @@ impl Unchecked {
         let variable = std::env::var_os("REPRO_CACHE").filter(|value| !value.is_empty()).map(PathBuf::from);
         let cache = global.cache.clone().or(variable).unwrap_or_else(|| home.join("cache"));
         let figures = global.figures.clone().unwrap_or_else(|| home.join("figures"));
-        let store = Store::open(&cache)?;
+        let store = Store::open(&cache)?.for_paper(&home, &global.file);
         let home = if home.as_os_str().is_empty() { PathBuf::from(".") } else { home };
         Ok(Unchecked { source, store, figures, home })
     }

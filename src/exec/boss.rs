@@ -12,7 +12,7 @@ use super::{Built, Event, Failure, Observer, Options, Outcome, Unfinished};
 use crate::error::{Error, Result};
 use crate::plan::{self, FileState, Last, Memo, Resolved, UnitState};
 use crate::stages::{Holds, Stage};
-use crate::store::{Digest, Key};
+use crate::store::{Digest, Key, StageKeys};
 use crate::train::cuda::Device;
 
 /// How often the results of other processes are looked for.
@@ -253,6 +253,9 @@ impl<'a, 'b> Boss<'a, 'b> {
             return self.units_done(stage);
         }
         self.shop.writer.begin();
+        if let Some(running) = self.running.get(&stage) {
+            self.remember_keys(stage, &running.resolved);
+        }
         let definition = &graph.stages[stage];
         let pace = Last::read(context.store, &definition.name).and_then(|last| last.pace).unwrap_or(1.0);
         self.observer.event(&Event::StageStarted {
@@ -442,11 +445,25 @@ impl<'a, 'b> Boss<'a, 'b> {
         if before.as_ref() != Some(&last) {
             last.write(context.store, &definition.name);
         }
+        self.remember_keys(stage, &running.resolved);
         let units = running.results.iter().copied().flatten().collect();
         self.finished.insert(stage, (running.resolved, Arc::new(units)));
         self.schedule.done(stage);
         self.shop.shared.clear();
         Ok(())
+    }
+
+    /// Write down which results this paper needs of a stage: `gc` of another paper with the same cache keeps them.
+    fn remember_keys(&self, stage: usize, resolved: &Resolved) {
+        let context = self.shop.context;
+        let definition = &context.graph.stages[stage];
+        let units = resolved.units.iter().filter_map(UnitState::key);
+        let keys = units.chain(resolved.files.iter().filter_map(FileState::key)).collect();
+        let lists_files = definition.stage.holds().is_files();
+        // Where it cannot be written, results cannot either, and that is told.
+        if let Err(error) = context.store.set_keys(&definition.name, &StageKeys { lists_files, keys }) {
+            tracing::debug!("{error}");
+        }
     }
 
     /// A stage cannot be made. Units of it that are under way are not awaited.

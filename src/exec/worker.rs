@@ -321,11 +321,7 @@ fn make_file(
             Error::stage(format!("`{}` is a link: what is put there may lie outside of the project", link.display()));
         return Err(error.hint("make it a folder, or give the output another name"));
     }
-    if store.last(&graph.stages[stage].name).is_none() {
-        store.set_aside(&path, &bytes)?;
-    }
-    store.will_write(&path);
-    store.write_artifact(&path, &bytes)?;
+    store.publish(&spec.name, &path, &bytes)?;
     Ok(Some(spec.name.clone()))
 }
 

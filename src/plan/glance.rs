@@ -7,7 +7,7 @@
 use std::path::Path;
 
 use super::memo::program;
-use crate::store::{Digest, Store, unchanged};
+use crate::store::{Digest, Store};
 
 /// The name of what is remembered, and what it holds for.
 #[derive(Clone, Debug)]
@@ -39,7 +39,7 @@ impl Glance {
     pub fn holds(&self, store: &Store) -> Option<usize> {
         let bytes = store.memo(&self.name, &self.hash)?;
         let (count, looks) = bytes.split_first_chunk::<8>()?;
-        let found = unchanged(looks)?;
+        let found = store.unchanged(looks)?;
         let count = usize::try_from(u64::from_le_bytes(*count)).ok()?;
         if let Some(settled) = found.settled {
             self.write(store, &[&bytes[..8], &settled].concat());

@@ -49,6 +49,14 @@ impl FileState {
         }
     }
 
+    /// Its key, if it is known.
+    pub fn key(&self) -> Option<Key> {
+        match *self {
+            FileState::Current { key, .. } | FileState::Stored { key, .. } | FileState::Missing(key) => Some(key),
+            FileState::Unknown => None,
+        }
+    }
+
     /// Take it for missing, so that it is made again.
     pub fn renew(&mut self) {
         if let FileState::Current { key, .. } | FileState::Stored { key, .. } = *self {
@@ -120,6 +128,14 @@ impl Resolved {
 }
 
 impl UnitState {
+    /// Its key, if it is known.
+    pub fn key(&self) -> Option<Key> {
+        match *self {
+            UnitState::Current { key, .. } | UnitState::Missing { key, .. } => Some(key),
+            UnitState::Unknown { .. } => None,
+        }
+    }
+
     pub fn digest(&self) -> Option<Digest> {
         match self {
             UnitState::Current { digest, .. } => Some(*digest),

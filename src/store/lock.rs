@@ -17,8 +17,8 @@ impl Store {
     pub fn share(&self) -> Option<File> {
         let path = self.lock_path();
         let file = File::open(&path).or_else(|_| {
-            // Never a folder that only a look was meant to be taken at.
-            if self.dir.is_dir() { File::create(&path) } else { Err(std::io::ErrorKind::NotFound.into()) }
+            // Never in a folder that only a look was meant to be taken at.
+            if self.exists() { File::create(&path) } else { Err(std::io::ErrorKind::NotFound.into()) }
         });
         let file = file.ok()?;
         file.lock_shared().is_ok().then_some(file)

@@ -1,25 +1,44 @@
 //! What programs printed: the last log of each stage.
 
 use std::fs::File;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use super::Store;
 use crate::error::{Error, Result};
 
+/// Builds of the same stage at once make and delete each other's log; after so many tries something else is wrong.
+const TRIES: usize = 100;
+
 impl Store {
-    /// Where the log of a stage is.
+    /// Where the log of a stage is. A cache that several papers share has a folder of logs for each.
     pub fn log_path(&self, name: &str) -> PathBuf {
-        self.dir.join("logs").join(format!("{name}.log"))
+        let logs = self.dir.join("logs");
+        let folder = match &self.project {
+            Some(project) if !project.owns_cache => logs.join(&project.id),
+            _ => logs,
+        };
+        folder.join(format!("{name}.log"))
     }
 
     /// A new, empty log at this path, open for appending. Whoever still writes to the one before, in another build, keeps that one.
     pub fn new_log(&self, path: &Path) -> Result<File> {
         self.prepare()?;
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder).map_err(|e| Error::io("make the folder", folder, &e))?;
+        }
+        let mut tries = 0..TRIES;
         loop {
-            let _ = std::fs::remove_file(path);
+            match std::fs::remove_file(path) {
+                Err(cause) if cause.kind() != ErrorKind::NotFound => {
+                    let error = Error::io("replace the log", path, &cause);
+                    return Err(error.hint("it may belong to another user: delete it, or use a cache of your own"));
+                }
+                _ => {}
+            }
             match File::options().append(true).create_new(true).open(path) {
                 // Another build of the same stage was quicker.
-                Err(cause) if cause.kind() == std::io::ErrorKind::AlreadyExists && path.is_file() => {}
+                Err(cause) if cause.kind() == ErrorKind::AlreadyExists && tries.next().is_some() => {}
                 opened => return opened.map_err(|e| Error::io("write", path, &e)),
             }
         }

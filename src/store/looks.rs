@@ -4,13 +4,12 @@
 //! ```text
 //! count | entries: length | name | kind | what it was
 //! ```
-//! A file whose times lie too close to the moment of writing down may still change unseen: of these the content is compared.
+//! A file whose times lie too close to now, by the clock of its file system, may still change unseen: of these the content is compared.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs::Metadata;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
 use super::stat::Identity;
 use super::{Digest, Store, hash_file, lock};
@@ -94,12 +93,12 @@ impl Store {
         }
         let mut out = Vec::with_capacity(128 * looks.paths.len());
         out.extend((looks.paths.len() as u64).to_le_bytes());
-        let now = SystemTime::now();
         for ((path, _), look) in &looks.paths {
+            let fresh =
+                look.identity().filter(|(identity, _)| !self.is_settled(path, identity)).map(|(_, digest)| digest);
             let path = path.to_str()?;
             out.extend(u32::try_from(path.len()).ok()?.to_le_bytes());
             out.extend(path.as_bytes());
-            let fresh = look.fresh(now);
             out.push(look.kind() + if fresh.is_some() { FRESH } else { 0 });
             look.write(&mut out);
             out.extend(fresh.iter().flat_map(|digest| digest.0));
@@ -110,42 +109,44 @@ impl Store {
         }
         Some(out)
     }
+
+    /// Look again at all that is written down. `None` if anything is not as it was, or these are not the bytes of looks.
+    pub fn unchanged(&self, bytes: &[u8]) -> Option<Unchanged> {
+        let mut input = Reader(bytes);
+        let count = input.number()?;
+        let (mut fresh, mut settled) = (false, true);
+        for _ in 0..count {
+            let entry = input.entry()?;
+            let identity = entry.look_again()?;
+            if entry.content.is_some() {
+                fresh = true;
+                settled = settled && identity.is_some_and(|identity| self.is_settled(Path::new(entry.path), &identity));
+            }
+        }
+        let variables = input.0;
+        for pair in variables.split_inclusive(|byte| *byte == 0) {
+            let pair = std::str::from_utf8(pair.strip_suffix(b"\0")?).ok()?;
+            let (name, value) = pair.split_once('\n')?;
+            let now = std::env::var_os(name).map(|value| variable(name, &value).to_string());
+            (now.unwrap_or_default() == value).then_some(())?;
+        }
+        if !fresh || !settled {
+            return Some(Unchanged { settled: None });
+        }
+        let mut input = Reader(bytes);
+        let mut out = input.number()?.to_le_bytes().to_vec();
+        for _ in 0..count {
+            input.entry()?.write(&mut out);
+        }
+        out.extend(variables);
+        Some(Unchanged { settled: Some(out) })
+    }
 }
 
 /// What a second look found: all is as it was.
 pub struct Unchanged {
     /// The same looks for the next time, where what had to be compared by its content may be told by its times from now on.
     pub settled: Option<Vec<u8>>,
-}
-
-/// `None` if anything is not as it was, or these are not the bytes of looks.
-pub fn unchanged(bytes: &[u8]) -> Option<Unchanged> {
-    let mut input = Reader(bytes);
-    let count = input.number()?;
-    let (mut fresh, mut settled) = (false, true);
-    for _ in 0..count {
-        match input.entry()?.as_it_was()? {
-            AsItWas::ByTimes => {}
-            AsItWas::ByContent { now_settled } => (fresh, settled) = (true, settled && now_settled),
-        }
-    }
-    let variables = input.0;
-    for pair in variables.split_inclusive(|byte| *byte == 0) {
-        let pair = std::str::from_utf8(pair.strip_suffix(b"\0")?).ok()?;
-        let (name, value) = pair.split_once('\n')?;
-        let now = std::env::var_os(name).map(|value| variable(name, &value).to_string());
-        (now.unwrap_or_default() == value).then_some(())?;
-    }
-    if !fresh || !settled {
-        return Some(Unchanged { settled: None });
-    }
-    let mut input = Reader(bytes);
-    let mut out = input.number()?.to_le_bytes().to_vec();
-    for _ in 0..count {
-        input.entry()?.write(&mut out);
-    }
-    out.extend(variables);
-    Some(Unchanged { settled: Some(out) })
 }
 
 /// One look, written down.
@@ -158,26 +159,22 @@ struct Entry<'a> {
     content: Option<[u8; 32]>,
 }
 
-/// How it was found that something is as it was.
-enum AsItWas {
-    ByTimes,
-    ByContent { now_settled: bool },
-}
-
 impl Entry<'_> {
-    fn as_it_was(&self) -> Option<AsItWas> {
+    /// What it is now, of a file or folder. `None` if that is not what it was.
+    fn look_again(&self) -> Option<Option<Identity>> {
         let path = Path::new(self.path);
         if self.kind == STEP {
             let mut now = Vec::new();
             step(&std::fs::symlink_metadata(path).ok()?).write(&mut now);
-            return (now == self.what).then_some(AsItWas::ByTimes);
+            return (now == self.what).then_some(None);
         }
         let identity = Identity::of(&std::fs::metadata(path).ok()?);
         (self.what == identity.bytes()).then_some(())?;
-        let Some(content) = self.content else { return Some(AsItWas::ByTimes) };
-        let found = if self.kind == FILE { hash_file(path).ok()? } else { listing(&names(path)?) };
-        let now_settled = identity.is_settled(SystemTime::now());
-        (found.0 == content).then_some(AsItWas::ByContent { now_settled })
+        if let Some(content) = self.content {
+            let found = if self.kind == FILE { hash_file(path).ok()? } else { listing(&names(path)?) };
+            (found.0 == content).then_some(())?;
+        }
+        Some(Some(identity))
     }
 
     /// Told by its times from now on.
@@ -207,13 +204,11 @@ impl Look {
         }
     }
 
-    /// The digest of the content, where that has to be compared.
-    fn fresh(&self, now: SystemTime) -> Option<Digest> {
+    /// The identity and the digest of a file or folder.
+    fn identity(&self) -> Option<(&Identity, Digest)> {
         match self {
             Look::Step { .. } => None,
-            Look::File(identity, digest) | Look::Folder(identity, digest) => {
-                (!identity.is_settled(now)).then_some(*digest)
-            }
+            Look::File(identity, digest) | Look::Folder(identity, digest) => Some((identity, *digest)),
         }
     }
 }
@@ -286,7 +281,7 @@ mod tests {
 
     /// Set a file's time back, so that it counts as settled.
     fn age(path: &Path) {
-        let old = SystemTime::now() - std::time::Duration::from_secs(60);
+        let old = std::time::SystemTime::now() - std::time::Duration::from_secs(60);
         std::fs::File::options().write(true).open(path).unwrap().set_modified(old).unwrap();
     }
 
@@ -299,12 +294,12 @@ mod tests {
         let store = store(dir.path());
         store.file_digest(&path).unwrap();
         let looks = store.looks().unwrap();
-        assert!(unchanged(&looks).is_some());
+        assert!(store.unchanged(&looks).is_some());
         std::fs::write(&path, "two").unwrap();
         age(&path);
-        assert!(unchanged(&looks).is_none(), "same size, same age");
+        assert!(store.unchanged(&looks).is_none(), "same size, same age");
         std::fs::remove_file(&path).unwrap();
-        assert!(unchanged(&looks).is_none(), "gone");
+        assert!(store.unchanged(&looks).is_none(), "gone");
     }
 
     #[test]
@@ -315,9 +310,9 @@ mod tests {
         let meta = std::fs::metadata(dir.path()).unwrap();
         store.looked_at_folder(dir.path(), &meta, &["a".to_string()]);
         let looks = store.looks().unwrap();
-        assert!(unchanged(&looks).is_some());
+        assert!(store.unchanged(&looks).is_some());
         std::fs::write(dir.path().join("b"), "").unwrap();
-        assert!(unchanged(&looks).is_none());
+        assert!(store.unchanged(&looks).is_none());
     }
 
     #[test]
@@ -342,9 +337,9 @@ mod tests {
         store.file_digest(&path).unwrap();
         store.looked_at_variable("NO_SUCH_VARIABLE_AT_ALL", None);
         let looks = store.looks().unwrap();
-        assert!(unchanged(&looks).is_some());
+        assert!(store.unchanged(&looks).is_some());
         for end in 0..looks.len() - 32 {
-            assert!(unchanged(&looks[..end]).is_none(), "cut at {end}");
+            assert!(store.unchanged(&looks[..end]).is_none(), "cut at {end}");
         }
     }
 }

@@ -7,12 +7,12 @@
 use std::collections::HashSet;
 use std::path::PathBuf;
 
-use super::{Digest, Store, files, lock};
+use super::{Digest, Store, lock};
 use crate::error::Result;
 
 impl Store {
     fn memo_path(&self, name: &str) -> PathBuf {
-        self.dir.join("last").join(format!("{name}.memo"))
+        self.last_folder().join(format!("{name}.memo"))
     }
 
     /// The names of all shards that can be read.
@@ -47,7 +47,6 @@ impl Store {
 
     /// Remember something that holds while all shards of now are there.
     pub fn set_memo(&self, name: &str, hash: &Digest, content: &[u8]) -> Result<()> {
-        self.prepare()?;
         let mut names: Vec<Digest> = self.shard_names().into_iter().collect();
         names.sort_by_key(|name| name.0);
         let mut bytes = hash.0.to_vec();
@@ -56,7 +55,7 @@ impl Store {
         bytes.extend(content);
         let sum = Digest::of(&bytes);
         bytes.extend(sum.0);
-        files::write_lightly(&self.dir.join("tmp"), &self.memo_path(name), &bytes)
+        self.write_last(&format!("{name}.memo"), &bytes)
     }
 }
 

@@ -8,13 +8,17 @@
 //!   objects/ab/<rest>  payloads of 64 KiB and more, named by their BLAKE3 digest
 //!   partial/<key>      checkpoints of long training runs
 //!   kernels/           machine code of the GPU engine's kernels, named by their source: made again where it is missing
-//!   last/<name>.json   what was built last under a stage's name: for explanations only
-//!   last/<name>.memo   keys and digests of a large stage: good while its settings, inputs and shards are the same
-//!   last/.<name>.memo  what a build looked at that found nothing to do: good while all of that is the same
+//!   projects/<id>      the paper files that use this cache
+//!   last/<id>/         what each of them built last:
+//!     <name>.json      settings and inputs of a stage: for explanations only
+//!     <name>.keys      the results of a stage: what `gc` of other papers keeps
+//!     <name>.memo      keys and digests of a large stage: good while its settings, inputs and shards are the same
+//!     .<name>.memo     what a build looked at that found nothing to do: good while all of that is the same
+//!     published        names of files that were written to `figures/`
 //!   replaced/          files that stood where artifacts were to be written for the first time
-//!   logs/<name>.log    what the program of a stage printed last
+//!   logs/<name>.log    what the program of a stage printed last; in logs/<id>/ where the cache is not in the paper's folder
 //!   diff/              pictures of what changed, by `repro diff`
-//!   scratch/           folders of running programs; those of dead processes are swept away
+//!   scratch/repro-*/   folders of running programs, each beside its lock; those of dead processes are swept away
 //!   lock               shared by builds, so that `gc` deletes nothing under them; the kernel frees it
 //!   stat               which file had which digest at which size, time and inode
 //!   damaged            results that were found damaged or gone, until they are made again
@@ -23,29 +27,34 @@
 //!
 //! Whatever is corrupt, truncated or foreign is a miss with a warning: never used, never an error.
 
-mod aside;
 mod checkpoint;
+mod clock;
 mod damage;
 mod files;
 mod format;
 mod ids;
 mod kept;
 mod last;
+mod keys;
 mod lock;
 mod logs;
 mod looks;
 mod memo;
+mod project;
+mod published;
 mod scratch;
 mod shard;
 mod stat;
 mod sweep;
+mod temporary;
 mod writer;
 
 pub use files::write_file;
 pub use ids::{Digest, Key};
 pub use kept::content_key;
-pub use looks::unchanged;
-pub use scratch::{Scratch, remove_folder};
+pub use keys::StageKeys;
+pub use project::Neighbour;
+pub use scratch::Scratch;
 pub use stat::hash as hash_file;
 pub use sweep::{Stored, Unwanted, shared};
 pub use writer::{LARGE, Provenance, Writer};
@@ -90,6 +99,13 @@ pub struct Store {
     looks: Mutex<looks::Looks>,
     /// The folders of the cache were made by this process.
     prepared: AtomicBool,
+    /// The paper that this cache was opened for.
+    project: Option<project::Project>,
+    /// Files in `figures/` that this paper has written before, once they were asked for.
+    published: Mutex<Option<HashSet<String>>>,
+    /// Folders outside of the cache in which leftovers of killed processes were deleted.
+    swept: Mutex<HashSet<PathBuf>>,
+    clocks: clock::Clocks,
 }
 
 /// The lock's content even after a panic elsewhere: every change under these locks is a single step.
@@ -98,8 +114,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Store {
-    /// Open a cache folder, which need not exist: nothing is created before something is written. A folder of a newer version is
-    /// refused.
+    /// Open a cache folder, which need not exist: nothing is created before something is written. A cache of a newer version is refused, and
+    /// so is a folder with other files.
     pub fn open(dir: &Path) -> Result<Store> {
         format::check(dir)?;
         let store = Store {
@@ -112,6 +128,10 @@ impl Store {
             stat: Mutex::default(),
             looks: Mutex::default(),
             prepared: AtomicBool::new(false),
+            project: None,
+            published: Mutex::default(),
+            swept: Mutex::default(),
+            clocks: clock::Clocks::default(),
         };
         store.rescan();
         Ok(store)
@@ -126,10 +146,16 @@ impl Store {
         self.dir.join("kernels")
     }
 
-    /// Make the folders of the cache, once.
+    /// Whether there is a cache in its folder by now.
+    pub fn exists(&self) -> bool {
+        format::check(&self.dir).unwrap_or(false)
+    }
+
+    /// Make the folders of the cache, once, and register the paper.
     fn prepare(&self) -> Result<()> {
         if !self.prepared.load(Ordering::Relaxed) {
             writer::prepare(&self.dir)?;
+            self.register()?;
             self.prepared.store(true, Ordering::Relaxed);
         }
         Ok(())

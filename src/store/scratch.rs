@@ -1,7 +1,8 @@
 //! Folders for running programs, and the certainty that those of dead processes are swept away.
 //!
-//! `scratch/<name>` belongs to the process that holds the kernel's lock on `scratch/<name>.lock`. The kernel drops the lock when the process
-//! ends, however it ends; whoever gets it then may delete both.
+//! `scratch/repro-XXXXXX` belongs to the process that holds the kernel's lock on `scratch/repro-XXXXXX.lock`. The kernel drops the lock when the process
+//! ends, however it ends; whoever gets it then may delete both. Only a folder that holds the mark of this program is deleted, and nothing is
+//! reached through a link.
 //!
 //! What is small is deleted at the end of the process, all at once: ext4 gives a new file no inode that was freed within the last minutes, and
 //! looks through all of those first (`recently_deleted` in fs/ext4/ialloc.c), so that thousands of files made and deleted in turns take time by
@@ -12,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::temporary::{is_random, same_file};
 use super::{Store, lock};
 use crate::error::{Error, Result};
 use crate::program::free_space;
@@ -21,6 +23,11 @@ const WAITING: u64 = 256 << 20;
 const SHARE: u64 = 200;
 /// A file or folder takes at least this.
 const BLOCK: u64 = 4 << 10;
+
+/// Folders and locks have names that begin so.
+const PREFIX: &str = "repro-";
+/// An empty file in every folder that this program makes here.
+const MARK: &str = ".repro-scratch";
 
 /// The folder of one process, deleted when this is dropped.
 #[derive(Debug)]
@@ -41,7 +48,7 @@ impl Scratch {
         // As the kernel calls it: whoever looks for what runs in it finds it by this name.
         let root = &root.canonicalize().map_err(|e| Error::io("read", root, &e))?;
         loop {
-            let file = tempfile::Builder::new().prefix("").suffix(".lock").tempfile_in(root);
+            let file = tempfile::Builder::new().prefix(PREFIX).suffix(".lock").tempfile_in(root);
             let file = file.map_err(|e| Error::io("write in", root, &e))?;
             match file.as_file().try_lock() {
                 Ok(()) => {}
@@ -57,6 +64,8 @@ impl Scratch {
             }
             let path = lock.with_extension("");
             std::fs::create_dir(&path).map_err(|e| Error::io("make the folder", &path, &e))?;
+            let mark = path.join(MARK);
+            File::create_new(&mark).map_err(|e| Error::io("write", &mark, &e))?;
             let room = Mutex::new(WAITING.min(free_space(&path).unwrap_or(0) / SHARE));
             return Ok(Scratch { path, lock, _held: held, next: AtomicU64::new(0), room, tmp: Mutex::default() });
         }
@@ -113,7 +122,7 @@ fn measure(folder: &Path, most: u64) -> Option<u64> {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        remove_folder(&self.path);
+        clear(&self.path);
         let _ = std::fs::remove_file(&self.lock);
     }
 }
@@ -121,31 +130,94 @@ impl Drop for Scratch {
 impl Store {
     /// A folder for this process to run programs in, below the cache.
     pub fn scratch(&self) -> Result<Scratch> {
+        self.prepare()?;
         Scratch::new(&self.dir.join("scratch"))
     }
 
     /// Delete the folders of processes that are no more.
     pub fn sweep_scratch(&self) {
         let root = self.dir.join("scratch");
+        if !is_folder(&root) {
+            return;
+        }
         for entry in std::fs::read_dir(&root).into_iter().flatten().flatten() {
+            let Ok(name) = entry.file_name().into_string() else { continue };
+            let stem = name.strip_suffix(".lock");
+            if !stem.unwrap_or(&name).strip_prefix(PREFIX).is_some_and(is_random) {
+                continue;
+            }
             let path = entry.path();
-            let is_lock = path.extension().is_some_and(|ending| ending == "lock");
-            let lock = if is_lock { path.clone() } else { path.with_extension("lock") };
-            match File::open(&lock) {
-                Ok(file) if file.try_lock().is_ok() => {
-                    remove_folder(&lock.with_extension(""));
-                    let _ = std::fs::remove_file(&lock);
+            match stem {
+                Some(stem) => sweep_locked(&path, &root.join(stem)),
+                // A folder is made after its lock and deleted before it: only a loss of power leaves one without.
+                None if is_marked(&path) && std::fs::symlink_metadata(path.with_extension("lock")).is_err() => {
+                    clear(&path);
                 }
-                // A folder is made after its lock and deleted before it.
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound && !is_lock => remove_folder(&path),
-                _ => {}
+                None => {}
             }
         }
     }
 }
 
-/// Delete a folder even if a program has forbidden itself to write in parts of it.
-pub fn remove_folder(path: &Path) {
+/// Delete a folder and its lock, if no process holds it.
+fn sweep_locked(lock: &Path, folder: &Path) {
+    // The lock of this program is an empty file.
+    if !std::fs::symlink_metadata(lock).is_ok_and(|meta| meta.is_file() && meta.len() == 0) {
+        return;
+    }
+    // Writable, because network file systems lock only what may be written.
+    let Ok(file) = File::options().read(true).write(true).open(lock) else { return };
+    if file.try_lock().is_err() || !same_file(&file, lock) {
+        return;
+    }
+    if is_marked(folder) {
+        clear(folder);
+    } else {
+        // A kill before the mark leaves an empty folder; anything else was made by others.
+        let _ = std::fs::remove_dir(folder);
+    }
+    if std::fs::symlink_metadata(folder).is_err() {
+        let _ = std::fs::remove_file(lock);
+    }
+}
+
+fn is_marked(folder: &Path) -> bool {
+    is_folder(folder) && std::fs::symlink_metadata(folder.join(MARK)).is_ok_and(|meta| meta.is_file())
+}
+
+/// Whether this is a folder, and not a link to one.
+fn is_folder(path: &Path) -> bool {
+    std::fs::symlink_metadata(path).is_ok_and(|meta| meta.is_dir())
+}
+
+/// Delete a folder with a mark. The mark goes last, so that a kill leaves nothing that is not known as this program's own.
+fn clear(folder: &Path) {
+    // A program may have closed it.
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let _ = std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o700));
+    }
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        match entry.file_type() {
+            Ok(kind) if kind.is_dir() => remove_folder(&entry.path()),
+            _ if entry.file_name() != MARK => drop(std::fs::remove_file(entry.path())),
+            _ => {}
+        }
+    }
+    if std::fs::read_dir(folder).is_ok_and(|entries| entries.count() == 1) {
+        let _ = std::fs::remove_file(folder.join(MARK));
+    }
+    if let Err(error) = std::fs::remove_dir(folder) {
+        tracing::debug!("{} stays behind: {error}", folder.display());
+    }
+}
+
+/// Delete a folder even if a program has forbidden itself to write in parts of it. A link is not followed.
+fn remove_folder(path: &Path) {
+    if !is_folder(path) {
+        return;
+    }
     if std::fs::remove_dir_all(path).is_err() {
         make_writable(path);
         if let Err(error) = std::fs::remove_dir_all(path)
@@ -166,24 +238,6 @@ fn make_writable(folder: &Path) {
         if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
             make_writable(&entry.path());
         }
-    }
-}
-
-/// Whether an open file is still the one at this path.
-fn same_file(file: &File, path: &Path) -> bool {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::MetadataExt;
-        let identity = |meta: std::fs::Metadata| (meta.dev(), meta.ino());
-        match (file.metadata(), std::fs::metadata(path)) {
-            (Ok(open), Ok(there)) => identity(open) == identity(there),
-            _ => false,
-        }
-    }
-    #[cfg(not(unix))]
-    {
-        let _ = file;
-        path.exists()
     }
 }
 

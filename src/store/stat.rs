@@ -6,15 +6,13 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
 use super::{Digest, Store, files, lock};
 use crate::error::{Error, Result};
 
-/// A file changed this shortly before it was hashed may change again within the same tick of the clock: not remembered.
-const RACY: Duration = Duration::from_secs(2);
 /// Files are read in pieces of this size, each hashed on all cores.
 const PIECE: usize = 8 << 20;
 /// Smaller pieces are not worth more than one core.
@@ -26,7 +24,7 @@ pub(super) struct Identity {
     size: u64,
     mtime: u128,
     ctime: i128,
-    device: u64,
+    pub(super) device: u64,
     inode: u64,
 }
 
@@ -45,6 +43,9 @@ pub struct StatCache {
     versions: BTreeMap<String, (Option<String>, String)>,
     #[serde(skip)]
     asked: BTreeMap<String, (Option<String>, String)>,
+    /// Files that were read by this process. They may change again within the same tick of the clock.
+    #[serde(skip)]
+    fresh: BTreeMap<PathBuf, Entry>,
     #[serde(skip)]
     changed: bool,
 }
@@ -76,11 +77,9 @@ impl Identity {
         bytes
     }
 
-    /// Whether the last change lies so far back that another one would show in the times.
-    pub(super) fn is_settled(&self, now: SystemTime) -> bool {
-        let now = now.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |now| now.as_nanos());
-        let changed = u128::try_from(self.ctime).unwrap_or(0).max(self.mtime);
-        changed.checked_add(RACY.as_nanos()).is_some_and(|settled| settled < now)
+    /// When it was changed last, in nanoseconds since 1970: its content, or anything else about it.
+    pub(super) fn changed(&self) -> u128 {
+        u128::try_from(self.ctime).unwrap_or(0).max(self.mtime)
     }
 }
 
@@ -89,8 +88,9 @@ impl Store {
     pub fn file_digest(&self, path: &Path) -> Result<Digest> {
         let meta = std::fs::metadata(path).map_err(|e| Error::io("read", path, &e))?;
         let identity = Identity::of(&meta);
-        let known = self.with_stat(|cache| cache.entries.get(path).cloned());
-        if let Some(known) = known.filter(|known| known.identity == identity)
+        let (known, fresh) = self.with_stat(|cache| (cache.entries.get(path).cloned(), cache.fresh.get(path).cloned()));
+        let fresh = fresh.filter(|fresh| fresh.identity == identity && self.is_settled(path, &identity));
+        if let Some(known) = fresh.or(known).filter(|known| known.identity == identity)
             && let Some(digest) = Digest::parse(&known.digest)
         {
             self.looked_at_file(path, identity, digest);
@@ -98,14 +98,20 @@ impl Store {
         }
         let digest = hash(path)?;
         self.looked_at_file(path, identity, digest);
-        let settled = meta.modified().ok().and_then(|time| time.elapsed().ok()).is_some_and(|age| age > RACY);
         let entry = Entry { identity, digest: digest.to_string() };
         self.with_stat(|cache| {
-            let before =
-                if settled { cache.entries.insert(path.to_path_buf(), entry) } else { cache.entries.remove(path) };
-            cache.changed |= settled || before.is_some();
+            cache.fresh.insert(path.to_path_buf(), entry);
+            cache.changed |= cache.entries.remove(path).is_some();
         });
         Ok(digest)
+    }
+
+    /// Take no file for unchanged: each is read again.
+    pub fn reread(&self) {
+        self.with_stat(|cache| {
+            cache.changed |= !cache.entries.is_empty();
+            cache.entries.clear();
+        });
     }
 
     /// What a tool says of its version: asked once for each digest of its program; without one, once in the life of this store.
@@ -142,18 +148,31 @@ impl Store {
 
     /// A file is not what its digest said: it is read the next time, whatever its times say.
     pub fn forget_file(&self, path: &Path) {
-        self.with_stat(|cache| cache.changed |= cache.entries.remove(path).is_some());
+        self.with_stat(|cache| {
+            cache.fresh.remove(path);
+            cache.changed |= cache.entries.remove(path).is_some();
+        });
     }
 
     /// Keep what was learnt of files; losing it costs time only.
     pub fn save_stat(&self) {
-        let guard = lock(&self.stat);
-        if let Some(cache) = guard.as_ref().filter(|cache| cache.changed)
-            && self.dir.join("tmp").is_dir()
+        let tmp = self.dir.join("tmp");
+        if !tmp.is_dir() {
+            return;
+        }
+        let mut guard = lock(&self.stat);
+        let Some(cache) = guard.as_mut() else { return };
+        for (path, entry) in std::mem::take(&mut cache.fresh) {
+            if self.is_settled(&path, &entry.identity) {
+                cache.entries.insert(path, entry);
+                cache.changed = true;
+            }
+        }
+        if cache.changed
             && let Ok(json) = serde_json::to_string(cache)
             && let Err(error) = {
                 let text = format!("{json}\n{}", Digest::of(json.as_bytes()));
-                files::write_lightly(&self.dir.join("tmp"), &self.dir.join("stat"), text.as_bytes())
+                files::write_lightly(&tmp, &self.dir.join("stat"), text.as_bytes())
             }
         {
             tracing::debug!("{error}");

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use super::shard::Provenances;
-use super::{Digest, Key, Store, Trace, files, remove_folder};
+use super::{Digest, Key, Store, Trace, files, project, published, temporary};
 use crate::error::{Error, Result};
 
 /// One stored result.
@@ -54,13 +54,29 @@ impl Store {
             .map(|stored| files::object_path(&self.dir, &stored.trace.digest))
             .collect();
         let mut orphans = all_files(&self.dir.join("objects"));
-        orphans.retain(|(path, ..)| !known.contains(path));
+        orphans.retain(|(path, ..)| !known.contains(path) && self.is_object(path));
         orphans
     }
 
-    /// The files of a folder of the cache, with their sizes and ages.
+    /// Whether this is where a payload would be.
+    fn is_object(&self, path: &Path) -> bool {
+        let name = path.strip_prefix(self.dir.join("objects")).ok().and_then(|path| path.to_str());
+        let digest = name.and_then(|name| Digest::parse(&name.replace('/', "")));
+        digest.is_some_and(|digest| files::object_path(&self.dir, &digest) == path)
+    }
+
+    /// The files that this program makes in a folder of the cache, with their sizes and ages. Others are nobody's business here.
     pub fn files_in(&self, folder: &str) -> Vec<(PathBuf, u64, Duration)> {
-        all_files(&self.dir.join(folder))
+        let kind = folder.split('/').next().unwrap_or(folder);
+        let path = self.dir.join(folder);
+        if path.is_symlink() {
+            return Vec::new();
+        }
+        let mut found = files_of(&path);
+        found.retain(|(path, ..)| {
+            path.file_name().and_then(|name| name.to_str()).is_some_and(|name| is_own(kind, name))
+        });
+        found
     }
 
     /// Delete results and files. `_alone` proves that no build is running.
@@ -88,9 +104,11 @@ impl Store {
         // Whoever wrote there is no more.
         self.files_in("tmp").iter().try_for_each(|(path, ..)| remove(path))?;
         self.sweep_scratch();
-        for entry in std::fs::read_dir(self.dir.join("objects")).into_iter().flatten().flatten() {
-            // Only empty folders go.
-            let _ = std::fs::remove_dir(entry.path());
+        for folder in ["objects", "last", "logs"] {
+            for entry in std::fs::read_dir(self.dir.join(folder)).into_iter().flatten().flatten() {
+                // Only empty folders go.
+                let _ = std::fs::remove_dir(entry.path());
+            }
         }
         Ok(())
     }
@@ -115,15 +133,42 @@ pub fn shared(stored: &[Stored]) -> HashMap<Digest, usize> {
     count
 }
 
+/// Whether this program gives files in this folder of the cache such a name.
+fn is_own(folder: &str, name: &str) -> bool {
+    let ends = |endings: &[&str]| endings.iter().any(|ending| name.ends_with(ending));
+    match folder {
+        "tmp" => temporary::is_temporary(name),
+        "partial" => Digest::parse(name).is_some(),
+        "last" => ends(&[".json", ".memo", ".keys"]) || name == published::NAME,
+        "logs" => ends(&[".log"]),
+        "projects" => project::is_id(name),
+        "kernels" => ends(&[".cubin", ".so"]),
+        "diff" => ends(&[".png"]),
+        "view" => ends(&[".html"]),
+        _ => false,
+    }
+}
+
 fn remove(path: &Path) -> Result<()> {
     match std::fs::remove_file(path) {
-        Err(e) if e.kind() == std::io::ErrorKind::IsADirectory => {
-            remove_folder(path);
-            Ok(())
-        }
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(Error::io("delete", path, &e)),
-        _ => Ok(()),
+        // Folders are not made where files are deleted.
+        Err(e) if matches!(e.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::IsADirectory) => Ok(()),
+        done => done.map_err(|e| Error::io("delete", path, &e)),
     }
+}
+
+/// The files of a folder, without those of the folders in it.
+fn files_of(folder: &Path) -> Vec<(PathBuf, u64, Duration)> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let file = |entry: std::fs::DirEntry| {
+        let meta = entry.metadata().ok().filter(|meta| !meta.is_dir())?;
+        Some((entry.path(), meta.len(), age(&meta)))
+    };
+    entries.filter_map(file).collect()
+}
+
+fn age(meta: &std::fs::Metadata) -> Duration {
+    meta.modified().ok().and_then(|time| SystemTime::now().duration_since(time).ok()).unwrap_or_default()
 }
 
 fn all_files(folder: &Path) -> Vec<(PathBuf, u64, Duration)> {
@@ -135,8 +180,7 @@ fn all_files(folder: &Path) -> Vec<(PathBuf, u64, Duration)> {
             if meta.is_dir() {
                 folders.push(entry.path());
             } else {
-                let age = meta.modified().ok().and_then(|time| SystemTime::now().duration_since(time).ok());
-                found.push((entry.path(), meta.len(), age.unwrap_or_default()));
+                found.push((entry.path(), meta.len(), age(&meta)));
             }
         }
     }

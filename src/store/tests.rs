@@ -234,14 +234,16 @@ fn scratch_folders_of_the_living_stay_and_those_of_the_dead_go() {
     let folder = scratch.folder().unwrap();
     std::fs::write(folder.join("file"), "x").unwrap();
     let alive = names();
-    // What processes leave that were killed: a folder and its lock, a lock alone, a folder alone.
-    for (name, lock) in [("dead", true), ("orphan", false)] {
-        std::fs::create_dir_all(dir.path().join("scratch").join(name).join("0")).unwrap();
+    // What processes leave that were killed: a folder and its lock, a lock alone; after a loss of power a folder alone.
+    for (name, lock) in [("repro-dead01", true), ("repro-orphan", false)] {
+        let folder = dir.path().join("scratch").join(name);
+        std::fs::create_dir_all(folder.join("0")).unwrap();
+        std::fs::write(folder.join(".repro-scratch"), "").unwrap();
         if lock {
             std::fs::write(dir.path().join("scratch").join(format!("{name}.lock")), "").unwrap();
         }
     }
-    std::fs::write(dir.path().join("scratch/gone.lock"), "").unwrap();
+    std::fs::write(dir.path().join("scratch/repro-gone01.lock"), "").unwrap();
     assert_eq!(names().len(), alive.len() + 4);
     Store::open(dir.path()).unwrap().sweep_scratch();
     assert_eq!(names(), alive);

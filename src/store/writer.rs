@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 use serde_json::Value as Json;
 
 use super::shard::{Provenances, Record, Shard, assemble};
-use super::{Digest, Key, Store, Trace, files, format, lock};
+use super::{Digest, Key, Store, Trace, files, format, lock, temporary};
 use crate::error::{Error, Result};
 
 /// Payloads from this size on are files of their own.
@@ -20,8 +20,6 @@ const MANY: usize = 64;
 const SMALL: u64 = 8 << 20;
 /// Shards are merged up to this size together: it bounds the memory that merging takes.
 const MERGED: u64 = 32 << 20;
-/// Temporary files older than this belong to nobody.
-const STALE: Duration = Duration::from_secs(24 * 3600);
 
 /// Takes results from many threads.
 #[derive(Debug)]
@@ -282,18 +280,14 @@ fn record(key: Key, trace: &Trace) -> Record {
     }
 }
 
-/// Make the folders of a cache.
+/// Make a cache and its folders, and delete what killed processes were writing.
 pub(super) fn prepare(dir: &std::path::Path) -> Result<()> {
+    format::mark(dir)?;
     for name in ["shards", "objects", "tmp", "partial", "last", "logs"] {
         let path = dir.join(name);
         std::fs::create_dir_all(&path).map_err(|e| Error::io("make the folder", &path, &e))?;
     }
-    format::mark(dir)?;
-    for entry in std::fs::read_dir(dir.join("tmp")).into_iter().flatten().flatten() {
-        let age = entry.metadata().and_then(|meta| meta.modified()).ok().and_then(|time| time.elapsed().ok());
-        if age.is_some_and(|age| age > STALE) {
-            let _ = std::fs::remove_file(entry.path());
-        }
-    }
+    temporary::sweep(dir);
+    temporary::sweep(&dir.join("tmp"));
     Ok(())
 }

@@ -275,7 +275,7 @@ fn outputs_in_figures_are_put_into_the_project_and_guarded_like_any_figure() {
     paper.run("build").ok().says("plot  run, sub/plot.pdf");
     assert_eq!(paper.read("figures/sub/plot.pdf"), "picture\n");
     paper.write("figures/sub/plot.pdf", "edited");
-    paper.run("status plot").ok().says("plot  exec  stale    (sub/plot.pdf)");
+    paper.run("status plot").ok().says("plot  exec  stale    differs: sub/plot.pdf");
     let run = paper.build("").ok();
     assert_eq!((paper.read("figures/sub/plot.pdf").as_str(), run.events_of("unit-finished").len()), ("picture\n", 0));
     paper.edit("  other: {data: x.csv}\n", "  PLOT: {exec: {run: 'true', outputs: [figures/sub/Plot.pdf]}}\n");

@@ -160,14 +160,14 @@ fn a_plan_estimates_from_the_pace_of_earlier_builds() {
     let seconds = |paper: &Paper| paper.run("plan --json one").ok().events()[0]["seconds"].as_f64().unwrap();
     let before = seconds(paper.edit("steps: 20", "steps: 2000"));
     // Taken to be four times slower than it was: everything is.
-    let last: serde_json::Value = serde_json::from_str(&paper.read("cache/last/one.json")).unwrap();
+    let last: serde_json::Value = serde_json::from_str(&paper.read(&paper.last("one.json"))).unwrap();
     let slow = serde_json::json!({"manifest": last["manifest"], "inputs": last["inputs"], "pace": last["pace"].as_f64().unwrap() * 4.0});
-    paper.write("cache/last/one.json", &slow.to_string());
+    paper.write(&paper.last("one.json"), &slow.to_string());
     let after = seconds(&paper);
     assert!((after / before - 4.0).abs() < 1e-6, "{before} {after}");
     // Nonsense there harms nobody.
     for nonsense in ["", "[]", "{\"manifest\": 1, \"inputs\": [[1]], \"pace\": -3}"] {
-        assert!(seconds(paper.write("cache/last/one.json", nonsense)) > 0.0);
+        assert!(seconds(paper.write(&paper.last("one.json"), nonsense)) > 0.0);
     }
 }
 

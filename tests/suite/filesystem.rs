@@ -59,7 +59,7 @@ fn a_file_in_the_place_of_the_cache() {
     let paper = Paper::new().yaml(&yaml());
     paper.write("cache", "a file");
     let run = paper.run("build --color never").code(1);
-    let told = "error: cannot make the folder `cache/shards`: not a directory\n\
+    let told = "error: cannot make the folder `cache`: file exists\n\
                 hint: a file stands where a folder should be; move it, then run the same command again\n";
     assert_eq!(run.stderr.matches(told).count(), 1, "{}", run.stderr);
     assert_eq!(paper.read("cache"), "a file");

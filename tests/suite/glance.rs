@@ -26,7 +26,7 @@ fn paper() -> Paper {
 }
 
 fn memos(paper: &Paper) -> Vec<PathBuf> {
-    let names = paper.files("cache/last").into_keys().filter(|name| name.starts_with("cache/last/."));
+    let names = paper.files("cache/last").into_keys().filter(|name| name.contains("/."));
     names.map(|name| paper.path(&name)).collect()
 }
 

@@ -153,6 +153,13 @@ impl Paper {
         self.run(&format!("show --json {stage}")).ok().stdout
     }
 
+    /// A file of what was built last: `cache/last/<id of the paper>/<name>`.
+    pub fn last(&self, name: &str) -> String {
+        let folders = std::fs::read_dir(self.path("cache/last")).into_iter().flatten().flatten();
+        let folder = folders.map(|entry| entry.path()).find(|path| path.is_dir()).expect("a paper was built");
+        format!("cache/last/{}/{name}", folder.file_name().expect("a name").to_string_lossy())
+    }
+
     pub fn shards(&self) -> Vec<PathBuf> {
         let entries = std::fs::read_dir(self.path("cache/shards")).into_iter().flatten().flatten();
         let mut shards: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();

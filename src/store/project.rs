@@ -1,0 +1,131 @@
+//! The papers that use a cache. Each is registered, so that `gc` of one of them keeps what the others built last.
+//!
+//! ```text
+//! repro project 1 \n host \n path of the paper file
+//! ```
+
+use std::path::{Path, PathBuf};
+
+use super::{Digest, Store, files, keys};
+use crate::error::{Error, Result};
+
+const MAGIC: &[u8] = b"repro project 1\n";
+
+/// The paper that a cache was opened for.
+#[derive(Clone, Debug)]
+pub(super) struct Project {
+    /// Its folder in `last/`: the hash of where the paper file is.
+    pub id: String,
+    paper: PathBuf,
+    /// The cache lies beside the paper file, as it does unless another place is named.
+    pub owns_cache: bool,
+}
+
+/// Another paper that uses this cache.
+#[derive(Clone, Debug)]
+pub struct Neighbour {
+    pub paper: PathBuf,
+    /// Its paper file is not there any more. One of another machine is taken to be there.
+    pub gone: bool,
+    /// The results that it built last, with the names of their stages.
+    pub stages: Vec<(String, keys::StageKeys)>,
+    id: String,
+}
+
+impl Store {
+    /// The cache for a paper file in this folder. What it builds is remembered apart from what other papers build.
+    pub fn for_paper(mut self, home: &Path, file: &Path) -> Store {
+        // Where links lead is what tells one folder from another; the paper file itself may be a link that several folders share.
+        let home = if home.as_os_str().is_empty() { Path::new(".") } else { home };
+        let (Ok(home), Some(name)) = (home.canonicalize(), file.file_name()) else { return self };
+        let paper = home.join(name);
+        let id = Digest::of(paper.as_os_str().as_encoded_bytes()).short();
+        let beside = std::path::absolute(&self.dir).ok().and_then(|dir| dir.parent()?.canonicalize().ok());
+        self.project = Some(Project { id, paper, owns_cache: beside.as_ref() == Some(&home) });
+        self
+    }
+
+    /// Write down that the paper uses this cache.
+    pub(super) fn register(&self) -> Result<()> {
+        let Some(project) = &self.project else { return Ok(()) };
+        let path = self.dir.join("projects").join(&project.id);
+        let mut bytes = MAGIC.to_vec();
+        bytes.extend(host().into_bytes());
+        bytes.push(b'\n');
+        bytes.extend(project.paper.as_os_str().as_encoded_bytes());
+        if std::fs::read(&path).is_ok_and(|found| found == bytes) {
+            return Ok(());
+        }
+        files::write_file(&path, &bytes)
+    }
+
+    /// The other papers that use this cache. Errors: it cannot be known what one of them needs.
+    pub fn neighbours(&self) -> Result<Vec<Neighbour>> {
+        let folder = self.dir.join("projects");
+        let entries = match std::fs::read_dir(&folder) {
+            Ok(entries) => entries,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(e) => return Err(Error::io("read", &folder, &e)),
+        };
+        let mut found = Vec::new();
+        for entry in entries {
+            let entry = entry.map_err(|e| Error::io("read", &folder, &e))?;
+            let id = entry.file_name().to_string_lossy().into_owned();
+            let is_own = self.project.as_ref().is_some_and(|project| project.id == id);
+            if is_own || !is_id(&id) {
+                continue;
+            }
+            let path = entry.path();
+            let bytes = std::fs::read(&path).map_err(|e| Error::io("read", &path, &e))?;
+            let Some((host_of, paper)) = parse(&bytes) else {
+                return Err(Error::stage(format!("`{}` is damaged: a paper that uses this cache", path.display()))
+                    .hint("build that paper again, or delete this file to forget it"));
+            };
+            let gone = host_of == host()
+                && std::fs::symlink_metadata(&paper).is_err_and(|e| {
+                    matches!(e.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory)
+                });
+            let stages = if gone { Vec::new() } else { keys::read_all(&self.dir.join("last").join(&id))? };
+            found.push(Neighbour { paper, gone, stages, id });
+        }
+        found.sort_by(|a, b| a.paper.cmp(&b.paper));
+        Ok(found)
+    }
+
+    /// The files of the cache that belong to a paper alone: its registration, what it built last, its logs.
+    pub fn files_of(&self, neighbour: &Neighbour) -> Vec<(PathBuf, u64, std::time::Duration)> {
+        let mut found = self.files_in(&format!("last/{}", neighbour.id));
+        found.extend(self.files_in(&format!("logs/{}", neighbour.id)));
+        let registration = self.dir.join("projects").join(&neighbour.id);
+        found.extend(self.files_in("projects").into_iter().filter(|(path, ..)| *path == registration));
+        found
+    }
+
+    /// The folders of what this paper built last and of its logs, as [`Store::files_in`] takes them.
+    pub fn own_folders(&self) -> Vec<String> {
+        let of = |project: &Project| ["last", "logs"].map(|folder| format!("{folder}/{}", project.id)).to_vec();
+        self.project.as_ref().map(of).unwrap_or_default()
+    }
+}
+
+/// The machine and the paper file of a registration.
+fn parse(bytes: &[u8]) -> Option<(String, PathBuf)> {
+    let rest = bytes.strip_prefix(MAGIC)?;
+    let end = rest.iter().position(|byte| *byte == b'\n')?;
+    let (host, paper) = (std::str::from_utf8(&rest[..end]).ok()?, &rest[end + 1..]);
+    #[cfg(unix)]
+    let paper = PathBuf::from(<std::ffi::OsStr as std::os::unix::ffi::OsStrExt>::from_bytes(paper));
+    #[cfg(not(unix))]
+    let paper = PathBuf::from(std::str::from_utf8(paper).ok()?);
+    paper.is_absolute().then(|| (host.to_string(), paper))
+}
+
+pub(super) fn is_id(name: &str) -> bool {
+    name.len() == 12 && name.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+/// The name of this machine: paths mean something else on another one.
+fn host() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").ok().or_else(|| std::env::var("HOSTNAME").ok());
+    name.unwrap_or_default().lines().next().unwrap_or_default().trim().to_string()
+}

@@ -1,0 +1,80 @@
+//! Which files a paper has written to `figures/`, and what happens to one that it is about to replace for the first time: somebody made it, and
+//! it is not thrown away.
+
+use std::collections::HashSet;
+use std::io::Write;
+use std::path::Path;
+
+use super::{Digest, Store, lock};
+use crate::error::{Error, Result};
+
+pub(super) const NAME: &str = "published";
+
+impl Store {
+    /// Write an artifact: `name` in the folder of figures, at `path`. What is there already is kept, unless this paper has written that name
+    /// before, or the cache holds the same content anyway.
+    pub fn publish(&self, name: &str, path: &Path, bytes: &[u8]) -> Result<()> {
+        let first = !self.has_published(name);
+        if first {
+            self.set_aside(path, bytes)?;
+        }
+        self.will_write(path);
+        self.write_artifact(path, bytes)?;
+        if first && let Err(error) = self.note_published(name) {
+            // Then the file is looked at once more.
+            tracing::debug!("{error}");
+        }
+        Ok(())
+    }
+
+    fn has_published(&self, name: &str) -> bool {
+        let mut published = lock(&self.published);
+        let read = || {
+            let bytes = std::fs::read(self.last_folder().join(NAME)).unwrap_or_default();
+            String::from_utf8_lossy(&bytes).lines().map(str::to_string).collect::<HashSet<_>>()
+        };
+        published.get_or_insert_with(read).contains(name)
+    }
+
+    fn note_published(&self, name: &str) -> Result<()> {
+        self.prepare()?;
+        let folder = self.last_folder();
+        std::fs::create_dir_all(&folder).map_err(|e| Error::io("make the folder", &folder, &e))?;
+        let path = folder.join(NAME);
+        let mut published = lock(&self.published);
+        // In one piece, as other builds may write there too. The line break comes first: what a kill cut off is a name of its own.
+        let written = std::fs::File::options()
+            .append(true)
+            .create(true)
+            .open(&path)
+            .and_then(|mut file| file.write_all(format!("\n{name}\n").as_bytes()));
+        written.map_err(|e| Error::io("write", &path, &e))?;
+        published.get_or_insert_default().insert(name.to_string());
+        Ok(())
+    }
+
+    /// Keep what is at this path, unless it is what will be written there or is in the cache.
+    fn set_aside(&self, path: &Path, new: &[u8]) -> Result<()> {
+        let Some(name) = path.file_name().map(|name| name.to_string_lossy().into_owned()) else { return Ok(()) };
+        let Ok(found) = std::fs::read(path) else { return Ok(()) };
+        if found == new || self.holds(&Digest::of(&found)) {
+            return Ok(());
+        }
+        let folder = self.dir.join("replaced");
+        let names = std::iter::once(name.clone()).chain((2..).map(|n| format!("{name}.{n}")));
+        let there = |kept: &std::path::PathBuf| std::fs::read(kept).is_ok_and(|bytes| bytes == found);
+        let kept = names.map(|name| folder.join(name)).find(|kept| !kept.exists() || there(kept));
+        if let Some(kept) = kept {
+            self.write_artifact(&kept, &found)?;
+            let (path, kept) = (path.display(), kept.display());
+            self.warn(format!("`{path}` was there before this paper made it: that file is kept as `{kept}`"));
+        }
+        Ok(())
+    }
+
+    /// Whether a result has this content: then this program made it, and it can be had again.
+    fn holds(&self, digest: &Digest) -> bool {
+        lock(&self.fresh).values().any(|(trace, _)| trace.digest == *digest)
+            || self.shards().iter().any(|shard| shard.records().any(|record| record.digest == *digest))
+    }
+}
