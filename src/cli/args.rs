@@ -273,6 +273,9 @@ pub struct Build {
     /// Run the named stages again although they are current; what they come to replaces what was there
     #[arg(long, requires = "targets")]
     pub rerun: bool,
+    /// Read every input file again instead of trusting sizes and times: for files that were changed without changing their times
+    #[arg(long, conflicts_with = "dry_run")]
+    pub reread: bool,
     /// What trains: auto (graphics cards, where there are and it is worth it), cpu or cuda; results are the same bit for bit
     #[arg(long, value_name = "DEVICE", default_value = "auto", hide_possible_values = true)]
     pub device: Device,

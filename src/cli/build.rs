@@ -27,7 +27,10 @@ pub fn run(args: &Build, unchecked: Unchecked, console: &Console) -> Result<u8, 
     // What is opened is looked for in the cache, as what runs again is.
     let glance = Glance::of(&source.text, home, figures, &args.work.targets)
         .filter(|_| !args.rerun && !args.open && store.is_sound());
-    if let Some(current) = glance.as_ref().and_then(|glance| glance.holds(store)) {
+    if args.reread {
+        store.reread();
+    }
+    if let Some(current) = glance.as_ref().filter(|_| !args.reread).and_then(|glance| glance.holds(store)) {
         store.sweep_scratch();
         return Ok(tell(&Outcome { current, ..Outcome::default() }, source, console));
     }

@@ -28,6 +28,7 @@ pub fn run(args: &Watch, global: &Global, console: &Console) -> Result<u8, Troub
         work: args.work.clone(),
         dry_run: false,
         rerun: false,
+        reread: false,
         open: false,
         device: Device::Auto,
         gpu_memory: None,

@@ -235,12 +235,20 @@ fn json(value: &impl serde::Serialize) -> Result<Vec<u8>> {
 fn write(pieces: &Pieces, manifest: &[u8], out: &Path) -> Result<u64> {
     let folder = out.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let fail = |cause: std::io::Error| Error::io("write", out, &cause);
-    let aside = tempfile::Builder::new().prefix(".repro-").tempfile_in(folder).map_err(fail)?;
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".repro-");
+    // As open as the umask allows.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    let aside = builder.tempfile_in(folder).map_err(fail)?;
     let mut writer = ArchiveWriter::new(BufWriter::new(aside));
     let ordered = pieces.get(METADATA).into_iter().chain(pieces.values().filter(|(file, _)| file.path != METADATA));
     for (file, from) in ordered {
-        let changed =
-            || Error::stage(format!("`{}` changed while it was packed", file.path)).hint("run the same command again");
+        let changed = || {
+            Error::stage(format!("`{}` is not what it was when it was built", file.path)).hint(
+                "`repro build --reread` reads every file again, also one that was changed without changing its times",
+            )
+        };
         match from {
             Content::Bytes(bytes) => writer.add(&file.path, bytes).map_err(fail)?,
             Content::Path(path) if file.size <= SMALL => {
@@ -262,11 +270,6 @@ fn write(pieces: &Pieces, manifest: &[u8], out: &Path) -> Result<u64> {
     }
     writer.add(MANIFEST, manifest).map_err(fail)?;
     let aside = writer.finish().and_then(|out| out.into_inner().map_err(|error| error.into_error())).map_err(fail)?;
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        let _ = aside.as_file().set_permissions(std::fs::Permissions::from_mode(0o644));
-    }
     aside.as_file().sync_all().map_err(fail)?;
     let file = aside.persist(out).map_err(|error| fail(error.error))?;
     Ok(file.metadata().map_err(fail)?.len())
