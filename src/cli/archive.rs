@@ -66,7 +66,7 @@ pub fn run(path: &Path, args: &Verify, console: &Console) -> Result<u8, Trouble>
     if !args.rebuild {
         return Ok(0);
     }
-    allow(&archive.programs(), args.yes, console)?;
+    allow(&archive, args.yes, console)?;
     let options = options(jobs(args.jobs), args.keep_going);
     let names: Vec<&str> = archive.graph.stages.iter().map(|stage| stage.name.as_str()).collect();
     let verification = {
@@ -79,15 +79,20 @@ pub fn run(path: &Path, args: &Verify, console: &Console) -> Result<u8, Trouble>
 }
 
 /// Name the programs of an archive, which run with the rights of the user, and ask whether they may.
-fn allow(programs: &[(&str, String)], yes: bool, console: &Console) -> Result<(), Trouble> {
+fn allow(archive: &Archive, yes: bool, console: &Console) -> Result<(), Trouble> {
+    let (programs, variables) = (archive.programs(), archive.variables());
     if programs.is_empty() || yes && (console.quiet || console.json) {
         return Ok(());
     }
     console.note("building it again runs these programs of the archive, with your rights:");
-    for (stage, command) in programs {
+    for (stage, command) in &programs {
         let mut lines = command.trim().lines();
         console.note(&harmless(&format!("    {stage}: {}", lines.next().unwrap_or_default())));
         lines.for_each(|line| console.note(&harmless(&format!("    {}  {line}", " ".repeat(stage.len())))));
+    }
+    if !variables.is_empty() {
+        let names = variables.into_iter().collect::<Vec<_>>().join(", ");
+        console.note(&format!("they are given these variables of your environment: {names}"));
     }
     if yes {
         return Ok(());

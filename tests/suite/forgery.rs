@@ -356,6 +356,7 @@ fn programs_of_an_archive_run_only_if_they_are_allowed_to() {
     let archive = paper.path("paper.zip");
     let refused = elsewhere(&archive, "--rebuild").code(2);
     assert!(refused.stderr.contains("fit: ./fit.sh > fit.csv") && refused.stderr.contains("fit: sh -c echo 1"));
+    let refused = refused.says("they are given these variables of your environment: COLOUR");
     refused.says("no terminal to ask").says("--yes");
     elsewhere(&archive, "--rebuild --yes").ok().says("./fit.sh > fit.csv");
     // Without programs there is nothing to ask.

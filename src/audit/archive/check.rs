@@ -124,6 +124,12 @@ impl Archive {
         programs
     }
 
+    /// The environment variables that these programs would be given.
+    pub fn variables(&self) -> BTreeSet<String> {
+        let needs = self.graph.needed(&self.targets()).into_iter().map(|stage| self.graph.stages[stage].stage.needs());
+        needs.flat_map(|needs| needs.env).map(|name| name.value).collect()
+    }
+
     /// The folder of the unpacked project.
     pub(super) fn home(&self) -> PathBuf {
         self.folder.path().join("paper")
