@@ -8,7 +8,7 @@ fn order(lib: &str) -> Vec<String> {
 }
 
 /// The code without comments; tests at the end of a file may use anything above them too, so they stay.
-fn code(source: &str) -> String {
+pub fn code(source: &str) -> String {
     source.lines().map(|line| line.split("//").next().unwrap_or_default()).collect::<Vec<_>>().join("\n")
 }
 
@@ -58,7 +58,7 @@ fn upward(module: &str, source: &str, order: &[String]) -> Vec<String> {
     uses(source).into_iter().filter(wrong).map(|(line, name)| format!("{line}: {name}")).collect()
 }
 
-fn sources(folder: &Path) -> Vec<PathBuf> {
+pub fn sources(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).expect("a folder of sources").flatten() {
         let path = entry.path();

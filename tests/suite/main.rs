@@ -9,6 +9,7 @@ mod concurrency;
 mod corruption;
 #[cfg(unix)]
 mod crash;
+mod cycles;
 #[cfg(unix)]
 mod data;
 #[cfg(unix)]
