@@ -1,11 +1,11 @@
-//! The GPU engine on a graphics card: `cargo bench --bench gpu -- COMMAND`; `scripts/gpu.sh` runs them all.
+//! The GPU engine on a GPU: `cargo bench --bench gpu -- COMMAND`; `scripts/gpu.sh` runs all commands.
 //!
-//! - `digests`: every model trained on the card and on the processor, a row each with both digests; exit code 1 if any differ.
-//! - `steps [PART OF A NAME] [--json]`: time of a training step of one of very many models, and its share of the card's peak.
-//! - `kernels FOLDER ARCHITECTURE KILOBYTES [PAPER]`: the kernels of all rows and of a paper's training runs, compiled for a card that is elsewhere,
-//!   with so much fast memory a block (sm_90: 227), into a folder to carry there as `kernels` in the cache.
+//! - `digests`: train every model on the GPU and on the CPU, and print both digests; exit code 1 if any differ.
+//! - `steps [PART OF A NAME] [--json]`: the time of a training step of one of very many models, and its share of the GPU's peak.
+//! - `kernels FOLDER ARCHITECTURE KILOBYTES [PAPER]`: compile the kernels of all rows and of a paper's training runs for a GPU of another machine
+//!   with this much shared memory a block (sm_90: 227), into a folder to copy there as `kernels` in the cache.
 //!
-//! REPRO_CUDA=host puts the processor in the place of a card, REPRO_KERNELS names the folder of compiled kernels.
+//! REPRO_CUDA=host puts the host CPU in the place of a GPU, REPRO_KERNELS names the folder of compiled kernels.
 
 mod rows;
 
@@ -17,44 +17,45 @@ use std::time::Instant;
 
 use repro::graph::Graph;
 use repro::spec::{Paper, Problems, read};
-use repro::train::cuda::{Device, Task, Variant, cards, compile, train};
+use repro::train::cuda::{ComputeDevice, KernelVariant, TrainingTask, compile, find_gpus, train};
 use repro::train::{
-    AbsoluteValue, Data, Initialiser, LinearBottleneck, Model, Neurons, Outcome, Recipe, Reduction, Schedule,
+    AbsoluteValue, Data, Initialiser, LinearBottleneck, Model, Neurons, Recipe, Reduction, Schedule, TrainingResult,
     Unattended,
 };
 use rows::{ROWS, Row, name, recipe};
 
-/// Models trained at once: enough for every multiprocessor, whether a warp or a block has one.
-const MANY: [usize; 2] = [16_384, 1_056];
+/// Models trained concurrently, small and other: enough for every multiprocessor, with a warp or a block for each.
+const CONCURRENT: [usize; 2] = [16_384, 1_056];
 
-fn kernels() -> PathBuf {
+fn kernel_folder() -> PathBuf {
     std::env::var_os("REPRO_KERNELS").map_or_else(|| "target/gpu-kernels".into(), PathBuf::from)
 }
 
-fn card() -> Result<Arc<dyn Device>, String> {
-    let found = cards(None, &kernels()).map_err(|missing| format!("{}: {}", missing.why, missing.hint))?;
-    found.into_iter().next().ok_or_else(|| "no graphics card".into())
+fn first_gpu() -> Result<Arc<dyn ComputeDevice>, String> {
+    let found = find_gpus(None, &kernel_folder()).map_err(|error| format!("{}: {}", error.why, error.hint))?;
+    found.into_iter().next().ok_or_else(|| "no GPU".into())
 }
 
-fn on_card(card: &dyn Device, recipes: &[Recipe]) -> Result<Vec<Outcome>, String> {
-    let tasks: Vec<Task> = recipes.iter().map(|r| Task { recipe: r.clone(), control: &Unattended }).collect();
-    let mut outcomes = vec![None; recipes.len()];
-    train(card, &tasks, &mut |ended| {
-        ended.into_iter().for_each(|(number, outcome)| outcomes[number] = outcome);
+fn train_on(device: &dyn ComputeDevice, recipes: &[Recipe]) -> Result<Vec<TrainingResult>, String> {
+    let tasks: Vec<TrainingTask> =
+        recipes.iter().map(|r| TrainingTask { recipe: r.clone(), control: &Unattended }).collect();
+    let mut results = vec![None; recipes.len()];
+    train(device, &tasks, &mut |finished| {
+        finished.into_iter().for_each(|(number, result)| results[number] = result);
     })
-    .map_err(|broken| format!("{broken:?}"))?;
-    outcomes.into_iter().map(|outcome| outcome.ok_or_else(|| "a model did not end".into())).collect()
+    .map_err(|failure| format!("{failure:?}"))?;
+    results.into_iter().map(|result| result.ok_or_else(|| "a model did not finish".into())).collect()
 }
 
-fn digest(outcome: &Outcome) -> String {
-    let history = outcome.history.iter().flat_map(|(step, loss)| [*step, loss.to_bits()]);
-    let words = outcome.parameters.iter().flatten().chain([&outcome.loss]).map(|v| v.to_bits()).chain(history);
-    let bytes: Vec<u8> = words.chain([outcome.steps_run]).flat_map(u32::to_le_bytes).collect();
+fn digest(result: &TrainingResult) -> String {
+    let history = result.history.iter().flat_map(|(step, loss)| [*step, loss.to_bits()]);
+    let words = result.parameters.iter().flatten().chain([&result.loss]).map(|v| v.to_bits()).chain(history);
+    let bytes: Vec<u8> = words.chain([result.steps_run]).flat_map(u32::to_le_bytes).collect();
     blake3::hash(&bytes).to_hex()[..16].to_string()
 }
 
 /// Every kind of model and setting, several steps each.
-fn zoo() -> Vec<(String, Recipe)> {
+fn all_recipes() -> Vec<(String, Recipe)> {
     let mut all: Vec<(String, Recipe)> = ROWS.iter().map(|row| (name(row), recipe(row, 300))).collect();
     for (n, m, e) in (1..=3).flat_map(|n| (1..=2).flat_map(move |m| (1..=3).map(move |e| (n, m, e)))) {
         let row: Row = ([n, m, e, 1], 700, 0.01, 0.01);
@@ -86,49 +87,50 @@ fn zoo() -> Vec<(String, Recipe)> {
     all
 }
 
-fn digests() -> Result<bool, String> {
-    let card = card()?;
-    println!("| model | processor | {} | |\n|---|---|---|---|", card.name());
+fn compare_digests() -> Result<bool, String> {
+    let gpu = first_gpu()?;
+    println!("| model | CPU | {} | |\n|---|---|---|---|", gpu.name());
     let mut same = 0;
-    let zoo = zoo();
-    for (name, recipe) in &zoo {
+    let recipes = all_recipes();
+    for (name, recipe) in &recipes {
         let expected = repro::train::train(recipe, &Unattended).map_err(|error| error.message)?;
-        let expected = digest(&expected.ok_or("the processor was stopped")?);
-        let found = digest(&on_card(&*card, std::slice::from_ref(recipe))?[0]);
+        let expected = digest(&expected.ok_or("the CPU was stopped")?);
+        let found = digest(&train_on(&*gpu, std::slice::from_ref(recipe))?[0]);
         same += usize::from(found == expected);
         println!("| {name} | {expected} | {found} | {} |", if found == expected { "same" } else { "DIFFERS" });
     }
-    println!("\n{same} of {} are the same", zoo.len());
-    Ok(same == zoo.len())
+    println!("\n{same} of {} are equal", recipes.len());
+    Ok(same == recipes.len())
 }
 
-/// Multiply-adds of a step as the kernels do them: all features of a sample, active experts alone.
+/// Multiply-adds of a step as the kernels compute them: all features of a sample, active experts only.
 fn multiply_adds(&([n, m, e, k], batch, ..): &Row) -> f64 {
     let [n, m, e, k] = [n, m, e, k].map(f64::from);
     let own = 5.0 * n * m + if k > 1.0 { 2.0 * n } else { 0.0 };
     f64::from(batch) * (if e > 1.0 { n * e } else { 0.0 } + k * own)
 }
 
-fn steps(arguments: &[String]) -> Result<bool, String> {
-    let card = card()?;
+fn time_steps(arguments: &[String]) -> Result<bool, String> {
+    let gpu = first_gpu()?;
     let json = arguments.iter().any(|argument| argument == "--json");
     let part = arguments.iter().find(|argument| !argument.starts_with("--"));
-    let host = card.peak().is_none();
+    let host = gpu.peak().is_none();
     if !json {
-        println!("| model | us a step and model | share of {}'s f32 peak |\n|---|---|---|", card.name());
+        println!("| model | us a step and model | share of {}'s f32 peak |\n|---|---|---|", gpu.name());
     }
     for row in ROWS.iter().filter(|row| part.is_none_or(|part| name(row).contains(part.as_str()))) {
         let small = row.0[0] <= 3;
-        let (count, steps) = if host { (4, 20) } else { (MANY[usize::from(!small)], if small { 2000 } else { 400 }) };
+        let (count, steps) =
+            if host { (4, 20) } else { (CONCURRENT[usize::from(!small)], if small { 2000 } else { 400 }) };
         let recipes = |steps| -> Vec<Recipe> {
             (0..count).map(|seed| Recipe { seed: seed as u64, ..recipe(row, steps) }).collect()
         };
-        // The kernel is compiled, and the card awake.
-        on_card(&*card, &recipes(20)[..1])?;
+        // Compile the kernel and wake the GPU up.
+        train_on(&*gpu, &recipes(20)[..1])?;
         let started = Instant::now();
-        on_card(&*card, &recipes(steps))?;
+        train_on(&*gpu, &recipes(steps))?;
         let seconds = started.elapsed().as_secs_f64() / f64::from(steps) / count as f64;
-        let share = card.peak().map(|peak| 2.0 * multiply_adds(row) / seconds / peak);
+        let share = gpu.peak().map(|peak| 2.0 * multiply_adds(row) / seconds / peak);
         if json {
             println!(
                 "{}",
@@ -143,31 +145,32 @@ fn steps(arguments: &[String]) -> Result<bool, String> {
     Ok(true)
 }
 
-/// The kernels of all training runs of a paper.
-fn paper(path: &Path) -> Result<HashSet<Variant>, String> {
+/// The kernel variants of all training runs of a paper.
+fn paper_variants(path: &Path) -> Result<HashSet<KernelVariant>, String> {
     let text = std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
     let mut problems = Problems::default();
     let graph = read(&text, &mut problems).and_then(|root| Graph::of(&Paper::of(&root, &mut problems), &mut problems));
-    let graph = graph.ok_or("the paper file has problems: `repro status` tells them")?;
+    let graph = graph.ok_or("the paper file has problems: `repro status` lists them")?;
     let stages = graph.stages.iter().zip(&graph.layouts);
     let recipes = stages
         .flat_map(|(stage, layout)| (0..layout.units).map_while(move |unit| stage.stage.training(unit, layout)?.ok()));
-    Ok(recipes.filter_map(|recipe| Variant::of(&recipe)).collect())
+    Ok(recipes.filter_map(|recipe| KernelVariant::for_recipe(&recipe)).collect())
 }
 
-fn compiled(arguments: &[String]) -> Result<bool, String> {
+fn compile_kernels(arguments: &[String]) -> Result<bool, String> {
     let [folder, architecture, kilobytes, rest @ ..] = arguments else {
         return Err("kernels FOLDER ARCHITECTURE KILOBYTES [PAPER]".into());
     };
-    let kilobytes: usize = kilobytes.parse().map_err(|_| "how many kilobytes of fast memory?")?;
-    let mut variants: HashSet<Variant> = zoo().iter().filter_map(|(_, recipe)| Variant::of(recipe)).collect();
+    let kilobytes: usize = kilobytes.parse().map_err(|_| "KILOBYTES of shared memory must be a number")?;
+    let mut variants: HashSet<KernelVariant> =
+        all_recipes().iter().filter_map(|(_, recipe)| KernelVariant::for_recipe(recipe)).collect();
     for path in rest {
-        variants.extend(paper(Path::new(path))?);
+        variants.extend(paper_variants(Path::new(path))?);
     }
     for variant in &variants {
         let text = variant.source(kilobytes << 10).text;
         compile(&text, architecture, Some(Path::new(folder)))
-            .map_err(|fault| format!("{}: {fault:?}", variant.name()))?;
+            .map_err(|error| format!("{}: {error:?}", variant.name()))?;
     }
     println!("{} kernels for {architecture} in {folder}", variants.len());
     Ok(true)
@@ -176,10 +179,10 @@ fn compiled(arguments: &[String]) -> Result<bool, String> {
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
     let done = match arguments.split_first() {
-        Some((command, _)) if command == "digests" => digests(),
-        Some((command, rest)) if command == "steps" => steps(rest),
-        Some((command, rest)) if command == "kernels" => compiled(rest),
-        // Plain `cargo bench` has nothing to measure without a card.
+        Some((command, _)) if command == "digests" => compare_digests(),
+        Some((command, rest)) if command == "steps" => time_steps(rest),
+        Some((command, rest)) if command == "kernels" => compile_kernels(rest),
+        // Plain `cargo bench` has nothing to measure without a GPU.
         _ => {
             println!("digests, steps or kernels? See benches/gpu.rs");
             Ok(true)

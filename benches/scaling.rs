@@ -6,8 +6,8 @@
 use std::sync::Barrier;
 use std::time::{Duration, Instant};
 
-use repro::train::Recipe;
-use repro::train::engines::cpu::{Instance, simd::Level};
+use repro::train::engines::cpu::Trainer;
+use repro::train::{Level, Recipe};
 
 /// Features, hidden dimensions, experts; batch.
 const ROWS: [([u32; 3], u32); 4] = [([2, 1, 2], 512), ([3, 2, 3], 512), ([20, 5, 4], 1024), ([100, 10, 10], 1024)];
@@ -16,10 +16,10 @@ const ROUND: Duration = Duration::from_millis(2);
 const ROUNDS: usize = 500;
 
 /// Steps a second over one round.
-fn rate(instance: &mut Instance, batch: u32) -> f64 {
+fn rate(instance: &mut Trainer, batch: u32) -> f64 {
     let (start, mut steps) = (Instant::now(), 0u32);
     while start.elapsed() < ROUND {
-        instance.steps(batch);
+        instance.train_steps(batch);
         steps += batch;
     }
     f64::from(steps) / start.elapsed().as_secs_f64()
@@ -37,7 +37,7 @@ fn main() {
     let threads: usize = asked.unwrap_or(cores).max(1);
     for ([n, m, e], samples) in ROWS {
         let recipe = Recipe { batch: samples, steps: u32::MAX, ..Recipe::example(n, m, e, 1) };
-        let mut instances: Vec<Instance> = (0..threads).map(|_| Instance::new(&recipe, Level::best())).collect();
+        let mut instances: Vec<Trainer> = (0..threads).map(|_| Trainer::new(&recipe, Level::best())).collect();
         let batch = (rate(&mut instances[0], 1) * 1e-4).clamp(1.0, 1e4) as u32;
         let (mut alone, mut together) = (Vec::new(), vec![0.0; ROUNDS]);
         let barrier = Barrier::new(threads);

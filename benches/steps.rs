@@ -8,17 +8,18 @@ mod rows;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use repro::train::engines::cpu::{Instance, peak, simd::Level};
+use repro::train::Level;
+use repro::train::engines::cpu::{Trainer, peak};
 use rows::{ROWS, Row, name, recipe};
 
 /// Short enough that most rounds are not interrupted by whoever else uses the core.
 const ROUND: Duration = Duration::from_micros(500);
 
-fn instance(row: &Row, level: Level) -> Instance {
+fn instance(row: &Row, level: Level) -> Trainer {
     let recipe = recipe(row, u32::MAX);
-    let mut instance = Instance::new(&recipe, level);
+    let mut instance = Trainer::new(&recipe, level);
     // Trained a little first: what is dead, and which expert is popular, matters.
-    instance.steps(1000);
+    instance.train_steps(1000);
     instance
 }
 
@@ -95,11 +96,11 @@ fn main() {
         show("peak", "G fma/s", &values);
     }
     for row in ROWS.iter().filter(|row| part.is_none_or(|part| name(row).contains(part.as_str()))) {
-        let mut instances: Vec<Instance> = levels.iter().map(|&level| instance(row, level)).collect();
+        let mut instances: Vec<Trainer> = levels.iter().map(|&level| instance(row, level)).collect();
         let mut values = vec![Vec::new(); levels.len()];
         for _ in 0..rounds {
             for (instance, values) in instances.iter_mut().zip(&mut values) {
-                values.push(time(|calls| instance.steps(calls)));
+                values.push(time(|calls| instance.train_steps(calls)));
             }
         }
         show(&name(row), "us", &values);

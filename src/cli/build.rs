@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::exec::{self, Cards, Options, Outcome};
 use crate::plan::Glance;
 use crate::store::Store;
-use crate::train::cuda::{self, Missing};
+use crate::train::cuda::{self, GpuUnavailable};
 
 pub fn run(args: &Build, unchecked: Unchecked, console: &Console) -> Result<u8, Trouble> {
     if args.dry_run {
@@ -74,13 +74,15 @@ fn cards(args: &Build, store: &Store) -> Result<Cards, Error> {
     let (memory, kernels) = (args.gpu_memory, store.kernels());
     match args.device {
         Device::Cpu => Ok(Cards::none()),
-        Device::Cuda => cuda::cards(memory, &kernels).map(Cards::given).map_err(|Missing { why, hint, .. }| {
-            Error::user(format!("`--device cuda`: {why}"))
-                .hint(hint)
-                .hint("without it the processor trains, to the same results")
-        }),
-        Device::Auto => Ok(Cards::automatic(move || match cuda::cards(memory, &kernels) {
-            Err(Missing { why, hint, seems_there: true }) => {
+        Device::Cuda => {
+            cuda::find_gpus(memory, &kernels).map(Cards::given).map_err(|GpuUnavailable { why, hint, .. }| {
+                Error::user(format!("`--device cuda`: {why}"))
+                    .hint(hint)
+                    .hint("without it the processor trains, to the same results")
+            })
+        }
+        Device::Auto => Ok(Cards::automatic(move || match cuda::find_gpus(memory, &kernels) {
+            Err(GpuUnavailable { why, hint, seems_present: true }) => {
                 Err(Error::user(format!("no graphics card is used, the processor trains: {why}; {hint}")))
             }
             found => Ok(found.unwrap_or_default()),

@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::plan::{self, FileState, Last, Memo, Resolved, UnitState};
 use crate::stages::{Holds, Stage};
 use crate::store::{Digest, Key, StageKeys};
-use crate::train::cuda::Device;
+use crate::train::cuda::ComputeDevice;
 
 /// How often the results of other processes are looked for.
 const RESCAN: Duration = Duration::from_secs(2);
@@ -303,7 +303,7 @@ impl<'a, 'b> Boss<'a, 'b> {
     }
 
     /// The graphics cards that train, once there is something for them.
-    pub fn cards(&self) -> &'b [Arc<dyn Device>] {
+    pub fn cards(&self) -> &'b [Arc<dyn ComputeDevice>] {
         if self.uses_cards { self.options.cards.found() } else { &[] }
     }
 

@@ -11,7 +11,7 @@ use super::worker::{Answer, Job, Made, Shop, UnitControl, guarded, keep};
 use crate::error::{Error, Result};
 use crate::stages;
 use crate::store::Key;
-use crate::train::cuda::{self, Broken, Device, Ended, Fault, Task};
+use crate::train::cuda::{self, ComputeDevice, DeviceError, DeviceFailure, FinishedTasks, TrainingTask};
 use crate::train::{Engine, Recipe};
 
 /// Training is left to the processor's cores if it takes them less than this, in seconds, or has fewer runs: a card is slow to start, and slow
@@ -22,14 +22,14 @@ const FEW: usize = 64;
 /// A run that takes a core less than this, in seconds, is begun anew after a failure.
 const CHEAP: f64 = 0.5;
 
-type Find = dyn Fn() -> std::result::Result<Vec<Arc<dyn Device>>, Error> + Send + Sync;
+type Find = dyn Fn() -> std::result::Result<Vec<Arc<dyn ComputeDevice>>, Error> + Send + Sync;
 
 /// Graphics cards that may train.
 pub struct Cards {
     find: Box<Find>,
     /// They were asked for: they get all training, and what keeps them from it is an error.
     wanted: bool,
-    found: OnceLock<Vec<Arc<dyn Device>>>,
+    found: OnceLock<Vec<Arc<dyn ComputeDevice>>>,
 }
 
 impl std::fmt::Debug for Cards {
@@ -45,13 +45,13 @@ impl Cards {
     }
 
     /// These and no others; if there are any, they get all training.
-    pub fn given(cards: Vec<Arc<dyn Device>>) -> Cards {
+    pub fn given(cards: Vec<Arc<dyn ComputeDevice>>) -> Cards {
         let wanted = !cards.is_empty();
         Cards { find: Box::new(|| Ok(Vec::new())), wanted, found: OnceLock::from(cards) }
     }
 
     /// Those that are found, once there is enough to train. An error says why one that seems to be there cannot be used.
-    pub fn automatic(find: impl Fn() -> Result<Vec<Arc<dyn Device>>> + Send + Sync + 'static) -> Cards {
+    pub fn automatic(find: impl Fn() -> Result<Vec<Arc<dyn ComputeDevice>>> + Send + Sync + 'static) -> Cards {
         Cards { find: Box::new(find), wanted: false, found: OnceLock::new() }
     }
 
@@ -60,12 +60,12 @@ impl Cards {
     }
 
     /// As [`Cards::suited`] found them.
-    pub(super) fn found(&self) -> &[Arc<dyn Device>] {
+    pub(super) fn found(&self) -> &[Arc<dyn ComputeDevice>] {
         self.found.get().map_or(&[], Vec::as_slice)
     }
 
     /// The cards for so many runs that take the cores so many seconds. `warn` is told once what is wrong.
-    pub(super) fn suited(&self, runs: usize, seconds: f64, warn: &mut dyn FnMut(String)) -> &[Arc<dyn Device>] {
+    pub(super) fn suited(&self, runs: usize, seconds: f64, warn: &mut dyn FnMut(String)) -> &[Arc<dyn ComputeDevice>] {
         if !self.wanted && (runs < FEW || seconds < SHORT) {
             return &[];
         }
@@ -88,7 +88,7 @@ struct Run {
 }
 
 /// The life of a worker that has a card.
-pub fn work_on_card(shop: &Shop, device: &dyn Device, wanted: bool, answers: &Sender<Answer>) {
+pub fn work_on_card(shop: &Shop, device: &dyn ComputeDevice, wanted: bool, answers: &Sender<Answer>) {
     loop {
         let jobs = shop.lane.take();
         if jobs.is_empty() {
@@ -101,9 +101,9 @@ pub fn work_on_card(shop: &Shop, device: &dyn Device, wanted: bool, answers: &Se
         let Err((fault, rest)) = ended else { continue };
         let (why, hint) = words(&fault);
         let name = device.name();
-        if wanted && matches!(fault, Fault::Unfit { .. } | Fault::Kernel { .. }) {
+        if wanted && matches!(fault, DeviceError::Unfit { .. } | DeviceError::Kernel { .. }) {
             let mut waiting = rest;
-            if matches!(fault, Fault::Kernel { .. }) {
+            if matches!(fault, DeviceError::Kernel { .. }) {
                 waiting.extend(shop.lane.lose_card());
             }
             for job in waiting {
@@ -114,22 +114,22 @@ pub fn work_on_card(shop: &Shop, device: &dyn Device, wanted: bool, answers: &Se
         } else {
             shop.context.store.warn(format!("{name}: {why}; the processor trains what is left"));
             let mut waiting = rest;
-            if !matches!(fault, Fault::Unfit { .. }) {
+            if !matches!(fault, DeviceError::Unfit { .. }) {
                 waiting.extend(shop.lane.lose_card());
             }
             shop.queue.push(f64::MAX, waiting);
         }
-        if !matches!(fault, Fault::Unfit { .. }) {
+        if !matches!(fault, DeviceError::Unfit { .. }) {
             return;
         }
     }
 }
 
-fn words(fault: &Fault) -> (String, String) {
+fn words(fault: &DeviceError) -> (String, String) {
     match fault {
-        Fault::Unfit { why, hint } | Fault::Kernel { why, hint } => (why.clone(), hint.clone()),
-        Fault::Memory => ("no memory is left for one more model".into(), String::new()),
-        Fault::Lost(why) => (format!("lost while it trained: {why}"), String::new()),
+        DeviceError::Unfit { why, hint } | DeviceError::Kernel { why, hint } => (why.clone(), hint.clone()),
+        DeviceError::Memory => ("no memory is left for one more model".into(), String::new()),
+        DeviceError::Lost(why) => (format!("lost while it trained: {why}"), String::new()),
     }
 }
 
@@ -137,9 +137,9 @@ fn words(fault: &Fault) -> (String, String) {
 fn train(
     shop: &Shop,
     jobs: Vec<Job>,
-    device: &dyn Device,
+    device: &dyn ComputeDevice,
     answers: &Sender<Answer>,
-) -> std::result::Result<(), (Fault, Vec<Job>)> {
+) -> std::result::Result<(), (DeviceError, Vec<Job>)> {
     let answer = |stage, unit, key, result, seconds| {
         // Nobody listens any more when the build has ended.
         let _ = answers.send(Answer::Unit { stage, unit, key, result, seconds });
@@ -163,12 +163,12 @@ fn train(
     shop.queue.push(f64::MAX, elsewhere);
     let controls: Vec<UnitControl> =
         runs.iter().map(|run| UnitControl::new(shop, run.stage, run.key, run.recipe.steps)).collect();
-    let tasks: Vec<Task> =
-        runs.iter().zip(&controls).map(|(run, control)| Task { recipe: run.recipe.clone(), control }).collect();
+    let tasks: Vec<TrainingTask> =
+        runs.iter().zip(&controls).map(|(run, control)| TrainingTask { recipe: run.recipe.clone(), control }).collect();
     let mut left = vec![true; runs.len()];
     // The time since the last results is shared among these.
     let mut since = Instant::now();
-    let mut done = |ended: Ended| {
+    let mut done = |ended: FinishedTasks| {
         let took = since.elapsed().div_f64(ended.len().max(1) as f64);
         since = Instant::now();
         ended.iter().for_each(|(number, _)| left[*number] = false);
@@ -189,9 +189,9 @@ fn train(
     let broken = match ended {
         Ok(Ok(())) => return Ok(()),
         Ok(Err(broken)) => broken,
-        Err(bug) => Broken { fault: Fault::Lost(bug.message), kept: Vec::new() },
+        Err(bug) => DeviceFailure { error: DeviceError::Lost(bug.message), checkpoints: Vec::new() },
     };
-    for (number, checkpoint) in &broken.kept {
+    for (number, checkpoint) in &broken.checkpoints {
         let run = &runs[*number];
         if run.recipe.seconds() > CHEAP
             && let Err(error) = shop.context.store.save_checkpoint(&run.key, checkpoint)
@@ -201,5 +201,5 @@ fn train(
     }
     controls.iter().for_each(|control| control.forget_progress());
     let rest = runs.into_iter().zip(left).filter(|(_, left)| *left).map(|(run, _)| run.job).collect();
-    Err((broken.fault, rest))
+    Err((broken.error, rest))
 }

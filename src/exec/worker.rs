@@ -93,7 +93,7 @@ impl<'a> Shop<'a> {
             context,
             writer,
             shared: Shared::default(),
-            queue: Queue::new(options.jobs, cuda::visible().len()),
+            queue: Queue::new(options.jobs, cuda::visible_gpus().len()),
             lane: Lane::default(),
             stop: AtomicBool::new(false),
             abandoned: AtomicBool::new(false),

@@ -180,7 +180,7 @@ impl Workplace for Place<'_> {
     fn environment(&self) -> Vec<(String, OsString)> {
         let passed = PASSED.iter().filter_map(|name| Some((name.to_string(), std::env::var_os(name)?)));
         let fixed = FIXED.iter().map(|(name, value)| (name.to_string(), OsString::from(value)));
-        let visible = cuda::visible();
+        let visible = cuda::visible_gpus();
         let cards: Vec<&str> = self.inputs.cards.iter().filter_map(|&card| Some(visible.get(card)?.as_str())).collect();
         // A program that asks for none sees none: it could not be told from one that has them for itself.
         let cards = [("CUDA_VISIBLE_DEVICES".to_string(), OsString::from(cards.join(",")))];

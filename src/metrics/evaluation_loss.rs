@@ -3,7 +3,7 @@
 use super::model::transpose;
 use super::{Compute, Model};
 use crate::error::{Error, Result};
-use crate::train::{Batch, Inputs, Router, Stream};
+use crate::train::{Batch, BatchId, InputDistribution, RandomStream, Router};
 use crate::value::{Array, Dataset};
 
 crate::record! {
@@ -52,7 +52,8 @@ impl EvaluationLoss {
         let mut batch = Batch::default();
         let samples = self.samples as usize;
         for (block, from) in (0..samples).step_by(BLOCK).enumerate() {
-            batch.fill_from(self.seed, Stream::Evaluation, block as u32, BLOCK.min(samples - from), n, inputs);
+            let id = BatchId { seed: self.seed, stream: RandomStream::Evaluation, step: block as u32 };
+            batch.fill_from(id, BLOCK.min(samples - from), n, inputs);
             for s in 0..batch.samples() {
                 let (index, value) = batch.sample(s);
                 if index.is_empty() {
@@ -70,15 +71,15 @@ impl EvaluationLoss {
 }
 
 /// How the model's inputs are drawn.
-fn inputs(model: &Model) -> Result<Inputs> {
-    let plain = Inputs { probability: model.probability, ..Inputs::default() };
+fn inputs(model: &Model) -> Result<InputDistribution> {
+    let plain = InputDistribution { probability: model.probability, ..InputDistribution::default() };
     if !model.layered {
         return Ok(plain);
     }
-    Ok(Inputs {
+    Ok(InputDistribution {
         signed: model.number("signed")? != 0.0,
-        together: model.number("correlated-pairs")? as usize,
-        apart: model.number("anticorrelated-pairs")? as usize,
+        correlated: model.number("correlated-pairs")? as usize,
+        anticorrelated: model.number("anticorrelated-pairs")? as usize,
         ..plain
     })
 }

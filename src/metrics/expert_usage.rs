@@ -3,7 +3,7 @@
 use super::monosemantic_features::monosemantic;
 use super::{Compute, Model};
 use crate::error::Result;
-use crate::train::{Batch, Router, Stream};
+use crate::train::{Batch, RandomStream, Router};
 use crate::value::{Array, Dataset};
 
 crate::record! {
@@ -32,7 +32,7 @@ impl Compute for ExpertUsage {
         let samples = self.samples as usize;
         let batch = model.batch(self.seed, samples, self.probability.unwrap_or(model.probability));
         let mut common = Batch::default();
-        common.fill(self.seed, Stream::Common, 0, samples, 1, 1.0);
+        common.fill(self.seed, RandomStream::Common, 0, samples, 1, 1.0);
         let mut router = model.router()?;
         let mut unchanged = vec![0.0; model.experts];
         for s in 0..samples {

@@ -1,7 +1,7 @@
 //! A trained model's arrays, unpacked and checked once for all metrics.
 
 use crate::error::{Error, Result};
-use crate::train::{Batch, Router, Stream};
+use crate::train::{Batch, RandomStream, Router};
 use crate::value::{Array, Axis, Dataset};
 
 /// A trained model.
@@ -83,7 +83,7 @@ impl<'a> Model<'a> {
     /// Inputs that no training run has seen.
     pub fn batch(&self, seed: u64, samples: usize, probability: f64) -> Batch {
         let mut batch = Batch::default();
-        batch.fill(seed, Stream::Evaluation, 0, samples, self.features, probability);
+        batch.fill(seed, RandomStream::Evaluation, 0, samples, self.features, probability);
         batch
     }
 

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::Unit;
 use crate::error::{Error, Result};
 use crate::spec::{Decode, Node, Problems};
-use crate::train::{self, Control, Data, Recipe, RecipeTexts};
+use crate::train::{self, Architecture, Control, Recipe, RecipeManifestText};
 use crate::value::{Array, Axis, Dataset, encode};
 
 /// Arrays of every training run besides its parameters and what [`facts`] names.
@@ -22,14 +22,14 @@ pub fn arrays(recipe: &Recipe) -> Vec<String> {
 
 /// What metrics need to know of a recipe besides probability and importance.
 fn facts(recipe: &Recipe) -> Vec<(&'static str, f64)> {
-    let Data::SparseUniform(data) = &recipe.data;
-    match recipe.model.entry().layers() {
-        None => vec![("active", recipe.shape().active as f64)],
-        Some(layers) => vec![
-            ("rectified", f64::from(u8::from(layers.rectified))),
-            ("signed", f64::from(u8::from(data.signed))),
-            ("correlated-pairs", f64::from(data.correlated_pairs)),
-            ("anticorrelated-pairs", f64::from(data.anticorrelated_pairs)),
+    let distribution = recipe.distribution();
+    match recipe.architecture() {
+        Architecture::Mixture(mixture) => vec![("active", mixture.shape.active as f64)],
+        Architecture::TwoLayer(layers) => vec![
+            ("rectified", f64::from(u8::from(layers.flags.rectified))),
+            ("signed", f64::from(u8::from(distribution.signed))),
+            ("correlated-pairs", distribution.correlated as f64),
+            ("anticorrelated-pairs", distribution.anticorrelated as f64),
         ],
     }
 }
@@ -43,7 +43,7 @@ pub fn unit(recipe: &Recipe) -> Unit {
 }
 
 /// The canonical text of that description, and its estimate of seconds.
-pub fn text(recipe: &Recipe, texts: &mut RecipeTexts) -> (String, f64) {
+pub fn text(recipe: &Recipe, texts: &mut RecipeManifestText) -> (String, f64) {
     let mut text = format!(r#"{{"contract":{},"kind":"train","recipe":"#, train::CONTRACT_VERSION);
     texts.write(recipe, &mut text);
     text.push('}');
@@ -56,11 +56,11 @@ pub fn run(recipe: &Recipe, control: &dyn Control) -> Result<Option<Vec<u8>>> {
 }
 
 /// The result of a training run in bytes.
-pub fn payload(recipe: &Recipe, outcome: &train::Outcome) -> Result<Vec<u8>> {
+pub fn payload(recipe: &Recipe, outcome: &train::TrainingResult) -> Result<Vec<u8>> {
     Ok(encode(&dataset(recipe, outcome)?))
 }
 
-fn dataset(recipe: &Recipe, outcome: &train::Outcome) -> Result<Dataset> {
+fn dataset(recipe: &Recipe, outcome: &train::TrainingResult) -> Result<Dataset> {
     let (steps, losses): (Vec<f64>, Vec<f64>) =
         outcome.history.iter().map(|&(step, loss)| (f64::from(step), f64::from(loss))).unzip();
     let mut dataset = Dataset::default();
@@ -129,7 +129,8 @@ mod tests {
             let mut inputs = Vec::new();
             for (block, samples) in [2048, 2048, 904].into_iter().enumerate() {
                 let mut batch = train::Batch::default();
-                batch.fill_from(8, train::Stream::Evaluation, block as u32, samples, 4, train::Inputs::of(&recipe));
+                let id = train::BatchId { seed: 8, stream: train::RandomStream::Evaluation, step: block as u32 };
+                batch.fill_from(id, samples, 4, recipe.distribution());
                 for s in 0..samples {
                     let mut x = vec![0.0; 4];
                     let (index, value) = batch.sample(s);
@@ -140,12 +141,7 @@ mod tests {
             assert_eq!(inputs.iter().flatten().any(|&x| x < 0.0), more.contains("signed"));
             assert_eq!(inputs.iter().all(|x| (x[0] == 0.0) == (x[1] == 0.0)), more.contains("correlated"));
             let importance = recipe.importance();
-            let expected = match &recipe.model {
-                train::Model::MoeAutoencoder(model) => model.loss(&theta, &inputs, &importance),
-                train::Model::LinearBottleneck(model) => model.loss(&theta, &inputs, &importance),
-                train::Model::Neurons(model) => model.loss(&theta, &inputs, &importance),
-                train::Model::AbsoluteValue(model) => model.loss(&theta, &inputs, &importance),
-            };
+            let expected = recipe.model.entry().loss(&theta, &inputs, &importance);
             let expected = expected / 5000.0 / 4.0;
             assert!((found / expected - 1.0).abs() < 1e-6, "{model}: {found} and {expected}");
             assert!((0.3..3.0).contains(&(found / f64::from(outcome.loss))), "{model}: {found}, {}", outcome.loss);

@@ -10,7 +10,7 @@ use super::axis::{AxisSpec, Resolved};
 use super::{Inputs, KindInfo, Layout, NodeShape, Outline, Stage, Unit, point};
 use crate::error::{Error, Result, Span};
 use crate::spec::{Decode, Located, Node, Problems, Schemas};
-use crate::train::{Control, Recipe, RecipeTexts};
+use crate::train::{Control, Recipe, RecipeManifestText};
 use crate::value::Axis;
 
 /// Grids above this many points, seeds not counted, are checked axis by axis, not point by point.
@@ -42,7 +42,7 @@ crate::union! {
 
 thread_local! {
     /// Neighbouring points share most of their text.
-    static TEXTS: RefCell<RecipeTexts> = RefCell::default();
+    static TEXTS: RefCell<RecipeManifestText> = RefCell::default();
 }
 
 /// A seed decided by a whole recipe, the recipe's own seed included: the first 52 bits of a hash, so that every tool reads it as a number.

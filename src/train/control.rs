@@ -1,6 +1,6 @@
-//! The seam to whoever waits for a training run.
+//! How the caller of a training run watches and stops it.
 
-/// What a running unit may ask and tell.
+/// The caller of a run: asked whether to stop, and given progress and checkpoints.
 pub trait Control: Sync {
     /// Whether to stop now.
     fn stop(&self) -> bool;
@@ -14,7 +14,7 @@ pub trait Control: Sync {
     fn save(&self, _bytes: &dyn Fn() -> Vec<u8>) {}
 }
 
-/// Nobody waits: never stops, keeps no checkpoint.
+/// A caller that never stops a run and keeps no checkpoint.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Unattended;
 

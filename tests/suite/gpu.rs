@@ -8,7 +8,9 @@ use repro::exec::{Cards, Event, Observer, Options};
 use repro::graph::Graph;
 use repro::spec::{Problems, read};
 use repro::store::Store;
-use repro::train::cuda::{Device, Fault, Host, Kernel, Run as OnDevice, Variant, Wave};
+use repro::train::cuda::{
+    ComputeDevice, DeviceBatch, DeviceError, DeviceKernel, HostDevice, KernelVariant, ModelBatch,
+};
 
 /// Sweeps of a small model, a mixture and two layers.
 fn models() -> String {
@@ -92,13 +94,13 @@ fn too_little_memory_is_an_error_that_names_model_and_memory() {
 
 /// The host, which is lost after some launches.
 struct Lost {
-    host: Host,
+    host: HostDevice,
     left: AtomicUsize,
 }
-struct LostKernel<'a>(&'a Lost, Box<dyn Kernel + 'a>);
-struct LostRun<'a>(&'a Lost, Box<dyn OnDevice + 'a>);
+struct LostKernel<'a>(&'a Lost, Box<dyn DeviceKernel + 'a>);
+struct LostRun<'a>(&'a Lost, Box<dyn DeviceBatch + 'a>);
 
-impl Device for Lost {
+impl ComputeDevice for Lost {
     fn name(&self) -> String {
         "card 0".into()
     }
@@ -108,13 +110,13 @@ impl Device for Lost {
     fn memory(&self) -> u64 {
         self.host.memory()
     }
-    fn load(&self, variant: &Variant) -> Result<Box<dyn Kernel + '_>, Fault> {
+    fn load(&self, variant: &KernelVariant) -> Result<Box<dyn DeviceKernel + '_>, DeviceError> {
         Ok(Box::new(LostKernel(self, self.host.load(variant)?)))
     }
 }
 
-impl Kernel for LostKernel<'_> {
-    fn width(&self) -> usize {
+impl DeviceKernel for LostKernel<'_> {
+    fn concurrency(&self) -> usize {
         1
     }
     fn bytes(&self) -> u64 {
@@ -123,20 +125,20 @@ impl Kernel for LostKernel<'_> {
     fn stride(&self) -> usize {
         self.1.stride()
     }
-    fn begin(&self, wave: &Wave) -> Result<Box<dyn OnDevice + '_>, Fault> {
-        Ok(Box::new(LostRun(self.0, self.1.begin(wave)?)))
+    fn upload(&self, batch: &ModelBatch) -> Result<Box<dyn DeviceBatch + '_>, DeviceError> {
+        Ok(Box::new(LostRun(self.0, self.1.upload(batch)?)))
     }
 }
 
-impl OnDevice for LostRun<'_> {
-    fn advance(&mut self, steps: u32) -> Result<(), Fault> {
+impl DeviceBatch for LostRun<'_> {
+    fn advance(&mut self, steps: u32) -> Result<(), DeviceError> {
         match self.0.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)) {
             Ok(_) => self.1.advance(steps),
-            Err(_) => Err(Fault::Lost("an illegal address was met".into())),
+            Err(_) => Err(DeviceError::Lost("an illegal address was met".into())),
         }
     }
-    fn read(&mut self, wave: &mut Wave) -> Result<(), Fault> {
-        self.1.read(wave)
+    fn download(&mut self, batch: &mut ModelBatch) -> Result<(), DeviceError> {
+        self.1.download(batch)
     }
 }
 
@@ -175,7 +177,7 @@ fn after_a_card_is_lost_in_a_sweep_the_processor_goes_on_and_says_so_once() {
         outside: repro::plan::Outside::Machine,
     };
     // A wave takes two launches: one is done when it is lost, and one is half-way.
-    let card = Lost { host: Host::new(&store.kernels()), left: 3.into() };
+    let card = Lost { host: HostDevice::new(&store.kernels()), left: 3.into() };
     let cards = Cards::given(vec![Arc::new(card)]);
     let options = Options {
         jobs: 2,

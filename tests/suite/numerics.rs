@@ -4,9 +4,9 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use rayon::prelude::*;
-use repro::train::engines::cpu::{simd::Level, train_at};
+use repro::train::engines::cpu::train_at;
 use repro::train::{
-    AbsoluteValue, Control, Data, LinearBottleneck, Model, Neurons, Outcome, Recipe, Unattended, train,
+    AbsoluteValue, Control, Data, Level, LinearBottleneck, Model, Neurons, Recipe, TrainingResult, Unattended, train,
 };
 
 /// Models of every class, several points of each.
@@ -34,7 +34,7 @@ fn sweep() -> Vec<Recipe> {
     points
 }
 
-fn bytes(outcome: &Outcome) -> Vec<u8> {
+fn bytes(outcome: &TrainingResult) -> Vec<u8> {
     let numbers = outcome.parameters.iter().flatten().chain([&outcome.loss]);
     numbers.flat_map(|value| value.to_bits().to_le_bytes()).collect()
 }

@@ -3,7 +3,9 @@
 //! With d = y - |x| and g_j = (2 I_j / B n) d_j where the output's input is above 0, else 0: db = g; dW2 = g h^T;
 //! e_k = (W2^T g)_k where (W1 x)_k > 0, else 0; dW1 = e x^T.
 
-use super::{Definition, Fault, Initialiser, Layers, Parameter, Shape, check_sizes};
+use super::architecture::{Architecture, TwoLayer, TwoLayerFlags};
+use super::definition::ModelDefinition;
+use crate::train::settings::init::Initialiser;
 
 crate::record! {
     /// Neurons that compute |x|: `h = ReLU(W1 x)`, `y = ReLU(W2 h + b)`; meant for data with `signed: true`.
@@ -15,35 +17,18 @@ crate::record! {
     }
 }
 
-impl AbsoluteValue {
-    /// Its two layers.
-    pub const LAYERS: Layers = Layers { rectified: true, tied: false, magnitude: true };
-}
-
-impl Definition for AbsoluteValue {
-    fn shape(&self) -> Shape {
-        Shape { experts: 1, features: self.features as usize, hidden: self.hidden as usize, active: 1 }
+impl ModelDefinition for AbsoluteValue {
+    fn architecture(&self) -> Architecture {
+        Architecture::TwoLayer(TwoLayer {
+            features: self.features as usize,
+            hidden: self.hidden as usize,
+            flags: TwoLayerFlags { rectified: true, tied: false, magnitude: true },
+            initialiser: Initialiser::KaimingUniform,
+        })
     }
 
-    fn parameters(&self, instances: usize) -> Vec<Parameter> {
-        let Shape { features, hidden, .. } = self.shape();
-        Self::LAYERS.parameters(features, hidden, instances, Initialiser::KaimingUniform)
-    }
-
-    fn layers(&self) -> Option<Layers> {
-        Some(Self::LAYERS)
-    }
-
-    fn check(&self) -> Vec<Fault> {
-        check_sizes(&[("features", self.features), ("hidden", self.hidden)])
-    }
-}
-
-#[cfg(test)]
-impl AbsoluteValue {
-    /// Sum over inputs \[sample\]\[feature\] and features of importance times squared error, as the source writes it; `theta` holds all
-    /// parameters one after another.
-    pub fn loss(&self, theta: &[f64], inputs: &[Vec<f64>], importance: &[f32]) -> f64 {
+    #[cfg(test)]
+    fn loss(&self, theta: &[f64], inputs: &[Vec<f64>], importance: &[f32]) -> f64 {
         let (n, m) = (self.features as usize, self.hidden as usize);
         let (w1, rest) = theta.split_at(m * n);
         let (w2, b) = rest.split_at(n * m);

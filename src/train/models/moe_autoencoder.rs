@@ -1,6 +1,8 @@
 //! Mixture of experts autoencoder (arXiv 2510.23671 C1): tied weights, one bias an expert, top-k routing.
 
-use super::{Definition, Fault, Initialiser, Layers, Parameter, Shape, check_sizes, fault};
+use super::architecture::{Architecture, Mixture, ModelShape};
+use super::definition::{ModelDefinition, check_sizes};
+use crate::train::settings::problem::RecipeProblem;
 
 crate::record! {
     /// Mixture of experts autoencoder: `y = sum_e a_e ReLU((x W_e) W_e^T + b_e)`, with the weights `a_e` of the `active` experts of
@@ -19,57 +21,30 @@ crate::record! {
     }
 }
 
-impl Definition for MoeAutoencoder {
-    fn shape(&self) -> Shape {
-        Shape {
-            experts: self.experts as usize,
-            features: self.features as usize,
-            hidden: self.hidden as usize,
-            active: self.active as usize,
-        }
+impl ModelDefinition for MoeAutoencoder {
+    fn architecture(&self) -> Architecture {
+        let [experts, features, hidden, active] =
+            [self.experts, self.features, self.hidden, self.active].map(|size| size as usize);
+        let shape = ModelShape { experts, features, hidden, active };
+        Architecture::Mixture(Mixture { shape, load_balancing: self.load_balancing })
     }
 
-    /// W \[E, n, m\], b \[E, n\] and G \[E, n\]. torch's fans: of \[E, n, m\] fan_in = n m, fan_out = E m; of \[E, n\] fan_in = n, fan_out = E.
-    fn parameters(&self, _instances: usize) -> Vec<Parameter> {
-        let Shape { experts, features, hidden, .. } = self.shape();
-        let flat = vec![("expert", experts), ("feature", features)];
-        let deep = [flat.clone(), vec![("hidden", hidden)]].concat();
-        let make = |name, axes, fans| Parameter { name, axes, fans, initialiser: Initialiser::XavierNormal };
-        vec![
-            make("weights", deep, [features * hidden, experts * hidden]),
-            make("bias", flat.clone(), [features, experts]),
-            make("gate", flat, [features, experts]),
-        ]
-    }
-
-    fn layers(&self) -> Option<Layers> {
-        None
-    }
-
-    fn check(&self) -> Vec<Fault> {
-        let mut faults = check_sizes(&[
-            ("features", self.features),
-            ("hidden", self.hidden),
-            ("experts", self.experts),
-            ("active", self.active),
-        ]);
+    fn check(&self) -> Vec<RecipeProblem> {
+        let mut problems = check_sizes(self.architecture().shape());
         if self.active > self.experts {
             let are = if self.experts == 1 { "is" } else { "are" };
             let message = format!("{} active experts, but there {are} only {}", self.active, self.experts);
-            faults.push(Fault { hint: Some("`active` is at most `experts`".into()), ..fault("model.active", message) });
+            problems.push(RecipeProblem::new("model.active", message).hint("`active` is at most `experts`"));
         }
         if self.load_balancing < 0.0 {
-            faults.push(fault("model.load-balancing", "the weight of the load-balancing loss must not be negative"));
+            let message = "the weight of the load-balancing loss must not be negative";
+            problems.push(RecipeProblem::new("model.load-balancing", message));
         }
-        faults
+        problems
     }
-}
 
-#[cfg(test)]
-impl MoeAutoencoder {
-    /// Sum over inputs \[sample\]\[feature\] and features of importance times squared error, without load balancing, as the source writes
-    /// it; `theta` holds W, b and G one after another.
-    pub fn loss(&self, theta: &[f64], inputs: &[Vec<f64>], importance: &[f32]) -> f64 {
+    #[cfg(test)]
+    fn loss(&self, theta: &[f64], inputs: &[Vec<f64>], importance: &[f32]) -> f64 {
         let [n, m, experts, k] = [self.features, self.hidden, self.experts, self.active].map(|size| size as usize);
         let (w, rest) = theta.split_at(experts * n * m);
         let (b, gate) = rest.split_at(experts * n);

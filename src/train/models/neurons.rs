@@ -3,7 +3,9 @@
 //! With d = x' - x and g_j = (2 I_j / B n) d_j where the output's input is above 0, else 0: db = g; e_k = (W g)_k where (W x)_k > 0, else 0;
 //! dW = h g^T + e x^T.
 
-use super::{Definition, Fault, Initialiser, Layers, Parameter, Shape, check_sizes};
+use super::architecture::{Architecture, TwoLayer, TwoLayerFlags};
+use super::definition::ModelDefinition;
+use crate::train::settings::init::Initialiser;
 
 crate::record! {
     /// Autoencoder with ReLU neurons: `h = ReLU(W x)`, `x' = ReLU(W^T h + b)`.
@@ -15,35 +17,18 @@ crate::record! {
     }
 }
 
-impl Neurons {
-    /// Its two layers.
-    pub const LAYERS: Layers = Layers { rectified: true, tied: true, magnitude: false };
-}
-
-impl Definition for Neurons {
-    fn shape(&self) -> Shape {
-        Shape { experts: 1, features: self.features as usize, hidden: self.hidden as usize, active: 1 }
+impl ModelDefinition for Neurons {
+    fn architecture(&self) -> Architecture {
+        Architecture::TwoLayer(TwoLayer {
+            features: self.features as usize,
+            hidden: self.hidden as usize,
+            flags: TwoLayerFlags { rectified: true, tied: true, magnitude: false },
+            initialiser: Initialiser::XavierNormal,
+        })
     }
 
-    fn parameters(&self, instances: usize) -> Vec<Parameter> {
-        let Shape { features, hidden, .. } = self.shape();
-        Self::LAYERS.parameters(features, hidden, instances, Initialiser::XavierNormal)
-    }
-
-    fn layers(&self) -> Option<Layers> {
-        Some(Self::LAYERS)
-    }
-
-    fn check(&self) -> Vec<Fault> {
-        check_sizes(&[("features", self.features), ("hidden", self.hidden)])
-    }
-}
-
-#[cfg(test)]
-impl Neurons {
-    /// Sum over inputs \[sample\]\[feature\] and features of importance times squared error, as the source writes it; `theta` holds all
-    /// parameters one after another.
-    pub fn loss(&self, theta: &[f64], inputs: &[Vec<f64>], importance: &[f32]) -> f64 {
+    #[cfg(test)]
+    fn loss(&self, theta: &[f64], inputs: &[Vec<f64>], importance: &[f32]) -> f64 {
         let (n, m) = (self.features as usize, self.hidden as usize);
         let (w, b) = theta.split_at(m * n);
         let mut total = 0.0;

@@ -1,75 +1,58 @@
-//! A run half-way as bytes: continuing from them gives the same bytes as never having stopped.
+//! Checkpoints of the CPU engine: a run continued from one gives the same bytes as one that never stopped.
 
-use super::instance::{Instance, State};
-use crate::train::CONTRACT_VERSION;
+use super::training_state::TrainingState;
+use crate::train::contract::CONTRACT_VERSION;
+use crate::train::engines::checkpoint_bytes::{CheckpointReader, CheckpointWriter};
 
-const MAGIC: &[u8; 8] = b"reproCP2";
+const FORMAT: &[u8; 8] = b"reproCP2";
 
-impl Instance {
+impl TrainingState {
     pub fn save(&self) -> Vec<u8> {
-        self.state.save()
+        let mut out = CheckpointWriter::new(FORMAT);
+        out.u32(CONTRACT_VERSION);
+        out.u32(self.step);
+        out.u32(u32::from(self.stopped));
+        out.f32(self.loss);
+        out.u32(self.history.len() as u32);
+        [self.powers[0], self.powers[1], self.drop].into_iter().for_each(|value| out.f64(value));
+        out.history(&self.history);
+        for buffer in [&self.parameters, &self.moments[0], &self.moments[1]] {
+            self.order.iter().for_each(|&at| out.f32(buffer[at]));
+        }
+        out.finish()
     }
 
-    /// See [`State::restore`].
+    /// Continue from a checkpoint. One of another shape or contract version changes nothing, and the answer is false.
     pub fn restore(&mut self, bytes: &[u8]) -> bool {
-        self.state.restore(bytes)
-    }
-}
-
-impl State {
-    pub fn save(&self) -> Vec<u8> {
-        let this = self;
-        let mut out = MAGIC.to_vec();
-        let numbers =
-            [CONTRACT_VERSION, this.step, u32::from(this.stopped), this.loss.to_bits(), this.history.len() as u32];
-        numbers.iter().for_each(|n| out.extend(n.to_le_bytes()));
-        [this.powers[0], this.powers[1], this.drop].iter().for_each(|n| out.extend(n.to_le_bytes()));
-        for (step, loss) in &this.history {
-            out.extend(step.to_le_bytes());
-            out.extend(loss.to_le_bytes());
+        let Some(saved) = self.read(bytes) else { return false };
+        let SavedState { step, stopped, loss, powers, drop, history, buffers } = saved;
+        let [first, second] = &mut self.moments;
+        for (buffer, values) in [&mut self.parameters, first, second].into_iter().zip(buffers) {
+            self.order.iter().zip(values).for_each(|(&at, value)| buffer[at] = value);
         }
-        for buffer in [&this.parameters, &this.moments[0], &this.moments[1]] {
-            this.order.iter().for_each(|&at| out.extend(buffer[at].to_le_bytes()));
-        }
-        out
-    }
-
-    /// Continue from a checkpoint; one of another recipe's shape or another contract is ignored.
-    pub fn restore(&mut self, bytes: &[u8]) -> bool {
-        let mut from = Reader(bytes);
-        let Some(state) = self.read(&mut from) else { return false };
-        if !from.0.is_empty() {
-            return false;
-        }
-        let Saved { step, stopped, loss, powers, drop, history, buffers } = state;
-        let to = self;
-        let [first, second] = &mut to.moments;
-        for (buffer, from) in [&mut to.parameters, first, second].into_iter().zip(buffers) {
-            to.order.iter().zip(from).for_each(|(&at, value)| buffer[at] = value);
-        }
-        (to.step, to.stopped, to.loss) = (step, stopped, loss);
-        (to.powers, to.drop, to.history) = (powers, drop, history);
+        (self.step, self.stopped, self.loss) = (step, stopped, loss);
+        (self.powers, self.drop, self.history) = (powers, drop, history);
         true
     }
 
-    fn read(&self, from: &mut Reader) -> Option<Saved> {
-        if from.bytes::<8>()? != *MAGIC || from.word()? != CONTRACT_VERSION {
+    fn read(&self, bytes: &[u8]) -> Option<SavedState> {
+        let mut from = CheckpointReader::new(bytes, FORMAT)?;
+        if from.u32()? != CONTRACT_VERSION {
             return None;
         }
-        let (step, stopped, loss, count) = (from.word()?, from.word()?, from.number()?, from.word()?);
-        let (powers, drop) = ([from.long()?, from.long()?], from.long()?);
-        if step > self.recipe.steps || from.0.len() < 8 * count as usize {
+        let (step, stopped, loss, entries) = (from.u32()?, from.u32()? != 0, from.f32()?, from.u32()?);
+        let (powers, drop) = ([from.f64()?, from.f64()?], from.f64()?);
+        let history = from.history(entries)?;
+        if step > self.recipe.steps || from.remaining() != 3 * 4 * self.order.len() {
             return None;
         }
-        let history = (0..count).map(|_| Some((from.word()?, from.number()?))).collect::<Option<Vec<_>>>()?;
-        let values = self.order.len();
-        let mut buffer = || (0..values).map(|_| from.number()).collect::<Option<Vec<f32>>>();
+        let mut buffer = || self.order.iter().map(|_| from.f32()).collect::<Option<Vec<f32>>>();
         let buffers = [buffer()?, buffer()?, buffer()?];
-        Some(Saved { step, stopped: stopped != 0, loss, powers, drop, history, buffers })
+        Some(SavedState { step, stopped, loss, powers, drop, history, buffers })
     }
 }
 
-struct Saved {
+struct SavedState {
     step: u32,
     stopped: bool,
     loss: f32,
@@ -78,26 +61,4 @@ struct Saved {
     history: Vec<(u32, f32)>,
     /// Parameters and both moments.
     buffers: [Vec<f32>; 3],
-}
-
-struct Reader<'a>(&'a [u8]);
-
-impl Reader<'_> {
-    fn bytes<const N: usize>(&mut self) -> Option<[u8; N]> {
-        let (bytes, rest) = self.0.split_first_chunk::<N>()?;
-        self.0 = rest;
-        Some(*bytes)
-    }
-
-    fn word(&mut self) -> Option<u32> {
-        self.bytes().map(u32::from_le_bytes)
-    }
-
-    fn number(&mut self) -> Option<f32> {
-        self.bytes().map(f32::from_le_bytes)
-    }
-
-    fn long(&mut self) -> Option<f64> {
-        self.bytes().map(f64::from_le_bytes)
-    }
 }

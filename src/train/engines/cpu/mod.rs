@@ -1,76 +1,79 @@
-//! The CPU engine: one instance a thread, no tensor framework, analytic gradients.
+//! The CPU engine: one model a thread, no tensor framework, analytic gradients.
 // Kernels index several small arrays with one counter.
 #![allow(clippy::needless_range_loop)]
 
-pub mod simd;
-mod buffer;
-mod layout;
-pub mod problem;
-pub(in crate::train) mod draws;
-mod tiles;
-mod small;
-mod large;
-mod several;
-pub(in crate::train) mod inputs;
-mod layers;
 mod adam;
-mod instance;
-mod peak;
 mod checkpoint;
+pub mod estimate;
+mod gradient_kernel;
+mod mixture_buffers;
+mod mixture_layout;
+mod output_layer;
+mod peak;
+mod small;
+mod small_inputs;
+mod step_constants;
+mod tiles;
+mod top_1;
+mod top_k;
+mod trainer;
+mod training_state;
+mod training_steps;
+mod two_layer;
+mod two_layer_layout;
 
 #[cfg(test)]
-pub(super) mod tests;
+pub(in crate::train) mod tests;
 
-pub use instance::{Instance, State};
 pub use peak::peak;
-pub use small::is_small;
+pub use trainer::Trainer;
+pub use training_state::TrainingState;
 
-use super::super::{Batch, Control, Outcome, Recipe, Stream};
+use super::kernel_class::KernelClass;
+use super::result::TrainingResult;
 use crate::error::Result;
-use inputs::Law;
-use simd::Level;
+use crate::train::control::Control;
+use crate::train::numerics::draws::{BatchId, RandomStream};
+use crate::train::numerics::simd::Level;
+use crate::train::recipe::Recipe;
 
-/// Seconds of training between two looks at the control.
-const LOOK: f64 = 1e-3;
+/// Seconds of training between two calls of the control.
+const CONTROL_INTERVAL: f64 = 1e-3;
 
-/// Train one model at the best level of this machine.
-pub fn train(recipe: &Recipe, control: &dyn Control) -> Result<Option<Outcome>> {
+/// Train one model with the best vector instructions of this machine.
+pub fn train(recipe: &Recipe, control: &dyn Control) -> Result<Option<TrainingResult>> {
     train_at(Level::best(), recipe, control)
 }
 
-/// Train one model at a given level; the result is the same at all.
-pub fn train_at(level: Level, recipe: &Recipe, control: &dyn Control) -> Result<Option<Outcome>> {
-    let mut instance = Instance::new(recipe, level);
+/// Train one model with given vector instructions; the result is the same with all.
+pub fn train_at(level: Level, recipe: &Recipe, control: &dyn Control) -> Result<Option<TrainingResult>> {
+    let mut trainer = Trainer::new(recipe, level);
     if let Some(bytes) = control.checkpoint() {
-        // A checkpoint that does not fit is not used.
-        instance.restore(&bytes);
+        // A checkpoint of another recipe or version is ignored.
+        trainer.restore(&bytes);
     }
-    let look = (LOOK * f64::from(recipe.steps) / recipe.seconds()).clamp(1.0, 1e6) as u32;
-    while !instance.finished() {
-        control.save(&|| instance.save());
+    let interval = CONTROL_INTERVAL * f64::from(recipe.steps) / estimate::seconds(recipe);
+    let interval = interval.clamp(1.0, 1e6) as u32;
+    while !trainer.finished() {
+        control.save(&|| trainer.save());
         if control.stop() {
             return Ok(None);
         }
-        control.progress(instance.step_number());
-        instance.steps(look);
+        control.progress(trainer.steps_taken());
+        trainer.train_steps(interval);
     }
-    Ok(Some(instance.outcome()))
+    Ok(Some(trainer.result()))
 }
 
 /// The batch of a training step, row-major \[B, n\], for other engines: the inputs that the kernels draw, in any order of samples.
-pub(in crate::train) fn rows(recipe: &Recipe, step: u32) -> Vec<f32> {
+pub(in crate::train) fn draw_batch(recipe: &Recipe, step: u32) -> Vec<f32> {
     let (samples, n) = (recipe.batch as usize, recipe.shape().features);
-    if recipe.model.entry().layers().is_none()
-        && let Some(rows) = small::rows(recipe, step)
-    {
-        return rows;
+    match KernelClass::for_recipe(recipe) {
+        KernelClass::Small => small_inputs::draw_batch(recipe, step),
+        KernelClass::Top1 | KernelClass::TopK | KernelClass::TwoLayer(_) => {
+            let id = BatchId { seed: recipe.seed, stream: RandomStream::Training, step };
+            let rows = recipe.distribution().draw_rows(Level::best(), id, samples, n);
+            rows.x.chunks_exact(rows.stride.max(1)).take(samples).flat_map(|row| &row[..n]).copied().collect()
+        }
     }
-    let mut batch = Batch::default();
-    batch.fill_from(recipe.seed, Stream::Training, step, samples, n, Law::of(recipe));
-    let mut rows = vec![0.0; samples * n];
-    for (s, row) in rows.chunks_exact_mut(n).enumerate() {
-        let (index, value) = batch.sample(s);
-        index.iter().zip(value).for_each(|(&i, &x)| row[i as usize] = x);
-    }
-    rows
 }

@@ -1,15 +1,15 @@
-//! The most fused multiply-adds a core does, for the benchmarks' roofline.
+//! The peak rate of fused multiply-adds of a core, for the benchmarks' roofline.
 
-use super::simd::{Kernel, Level, Simd, dispatch};
+use crate::train::numerics::simd::{Level, Simd, SimdKernel, dispatch};
 
 /// Does about a million fused multiply-adds `times` times, from registers alone, and returns their exact number.
 pub fn peak(level: Level, times: usize) -> u64 {
-    dispatch(level, Chains(times))
+    dispatch(level, FmaChains(times))
 }
 
-struct Chains(usize);
+struct FmaChains(usize);
 
-impl Kernel for Chains {
+impl SimdKernel for FmaChains {
     type Output = u64;
     #[inline(always)]
     unsafe fn run<V: Simd>(self) -> u64 {

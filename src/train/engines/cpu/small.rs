@@ -1,119 +1,109 @@
-//! Loss and gradients of small models: one sample a lane, everything in registers (items 2 to 6 of the contract for small models).
+//! Loss and gradients of small mixtures: one sample a lane, everything in registers (items 2 to 7 of the contract for small models).
 //!
-//! Features, hidden dimensions and experts are constants of the code, so that every loop over them is unrolled; experts are chosen by masks,
-//! not branches. All-zero samples are dropped before and evaluated once.
+//! Features, hidden dimensions and experts are constants of the code, so that every loop over them is unrolled; experts are selected by
+//! masks, not branches. All-zero samples are dropped by `small_inputs.rs` and evaluated once.
 
 use std::hint::black_box;
 
-use super::buffer::Floats;
-use super::draws::{Begun, Chance, Source};
-use super::instance::{Gradients, State, Training};
-use super::problem::Problem;
-use super::simd::{Kernel, Level, Simd, dispatch, exp, halves, vectors};
-use crate::train::{Recipe, Shape, Stream};
-
-/// The most features, hidden dimensions and experts of a small model.
-const MOST: [usize; 3] = [3, 2, 3];
+use super::gradient_kernel::GradientKernel;
+use super::small_inputs::{DrawSmallInputs, SmallInputs};
+use super::step_constants::StepConstants;
+use super::training_state::TrainingState;
+use super::training_steps::TrainingSteps;
+use crate::train::engines::kernel_class::{SMALL_EXPERTS, SMALL_FEATURES, SMALL_HIDDEN};
+use crate::train::models::architecture::ModelShape;
+use crate::train::numerics::aligned::AlignedF32;
+use crate::train::numerics::draws::{BatchId, PresenceThreshold};
+use crate::train::numerics::simd::{Level, Simd, dispatch, exp, halves, vectors};
 
 /// The most sums over samples: W, b, L, mean probabilities, products of probabilities.
 const SUMS: usize = 18 + 9 + 3 + 2 + 9;
 
 /// Steps of training, or with a count of 0 the gradients of the current step; returns the last loss.
-type Run = fn(&mut Small, Level, &mut State, u32) -> f32;
+type RunSteps = fn(&mut SmallKernel, Level, &mut TrainingState, u32) -> f32;
 
-/// Whether the contract treats models of this shape as small.
-pub fn is_small(shape: Shape) -> bool {
-    compiled(shape).is_some()
-}
+/// The code compiled for each shape: \[features\]\[hidden\]\[experts\], each less 1.
+static COMPILED: [[[RunSteps; SMALL_EXPERTS]; SMALL_HIDDEN]; SMALL_FEATURES] = [
+    [
+        [run_steps::<1, 1, 1>, run_steps::<1, 1, 2>, run_steps::<1, 1, 3>],
+        [run_steps::<1, 2, 1>, run_steps::<1, 2, 2>, run_steps::<1, 2, 3>],
+    ],
+    [
+        [run_steps::<2, 1, 1>, run_steps::<2, 1, 2>, run_steps::<2, 1, 3>],
+        [run_steps::<2, 2, 1>, run_steps::<2, 2, 2>, run_steps::<2, 2, 3>],
+    ],
+    [
+        [run_steps::<3, 1, 1>, run_steps::<3, 1, 2>, run_steps::<3, 1, 3>],
+        [run_steps::<3, 2, 1>, run_steps::<3, 2, 2>, run_steps::<3, 2, 3>],
+    ],
+];
 
-/// The code compiled for a small shape; `None` for all others.
-fn compiled(shape: Shape) -> Option<Run> {
-    macro_rules! shapes {
-        ($($n:literal $m:literal $e:literal),*) => {
-            match (shape.features, shape.hidden, shape.experts, shape.active) {
-                $(($n, $m, $e, 1) => Some(run::<$n, $m, $e>),)*
-                _ => None,
-            }
-        };
-    }
-    shapes!(
-        1 1 1, 1 1 2, 1 1 3, 1 2 1, 1 2 2, 1 2 3, 2 1 1, 2 1 2, 2 1 3, 2 2 1, 2 2 2, 2 2 3,
-        3 1 1, 3 1 2, 3 1 3, 3 2 1, 3 2 2, 3 2 3
-    )
-}
-
-fn run<const N: usize, const M: usize, const E: usize>(
-    small: &mut Small,
+fn run_steps<const N: usize, const M: usize, const E: usize>(
+    small: &mut SmallKernel,
     level: Level,
-    state: &mut State,
+    state: &mut TrainingState,
     count: u32,
 ) -> f32 {
-    dispatch(level, Training { engine: Sized::<N, M, E>(small), state, count })
+    dispatch(level, TrainingSteps { kernel: SizedKernel::<N, M, E>(small), state, count })
 }
 
 /// Buffers of one small model.
 #[derive(Clone, Debug)]
-pub struct Small {
-    run: Run,
-    begun: Begun,
-    /// Values of each feature in the samples that are not all zero.
-    x: [Floats; MOST[0]],
+pub struct SmallKernel {
+    run_steps: RunSteps,
+    inputs: SmallInputs,
     /// Lanes of each expert in each vector of samples.
     masks: Vec<u8>,
     /// Virtual lanes of the sums, pass by pass.
-    partial: Floats,
+    partial: AlignedF32,
     /// Importances and the weight of load balancing are below 2^16.
-    mild: bool,
+    moderate: bool,
 }
 
-impl Small {
-    /// `None` for a model that is not small.
-    pub fn new(problem: &Problem, seed: u64) -> Option<Small> {
-        let run = compiled(problem.shape)?;
-        let groups = problem.samples.div_ceil(16);
-        let blocks = (groups * problem.shape.features).div_ceil(4);
-        Some(Small {
-            run,
-            begun: Begun::new(seed, Stream::Training, blocks, blocks),
-            // Compressed vectors are written whole.
-            x: std::array::from_fn(|_| Floats::zeros(groups * 16 + 16)),
-            masks: vec![0; (groups * 16).div_ceil(8) * 32 * MOST[2]],
-            partial: Floats::zeros(4 * SUMS * 16),
-            mild: problem.importance.iter().chain([&problem.balance]).all(|&number| number < 65_536.0),
-        })
+impl SmallKernel {
+    /// For a shape that the contract calls small.
+    pub fn new(constants: &StepConstants, seed: u64) -> SmallKernel {
+        let ModelShape { experts, features, hidden, .. } = constants.shape;
+        SmallKernel {
+            run_steps: COMPILED[features - 1][hidden - 1][experts - 1],
+            inputs: SmallInputs::new(constants, seed),
+            masks: vec![0; (constants.samples.next_multiple_of(16)).div_ceil(8) * 32 * SMALL_EXPERTS],
+            partial: AlignedF32::zeros(4 * SUMS * 16),
+            moderate: constants.importance.iter().chain([&constants.balance]).all(|&number| number < 65_536.0),
+        }
     }
 
-    /// Steps of training, or with `count` 0 the gradients of the current step; returns the last loss.
-    pub fn run(&mut self, level: Level, state: &mut State, count: u32) -> f32 {
-        (self.run)(self, level, state, count)
+    /// Steps of training, or with a count of 0 the gradients of the current step; returns the last loss.
+    pub fn run(&mut self, level: Level, state: &mut TrainingState, count: u32) -> f32 {
+        (self.run_steps)(self, level, state, count)
     }
 }
 
-/// The same with its sizes as constants.
-struct Sized<'a, const N: usize, const M: usize, const E: usize>(&'a mut Small);
+/// The kernel with its sizes as constants.
+struct SizedKernel<'a, const N: usize, const M: usize, const E: usize>(&'a mut SmallKernel);
 
-/// Parameters: each in all lanes; or, for [`lookup`], lane e of the first is that of expert e.
-struct Parameters<V: Simd, const N: usize, const M: usize, const E: usize> {
+/// Parameters: each in all lanes; or, with [`uses_permutation`], lane e of the first is that of expert e.
+struct SmallParameters<V: Simd, const N: usize, const M: usize, const E: usize> {
     w: [[[V::F; M]; N]; E],
     b: [[V::F; N]; E],
     slope: [V::F; N],
 }
 
-/// Whether each sample finds the parameters of its expert by one permutation, and not by one selection an expert: where it is faster.
+/// Whether a permutation gives each sample the parameters of its expert, where it is faster than one select an expert.
 #[inline(always)]
-fn lookup<V: Simd>(experts: usize) -> bool {
+fn uses_permutation<V: Simd>(experts: usize) -> bool {
     experts == 3 || experts > 1 && V::N == 8
 }
 
 /// Sums over the samples of a lane: gradients and L.
-struct Sums<V: Simd, const N: usize, const M: usize, const E: usize> {
+struct LaneSums<V: Simd, const N: usize, const M: usize, const E: usize> {
     w: [[[V::F; M]; N]; E],
     b: [[V::F; N]; E],
     loss: [V::F; N],
 }
 
 /// Sums of the load-balancing loss.
-struct Shares<V: Simd, const N: usize, const E: usize> {
+struct BalanceSums<V: Simd, const N: usize, const E: usize> {
     /// Probabilities of experts 1 and 2.
     mean: [V::F; 2],
     /// x_i times the product of two experts' probabilities: 0 and 1, 0 and 2, 1 and 2.
@@ -122,30 +112,35 @@ struct Shares<V: Simd, const N: usize, const E: usize> {
     count: [u32; E],
 }
 
-impl<const N: usize, const M: usize, const E: usize> Gradients for Sized<'_, N, M, E> {
+impl<const N: usize, const M: usize, const E: usize> GradientKernel for SizedKernel<'_, N, M, E> {
     #[inline(always)]
     unsafe fn gradients<V: Simd>(
         &mut self,
-        problem: &Problem,
-        source: Source,
+        constants: &StepConstants,
+        id: BatchId,
         parameters: &[f32],
         gradients: &mut [f32],
-        asked: bool,
+        want_loss: bool,
     ) -> f32 {
-        let chance = Chance::new(problem.probability, source.step);
+        let threshold = PresenceThreshold::new(constants.probability, id.step);
         unsafe {
             let small = &mut *self.0;
-            let count = V::enter(Inputs::<N> { small, source, chance, samples: problem.samples });
+            let count = V::enter(DrawSmallInputs::<N> {
+                inputs: &mut small.inputs,
+                step: id.step,
+                threshold,
+                samples: constants.samples,
+            });
             // Below these limits no loss overflows: |z| < 2^44, so that sums over 2^20 samples of d d < 2^88, times importances, stay below 2^126.
-            let asked = asked || !small.mild || !below::<V>(parameters, 1_048_576.0);
-            step::<V, N, M, E>(small, problem, parameters, gradients, count, asked)
+            let want_loss = want_loss || !small.moderate || !all_below::<V>(parameters, 1_048_576.0);
+            step::<V, N, M, E>(small, constants, parameters, gradients, count, want_loss)
         }
     }
 }
 
 /// Whether all numbers are between -limit and limit; reads whole vectors.
 #[inline(always)]
-unsafe fn below<V: Simd>(numbers: &[f32], limit: f32) -> bool {
+unsafe fn all_below<V: Simd>(numbers: &[f32], limit: f32) -> bool {
     unsafe {
         let mut all = V::first(V::N);
         for i in (0..numbers.len()).step_by(V::N) {
@@ -155,123 +150,10 @@ unsafe fn below<V: Simd>(numbers: &[f32], limit: f32) -> bool {
     }
 }
 
-/// Draws the batch, as a function for all models with N features.
-struct Inputs<'a, const N: usize> {
-    small: &'a mut Small,
-    source: Source,
-    chance: Chance,
-    samples: usize,
-}
-
-impl<const N: usize> Kernel for Inputs<'_, N> {
-    type Output = usize;
-    #[inline(always)]
-    unsafe fn run<V: Simd>(self) -> usize {
-        let Inputs { small, source, chance, samples } = self;
-        match chance.wide {
-            true => unsafe { inputs::<V, N, true>(small, source, chance, samples) },
-            false => unsafe { inputs::<V, N, false>(small, source, chance, samples) },
-        }
-    }
-}
-
-/// Draw the batch and keep the samples that are not all zero, in order; returns their number.
-#[inline(always)]
-unsafe fn inputs<V: Simd, const N: usize, const WIDE: bool>(
-    small: &mut Small,
-    source: Source,
-    chance: Chance,
-    samples: usize,
-) -> usize {
-    unsafe {
-        let per = if WIDE { 16 } else { 32 };
-        let groups = samples.div_ceil(per);
-        let words = small.begun.room();
-        small.begun.fill::<V>(source.step, 0, (groups * N).div_ceil(4), words);
-        let mut kept = Kept::<N> { x: std::array::from_fn(|i| small.x[i].as_mut_ptr()), count: 0 };
-        for group in 0..groups {
-            let left = samples - group * per;
-            for part in 0..per / 16 {
-                for lane in (0..16).step_by(V::N) {
-                    let words = words.add(group * N * 16 + lane);
-                    let before = part * 16 + lane;
-                    if before + V::N <= left {
-                        kept.take::<V, WIDE, false>(words, chance, part, V::N);
-                    } else if before < left {
-                        kept.take::<V, WIDE, true>(words, chance, part, left - before);
-                    }
-                }
-            }
-        }
-        kept.count
-    }
-}
-
-/// Where the next sample that is not all zero goes.
-struct Kept<const N: usize> {
-    x: [*mut f32; N],
-    count: usize,
-}
-
-impl<const N: usize> Kept<N> {
-    /// One vector of samples from its words; if TAIL, only the first `left` are samples.
-    #[inline(always)]
-    unsafe fn take<V: Simd, const WIDE: bool, const TAIL: bool>(
-        &mut self,
-        words: *const u32,
-        chance: Chance,
-        part: usize,
-        left: usize,
-    ) {
-        unsafe {
-            let (below, scale, half) = (V::splat(chance.below), V::splat(chance.scale), V::splat(chance.half));
-            let mut x = [V::splat(0.0); N];
-            let mut any = V::first(0);
-            for i in 0..N {
-                let word = V::load_words(words.add(16 * i));
-                let draw = match (WIDE, part) {
-                    (true, _) => V::upper(word),
-                    (false, 0) => V::low_half(word),
-                    _ => V::high_half(word),
-                };
-                let present = V::greater(below, draw);
-                any = V::or(any, present);
-                x[i] = V::keep(present, V::fma(draw, scale, half));
-            }
-            if TAIL {
-                any = V::and(any, V::first(left));
-            }
-            for i in 0..N {
-                V::compress(any, x[i], self.x[i].add(self.count));
-            }
-            self.count += V::bits(any).count_ones() as usize;
-        }
-    }
-}
-
-/// The batch of a step, row-major \[B, n\]; samples that are all zero come last. `None` for a model that is not small.
-pub fn rows(recipe: &Recipe, step: u32) -> Option<Vec<f32>> {
-    let problem = Problem::new(recipe);
-    let mut small = Small::new(&problem, recipe.seed)?;
-    let source = Source { seed: recipe.seed, stream: Stream::Training, step };
-    let (chance, samples, n) = (Chance::new(problem.probability, step), problem.samples, problem.shape.features);
-    let (level, to) = (Level::best(), &mut small);
-    let count = match n {
-        1 => dispatch(level, Inputs::<1> { small: to, source, chance, samples }),
-        2 => dispatch(level, Inputs::<2> { small: to, source, chance, samples }),
-        _ => dispatch(level, Inputs::<3> { small: to, source, chance, samples }),
-    };
-    let mut rows = vec![0.0; samples * n];
-    for (s, row) in rows.chunks_exact_mut(n).enumerate().take(count) {
-        row.iter_mut().zip(&small.x).for_each(|(x, feature)| *x = feature[s]);
-    }
-    Some(rows)
-}
-
 /// The inputs of one vector of samples, and which lanes hold samples.
 #[inline(always)]
 unsafe fn load<V: Simd, const N: usize, const TAIL: bool>(
-    x: &[Floats; MOST[0]],
+    x: &[AlignedF32; SMALL_FEATURES],
     at: usize,
     left: usize,
 ) -> ([V::F; N], V::M) {
@@ -292,7 +174,7 @@ unsafe fn load<V: Simd, const N: usize, const TAIL: bool>(
 #[inline(always)]
 unsafe fn route<V: Simd, const N: usize, const E: usize, const TAIL: bool>(
     g: &[[V::F; N]; E],
-    shares: &mut Shares<V, N, E>,
+    shares: &mut BalanceSums<V, N, E>,
     (input, valid): ([V::F; N], V::M),
     masks: *mut u8,
 ) {
@@ -355,8 +237,8 @@ unsafe fn route<V: Simd, const N: usize, const E: usize, const TAIL: bool>(
 /// One vector of samples forward and backward.
 #[inline(always)]
 unsafe fn samples<V: Simd, const N: usize, const M: usize, const E: usize, const TAIL: bool, const LOSS: bool>(
-    p: &Parameters<V, N, M, E>,
-    sums: &mut Sums<V, N, M, E>,
+    p: &SmallParameters<V, N, M, E>,
+    sums: &mut LaneSums<V, N, M, E>,
     (input, valid): ([V::F; N], V::M),
     masks: *const u8,
 ) {
@@ -370,7 +252,7 @@ unsafe fn samples<V: Simd, const N: usize, const M: usize, const E: usize, const
             }
         }
         let (mut w, mut b) = (p.w[0], p.b[0]);
-        if lookup::<V>(E) {
+        if uses_permutation::<V>(E) {
             let expert = V::numbered(mine[1], if E == 3 { mine[2] } else { V::first(0) });
             for i in 0..N {
                 for k in 0..M {
@@ -438,24 +320,24 @@ unsafe fn samples<V: Simd, const N: usize, const M: usize, const E: usize, const
 /// All samples, the tree, and the gradients.
 #[inline(always)]
 unsafe fn step<V: Simd, const N: usize, const M: usize, const E: usize>(
-    small: &mut Small,
-    problem: &Problem,
+    small: &mut SmallKernel,
+    constants: &StepConstants,
     parameters: &[f32],
     gradients: &mut [f32],
     count: usize,
-    asked: bool,
+    want_loss: bool,
 ) -> f32 {
     unsafe {
         let zero = V::splat(0.0);
         let (bias, gate) = (E * N * M, E * N * (M + 1));
         let mut g = [[zero; N]; E];
-        let mut p = Parameters::<V, N, M, E> { w: [[[zero; M]; N]; E], b: [[zero; N]; E], slope: [zero; N] };
+        let mut p = SmallParameters::<V, N, M, E> { w: [[[zero; M]; N]; E], b: [[zero; N]; E], slope: [zero; N] };
         for e in 0..E {
             for i in 0..N {
                 g[e][i] = V::splat(*parameters.get_unchecked(gate + e * N + i));
             }
         }
-        if lookup::<V>(E) {
+        if uses_permutation::<V>(E) {
             for i in 0..N {
                 let mut table = [0.0f32; 16];
                 for k in 0..M {
@@ -480,7 +362,7 @@ unsafe fn step<V: Simd, const N: usize, const M: usize, const E: usize>(
             }
         }
         for i in 0..N {
-            p.slope[i] = V::splat(problem.slope[i]);
+            p.slope[i] = V::splat(constants.slope[i]);
         }
         let full = count / V::N;
         let left = count - full * V::N;
@@ -498,15 +380,15 @@ unsafe fn step<V: Simd, const N: usize, const M: usize, const E: usize>(
             let partial = small.partial.as_mut_ptr().add(pass * SUMS * V::N);
             if E > 1 {
                 let masks = small.masks.as_mut_ptr();
-                let mut shares = Shares::<V, N, E> { mean: [zero; 2], pair: [[zero; N]; 3], count: [0; E] };
+                let mut shares = BalanceSums::<V, N, E> { mean: [zero; 2], pair: [[zero; N]; 3], count: [0; E] };
                 let mut v = pass;
                 while v < full {
-                    let input = load::<V, N, false>(&small.x, v * V::N, V::N);
+                    let input = load::<V, N, false>(&small.inputs.x, v * V::N, V::N);
                     route::<V, N, E, false>(&g, &mut shares, input, masks.add(v * stride));
                     v += vectors::<V>();
                 }
                 if tail {
-                    let input = load::<V, N, true>(&small.x, full * V::N, left);
+                    let input = load::<V, N, true>(&small.inputs.x, full * V::N, left);
                     route::<V, N, E, true>(&g, &mut shares, input, masks.add(full * stride));
                 }
                 for e in 1..E {
@@ -520,22 +402,22 @@ unsafe fn step<V: Simd, const N: usize, const M: usize, const E: usize>(
                 }
             }
             let masks = small.masks.as_ptr();
-            let mut sums = Sums::<V, N, M, E> { w: [[[zero; M]; N]; E], b: [[zero; N]; E], loss: [zero; N] };
+            let mut sums = LaneSums::<V, N, M, E> { w: [[[zero; M]; N]; E], b: [[zero; N]; E], loss: [zero; N] };
             macro_rules! samples {
                 ($loss:literal) => {{
                     let mut v = pass;
                     while v < full {
-                        let input = load::<V, N, false>(&small.x, v * V::N, V::N);
+                        let input = load::<V, N, false>(&small.inputs.x, v * V::N, V::N);
                         samples::<V, N, M, E, false, $loss>(&p, &mut sums, input, masks.add(v * stride));
                         v += vectors::<V>();
                     }
                     if tail {
-                        let input = load::<V, N, true>(&small.x, full * V::N, left);
+                        let input = load::<V, N, true>(&small.inputs.x, full * V::N, left);
                         samples::<V, N, M, E, true, $loss>(&p, &mut sums, input, masks.add(full * stride));
                     }
                 }};
             }
-            if asked {
+            if want_loss {
                 samples!(true);
             } else {
                 samples!(false);
@@ -552,7 +434,7 @@ unsafe fn step<V: Simd, const N: usize, const M: usize, const E: usize>(
         }
         let mut sum = [0.0f32; SUMS + 16];
         let mut first = 0;
-        while first < if asked { total } else { losses } {
+        while first < if want_loss { total } else { losses } {
             let mut group = [zero; 16];
             for l in 0..V::N {
                 if first + l < total {
@@ -567,27 +449,27 @@ unsafe fn step<V: Simd, const N: usize, const M: usize, const E: usize>(
             first += V::N;
         }
         // All-zero samples belong to expert 0.
-        let zeros = (problem.samples - count) as f32;
+        let zeros = (constants.samples - count) as f32;
         let mut loss = 0.0f32;
         for i in 0..N {
             let b = parameters[bias + i];
             let y = if b > 0.0 { b } else { 0.0 };
             let l = zeros.mul_add(y * y, sum[losses + i]);
-            loss = problem.importance[i].mul_add(l, loss);
+            loss = constants.importance[i].mul_add(l, loss);
             let d = &mut sum[bias + i];
-            *d = zeros.mul_add(problem.slope[i] * y, *d);
+            *d = zeros.mul_add(constants.slope[i] * y, *d);
         }
         gradients[..gate].copy_from_slice(&sum[..gate]);
-        loss *= problem.scale;
+        loss *= constants.scale;
         if E == 1 {
             // The one expert is used by all: f = P = 1.
-            loss += problem.balance;
+            loss += constants.balance;
         }
         // Without load balancing this adds nothing to the loss, and makes the gate's gradient 0.
         if E > 1 {
-            counts[0] = problem.samples as u32 - counts.iter().sum::<u32>();
-            let samples = problem.samples as f32;
-            let strength = problem.balance * E as f32;
+            counts[0] = constants.samples as u32 - counts.iter().sum::<u32>();
+            let samples = constants.samples as f32;
+            let strength = constants.balance * E as f32;
             let factor = strength / samples;
             let mut share = [0.0f32; E];
             let mut probability = [1.0f32; E];

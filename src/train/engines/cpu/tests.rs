@@ -1,15 +1,18 @@
 //! The engine against an independent derivation, against itself at other widths, and against the contract's promises.
 
-mod layers;
+mod two_layer;
 
-use super::train;
-use super::*;
+use super::{Trainer, train, train_at};
+use crate::train::contract::CONTRACT_VERSION;
+use crate::train::engines::initial_parameters::initial_parameters;
+use crate::train::engines::kernel_class::KernelClass;
+use crate::train::numerics::rng::philox;
 use crate::train::*;
 
 /// Straightforward binary64 loss of a batch for parameters W, b, G in one vector: arXiv 2510.23671 C1 as written, every expert
 /// computed densely. Routing is frozen to `active` so that finite differences do not cross a boundary.
 fn loss(recipe: &Recipe, theta: &[f64], inputs: &[Vec<f64>], active: &[Vec<usize>]) -> f64 {
-    let Shape { experts, features: n, hidden: m, active: k } = recipe.shape();
+    let ModelShape { experts, features: n, hidden: m, active: k } = recipe.shape();
     let (w, rest) = theta.split_at(experts * n * m);
     let (b, g) = rest.split_at(experts * n);
     let importance = recipe.importance();
@@ -52,15 +55,15 @@ pub fn inputs(recipe: &Recipe, step: u32) -> Vec<Vec<f64>> {
     let levels = p * f64::from(1u32 << bits);
     let below = (levels * f64::from(step + 1)).floor() - (levels * f64::from(step)).floor();
     let draw = |s: usize, i: usize| {
-        let small = recipe.model.entry().layers().is_none() && small::is_small(shape);
+        let small = KernelClass::for_recipe(recipe) == KernelClass::Small;
         let (place, high) = match (small, bits) {
             (true, 16) => ((s / 32 * n + i) * 16 + s % 16, s % 32 >= 16),
             (true, _) => ((s / 16 * n + i) * 16 + s % 16, false),
             (false, 16) => ((s * n + i) / 2, (s * n + i) % 2 == 1),
             (false, _) => (s * n + i, false),
         };
-        let counter = [(place / 64 * 16 + place % 16) as u32, step, Stream::Training as u32, 0];
-        let word = crate::train::rng::philox(recipe.seed, counter)[place % 64 / 16];
+        let counter = [(place / 64 * 16 + place % 16) as u32, step, RandomStream::Training as u32, 0];
+        let word = philox(recipe.seed, counter)[place % 64 / 16];
         match (bits, high) {
             (24, _) => word >> 8,
             (_, true) => word >> 16,
@@ -76,10 +79,10 @@ pub fn inputs(recipe: &Recipe, step: u32) -> Vec<Vec<f64>> {
     let value = |s, i| {
         let (pair, second) = (i / 2, i % 2 == 1);
         let first = draw(s, i - i % 2);
-        let (together, apart) = (data.correlated_pairs as usize, data.anticorrelated_pairs as usize);
-        if second && pair < together {
+        let (correlated, anticorrelated) = (data.correlated_pairs as usize, data.anticorrelated_pairs as usize);
+        if second && pair < correlated {
             if f64::from(first) < below { value(draw(s, i), f64::from(1u32 << bits)) } else { 0.0 }
-        } else if second && pair < together + apart {
+        } else if second && pair < correlated + anticorrelated {
             present((1u32 << bits) - 1 - first)
         } else {
             present(draw(s, i))
@@ -89,11 +92,11 @@ pub fn inputs(recipe: &Recipe, step: u32) -> Vec<Vec<f64>> {
 }
 
 fn check_gradients(recipe: &Recipe) {
-    let Shape { experts, features: n, active: k, .. } = recipe.shape();
-    let mut instance = Instance::new(recipe, Level::best());
-    instance.steps(3);
+    let ModelShape { experts, features: n, active: k, .. } = recipe.shape();
+    let mut instance = Trainer::new(recipe, Level::best());
+    instance.train_steps(3);
     let fused = instance.gradients();
-    let start = instance.outcome();
+    let start = instance.result();
     let theta: Vec<f64> = start.parameters.iter().flatten().map(|&v| f64::from(v)).collect();
     let inputs = inputs(recipe, 3);
     let mut router = Router::new(start.parameters[2].clone(), experts, k);
@@ -168,8 +171,8 @@ fn gradients_agree_with_finite_differences() {
     check_gradients(&Recipe { reduction: Reduction::Sum, ..recipe(10, 4, 2, 2, 0.0) });
 }
 
-/// Every kind of setting once.
-pub fn zoo() -> Vec<(&'static str, Recipe)> {
+/// Recipes with every kind of setting once.
+pub fn recipes_of_all_kinds() -> Vec<(&'static str, Recipe)> {
     let linear = Recipe { schedule: Schedule::Linear, ..recipe(20, 5, 4, 1, 0.0) };
     let adam = AdamSettings { lr: 1e-2, beta1: 0.9, beta2: 0.999, eps: 1e-8 };
     let cosine = Recipe { schedule: Schedule::Cosine, optimizer: Optimizer::Adam(adam), ..recipe(20, 6, 1, 1, 0.0) };
@@ -209,33 +212,33 @@ pub fn zoo() -> Vec<(&'static str, Recipe)> {
         ("diverged", diverged),
     ]
     .into_iter()
-    .chain(layers::zoo())
+    .chain(two_layer::recipes())
     .collect()
 }
 
-pub fn digest(outcome: &Outcome) -> String {
-    let values = outcome.parameters.iter().flatten().chain([&outcome.loss]);
-    let losses = outcome.history.iter().flat_map(|(step, loss)| [*step, loss.to_bits()]);
-    let words = values.map(|v| v.to_bits()).chain(losses).chain([outcome.steps_run]);
+pub fn digest(result: &TrainingResult) -> String {
+    let values = result.parameters.iter().flatten().chain([&result.loss]);
+    let losses = result.history.iter().flat_map(|(step, loss)| [*step, loss.to_bits()]);
+    let words = values.map(|v| v.to_bits()).chain(losses).chain([result.steps_run]);
     let bytes: Vec<u8> = words.flat_map(u32::to_le_bytes).collect();
     blake3::hash(&bytes).to_hex()[..16].to_string()
 }
 
 #[test]
 fn every_vector_width_gives_the_same_bytes() {
-    for (name, recipe) in zoo() {
-        let outcomes: Vec<Outcome> = Level::available()
+    for (name, recipe) in recipes_of_all_kinds() {
+        let results: Vec<TrainingResult> = Level::available()
             .into_iter()
             .map(|level| train_at(level, &recipe, &Unattended).unwrap().unwrap())
             .collect();
-        assert!(outcomes.iter().all(|outcome| digest(outcome) == digest(&outcomes[0])), "{name}");
+        assert!(results.iter().all(|result| digest(result) == digest(&results[0])), "{name}");
     }
 }
 
 /// Changing any of these means that caches hold other numbers than this program makes: raise `CONTRACT_VERSION`.
 #[test]
 fn trained_weights_have_their_golden_digests() {
-    let found: Vec<String> = zoo()
+    let found: Vec<String> = recipes_of_all_kinds()
         .into_iter()
         .map(|(name, recipe)| format!("{name}: {}", digest(&train(&recipe, &Unattended).unwrap().unwrap())))
         .collect();
@@ -246,26 +249,26 @@ fn trained_weights_have_their_golden_digests() {
 
 #[test]
 fn a_run_continued_from_a_checkpoint_gives_the_same_bytes() {
-    for (name, recipe) in zoo() {
+    for (name, recipe) in recipes_of_all_kinds() {
         let whole = train(&recipe, &Unattended).unwrap().unwrap();
         for at in [1, 7, 19] {
-            let mut first = Instance::new(&recipe, Level::Portable);
-            first.steps(at);
-            let mut second = Instance::new(&recipe, Level::best());
+            let mut first = Trainer::new(&recipe, Level::Portable);
+            first.train_steps(at);
+            let mut second = Trainer::new(&recipe, Level::best());
             assert!(second.restore(&first.save()));
-            second.steps(u32::MAX);
-            assert_eq!(digest(&second.outcome()), digest(&whole), "{name} at {at}");
+            second.train_steps(u32::MAX);
+            assert_eq!(digest(&second.result()), digest(&whole), "{name} at {at}");
         }
     }
-    let mut other = Instance::new(&recipe(3, 1, 1, 1, 0.0), Level::Portable);
-    let checkpoint = Instance::new(&recipe(4, 1, 1, 1, 0.0), Level::Portable).save();
+    let mut other = Trainer::new(&recipe(3, 1, 1, 1, 0.0), Level::Portable);
+    let checkpoint = Trainer::new(&recipe(4, 1, 1, 1, 0.0), Level::Portable).save();
     assert!(!other.restore(&checkpoint) && !other.restore(&checkpoint[..50]) && !other.restore(b""));
 }
 
 #[test]
 fn training_lowers_the_loss_and_a_single_active_expert_leaves_the_gate_to_weight_decay() {
     let recipe = Recipe { steps: 300, ..recipe(20, 5, 4, 1, 0.0) };
-    let start = crate::train::init::parameters(&recipe);
+    let start = initial_parameters(&recipe);
     let end = train(&recipe, &Unattended).unwrap().unwrap();
     assert!(end.loss < 0.8 * end.history[0].1);
     let keep = (1.0f32 - 1e-5).powi(300);

@@ -1,44 +1,46 @@
 //! Matrix products of a few rows at a time, blocked so that accumulators stay in registers. Every element of a result is one chain of fma
 //! in the order of the summed index, whatever the blocking: that is what lets the contract not mention it.
 
-use super::simd::{Kernel, Simd};
+use crate::train::numerics::simd::{Simd, SimdKernel};
 
-/// A whole product, outer product or transposition, as functions of their own.
-struct Product {
-    left: Picked,
+/// Arguments of [`product`], as a function of its own.
+struct ProductTask {
+    left: GatheredRows,
     count: usize,
     right: Matrix,
     terms: usize,
     width: usize,
     start: *const f32,
-    out: Output,
+    out: MatrixMut,
 }
 
-struct Outer {
+/// Arguments of [`outer`].
+struct OuterTask {
     left: Matrix,
     columns: usize,
-    right: Picked,
+    right: GatheredRows,
     count: usize,
     width: usize,
-    sums: Output,
+    sums: MatrixMut,
 }
 
-struct Transpose {
+/// Arguments of [`transpose`].
+struct TransposeTask {
     from: Matrix,
     rows: usize,
     columns: usize,
-    to: Output,
+    to: MatrixMut,
 }
 
-/// Rows of a left factor: `base + index[r] * stride`.
+/// Rows gathered by an index: row r is at `base + index[r] * stride`.
 #[derive(Clone, Copy)]
-pub struct Picked {
+pub struct GatheredRows {
     pub base: *const f32,
     pub stride: usize,
     pub index: *const u32,
 }
 
-impl Picked {
+impl GatheredRows {
     #[inline(always)]
     pub unsafe fn row(&self, r: usize) -> *const f32 {
         unsafe { self.base.add(*self.index.add(r) as usize * self.stride) }
@@ -52,15 +54,15 @@ pub struct Matrix {
     pub stride: usize,
 }
 
-/// The same to write to.
+/// A matrix to write to, with rows `stride` apart.
 #[derive(Clone, Copy)]
-pub struct Output {
+pub struct MatrixMut {
     pub base: *mut f32,
     pub stride: usize,
 }
 
-/// Rows whose sums are in registers together.
-const TOGETHER: usize = 8;
+/// Rows in a tile: their sums stay in registers.
+const TILE_ROWS: usize = 8;
 
 /// out\[r\] = start + sum over t < terms, ascending, of left\[r\]\[t\] right\[t\], for `count` rows r and `width` numbers.
 /// `start` may be null: zeros.
@@ -70,28 +72,28 @@ const TOGETHER: usize = 8;
 /// also rows up to the next multiple of eight, which are overwritten.
 #[inline(always)]
 pub unsafe fn product<V: Simd>(
-    left: Picked,
+    left: GatheredRows,
     count: usize,
     right: Matrix,
     terms: usize,
     width: usize,
     start: *const f32,
-    out: Output,
+    out: MatrixMut,
 ) {
-    unsafe { V::enter(Product { left, count, right, terms, width, start, out }) }
+    unsafe { V::enter(ProductTask { left, count, right, terms, width, start, out }) }
 }
 
-impl Kernel for Product {
+impl SimdKernel for ProductTask {
     type Output = ();
     #[inline(always)]
     unsafe fn run<V: Simd>(self) {
-        let Product { left, count, right, terms, width, start, out } = self;
+        let ProductTask { left, count, right, terms, width, start, out } = self;
         let vectors = width.div_ceil(V::N);
         let mut v = 0;
         while v < vectors {
             let right = Matrix { base: unsafe { right.base.add(v * V::N) }, ..right };
             let start = if start.is_null() { start } else { unsafe { start.add(v * V::N) } };
-            let out = Output { base: unsafe { out.base.add(v * V::N) }, ..out };
+            let out = MatrixMut { base: unsafe { out.base.add(v * V::N) }, ..out };
             unsafe {
                 if V::N == 16 && vectors - v >= 2 {
                     product_columns::<V, 2>(left, count, right, terms, start, out);
@@ -107,19 +109,19 @@ impl Kernel for Product {
 
 #[inline(always)]
 unsafe fn product_columns<V: Simd, const R: usize>(
-    left: Picked,
+    left: GatheredRows,
     count: usize,
     right: Matrix,
     terms: usize,
     start: *const f32,
-    out: Output,
+    out: MatrixMut,
 ) {
     unsafe {
         let mut first = 0;
         while first < count {
-            let mut sums = [[V::splat(0.0); R]; TOGETHER];
-            let mut rows = [std::ptr::null(); TOGETHER];
-            for r in 0..TOGETHER {
+            let mut sums = [[V::splat(0.0); R]; TILE_ROWS];
+            let mut rows = [std::ptr::null(); TILE_ROWS];
+            for r in 0..TILE_ROWS {
                 // Rows past the end repeat the last one.
                 rows[r] = left.row((first + r).min(count - 1));
                 if !start.is_null() {
@@ -134,7 +136,7 @@ unsafe fn product_columns<V: Simd, const R: usize>(
                 for c in 0..R {
                     w[c] = V::load(from.add(c * V::N));
                 }
-                for r in 0..TOGETHER {
+                for r in 0..TILE_ROWS {
                     let x = V::splat(*rows[r].add(t));
                     for c in 0..R {
                         sums[r][c] = V::fma(x, w[c], sums[r][c]);
@@ -142,12 +144,12 @@ unsafe fn product_columns<V: Simd, const R: usize>(
                 }
                 from = from.add(right.stride);
             }
-            for r in 0..TOGETHER {
+            for r in 0..TILE_ROWS {
                 for c in 0..R {
                     V::store(out.base.add((first + r) * out.stride + c * V::N), sums[r][c]);
                 }
             }
-            first += TOGETHER;
+            first += TILE_ROWS;
         }
     }
 }
@@ -157,15 +159,22 @@ unsafe fn product_columns<V: Simd, const R: usize>(
 /// # Safety
 /// The machine must have the instructions of `V`; the matrices must hold what is read and written, whole vectors at a time.
 #[inline(always)]
-pub unsafe fn outer<V: Simd>(left: Matrix, columns: usize, right: Picked, count: usize, width: usize, sums: Output) {
-    unsafe { V::enter(Outer { left, columns, right, count, width, sums }) }
+pub unsafe fn outer<V: Simd>(
+    left: Matrix,
+    columns: usize,
+    right: GatheredRows,
+    count: usize,
+    width: usize,
+    sums: MatrixMut,
+) {
+    unsafe { V::enter(OuterTask { left, columns, right, count, width, sums }) }
 }
 
-impl Kernel for Outer {
+impl SimdKernel for OuterTask {
     type Output = ();
     #[inline(always)]
     unsafe fn run<V: Simd>(self) {
-        let Outer { left, columns, right, count, width, sums } = self;
+        let OuterTask { left, columns, right, count, width, sums } = self;
         let vectors = width.div_ceil(V::N);
         // Columns in equal blocks of at most five.
         let blocks = columns.div_ceil(5);
@@ -173,13 +182,13 @@ impl Kernel for Outer {
         for block in 0..blocks {
             let here = (columns - k).div_ceil(blocks - block);
             let left = Matrix { base: unsafe { left.base.add(k) }, ..left };
-            let sums = Output { base: unsafe { sums.base.add(k * sums.stride) }, ..sums };
+            let sums = MatrixMut { base: unsafe { sums.base.add(k * sums.stride) }, ..sums };
             macro_rules! columns {
                 ($k:literal) => {{
                     let mut v = 0;
                     while v < vectors {
-                        let right = Picked { base: unsafe { right.base.add(v * V::N) }, ..right };
-                        let sums = Output { base: unsafe { sums.base.add(v * V::N) }, ..sums };
+                        let right = GatheredRows { base: unsafe { right.base.add(v * V::N) }, ..right };
+                        let sums = MatrixMut { base: unsafe { sums.base.add(v * V::N) }, ..sums };
                         unsafe {
                             match (V::N, vectors - v) {
                                 (16, 4..) => outer_block::<V, $k, 4>(left, right, count, sums),
@@ -207,9 +216,9 @@ impl Kernel for Outer {
 #[inline(always)]
 unsafe fn outer_block<V: Simd, const K: usize, const R: usize>(
     left: Matrix,
-    right: Picked,
+    right: GatheredRows,
     count: usize,
-    sums: Output,
+    sums: MatrixMut,
 ) {
     unsafe {
         let mut block = [[V::splat(0.0); R]; K];
@@ -244,15 +253,15 @@ unsafe fn outer_block<V: Simd, const K: usize, const R: usize>(
 /// # Safety
 /// The machine must have the instructions of `V`; rows of `from` and the rows of `to` come in whole sixteens.
 #[inline(always)]
-pub unsafe fn transpose<V: Simd>(from: Matrix, rows: usize, columns: usize, to: Output) {
-    unsafe { V::enter(Transpose { from, rows, columns, to }) }
+pub unsafe fn transpose<V: Simd>(from: Matrix, rows: usize, columns: usize, to: MatrixMut) {
+    unsafe { V::enter(TransposeTask { from, rows, columns, to }) }
 }
 
-impl Kernel for Transpose {
+impl SimdKernel for TransposeTask {
     type Output = ();
     #[inline(always)]
     unsafe fn run<V: Simd>(self) {
-        let Transpose { from, rows, columns, to } = self;
+        let TransposeTask { from, rows, columns, to } = self;
         for r in (0..rows.div_ceil(16) * 16).step_by(V::N) {
             for c in (0..columns).step_by(V::N) {
                 unsafe {

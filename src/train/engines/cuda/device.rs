@@ -1,53 +1,53 @@
-//! What can run kernels: a graphics card, or this machine's processor in its place.
+//! The interface of a device that runs kernels: a GPU, or the host CPU in its place.
 
-use super::variant::Variant;
-use super::wave::Wave;
+use super::model_batch::ModelBatch;
+use super::variant::KernelVariant;
 
-/// Why a device cannot go on.
+/// Why a device cannot continue.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Fault {
-    /// Some models are not for this device: it has no memory for even one, or none of them fits its arithmetic. The others are trained.
+pub enum DeviceError {
+    /// Some models do not fit this device: it has no memory for even one, or their arrays are too long. The others are trained.
     Unfit { why: String, hint: String },
-    /// An allocation failed: others use the memory too.
+    /// An allocation failed: other programs use the memory too.
     Memory,
-    /// A kernel could not be made: why, and what to do.
+    /// A kernel could not be compiled or loaded: why, and what to do.
     Kernel { why: String, hint: String },
-    /// The device does not answer as it should.
+    /// The device stopped working.
     Lost(String),
 }
 
-/// A device.
-pub trait Device: Send + Sync {
-    /// What messages call it.
+/// A device that trains models.
+pub trait ComputeDevice: Send + Sync {
+    /// Its name in messages.
     fn name(&self) -> String;
-    /// Its place in the driver's list.
+    /// Its ordinal in the driver's list.
     fn number(&self) -> usize;
-    /// Bytes that waves may take.
+    /// Bytes that batches of models may take.
     fn memory(&self) -> u64;
-    /// Operations in binary32 that it does in a second at most, a multiply-add being two; `None` where that is not known.
+    /// Peak binary32 operations a second, a multiply-add being two; `None` if unknown.
     fn peak(&self) -> Option<f64> {
         None
     }
-    /// Make a kernel ready.
-    fn load(&self, variant: &Variant) -> Result<Box<dyn Kernel + '_>, Fault>;
+    /// Compile and load a kernel.
+    fn load(&self, variant: &KernelVariant) -> Result<Box<dyn DeviceKernel + '_>, DeviceError>;
 }
 
-/// A kernel, ready to run.
-pub trait Kernel {
-    /// Models that the device trains at once.
-    fn width(&self) -> usize;
+/// A loaded kernel.
+pub trait DeviceKernel {
+    /// Models that the device trains concurrently.
+    fn concurrency(&self) -> usize;
     /// Bytes of memory that a model takes.
     fn bytes(&self) -> u64;
-    /// Importances that a model has, with padding.
+    /// Length of a model's importances with padding.
     fn stride(&self) -> usize;
-    /// Copy a wave to the device.
-    fn begin(&self, wave: &Wave) -> Result<Box<dyn Run + '_>, Fault>;
+    /// Copy a batch of models to the device.
+    fn upload(&self, batch: &ModelBatch) -> Result<Box<dyn DeviceBatch + '_>, DeviceError>;
 }
 
-/// A wave on a device.
-pub trait Run {
-    /// Up to so many steps of every model; returns when they are done.
-    fn advance(&mut self, steps: u32) -> Result<(), Fault>;
-    /// Copy the wave back.
-    fn read(&mut self, wave: &mut Wave) -> Result<(), Fault>;
+/// A batch of models on a device.
+pub trait DeviceBatch {
+    /// Train every model for up to `steps` steps; returns when they are done.
+    fn advance(&mut self, steps: u32) -> Result<(), DeviceError>;
+    /// Copy the batch back.
+    fn download(&mut self, batch: &mut ModelBatch) -> Result<(), DeviceError>;
 }

@@ -1,50 +1,50 @@
-//! The kernels on this machine's processor: compiled by its C++ compiler, to check their bits where there is no graphics card.
+//! The kernels on the host CPU: compiled by a C++ compiler, to check their bits on machines without a GPU.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use libloading::Library;
 
-use super::device::{Device, Fault, Kernel, Run};
-use super::variant::{Source, Variant};
-use super::wave::{Model, Wave};
+use super::device::{ComputeDevice, DeviceBatch, DeviceError, DeviceKernel};
+use super::model_batch::{DeviceModel, ModelBatch};
+use super::variant::{KernelSource, KernelVariant};
 
-/// Flags under which C++ rounds as the contract says.
+/// Flags under which C++ rounds as the contract requires.
 const FLAGS: [&str; 8] = ["-x", "c++", "-std=c++17", "-O1", "-ffp-contract=off", "-fno-fast-math", "-fPIC", "-shared"];
 
-/// A device that is none.
+/// The host CPU as a device.
 #[derive(Clone, Debug)]
-pub struct Host {
+pub struct HostDevice {
     /// Where compiled kernels are kept, named by their source.
     pub folder: PathBuf,
-    /// Bytes that kernels may take for fast memory: decides which of their arrays lie in it.
+    /// Bytes of shared memory that kernels may use: decides which of their arrays are in it.
     pub shared: usize,
     pub memory: u64,
     pub number: usize,
-    /// Phases run backwards, which shows those that depend on the order of their iterations.
+    /// Run the iterations of each phase backwards, which reveals phases that depend on their order.
     pub backwards: bool,
 }
 
-type Train = unsafe extern "C" fn(*mut Model, *mut f32, *const f32, *mut u32, *mut f32, i32, i32);
+type TrainFunction = unsafe extern "C" fn(*mut DeviceModel, *mut f32, *const f32, *mut u32, *mut f32, i32, i32);
 
 struct HostKernel {
     library: Library,
-    source: Source,
+    source: KernelSource,
 }
 
-struct HostRun<'a> {
+struct HostBatch<'a> {
     kernel: &'a HostKernel,
-    wave: Wave,
+    batch: ModelBatch,
     work: Vec<f32>,
 }
 
-impl Host {
-    /// As much fast memory as an H200 has.
-    pub fn new(folder: &Path) -> Host {
-        Host { folder: folder.to_path_buf(), shared: 227 << 10, memory: 1 << 30, number: 0, backwards: false }
+impl HostDevice {
+    /// With as much shared memory as an H200.
+    pub fn new(folder: &Path) -> HostDevice {
+        HostDevice { folder: folder.to_path_buf(), shared: 227 << 10, memory: 1 << 30, number: 0, backwards: false }
     }
 
-    fn compile(&self, source: &Source) -> Result<PathBuf, String> {
+    fn compile(&self, source: &KernelSource) -> Result<PathBuf, String> {
         let mut text = source.text.clone();
         if self.backwards {
             text.insert_str(0, "#define REPRO_BACKWARDS\n");
@@ -56,32 +56,32 @@ impl Host {
         }
         let io = |error: std::io::Error| error.to_string();
         std::fs::create_dir_all(&self.folder).map_err(io)?;
-        // Made aside and renamed: others may make the same.
-        let aside = tempfile::tempdir_in(&self.folder).map_err(io)?;
-        let (code, made) = (aside.path().join("kernel.cpp"), aside.path().join("kernel.so"));
+        // Written to a temporary folder and renamed: other processes may compile the same kernel.
+        let temporary = tempfile::tempdir_in(&self.folder).map_err(io)?;
+        let (code, compiled) = (temporary.path().join("kernel.cpp"), temporary.path().join("kernel.so"));
         std::fs::write(&code, text).map_err(io)?;
         let compiler = std::env::var_os("CXX").unwrap_or_else(|| "c++".into());
         let mut command = Command::new(&compiler);
-        command.args(FLAGS).args(if cfg!(target_arch = "x86_64") && fma() { ["-mfma"].as_slice() } else { &[] });
-        let output = command.arg("-o").arg(&made).arg(&code).arg("-lm").output();
+        command.args(FLAGS).args(if cfg!(target_arch = "x86_64") && has_fma() { ["-mfma"].as_slice() } else { &[] });
+        let output = command.arg("-o").arg(&compiled).arg(&code).arg("-lm").output();
         let output = output.map_err(|error| format!("{}: {error}", Path::new(&compiler).display()))?;
         if !output.status.success() {
             return Err(String::from_utf8_lossy(&output.stderr).into_owned());
         }
-        std::fs::rename(&made, &library).map_err(io)?;
+        std::fs::rename(&compiled, &library).map_err(io)?;
         Ok(library)
     }
 }
 
-/// Whether this processor has the instruction; without it, the library's function rounds the same.
-fn fma() -> bool {
+/// Whether this processor has the instruction; without it, the library function rounds the same.
+fn has_fma() -> bool {
     #[cfg(target_arch = "x86_64")]
     return is_x86_feature_detected!("fma");
     #[cfg(not(target_arch = "x86_64"))]
     return false;
 }
 
-impl Device for Host {
+impl ComputeDevice for HostDevice {
     fn name(&self) -> String {
         "this machine's processor".into()
     }
@@ -94,24 +94,26 @@ impl Device for Host {
         self.memory
     }
 
-    fn load(&self, variant: &Variant) -> Result<Box<dyn Kernel + '_>, Fault> {
-        let wrong =
-            |why: String| Fault::Kernel { why, hint: "kernels are checked by the C++ compiler `c++`, or $CXX".into() };
+    fn load(&self, variant: &KernelVariant) -> Result<Box<dyn DeviceKernel + '_>, DeviceError> {
+        let wrong = |why: String| DeviceError::Kernel {
+            why,
+            hint: "kernels are checked by the C++ compiler `c++`, or $CXX".into(),
+        };
         let source = variant.source(self.shared);
         let path = self.compile(&source).map_err(wrong)?;
         // Safety: the library was made from the kernels above, and has no code that runs when it is loaded.
         let library = unsafe { Library::new(path) }.map_err(|error| wrong(error.to_string()))?;
         // Safety: the kernel has a function of this type.
         let bytes = unsafe { library.get::<extern "C" fn() -> usize>(b"model_bytes") }.map(|bytes| bytes());
-        if bytes.ok() != Some(size_of::<Model>()) {
+        if bytes.ok() != Some(size_of::<DeviceModel>()) {
             return Err(wrong("the kernel and the program disagree on what a model is".into()));
         }
         Ok(Box::new(HostKernel { library, source }))
     }
 }
 
-impl Kernel for HostKernel {
-    fn width(&self) -> usize {
+impl DeviceKernel for HostKernel {
+    fn concurrency(&self) -> usize {
         4
     }
 
@@ -123,18 +125,22 @@ impl Kernel for HostKernel {
         self.source.stride
     }
 
-    fn begin(&self, wave: &Wave) -> Result<Box<dyn Run + '_>, Fault> {
-        let work = vec![f32::NAN; wave.models.len() * self.source.work];
-        Ok(Box::new(HostRun { kernel: self, wave: wave.clone(), work }))
+    fn upload(&self, batch: &ModelBatch) -> Result<Box<dyn DeviceBatch + '_>, DeviceError> {
+        let work = vec![f32::NAN; batch.models.len() * self.source.work];
+        Ok(Box::new(HostBatch { kernel: self, batch: batch.clone(), work }))
     }
 }
 
-impl Run for HostRun<'_> {
-    fn advance(&mut self, steps: u32) -> Result<(), Fault> {
-        let Wave { models, values, fixed, history } = &mut self.wave;
+impl DeviceBatch for HostBatch<'_> {
+    fn advance(&mut self, steps: u32) -> Result<(), DeviceError> {
+        let ModelBatch { models, values, fixed, history } = &mut self.batch;
         // Safety: the function has this type, and the arrays have the lengths that the source says.
         unsafe {
-            let train = self.kernel.library.get::<Train>(b"train").map_err(|error| Fault::Lost(error.to_string()))?;
+            let train = self
+                .kernel
+                .library
+                .get::<TrainFunction>(b"train")
+                .map_err(|error| DeviceError::Lost(error.to_string()))?;
             let (count, steps) = (models.len() as i32, i32::try_from(steps).unwrap_or(i32::MAX));
             train(
                 models.as_mut_ptr(),
@@ -149,8 +155,8 @@ impl Run for HostRun<'_> {
         Ok(())
     }
 
-    fn read(&mut self, wave: &mut Wave) -> Result<(), Fault> {
-        wave.clone_from(&self.wave);
+    fn download(&mut self, batch: &mut ModelBatch) -> Result<(), DeviceError> {
+        batch.clone_from(&self.batch);
         Ok(())
     }
 }

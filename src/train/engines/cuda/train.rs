@@ -1,50 +1,56 @@
-//! Trains many models on a device: groups them by kernel, cuts groups into waves that fit into its memory, and hands out every result as soon as
-//! it is there.
+//! Trains many models on a device: groups them by kernel, splits groups into batches that fit into its memory, and returns every result as
+//! soon as it is available.
 
 use std::time::{Duration, Instant};
 
 use rayon::prelude::*;
 
-use super::device::{Device, Fault, Kernel};
-use super::variant::Variant;
-use super::wave::Wave;
-use crate::train::engines::cpu::State;
-use crate::train::{Control, Outcome, Recipe};
+use super::device::{ComputeDevice, DeviceError, DeviceKernel};
+use super::model_batch::ModelBatch;
+use super::variant::KernelVariant;
+use crate::train::control::Control;
+use crate::train::engines::cpu::TrainingState;
+use crate::train::engines::result::TrainingResult;
+use crate::train::recipe::Recipe;
 
-/// How long a launch should take: between launches results are handed out, checkpoints kept and interruptions heeded.
-const LAUNCH: Duration = Duration::from_millis(100);
+/// How long a launch should take: results, checkpoints and interruptions are handled between launches.
+const LAUNCH_TIME: Duration = Duration::from_millis(100);
 
-/// Steps of a wave's first launch, which measures.
+/// Steps of the first launch of a batch, which measures their time.
 const FIRST_STEPS: u32 = 16;
 
-/// Models of a wave, in multiples of those that run at once: few, so that results come early and a kill costs little.
+/// Models of a batch, in multiples of those that run concurrently: few, so that results come early and a kill costs little.
 const ROUNDS: usize = 4;
 
-/// One model to train, and whoever waits for it.
-pub struct Task<'a> {
+/// One model to train, and its caller.
+pub struct TrainingTask<'a> {
     pub recipe: Recipe,
     pub control: &'a dyn Control,
 }
 
-/// The device could not go on. What it had finished is told; the rest may go on from checkpoints.
+/// The device could not continue. What it had finished was reported; the rest may continue from checkpoints.
 #[derive(Debug)]
-pub struct Broken {
-    pub fault: Fault,
-    /// Checkpoints of models that were under way, by the numbers of their tasks.
-    pub kept: Vec<(usize, Vec<u8>)>,
+pub struct DeviceFailure {
+    pub error: DeviceError,
+    /// Checkpoints of unfinished models, by the numbers of their tasks.
+    pub checkpoints: Vec<(usize, Vec<u8>)>,
 }
 
-/// Tasks that have ended, by number, each with its outcome, or `None` if it was stopped.
-pub type Ended = Vec<(usize, Option<Outcome>)>;
+/// Finished tasks by number, each with its result, or `None` if it was stopped.
+pub type FinishedTasks = Vec<(usize, Option<TrainingResult>)>;
 
-/// Train all tasks. `done` is told of each as it ends; those that ended in one launch come together.
-pub fn train(device: &dyn Device, tasks: &[Task], done: &mut dyn FnMut(Ended)) -> Result<(), Broken> {
-    let mut groups: Vec<(Variant, Vec<usize>)> = Vec::new();
+/// Train all tasks. `done` is called with those that finished in each launch.
+pub fn train(
+    device: &dyn ComputeDevice,
+    tasks: &[TrainingTask],
+    done: &mut dyn FnMut(FinishedTasks),
+) -> Result<(), DeviceFailure> {
+    let mut groups: Vec<(KernelVariant, Vec<usize>)> = Vec::new();
     let mut unfit = None;
     for (number, task) in tasks.iter().enumerate() {
-        let Some(variant) = Variant::of(&task.recipe) else {
+        let Some(variant) = KernelVariant::for_recipe(&task.recipe) else {
             let why = format!("a batch of {} samples has more numbers than kernels count", task.recipe.batch);
-            unfit = Some(Fault::Unfit { why, hint: "train it on the CPU".into() });
+            unfit = Some(DeviceError::Unfit { why, hint: "train it on the CPU".into() });
             continue;
         };
         match groups.iter_mut().find(|(other, _)| *other == variant) {
@@ -56,15 +62,15 @@ pub fn train(device: &dyn Device, tasks: &[Task], done: &mut dyn FnMut(Ended)) -
         let start = || {
             let kernel = device.load(&variant)?;
             let room = device.memory() / kernel.bytes().max(1);
-            match usize::try_from(room).unwrap_or(usize::MAX).min(ROUNDS * kernel.width().max(1)) {
+            match usize::try_from(room).unwrap_or(usize::MAX).min(ROUNDS * kernel.concurrency().max(1)) {
                 0 => {
-                    let (needed, there) = (size(kernel.bytes()), size(device.memory()));
+                    let (needed, available) = (format_bytes(kernel.bytes()), format_bytes(device.memory()));
                     let why = format!(
-                        "a model of {} needs {needed} of {} and may have {there}",
+                        "a model of {} needs {needed} of {} and may have {available}",
                         variant.name(),
                         device.name()
                     );
-                    Err(Fault::Unfit {
+                    Err(DeviceError::Unfit {
                         why,
                         hint: "--gpu-memory allows more; --device cpu trains it on the CPU".into(),
                     })
@@ -74,19 +80,23 @@ pub fn train(device: &dyn Device, tasks: &[Task], done: &mut dyn FnMut(Ended)) -
         };
         let (kernel, mut most) = match start() {
             Ok(started) => started,
-            Err(fault @ Fault::Unfit { .. }) => {
-                unfit = Some(fault);
+            Err(error @ DeviceError::Unfit { .. }) => {
+                unfit = Some(error);
                 continue;
             }
-            Err(fault) => return Err(Broken { fault, kept: Vec::new() }),
+            Err(error) => return Err(DeviceFailure { error, checkpoints: Vec::new() }),
         };
         let mut rest = numbers.as_slice();
         while !rest.is_empty() {
-            // Waves of one size, none of them much smaller than the others.
+            // Batches of about the same size.
             let count = rest.len().div_ceil(rest.len().div_ceil(most));
             let (now, later) = rest.split_at(count);
-            match wave(&*kernel, tasks, now, done) {
-                Err(Broken { fault: Fault::Memory, kept }) if kept.is_empty() && count > 1 => most = count / 2,
+            match train_batch(&*kernel, tasks, now, done) {
+                Err(DeviceFailure { error: DeviceError::Memory, checkpoints })
+                    if checkpoints.is_empty() && count > 1 =>
+                {
+                    most = count / 2
+                }
                 ended => {
                     ended?;
                     rest = later;
@@ -94,68 +104,73 @@ pub fn train(device: &dyn Device, tasks: &[Task], done: &mut dyn FnMut(Ended)) -
             }
         }
     }
-    unfit.map_or(Ok(()), |fault| Err(Broken { fault, kept: Vec::new() }))
+    unfit.map_or(Ok(()), |error| Err(DeviceFailure { error, checkpoints: Vec::new() }))
 }
 
 /// `13.1 kB`, `4.0 GB`.
-fn size(bytes: u64) -> String {
+fn format_bytes(bytes: u64) -> String {
     let (unit, name) =
         [(1e9, "GB"), (1e6, "MB")].into_iter().find(|(unit, _)| bytes as f64 >= *unit).unwrap_or((1e3, "kB"));
     format!("{:.1} {name}", bytes as f64 / unit)
 }
 
-/// One wave. If it breaks before its first launch, no checkpoint is kept.
-fn wave(kernel: &dyn Kernel, tasks: &[Task], numbers: &[usize], done: &mut dyn FnMut(Ended)) -> Result<(), Broken> {
-    let begin = |&number: &usize| {
-        let Task { recipe, control } = &tasks[number];
-        let mut state = State::new(recipe);
+/// Train one batch. If the device fails before the first launch, there are no checkpoints.
+fn train_batch(
+    kernel: &dyn DeviceKernel,
+    tasks: &[TrainingTask],
+    numbers: &[usize],
+    done: &mut dyn FnMut(FinishedTasks),
+) -> Result<(), DeviceFailure> {
+    let start = |&number: &usize| {
+        let TrainingTask { recipe, control } = &tasks[number];
+        let mut state = TrainingState::new(recipe);
         if let Some(bytes) = control.checkpoint() {
-            // A checkpoint that does not fit is not used.
+            // A checkpoint of another recipe or version is ignored.
             state.restore(&bytes);
         }
         state
     };
-    let mut states: Vec<State> = numbers.par_iter().map(begin).collect();
-    let mut told = vec![false; states.len()];
-    let mut wave = Wave::of(states.iter(), kernel.stride());
+    let mut states: Vec<TrainingState> = numbers.par_iter().map(start).collect();
+    let mut reported = vec![false; states.len()];
+    let mut batch = ModelBatch::from_states(states.iter(), kernel.stride());
     let mut steps = FIRST_STEPS;
     let mut advance = || {
-        let mut run = kernel.begin(&wave)?;
+        let mut on_device = kernel.upload(&batch)?;
         loop {
-            let mut ended = Ended::new();
+            let mut finished = FinishedTasks::new();
             for (i, &number) in numbers.iter().enumerate() {
-                let Task { control, .. } = &tasks[number];
-                if told[i] {
+                let TrainingTask { control, .. } = &tasks[number];
+                if reported[i] {
                     continue;
-                } else if wave.finished(i) {
-                    ended.push((number, Some(states[i].outcome())));
+                } else if batch.finished(i) {
+                    finished.push((number, Some(states[i].result())));
                 } else {
                     control.save(&|| states[i].save());
                     control.progress(states[i].step);
                     if !control.stop() {
                         continue;
                     }
-                    ended.push((number, None));
+                    finished.push((number, None));
                 }
-                told[i] = true;
+                reported[i] = true;
             }
-            if !ended.is_empty() {
-                done(ended);
+            if !finished.is_empty() {
+                done(finished);
             }
-            if told.iter().all(|&told| told) {
+            if reported.iter().all(|&reported| reported) {
                 return Ok(());
             }
             let started = Instant::now();
-            run.advance(steps)?;
-            run.read(&mut wave)?;
-            wave.write_to(states.iter_mut());
-            let faster = LAUNCH.as_secs_f64() / started.elapsed().as_secs_f64().max(1e-6);
+            on_device.advance(steps)?;
+            on_device.download(&mut batch)?;
+            batch.scatter(states.iter_mut());
+            let faster = LAUNCH_TIME.as_secs_f64() / started.elapsed().as_secs_f64().max(1e-6);
             steps = (f64::from(steps) * faster.clamp(0.25, 8.0)).clamp(1.0, 1e6) as u32;
         }
     };
-    let ended: Result<(), Fault> = advance();
-    ended.map_err(|fault| {
-        let begun = numbers.iter().enumerate().filter(|(i, _)| !told[*i] && states[*i].step > 0);
-        Broken { fault, kept: begun.map(|(i, &number)| (number, states[i].save())).collect() }
+    let ended: Result<(), DeviceError> = advance();
+    ended.map_err(|error| {
+        let unfinished = numbers.iter().enumerate().filter(|(i, _)| !reported[*i] && states[*i].step > 0);
+        DeviceFailure { error, checkpoints: unfinished.map(|(i, &number)| (number, states[i].save())).collect() }
     })
 }

@@ -1,27 +1,21 @@
-//! Which kernel trains a recipe, and its source: sizes as constants, and a place for every array.
+//! The variant of a kernel that trains a recipe, and its source: sizes as constants, and the memory of every array.
 
 use std::fmt::Write;
 
-use crate::train::engines::cpu::is_small;
-use crate::train::{Layers, Recipe, Shape};
+use super::model_batch::{DeviceModel, HISTORY};
+use crate::train::engines::kernel_class::KernelClass;
+use crate::train::models::architecture::{ModelShape, TwoLayerFlags};
+use crate::train::recipe::Recipe;
 
 /// Everything of a kernel that is fixed when it is compiled. Recipes of one variant are trained by one launch.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Variant {
-    kind: Kind,
+pub struct KernelVariant {
+    class: KernelClass,
+    /// Features, hidden dimensions, experts, active experts.
     shape: [usize; 4],
     /// Samples a step; 0 for small models, whose kernel takes any number.
     samples: usize,
     balanced: bool,
-    /// Rectified, tied, magnitude of a model of two layers.
-    layers: Option<[bool; 3]>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Kind {
-    Small,
-    Single,
-    Several,
 }
 
 /// Numbers that make a difference to speed alone. They are chosen for an H100 or H200 from counts of operations, not yet from measurements.
@@ -35,12 +29,12 @@ mod tuning {
     pub const FEW_FEATURES: usize = 32;
 }
 
-/// The most elements of one array: kernels count in 32 bits.
-const MOST: usize = 1 << 31;
+/// The most elements of one array: kernels index with 32 bits.
+const MAX_ELEMENTS: usize = 1 << 31;
 
 /// A kernel's source for a device with so much fast memory, and what a launch has to give it.
 #[derive(Clone, Debug)]
-pub struct Source {
+pub struct KernelSource {
     pub text: String,
     /// Threads of a block, and models that it trains.
     pub block: usize,
@@ -53,43 +47,41 @@ pub struct Source {
     pub work: usize,
 }
 
-impl Variant {
+impl KernelVariant {
     /// The kernel for a recipe; `None` if its arrays are too long for any.
-    pub fn of(recipe: &Recipe) -> Option<Variant> {
-        let Shape { experts, features, hidden, active } = recipe.shape();
-        let layers = recipe.model.entry().layers();
-        let kind = match (layers, active) {
-            (None, 1) if is_small(recipe.shape()) => Kind::Small,
-            (None, 2..) => Kind::Several,
-            _ => Kind::Single,
-        };
-        let variant = Variant {
-            kind,
+    pub fn for_recipe(recipe: &Recipe) -> Option<KernelVariant> {
+        let ModelShape { experts, features, hidden, active } = recipe.shape();
+        let class = KernelClass::for_recipe(recipe);
+        let small = class == KernelClass::Small;
+        let variant = KernelVariant {
+            class,
             shape: [features, hidden, experts, active],
-            samples: if kind == Kind::Small { 0 } else { recipe.batch as usize },
-            balanced: kind != Kind::Small && recipe.load_balancing() > 0.0,
-            layers: layers.map(|Layers { rectified, tied, magnitude }| [rectified, tied, magnitude]),
+            samples: if small { 0 } else { recipe.batch as usize },
+            balanced: !small && recipe.load_balancing() > 0.0,
         };
-        variant.arrays().iter().all(|(_, len)| *len < MOST).then_some(variant)
+        variant.arrays().iter().all(|(_, len)| *len < MAX_ELEMENTS).then_some(variant)
     }
 
-    /// `20/5/4, k = 1`: how messages name it.
+    /// Its name in messages, such as `20/5/4, k = 1`.
     pub fn name(&self) -> String {
         let [n, m, e, k] = self.shape;
-        if self.layers.is_some() { format!("{n}/{m}") } else { format!("{n}/{m}/{e}, k = {k}") }
+        match self.class {
+            KernelClass::TwoLayer(_) => format!("{n}/{m}"),
+            KernelClass::Small | KernelClass::Top1 | KernelClass::TopK => format!("{n}/{m}/{e}, k = {k}"),
+        }
     }
 
     fn stride(&self) -> usize {
         let n = self.shape[0];
-        if self.kind == Kind::Small { n } else { n.div_ceil(16) * 16 }
+        if self.class == KernelClass::Small { n } else { n.div_ceil(16) * 16 }
     }
 
     /// Parameters with their padding, as the engine for CPUs keeps them.
     fn length(&self) -> usize {
         let ([_, m, e, _], stride) = (self.shape, self.stride());
-        match self.layers {
-            None => e * (m + 2) * stride,
-            Some([_, tied, _]) => (m + 1) * stride + if tied { 0 } else { m * stride },
+        match self.class {
+            KernelClass::Small | KernelClass::Top1 | KernelClass::TopK => e * (m + 2) * stride,
+            KernelClass::TwoLayer(flags) => (m + 1) * stride + if flags.tied { 0 } else { m * stride },
         }
     }
 
@@ -100,8 +92,8 @@ impl Variant {
     /// Threads of a model's team.
     fn team(&self) -> usize {
         let [n, m, ..] = self.shape;
-        match self.kind {
-            Kind::Small => 32,
+        match self.class {
+            KernelClass::Small => 32,
             // A tile of four outputs each.
             _ => (self.chunk() * n.max(m).div_ceil(4)).next_power_of_two().clamp(64, tuning::LARGEST_BLOCK),
         }
@@ -116,14 +108,14 @@ impl Variant {
         let state = [("PARAMETERS", len), ("GRADIENTS", len)];
         let moments = [("FIRST", len), ("SECOND", len)];
         let balance = if self.balanced { vec![("MEANS", e), ("USED", e), ("SCORES", b * e)] } else { Vec::new() };
-        match self.kind {
+        match self.class {
             // The rows of sums take the place of words and inputs.
-            Kind::Small => {
+            KernelClass::Small => {
                 let rows = 2 * (e - 1) + e * (e - 1) / 2 * n + e * n * (m + 1) + n;
                 [&first[..], &state, &moments, &[("TOTAL", rows), ("WORDS", (128 * n + 288 * n).max(33 * rows))]]
                     .concat()
             }
-            Kind::Single => {
+            KernelClass::Top1 | KernelClass::TwoLayer(_) => {
                 let chunk = [
                     ("LANES", 32),
                     ("LOSSES", n),
@@ -138,7 +130,7 @@ impl Variant {
                 let rest = [("D_INPUTS", e * m * self.stride()), ("ORDER", b), ("EXPERT", b), ("COUNTS", 64 * e)];
                 [&first[..], &chunk, &state, &rest, &moments, &[("INPUTS", b * row)], &balance].concat()
             }
-            Kind::Several => {
+            KernelClass::TopK => {
                 let chunk = [
                     ("LANES", 32),
                     ("LOSSES", n),
@@ -166,15 +158,15 @@ impl Variant {
     }
 
     /// The source, for a device whose blocks have at most so many bytes of fast memory.
-    pub fn source(&self, most_shared: usize) -> Source {
+    pub fn source(&self, most_shared: usize) -> KernelSource {
         let ([n, m, e, k], team) = (self.shape, self.team());
-        let models = if self.kind == Kind::Small { tuning::SMALL_BLOCK / 32 } else { 1 };
+        let models = if self.class == KernelClass::Small { tuning::SMALL_BLOCK / 32 } else { 1 };
         // Two blocks of large models share a multiprocessor if what they need most has room in half of it.
         let needed: usize = self.arrays().iter().take_while(|(name, _)| *name != "FIRST").map(|(_, len)| 4 * len).sum();
         // A block takes a kilobyte for itself.
         let half = (most_shared / 2).saturating_sub(1 << 10);
-        let room = match self.kind {
-            Kind::Small => most_shared / models,
+        let room = match self.class {
+            KernelClass::Small => most_shared / models,
             _ if needed <= half => half,
             _ => most_shared,
         } / 4;
@@ -205,7 +197,12 @@ impl Variant {
             }
             define(&format!("{name}(team)"), &at);
         }
-        let [rectified, tied, magnitude] = self.layers.unwrap_or([false, true, false]).map(usize::from);
+        let (two_layer, flags) = match self.class {
+            KernelClass::TwoLayer(flags) => (true, flags),
+            KernelClass::Small | KernelClass::Top1 | KernelClass::TopK => {
+                (false, TwoLayerFlags { rectified: false, tied: true, magnitude: false })
+            }
+        };
         let numbers = [
             ("FEATURES", n),
             ("HIDDEN", m),
@@ -219,29 +216,29 @@ impl Variant {
             ("BLOCK", team * models),
             ("SHARED", shared),
             ("BALANCED", usize::from(self.balanced)),
-            ("LAYERS", usize::from(self.layers.is_some())),
-            ("RECTIFIED", rectified),
-            ("TIED", tied),
-            ("MAGNITUDE", magnitude),
+            ("LAYERS", usize::from(two_layer)),
+            ("RECTIFIED", usize::from(flags.rectified)),
+            ("TIED", usize::from(flags.tied)),
+            ("MAGNITUDE", usize::from(flags.magnitude)),
         ];
         numbers.iter().for_each(|(name, value)| define(name, value));
         define("WORK", &format!("{work}ll"));
-        let kernel = match self.kind {
-            Kind::Small => [include_str!("kernels/small.cu"), "", ""],
-            Kind::Single => [
+        let kernel = match self.class {
+            KernelClass::Small => [include_str!("kernels/small.cu"), "", ""],
+            KernelClass::Top1 | KernelClass::TwoLayer(_) => [
                 include_str!("kernels/inputs.cuh"),
                 include_str!("kernels/large.cuh"),
-                include_str!("kernels/single.cu"),
+                include_str!("kernels/top_1.cu"),
             ],
-            Kind::Several => [
+            KernelClass::TopK => [
                 include_str!("kernels/inputs.cuh"),
                 include_str!("kernels/large.cuh"),
-                include_str!("kernels/several.cu"),
+                include_str!("kernels/top_k.cu"),
             ],
         };
         let parts = [include_str!("kernels/shim.cuh"), include_str!("kernels/common.cuh")].into_iter().chain(kernel);
         parts.chain([include_str!("kernels/entry.cuh")]).for_each(|part| text.push_str(part));
-        Source {
+        KernelSource {
             text,
             block: team * models,
             models,
@@ -253,10 +250,10 @@ impl Variant {
     }
 }
 
-impl Source {
+impl KernelSource {
     /// Bytes of a device's memory that one model takes.
     pub fn bytes(&self) -> u64 {
-        let numbers = 3 * self.length + 2 * self.stride + self.work + 2 * super::wave::HISTORY;
-        4 * numbers as u64 + size_of::<super::wave::Model>() as u64
+        let numbers = 3 * self.length + 2 * self.stride + self.work + 2 * HISTORY;
+        4 * numbers as u64 + size_of::<DeviceModel>() as u64
     }
 }

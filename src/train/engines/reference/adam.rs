@@ -2,10 +2,11 @@
 //!
 //! dfdx' own Adam subtracts the decoupled decay without the factor lr, so it cannot stand in for torch's.
 
-use crate::train::{Optimizer, Recipe, Schedule};
+use crate::train::recipe::Recipe;
+use crate::train::settings::optimizer::{AdamWSettings, Schedule};
 
-/// Update parameters and both moments with the gradients of step `step`, counted from 0. `drop` is what the drop rule has left of the
-/// learning rate.
+/// Update parameters and both moments with the gradients of step `step`, counted from 0. `drop` is the factor of the learning rate by the
+/// drop rule.
 pub fn update(
     recipe: &Recipe,
     step: u32,
@@ -14,11 +15,8 @@ pub fn update(
     parameters: &mut [Vec<f64>],
     moments: &mut [Vec<Vec<f64>>; 2],
 ) {
-    let (lr, beta1, beta2, eps, decay) = match &recipe.optimizer {
-        Optimizer::Adam(s) => (s.lr, s.beta1, s.beta2, s.eps, 0.0),
-        Optimizer::AdamW(s) => (s.lr, s.beta1, s.beta2, s.eps, s.weight_decay),
-    };
-    let lr = lr * drop * schedule(recipe, step);
+    let AdamWSettings { lr, beta1, beta2, eps, weight_decay } = recipe.optimizer.hyperparameters();
+    let lr = lr * drop * schedule_factor(recipe, step);
     let t = f64::from(step) + 1.0;
     let (correction1, correction2) = (1.0 - beta1.powf(t), 1.0 - beta2.powf(t));
     let [first, second] = moments;
@@ -27,14 +25,14 @@ pub fn update(
         for (((p, g), m), v) in parameters.iter_mut().zip(gradients).zip(first).zip(second) {
             *m = beta1 * *m + (1.0 - beta1) * g;
             *v = beta2 * *v + (1.0 - beta2) * g * g;
-            *p *= 1.0 - lr * decay;
+            *p *= 1.0 - lr * weight_decay;
             *p -= lr * (*m / correction1) / ((*v / correction2).sqrt() + eps);
         }
     }
 }
 
-/// The share of the learning rate at a step.
-fn schedule(recipe: &Recipe, step: u32) -> f64 {
+/// The factor of the learning rate at a step.
+fn schedule_factor(recipe: &Recipe, step: u32) -> f64 {
     let (step, steps) = (f64::from(step), f64::from(recipe.steps));
     match recipe.schedule {
         Schedule::Constant => 1.0,

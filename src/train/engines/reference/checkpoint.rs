@@ -1,54 +1,47 @@
-//! A run half-way as bytes: continuing from them is the same as never having stopped.
+//! Checkpoints of the reference engine: a run continued from one is the same as one that never stopped.
 
-use super::{Run, VERSION};
+use super::trainer::ReferenceTrainer;
+use crate::train::contract::REFERENCE_VERSION;
+use crate::train::engines::checkpoint_bytes::{CheckpointReader, CheckpointWriter};
 
-const MAGIC: &[u8; 8] = b"reproRE1";
+const FORMAT: &[u8; 8] = b"reproRE1";
 
-impl Run<'_> {
-    /// Everything that the next step depends on; numbers as their bits, little-endian.
+impl ReferenceTrainer<'_> {
+    /// Everything that the next step depends on.
     pub fn save(&self) -> Vec<u8> {
-        let mut out = MAGIC.to_vec();
-        let head = [VERSION, self.step, u32::from(self.stopped), self.loss.to_bits(), self.history.len() as u32];
-        head.iter().for_each(|word| out.extend(word.to_le_bytes()));
-        out.extend(self.drop.to_le_bytes());
-        for (step, loss) in &self.history {
-            out.extend(step.to_le_bytes());
-            out.extend(loss.to_le_bytes());
-        }
+        let mut out = CheckpointWriter::new(FORMAT);
+        out.u32(REFERENCE_VERSION);
+        out.u32(self.step);
+        out.u32(u32::from(self.stopped));
+        out.f32(self.loss);
+        out.u32(self.history.len() as u32);
+        out.f64(self.drop);
+        out.history(&self.history);
         let buffers = [&self.parameters, &self.moments[0], &self.moments[1]];
-        buffers.into_iter().flatten().flatten().for_each(|value| out.extend(value.to_le_bytes()));
-        out
+        buffers.into_iter().flatten().flatten().for_each(|value| out.f64(*value));
+        out.finish()
     }
 
-    /// Continue from a checkpoint; one of another shape or version is left alone, and the answer is false.
+    /// Continue from a checkpoint. One of another shape or version changes nothing, and the answer is false.
     pub fn restore(&mut self, bytes: &[u8]) -> bool {
         self.read(bytes).is_some()
     }
 
     fn read(&mut self, bytes: &[u8]) -> Option<()> {
-        let mut from = bytes.strip_prefix(MAGIC)?;
-        let [version, step, stopped, loss, count] = words::<5>(&mut from)?;
+        let mut from = CheckpointReader::new(bytes, FORMAT)?;
+        let (version, step, stopped) = (from.u32()?, from.u32()?, from.u32()? != 0);
+        let (loss, entries, drop) = (from.f32()?, from.u32()?, from.f64()?);
+        let history = from.history(entries)?;
         let values: usize = self.parameters.iter().map(Vec::len).sum();
-        if version != VERSION || step > self.recipe.steps || from.len() != 8 + 8 * count as usize + 24 * values {
+        if version != REFERENCE_VERSION || step > self.recipe.steps || from.remaining() != 3 * 8 * values {
             return None;
         }
-        let mut long = || from.split_off(..8).and_then(|bytes| bytes.try_into().ok()).map(u64::from_le_bytes);
-        let drop = f64::from_bits(long()?);
-        let pair = |both: u64| (both as u32, f32::from_bits((both >> 32) as u32));
-        let history = (0..count).map(|_| long().map(pair)).collect::<Option<Vec<_>>>()?;
         let [first, second] = &mut self.moments;
         for value in [&mut self.parameters, first, second].into_iter().flatten().flatten() {
-            *value = f64::from_bits(long()?);
+            *value = from.f64()?;
         }
-        (self.step, self.stopped, self.loss) = (step, stopped != 0, f32::from_bits(loss));
+        (self.step, self.stopped, self.loss) = (step, stopped, loss);
         (self.drop, self.history) = (drop, history);
         Some(())
     }
-}
-
-/// The next N words.
-fn words<const N: usize>(from: &mut &[u8]) -> Option<[u32; N]> {
-    let taken = from.split_off(..4 * N)?;
-    let mut words = taken.chunks_exact(4).map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]]));
-    Some(std::array::from_fn(|_| words.next().unwrap_or_default()))
 }

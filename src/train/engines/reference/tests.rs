@@ -1,12 +1,11 @@
-//! The fused kernels against this engine, on every recipe of the kernels' own tests; and what this engine promises by itself.
+//! The fused kernels against this engine, on every recipe of the kernels' own tests; and the promises of this engine itself.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use super::*;
-use crate::train::engines::cpu::simd::Level;
-use crate::train::engines::cpu::tests::zoo;
-use crate::train::{DropAndStop, Engine, Init, Initialiser, Unattended};
+use super::trainer::ReferenceTrainer;
+use crate::train::engines::cpu::{self, tests::recipes_of_all_kinds};
+use crate::train::{Control, DropAndStop, Engine, Init, Initialiser, Level, Recipe, TrainingResult, Unattended};
 
 /// Steps that the fused engine takes before gradients are compared, so that no moment and no bias has a special value.
 const BEFORE: u32 = 3;
@@ -16,17 +15,17 @@ fn largest(values: impl IntoIterator<Item = f64>) -> f64 {
 }
 
 /// The largest difference of two rows of numbers.
-fn apart(a: &[f64], b: &[f32]) -> f64 {
+fn largest_difference(a: &[f64], b: &[f32]) -> f64 {
     assert_eq!(a.len(), b.len());
     largest(a.iter().zip(b).map(|(a, &b)| a - f64::from(b)))
 }
 
-fn by_reference(recipe: &Recipe) -> Outcome {
+fn train_with_reference(recipe: &Recipe) -> TrainingResult {
     let recipe = Recipe { engine: Engine::Reference, ..recipe.clone() };
     crate::train::train(&recipe, &Unattended).unwrap().unwrap()
 }
 
-fn by_kernels(recipe: &Recipe) -> Outcome {
+fn train_with_kernels(recipe: &Recipe) -> TrainingResult {
     crate::train::train(recipe, &Unattended).unwrap().unwrap()
 }
 
@@ -39,22 +38,22 @@ fn recipes() -> Vec<(&'static str, Recipe)> {
     uniform.init =
         Init { weights: Some(Initialiser::KaimingUniform), bias: Some(Initialiser::Zero), ..Init::default() };
     let more = [("ordered k-hot, diagonal", ordered), ("two of two small experts", uniform)];
-    zoo().into_iter().chain(more).collect()
+    recipes_of_all_kinds().into_iter().chain(more).collect()
 }
 
 #[test]
 fn fused_gradients_agree_with_automatic_differentiation() {
     let mut compared = 0;
     for (name, recipe) in recipes() {
-        let mut fused = cpu::Instance::new(&recipe, Level::best());
-        fused.steps(BEFORE);
+        let mut fused = cpu::Trainer::new(&recipe, Level::best());
+        fused.train_steps(BEFORE);
         if fused.finished() {
             continue;
         }
         let loss = f64::from(fused.gradients());
-        let mut run = Run::new(&recipe);
+        let mut run = ReferenceTrainer::new(&recipe);
         run.step = BEFORE;
-        for (to, from) in run.parameters.iter_mut().zip(fused.outcome().parameters) {
+        for (to, from) in run.parameters.iter_mut().zip(fused.result().parameters) {
             to.iter_mut().zip(from).for_each(|(to, from)| *to = f64::from(from));
         }
         let (expected, gradients) = run.gradients().unwrap();
@@ -62,7 +61,7 @@ fn fused_gradients_agree_with_automatic_differentiation() {
         let found = fused.parameter_gradients();
         for ((parameter, found), expected) in recipe.parameters().iter().zip(&found).zip(&gradients) {
             let scale = largest(expected.iter().copied());
-            let error = apart(expected, found);
+            let error = largest_difference(expected, found);
             // With one active expert and no load balancing nothing depends on the gate.
             let free = parameter.name == "gate" && recipe.shape().active == 1;
             assert!(scale > 0.0 || free, "{name}: {} has no gradient", parameter.name);
@@ -74,9 +73,9 @@ fn fused_gradients_agree_with_automatic_differentiation() {
 }
 
 #[test]
-fn short_runs_have_the_same_losses_and_end_at_the_same_parameters() {
+fn short_runs_have_the_same_losses_and_final_parameters() {
     for (name, recipe) in recipes() {
-        let (fused, reference) = (by_kernels(&recipe), by_reference(&recipe));
+        let (fused, reference) = (train_with_kernels(&recipe), train_with_reference(&recipe));
         assert_eq!(fused.steps_run, reference.steps_run, "{name}");
         assert_eq!(fused.history.len(), reference.history.len(), "{name}");
         for ((step, fused), (same, reference)) in fused.history.iter().zip(&reference.history) {
@@ -95,8 +94,11 @@ fn short_runs_have_the_same_losses_and_end_at_the_same_parameters() {
 #[test]
 fn inputs_and_initial_parameters_are_those_of_the_kernels() {
     for (name, recipe) in recipes() {
-        let start = cpu::Instance::new(&recipe, Level::best()).outcome().parameters;
-        assert!(Run::new(&recipe).parameters.iter().zip(&start).all(|(a, b)| apart(a, b) == 0.0), "{name}");
+        let start = cpu::Trainer::new(&recipe, Level::best()).result().parameters;
+        assert!(
+            ReferenceTrainer::new(&recipe).parameters.iter().zip(&start).all(|(a, b)| largest_difference(a, b) == 0.0),
+            "{name}"
+        );
     }
     // Small models draw in an order of their own, and give samples of zeros last.
     for (n, batch, probability) in [(1, 40, 0.5), (2, 512, 0.1), (3, 333, 0.01), (3, 77, 1.0), (20, 64, 0.1)] {
@@ -108,20 +110,23 @@ fn inputs_and_initial_parameters_are_those_of_the_kernels() {
             expected.sort_by_key(|x| x.iter().all(|&x| x == 0.0));
         }
         // The contract's value, rounded at another place.
-        assert!(apart(&expected.concat(), &cpu::rows(&recipe, 5)) < 1e-6, "{batch} samples of {n} features");
+        assert!(
+            largest_difference(&expected.concat(), &cpu::draw_batch(&recipe, 5)) < 1e-6,
+            "{batch} samples of {n} features"
+        );
     }
 }
 
-/// Stops at every third look, having kept what it was offered.
+/// Stops at every third call, and keeps the checkpoints that it is offered.
 #[derive(Default)]
-struct Killed {
-    looks: AtomicU32,
+struct KillingControl {
+    calls: AtomicU32,
     kept: Mutex<Option<Vec<u8>>>,
 }
 
-impl Control for Killed {
+impl Control for KillingControl {
     fn stop(&self) -> bool {
-        self.looks.fetch_add(1, Ordering::Relaxed) % 3 == 2
+        self.calls.fetch_add(1, Ordering::Relaxed) % 3 == 2
     }
     fn checkpoint(&self) -> Option<Vec<u8>> {
         self.kept.lock().unwrap().clone()
@@ -132,11 +137,11 @@ impl Control for Killed {
 }
 
 #[test]
-fn a_killed_run_continues_to_the_same_end() {
+fn a_killed_run_continues_to_the_same_result() {
     let stop = Some(DropAndStop { drop_below: 0.3, factor: 0.5, stop_below: 0.0 });
     for recipe in [Recipe { stop, ..Recipe::example(2, 1, 3, 1) }, Recipe::example(9, 2, 4, 2)] {
         let recipe = Recipe { engine: Engine::Reference, ..recipe };
-        let (control, mut lives) = (Killed::default(), 0);
+        let (control, mut lives) = (KillingControl::default(), 0);
         let outcome = loop {
             lives += 1;
             if let Some(outcome) = crate::train::train(&recipe, &control).unwrap() {
@@ -144,28 +149,34 @@ fn a_killed_run_continues_to_the_same_end() {
             }
         };
         assert!(lives > 5, "{lives}");
-        assert_eq!(outcome, by_reference(&recipe));
+        assert_eq!(outcome, train_with_reference(&recipe));
     }
 }
 
 #[test]
-fn a_checkpoint_of_something_else_is_left_alone() {
+fn a_checkpoint_of_another_recipe_or_engine_is_ignored() {
     let (recipe, other) = (Recipe::example(4, 1, 1, 1), Recipe::example(3, 1, 1, 1));
-    let mut run = Run::new(&recipe);
-    run.advance().unwrap();
+    let mut run = ReferenceTrainer::new(&recipe);
+    run.train_step().unwrap();
     let good = run.save();
-    let mut fresh = Run::new(&recipe);
-    assert!(!fresh.restore(b"") && !fresh.restore(&good[..good.len() - 1]) && !fresh.restore(&Run::new(&other).save()));
-    let kernels = cpu::Instance::new(&recipe, Level::best()).save();
-    assert!(!fresh.restore(&kernels) && fresh.step == 0 && fresh.parameters == Run::new(&recipe).parameters);
+    let mut fresh = ReferenceTrainer::new(&recipe);
+    assert!(
+        !fresh.restore(b"")
+            && !fresh.restore(&good[..good.len() - 1])
+            && !fresh.restore(&ReferenceTrainer::new(&other).save())
+    );
+    let kernels = cpu::Trainer::new(&recipe, Level::best()).save();
+    assert!(
+        !fresh.restore(&kernels) && fresh.step == 0 && fresh.parameters == ReferenceTrainer::new(&recipe).parameters
+    );
     assert!(fresh.restore(&good) && fresh.step == 1);
 }
 
 #[test]
-fn the_drop_and_stop_rule_ends_training_where_the_kernels_end_it() {
+fn the_drop_and_stop_rule_ends_training_at_the_same_step_as_the_kernels() {
     let stop = Some(DropAndStop { drop_below: 10.0, factor: 0.1, stop_below: 9.0 });
     let recipe = Recipe { stop, ..Recipe::example(2, 1, 3, 1) };
-    let (fused, reference) = (by_kernels(&recipe), by_reference(&recipe));
+    let (fused, reference) = (train_with_kernels(&recipe), train_with_reference(&recipe));
     assert_eq!((fused.steps_run, fused.history.len()), (1, 1));
     assert_eq!((reference.steps_run, reference.history.len()), (1, 1));
 }
