@@ -1,7 +1,7 @@
-//! What several threads train together against one alone: `cargo bench --bench scaling [-- THREADS]`, by default as many as there are cores.
+//! The throughput of several threads against one: `cargo bench --bench scaling [-- THREADS]`, by default as many as there are cores.
 //!
-//! Rounds of one thread and of all take turns, each thread with a model of its own, as in a sweep. The ratio is the steps a second of all over
-//! those of one times the number of threads; 1 is perfect. Of many short rounds the best tenth counts, which other work disturbs least.
+//! Rounds of one thread and of all alternate, each thread with its own model, as in a sweep. The ratio is the steps a second of all over
+//! those of one times the number of threads; 1 is perfect. The best tenth of many short rounds counts, which other work on the machine disturbs least.
 
 use std::sync::Barrier;
 use std::time::{Duration, Instant};
@@ -16,10 +16,10 @@ const ROUND: Duration = Duration::from_millis(2);
 const ROUNDS: usize = 500;
 
 /// Steps a second over one round.
-fn rate(instance: &mut Trainer, batch: u32) -> f64 {
+fn rate(trainer: &mut Trainer, batch: u32) -> f64 {
     let (start, mut steps) = (Instant::now(), 0u32);
     while start.elapsed() < ROUND {
-        instance.train_steps(batch);
+        trainer.train_steps(batch);
         steps += batch;
     }
     f64::from(steps) / start.elapsed().as_secs_f64()
@@ -37,40 +37,40 @@ fn main() {
     let threads: usize = asked.unwrap_or(cores).max(1);
     for ([n, m, e], samples) in ROWS {
         let recipe = Recipe { batch: samples, steps: u32::MAX, ..Recipe::example(n, m, e, 1) };
-        let mut instances: Vec<Trainer> = (0..threads).map(|_| Trainer::new(&recipe, Level::best())).collect();
-        let batch = (rate(&mut instances[0], 1) * 1e-4).clamp(1.0, 1e4) as u32;
-        let (mut alone, mut together) = (Vec::new(), vec![0.0; ROUNDS]);
+        let mut trainers: Vec<Trainer> = (0..threads).map(|_| Trainer::new(&recipe, Level::best())).collect();
+        let batch = (rate(&mut trainers[0], 1) * 1e-4).clamp(1.0, 1e4) as u32;
+        let (mut single, mut parallel) = (Vec::new(), vec![0.0; ROUNDS]);
         let barrier = Barrier::new(threads);
         let each: Vec<(Vec<f64>, Vec<f64>)> = std::thread::scope(|scope| {
-            let workers = instances.iter_mut().enumerate().map(|(worker, instance)| {
+            let workers = trainers.iter_mut().enumerate().map(|(worker, trainer)| {
                 let barrier = &barrier;
                 scope.spawn(move || {
-                    let (mut alone, mut together) = (Vec::new(), Vec::new());
+                    let (mut single, mut parallel) = (Vec::new(), Vec::new());
                     for _ in 0..ROUNDS {
                         barrier.wait();
-                        together.push(rate(instance, batch));
+                        parallel.push(rate(trainer, batch));
                         barrier.wait();
                         if worker == 0 {
-                            alone.push(rate(instance, batch));
+                            single.push(rate(trainer, batch));
                         }
                     }
-                    (alone, together)
+                    (single, parallel)
                 })
             });
             let workers: Vec<_> = workers.collect();
             workers.into_iter().map(|worker| worker.join().expect("a thread that trains")).collect()
         });
         for (mine, ours) in each {
-            alone.extend(mine);
-            together.iter_mut().zip(ours).for_each(|(sum, rate)| *sum += rate);
+            single.extend(mine);
+            parallel.iter_mut().zip(ours).for_each(|(sum, rate)| *sum += rate);
         }
-        let (alone, together) = (best(alone), best(together));
+        let (single, parallel) = (best(single), best(parallel));
         println!(
             "{:<24} one thread {:>8.1} steps/ms   {threads} threads {:>8.1} steps/ms   ratio {:.3}",
             format!("{n}/{m}/{e}, batch {samples}"),
-            alone / 1e3,
-            together / 1e3,
-            together / alone / threads as f64
+            single / 1e3,
+            parallel / 1e3,
+            parallel / single / threads as f64
         );
     }
 }

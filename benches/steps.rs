@@ -1,7 +1,7 @@
 //! Time of one training step on one thread: `cargo bench`.
 //!
-//! `cargo bench -- [PART OF A NAME] [--json] [--rounds N] [--list]`: rows whose name has the part, as a table or as one JSON object a line. Every
-//! level of the machine takes turns for a number of rounds; the median round counts. `--list` names the rows as JSON. What a step needs at least is in `docs/benchmarks.md`.
+//! `cargo bench -- [PART OF A NAME] [--json] [--rounds N] [--list]`: rows whose name has the part, as a table or as one JSON object a line. The
+//! vector widths of the machine alternate for a number of rounds; the median round counts. `--list` names the rows as JSON. `docs/benchmarks.md` has what a step needs at least.
 
 mod rows;
 
@@ -12,18 +12,18 @@ use repro::train::Level;
 use repro::train::engines::cpu::{Trainer, peak};
 use rows::{ROWS, Row, name, recipe};
 
-/// Short enough that most rounds are not interrupted by whoever else uses the core.
+/// Short enough that other processes interrupt few rounds.
 const ROUND: Duration = Duration::from_micros(500);
 
-fn instance(row: &Row, level: Level) -> Trainer {
+fn trained_a_little(row: &Row, level: Level) -> Trainer {
     let recipe = recipe(row, u32::MAX);
-    let mut instance = Trainer::new(&recipe, level);
-    // Trained a little first: what is dead, and which expert is popular, matters.
-    instance.train_steps(1000);
-    instance
+    let mut trainer = Trainer::new(&recipe, level);
+    // Dead outputs and the popularity of experts affect the time.
+    trainer.train_steps(1000);
+    trainer
 }
 
-/// Microseconds of one of the calls it is asked for, over one round.
+/// Microseconds of one call, over one round.
 fn time(mut call: impl FnMut(u32)) -> f64 {
     let (start, mut calls, mut batch) = (Instant::now(), 0u32, 1);
     loop {
@@ -33,7 +33,7 @@ fn time(mut call: impl FnMut(u32)) -> f64 {
         if elapsed >= ROUND {
             return elapsed.as_secs_f64() * 1e6 / f64::from(calls);
         }
-        // Look at the clock about twenty times a round.
+        // Read the clock about twenty times a round.
         batch = (f64::from(calls) * (0.05 * ROUND.as_secs_f64() / elapsed.as_secs_f64())).clamp(1.0, 1e6) as u32;
     }
 }
@@ -96,11 +96,11 @@ fn main() {
         show("peak", "G fma/s", &values);
     }
     for row in ROWS.iter().filter(|row| part.is_none_or(|part| name(row).contains(part.as_str()))) {
-        let mut instances: Vec<Trainer> = levels.iter().map(|&level| instance(row, level)).collect();
+        let mut trainers: Vec<Trainer> = levels.iter().map(|&level| trained_a_little(row, level)).collect();
         let mut values = vec![Vec::new(); levels.len()];
         for _ in 0..rounds {
-            for (instance, values) in instances.iter_mut().zip(&mut values) {
-                values.push(time(|calls| instance.train_steps(calls)));
+            for (trainer, values) in trainers.iter_mut().zip(&mut values) {
+                values.push(time(|calls| trainer.train_steps(calls)));
             }
         }
         show(&name(row), "us", &values);

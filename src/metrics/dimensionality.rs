@@ -1,13 +1,13 @@
-//! Dimensionality of a feature in an expert: which share of a dimension it has for itself (Elhage et al. 2022; C2).
+//! Dimensionality of a feature in an expert: the share of a dimension that it has exclusively (Elhage et al. 2022; C2).
 
-use super::{Compute, Model, model::dot};
+use super::{Compute, TrainedModel, model::dot};
 use crate::error::Result;
 use crate::value::{Array, Dataset};
 
 crate::record! {
     /// Dimensionality of every feature, and of whole experts.
     pub struct Dimensionality {
-        /// Round to so many decimals; the published code rounds to 3.
+        /// Round to this many decimals; the published code rounds to 3.
         pub decimals: Option<u32> = None,
         /// Two features with cosine within this of -1 are an antipodal pair.
         pub antipodal: f64 = 0.1,
@@ -15,7 +15,7 @@ crate::record! {
 }
 
 /// `D_i = |W_i|^2 / sum_j (What_i . W_j)^2`, j = i included; NaN for an exactly zero vector.
-pub fn dimensionality(model: &Model, expert: usize, feature: usize) -> f64 {
+pub fn dimensionality(model: &TrainedModel, expert: usize, feature: usize) -> f64 {
     let row = model.row(expert, feature);
     let squared = dot(row, row);
     let sum: f64 = (0..model.features).map(|j| (dot(row, model.row(expert, j)) / squared.sqrt()).powi(2)).sum();
@@ -23,7 +23,7 @@ pub fn dimensionality(model: &Model, expert: usize, feature: usize) -> f64 {
 }
 
 /// Rounded to decimals, half away from zero.
-pub fn rounded(value: f64, decimals: Option<u32>) -> f64 {
+pub fn round_to(value: f64, decimals: Option<u32>) -> f64 {
     match decimals {
         Some(decimals) => {
             let scale = (0..decimals).fold(1.0, |scale, _| scale * 10.0);
@@ -40,7 +40,7 @@ impl Compute for Dimensionality {
 
     /// `dimensionality` D_i \[expert, feature\]; `dimensions-per-feature` D* = m / |W|_F^2 \[expert\]; `antipodal-pairs` \[expert\].
     fn compute(&self, model: &Dataset) -> Result<Dataset> {
-        let model = Model::of(model)?;
+        let model = TrainedModel::from_dataset(model)?;
         let frobenius = |e: usize| (0..model.features).map(|i| model.norm(e, i).powi(2)).sum::<f64>();
         let cosine = |e: usize, i: usize, j: usize| {
             dot(model.row(e, i), model.row(e, j)) / (model.norm(e, i) * model.norm(e, j))
@@ -52,7 +52,7 @@ impl Compute for Dimensionality {
         let per_expert =
             |value: &dyn Fn(usize) -> f64| Array::f64(model.expert_axis(), (0..model.experts).map(value).collect());
         Ok(Dataset::default()
-            .with("dimensionality", model.each(|e, i| rounded(dimensionality(&model, e, i), self.decimals))?)
+            .with("dimensionality", model.map_features(|e, i| round_to(dimensionality(&model, e, i), self.decimals))?)
             .with("dimensions-per-feature", per_expert(&|e| model.hidden as f64 / frobenius(e))?)
             .with("antipodal-pairs", per_expert(&pairs)?))
     }

@@ -1,7 +1,7 @@
 //! The loss of a trained model on inputs that no training run has seen: the same inputs for every model, so that losses can be compared.
 
 use super::model::transpose;
-use super::{Compute, Model};
+use super::{Compute, TrainedModel};
 use crate::error::{Error, Result};
 use crate::train::{Batch, BatchId, InputDistribution, RandomStream, Router};
 use crate::value::{Array, Dataset};
@@ -31,7 +31,7 @@ impl Compute for EvaluationLoss {
     }
 
     /// `evaluation-loss`: the mean over inputs and features of I_i (y_i - t_i)^2 with the target t of the model, x or |x|. It is the mean
-    /// over features whatever the reduction in training, and has no load-balancing term. Forward passes are in binary64.
+    /// over features whatever the reduction in training, and has no load-balancing term. ForwardPass passes are in binary64.
     fn compute(&self, model: &Dataset) -> Result<Dataset> {
         Ok(Dataset::default().with("evaluation-loss", Array::scalar(self.loss(model)?)))
     }
@@ -39,39 +39,39 @@ impl Compute for EvaluationLoss {
 
 impl EvaluationLoss {
     fn loss(&self, dataset: &Dataset) -> Result<f64> {
-        let model = Model::of(dataset)?;
+        let model = TrainedModel::from_dataset(dataset)?;
         let importance = model.array("importance")?.values();
         let n = model.features;
         if self.samples == 0 || importance.len() != n {
             return Err(Error::stage("a loss needs at least one sample, and one importance for each feature"));
         }
-        let mut forward = Forward::of(&model)?;
-        let inputs = inputs(&model)?;
+        let mut forward = ForwardPass::new(&model)?;
+        let distribution = input_distribution(&model)?;
         let mut squared = vec![0.0; n];
-        let mut nothing = 0u32;
+        let mut all_zero = 0u32;
         let mut batch = Batch::default();
         let samples = self.samples as usize;
         for (block, from) in (0..samples).step_by(BLOCK).enumerate() {
             let id = BatchId { seed: self.seed, stream: RandomStream::Evaluation, step: block as u32 };
-            batch.fill_from(id, BLOCK.min(samples - from), n, inputs);
+            batch.fill_from(id, BLOCK.min(samples - from), n, distribution);
             for s in 0..batch.samples() {
                 let (index, value) = batch.sample(s);
                 if index.is_empty() {
-                    nothing += 1;
+                    all_zero += 1;
                     continue;
                 }
                 forward.add_errors(index, value, 1.0, &mut squared);
             }
         }
-        // Inputs without any feature are all the same.
-        forward.add_errors(&[], &[], f64::from(nothing), &mut squared);
+        // Inputs without any feature are equal.
+        forward.add_errors(&[], &[], f64::from(all_zero), &mut squared);
         let sum: f64 = importance.iter().zip(&squared).map(|(importance, squared)| importance * squared).sum();
         Ok(sum / samples as f64 / n as f64)
     }
 }
 
-/// How the model's inputs are drawn.
-fn inputs(model: &Model) -> Result<InputDistribution> {
+/// The distribution of the model's inputs.
+fn input_distribution(model: &TrainedModel) -> Result<InputDistribution> {
     let plain = InputDistribution { probability: model.probability, ..InputDistribution::default() };
     if !model.layered {
         return Ok(plain);
@@ -85,7 +85,7 @@ fn inputs(model: &Model) -> Result<InputDistribution> {
 }
 
 /// One input at a time through the model.
-enum Forward {
+enum ForwardPass {
     Experts {
         router: Router,
         features: usize,
@@ -106,8 +106,8 @@ enum Forward {
     },
 }
 
-impl Forward {
-    fn of(model: &Model) -> Result<Forward> {
+impl ForwardPass {
+    fn new(model: &TrainedModel) -> Result<ForwardPass> {
         let (experts, features, hidden) = (model.experts, model.features, model.hidden);
         let rows = (0..experts).flat_map(|e| (0..features).map(move |i| (e, i)));
         let weights: Vec<f64> = rows.flat_map(|(e, i)| model.row(e, i).iter().copied()).collect();
@@ -115,14 +115,14 @@ impl Forward {
         let transposed = weights.chunks(size.max(1)).flat_map(|w| transpose(w, features, hidden)).collect();
         let bias = model.array("bias")?.values();
         if !model.layered {
-            return Ok(Forward::Experts { router: model.router()?, features, hidden, weights, transposed, bias });
+            return Ok(ForwardPass::Experts { router: model.router()?, features, hidden, weights, transposed, bias });
         }
-        // Only the model with an output layer of its own computes the absolute value.
+        // Only the model with untied weights computes the absolute value.
         let magnitude = model.has("weights-out");
         let second =
             if magnitude { transpose(&model.array("weights-out")?.values(), features, hidden) } else { transposed };
         let rectified = model.number("rectified")? != 0.0;
-        Ok(Forward::Layers { rectified, magnitude, hidden, first: weights, second, bias })
+        Ok(ForwardPass::Layers { rectified, magnitude, hidden, first: weights, second, bias })
     }
 
     /// Add `weight` times the squared error of every output for an input (present features, values) to `squared`.
@@ -131,7 +131,7 @@ impl Forward {
         let mut output = vec![0.0; n];
         let mut magnitude = false;
         match self {
-            Forward::Experts { router, features, hidden, weights, transposed, bias } => {
+            ForwardPass::Experts { router, features, hidden, weights, transposed, bias } => {
                 let size = *features * *hidden;
                 let (active, routing) = router.route(index, value);
                 let mut sum = vec![0.0; n];
@@ -142,7 +142,7 @@ impl Forward {
                     output.iter_mut().zip(&sum).for_each(|(y, z)| *y += f64::from(a) * z.max(0.0));
                 }
             }
-            Forward::Layers { rectified, magnitude: is, hidden, first, second, bias } => {
+            ForwardPass::Layers { rectified, magnitude: is, hidden, first, second, bias } => {
                 magnitude = *is;
                 output.copy_from_slice(bias);
                 layer(first, second, *hidden, *rectified, (index, value), &mut output);

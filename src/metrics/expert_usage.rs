@@ -1,7 +1,7 @@
 //! How often each expert is used: ordinarily, and when its monosemantic features are present (Table 1; C6).
 
 use super::monosemantic_features::monosemantic;
-use super::{Compute, Model};
+use super::{Compute, TrainedModel};
 use crate::error::Result;
 use crate::train::{Batch, RandomStream, Router};
 use crate::value::{Array, Dataset};
@@ -28,7 +28,7 @@ impl Compute for ExpertUsage {
     /// all c features set to 1; `usage-only-active` with nothing but those c features, all of one value drawn from U(0, 1) for each
     /// input. The last two are NaN for an expert without monosemantic features.
     fn compute(&self, model: &Dataset) -> Result<Dataset> {
-        let model = Model::of(model)?;
+        let model = TrainedModel::from_dataset(model)?;
         let samples = self.samples as usize;
         let batch = model.batch(self.seed, samples, self.probability.unwrap_or(model.probability));
         let mut common = Batch::default();

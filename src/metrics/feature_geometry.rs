@@ -1,6 +1,6 @@
 //! Norms of features, their interference, and the Gram matrix: the bars and images of Fig 1, 2 and 6.
 
-use super::{Compute, Model, model::dot};
+use super::{Compute, TrainedModel, model::dot};
 use crate::error::Result;
 use crate::value::{Array, Axis, Dataset};
 
@@ -17,16 +17,16 @@ impl Compute for FeatureGeometry {
     /// `feature-norm` |W_i|; `polysemanticity` sqrt(sum_{j != i} (Wn_i . W_j)^2); `net-interference` the same sum weighted with the
     /// features' probability, without the root; `gram` W W^T \[expert, feature, feature2\].
     fn compute(&self, model: &Dataset) -> Result<Dataset> {
-        let model = Model::of(model)?;
+        let model = TrainedModel::from_dataset(model)?;
         let (e, n) = (model.experts, model.features);
         let axes = model.expert_axis().into_iter().chain([model.feature_axis(), Axis::index("feature2", n)]).collect();
         let triples = (0..e * n * n).map(|at| (at / (n * n), at / n % n, at % n));
         let gram = triples.map(|(e, i, j)| dot(model.row(e, i), model.row(e, j))).collect();
         let p = model.probability;
         Ok(Dataset::default()
-            .with("feature-norm", model.each(|e, i| model.norm(e, i))?)
-            .with("polysemanticity", model.each(|e, i| model.polysemanticity(e, i))?)
-            .with("net-interference", model.each(|e, i| model.interference(e, i, 1e-5, |_| p))?)
+            .with("feature-norm", model.map_features(|e, i| model.norm(e, i))?)
+            .with("polysemanticity", model.map_features(|e, i| model.polysemanticity(e, i))?)
+            .with("net-interference", model.map_features(|e, i| model.interference(e, i, 1e-5, |_| p))?)
             .with("gram", Array::f64(axes, gram)?))
     }
 }

@@ -1,6 +1,6 @@
 //! Features per hidden dimension, `|W_e|_F^2 / m`, by expert and averaged with the routing weights (Fig 3; C2).
 
-use super::{Compute, Model};
+use super::{Compute, TrainedModel};
 use crate::error::Result;
 use crate::value::{Array, Dataset};
 
@@ -27,7 +27,7 @@ impl Compute for FeaturesPerDimension {
     /// `features-per-dimension-undivided` sum_e p_e |W_e|_F^2 / m; `features-per-dimension` the same divided by k, as in the figure:
     /// with k active experts the squared norms grow like k.
     fn compute(&self, model: &Dataset) -> Result<Dataset> {
-        let model = Model::of(model)?;
+        let model = TrainedModel::from_dataset(model)?;
         let batch = model.batch(self.seed, self.samples as usize, model.probability);
         let mut router = model.router()?;
         let mut weights = vec![0.0; model.experts];

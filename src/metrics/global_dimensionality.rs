@@ -1,8 +1,8 @@
 //! Dimensionality of a feature over all experts, in the variants of the published code (C2).
 
-use super::{Compute, Model};
+use super::{Compute, TrainedModel};
 use crate::error::Result;
-use crate::metrics::dimensionality::{dimensionality, rounded};
+use crate::metrics::dimensionality::{dimensionality, round_to};
 use crate::metrics::specialization::specialization;
 use crate::value::{Array, Dataset};
 
@@ -27,7 +27,7 @@ crate::record! {
         /// Inputs drawn for the weights; the published code draws 4096 for usage and 1024 for presence.
         pub samples: u32 = 4096,
         pub seed: u64 = 0,
-        /// Round to so many decimals; the published code rounds to 3.
+        /// Round to this many decimals; the published code rounds to 3.
         pub decimals: Option<u32> = None,
         /// Features above it count as represented by the model as a whole.
         pub threshold: f64 = 0.05,
@@ -36,7 +36,7 @@ crate::record! {
 
 impl GlobalDimensionality {
     /// The weight of each expert for each feature, row-major \[expert, feature\].
-    fn weights(&self, model: &Model) -> Result<Vec<f64>> {
+    fn weights(&self, model: &TrainedModel) -> Result<Vec<f64>> {
         let (experts, n) = (model.experts, model.features);
         if self.weighting == Weighting::Specialization {
             return Ok((0..experts * n).map(|at| specialization(model, at / n, at % n)).collect());
@@ -79,13 +79,14 @@ impl Compute for GlobalDimensionality {
         &["global-dimensionality", "globally-represented-features"]
     }
 
-    /// `global-dimensionality` \[feature\] and `globally-represented-features`, how many of them lie above the threshold; an expert that holds nothing of a feature (D = NaN) or has no weight adds nothing.
+    /// `global-dimensionality` \[feature\] and `globally-represented-features`, how many of them exceed the threshold. An expert without the
+    /// feature (D = NaN) or without weight adds nothing.
     fn compute(&self, model: &Dataset) -> Result<Dataset> {
-        let model = Model::of(model)?;
+        let model = TrainedModel::from_dataset(model)?;
         let weights = self.weights(&model)?;
         let one = |i: usize| -> f64 {
             let terms = (0..model.experts).map(|e| (weights[e * model.features + i], dimensionality(&model, e, i)));
-            rounded(terms.filter(|(w, d)| *w > 0.0 && d.is_finite()).map(|(w, d)| w * d).sum(), self.decimals)
+            round_to(terms.filter(|(w, d)| *w > 0.0 && d.is_finite()).map(|(w, d)| w * d).sum(), self.decimals)
         };
         let values: Vec<f64> = (0..model.features).map(one).collect();
         let represented = values.iter().filter(|value| **value > self.threshold).count();

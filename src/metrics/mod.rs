@@ -27,18 +27,18 @@ use crate::error::Result;
 use crate::value::Dataset;
 
 pub use evaluation_loss::EvaluationLoss;
-pub use model::Model;
+pub use model::TrainedModel;
 
-/// Names that the axes of models and of metrics' arrays can have; a selection by any other name is a slip.
+/// Names that the axes of models and of metrics' arrays can have; a selection by any other name is an error.
 pub const AXES: [&str; 9] = ["expert", "feature", "feature2", "hidden", "neuron", "rank", "step", "x1", "x2"];
 
-/// What every metric can do.
+/// What every metric defines.
 pub trait Compute {
     /// Raised when results change; part of the key.
     fn version(&self) -> u32 {
         1
     }
-    /// Names of the arrays it makes.
+    /// Names of the arrays that it computes.
     fn outputs(&self) -> &'static [&'static str];
     fn compute(&self, model: &Dataset) -> Result<Dataset>;
 }
@@ -50,7 +50,7 @@ crate::union! {
         "feature-geometry" => FeatureGeometry(feature_geometry::FeatureGeometry),
         /// Dimensionality of each feature in each expert.
         "dimensionality" => Dimensionality(dimensionality::Dimensionality),
-        /// How much of a feature each expert holds.
+        /// Each expert's share of a feature.
         "specialization" => Specialization(specialization::Specialization),
         /// Dimensionality of each feature over all experts.
         "global-dimensionality" => GlobalDimensionality(global_dimensionality::GlobalDimensionality),
@@ -64,10 +64,10 @@ crate::union! {
         "monosemantic-features" => MonosemanticFeatures(monosemantic_features::MonosemanticFeatures),
         /// How often each expert is used, ordinarily and when its monosemantic features are present.
         "expert-usage" => ExpertUsage(expert_usage::ExpertUsage),
-        /// Which expert takes which part of the space of two features.
+        /// Which expert is used in which part of the space of two features.
         "partition" => Partition(partition::Partition),
         /// Weights of neurons, the most monosemantic first, and how many are monosemantic.
-        "neurons" => Neurons(neurons::Neurons),
+        "neurons" => Neurons(neurons::NeuronWeights),
         /// Weights into and out of every neuron, in the order of the model.
         "neuron-layers" => NeuronLayers(neuron_layers::NeuronLayers),
         /// Features whose absolute value is computed by two neurons of their own, one for each sign.

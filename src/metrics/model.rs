@@ -5,7 +5,7 @@ use crate::train::{Batch, RandomStream, Router};
 use crate::value::{Array, Axis, Dataset};
 
 /// A trained model.
-pub struct Model<'a> {
+pub struct TrainedModel<'a> {
     dataset: &'a Dataset,
     /// Two layers and no experts: arrays have no axis `expert`.
     pub layered: bool,
@@ -25,8 +25,8 @@ pub fn transpose(values: &[f64], rows: usize, columns: usize) -> Vec<f64> {
     (0..rows * columns).map(|at| values[at % rows * columns + at / rows]).collect()
 }
 
-impl<'a> Model<'a> {
-    pub fn of(dataset: &'a Dataset) -> Result<Model<'a>> {
+impl<'a> TrainedModel<'a> {
+    pub fn from_dataset(dataset: &'a Dataset) -> Result<TrainedModel<'a>> {
         let weights = array(dataset, "weights")?;
         let (layered, experts, features, hidden) = match *weights.shape() {
             [experts, features, hidden] => (false, experts, features, hidden),
@@ -36,7 +36,7 @@ impl<'a> Model<'a> {
             }
         };
         let values = weights.values();
-        Ok(Model {
+        Ok(TrainedModel {
             dataset,
             layered,
             experts,
@@ -120,7 +120,7 @@ impl<'a> Model<'a> {
     }
 
     /// An array \[expert, feature\], or \[feature\] without experts, of a value for each.
-    pub fn each(&self, value: impl Fn(usize, usize) -> f64) -> Result<Array> {
+    pub fn map_features(&self, value: impl Fn(usize, usize) -> f64) -> Result<Array> {
         let pairs = (0..self.experts).flat_map(|e| (0..self.features).map(move |i| (e, i)));
         let axes = self.expert_axis().into_iter().chain([self.feature_axis()]).collect();
         Array::f64(axes, pairs.map(|(e, i)| value(e, i)).collect())

@@ -1,6 +1,6 @@
 //! Features that share their direction with no other feature of the expert (C6).
 
-use super::{Compute, Model};
+use super::{Compute, TrainedModel};
 use crate::error::Result;
 use crate::value::{Array, Axis, Dataset};
 
@@ -10,19 +10,19 @@ crate::record! {
         pub threshold: f64 = 0.2,
         /// How many of the most monosemantic features of each expert are listed.
         pub most: u32 = 5,
-        /// Only features at least so long are listed: a short one is orthogonal to others by chance.
+        /// Only features with at least this norm are listed: a short one is orthogonal to others by chance.
         pub norm: f64 = 0.5,
     }
 }
 
 /// The monosemantic features of an expert, ascending: polysemanticity below the threshold, whatever the norm.
-pub fn monosemantic(model: &Model, expert: usize, threshold: f64) -> Vec<usize> {
+pub fn monosemantic(model: &TrainedModel, expert: usize, threshold: f64) -> Vec<usize> {
     (0..model.features).filter(|&i| model.polysemanticity(expert, i) < threshold).collect()
 }
 
 impl MonosemanticFeatures {
     /// Polysemanticity and number of an expert's features of some length, the lowest first.
-    fn ranked(&self, model: &Model, expert: usize) -> Vec<(f64, usize)> {
+    fn ranked(&self, model: &TrainedModel, expert: usize) -> Vec<(f64, usize)> {
         let long = (0..model.features).filter(|&i| model.norm(expert, i) >= self.norm);
         let mut ranked: Vec<(f64, usize)> = long.map(|i| (model.polysemanticity(expert, i), i)).collect();
         ranked.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
@@ -39,7 +39,7 @@ impl Compute for MonosemanticFeatures {
     /// feature with the lowest polysemanticity, the second lowest, ... and `most-monosemantic-value` this polysemanticity \[expert, rank\],
     /// NaN where an expert has no more features.
     fn compute(&self, model: &Dataset) -> Result<Dataset> {
-        let model = Model::of(model)?;
+        let model = TrainedModel::from_dataset(model)?;
         let found: Vec<Vec<usize>> = (0..model.experts).map(|e| monosemantic(&model, e, self.threshold)).collect();
         let counts = found.iter().map(|features| features.len() as f64).collect();
         let ranked: Vec<Vec<(f64, usize)>> = (0..model.experts).map(|e| self.ranked(&model, e)).collect();
@@ -51,7 +51,7 @@ impl Compute for MonosemanticFeatures {
         Ok(Dataset::default()
             .with("most-monosemantic-feature", listed(&|(_, i)| *i as f64)?)
             .with("most-monosemantic-value", listed(&|(value, _)| *value)?)
-            .with("monosemantic-feature", model.each(|e, i| f64::from(u8::from(found[e].contains(&i))))?)
+            .with("monosemantic-feature", model.map_features(|e, i| f64::from(u8::from(found[e].contains(&i))))?)
             .with("monosemantic", Array::f64(model.expert_axis(), counts)?))
     }
 }

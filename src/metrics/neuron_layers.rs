@@ -1,6 +1,6 @@
-//! What goes into neurons and what comes out of them, feature by feature.
+//! Weights into and out of every neuron, by feature.
 
-use super::{Compute, Model};
+use super::{Compute, TrainedModel};
 use crate::error::Result;
 use crate::value::{Array, Dataset};
 
@@ -16,7 +16,7 @@ impl Compute for NeuronLayers {
 
     /// `weights-in` W1 and `weights-out` the transpose of W2, both \[neuron, feature\]; equal if the weights are tied.
     fn compute(&self, model: &Dataset) -> Result<Dataset> {
-        let model = Model::of(model)?;
+        let model = TrainedModel::from_dataset(model)?;
         let axes = || vec![model.neuron_axis(), model.feature_axis()];
         Ok(Dataset::default()
             .with("weights-in", Array::f64(axes(), model.neurons()?.concat())?)
@@ -30,7 +30,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn both_layers_are_told_by_neuron() {
+    fn both_layers_are_listed_by_neuron() {
         let of = |out| NeuronLayers {}.compute(&layers(&[&[1.0, 2.0], &[3.0, 4.0], &[5.0, 6.0]], out)).unwrap();
         // W2 is [feature, neuron].
         let untied = of(Some(&[&[10.0, 20.0, 30.0], &[40.0, 50.0, 60.0]]));

@@ -1,12 +1,12 @@
 //! Which features a neuron serves, with neurons sorted by how much they serve a single one (Elhage et al. 2022, the privileged basis).
 
-use super::{Compute, Model};
+use super::{Compute, TrainedModel};
 use crate::error::Result;
 use crate::value::{Array, Dataset};
 
 crate::record! {
     /// Weights of neurons, the most monosemantic first.
-    pub struct Neurons {
+    pub struct NeuronWeights {
         /// A neuron with a monosemanticity above this is monosemantic.
         pub threshold: f64 = 0.99,
     }
@@ -18,7 +18,7 @@ pub fn monosemanticity(weights: &[f64]) -> f64 {
     largest / (weights.iter().map(|w| w * w).sum::<f64>() + 1e-6).sqrt()
 }
 
-impl Compute for Neurons {
+impl Compute for NeuronWeights {
     fn outputs(&self) -> &'static [&'static str] {
         &["neuron-weights", "monosemanticity", "polysemantic", "monosemantic-neurons"]
     }
@@ -26,7 +26,7 @@ impl Compute for Neurons {
     /// `neuron-weights` W \[neuron, feature\] and `monosemanticity` \[neuron\], both sorted by monosemanticity, falling, equal ones in their
     /// order in W; `polysemantic` \[neuron\] 0 for monosemantic neurons, else 1; `monosemantic-neurons` their number.
     fn compute(&self, model: &Dataset) -> Result<Dataset> {
-        let model = Model::of(model)?;
+        let model = TrainedModel::from_dataset(model)?;
         let mut neurons: Vec<(f64, Vec<f64>)> =
             model.neurons()?.into_iter().map(|weights| (monosemanticity(&weights), weights)).collect();
         neurons.sort_by(|a, b| b.0.total_cmp(&a.0));
@@ -52,7 +52,7 @@ mod tests {
     fn neurons_are_sorted_by_their_largest_share() {
         // The second and the last neuron serve one feature each, the first two alike, the third two unequally.
         let data = layers(&[&[1.0, 1.0], &[0.0, -2.0], &[3.0, 1.0], &[0.5, 0.0]], None);
-        let data = Neurons { threshold: 0.99 }.compute(&data).unwrap();
+        let data = NeuronWeights { threshold: 0.99 }.compute(&data).unwrap();
         let of = |name: &str| data.get(name).unwrap().values();
         assert_eq!(of("neuron-weights"), [0.0, -2.0, 0.5, 0.0, 3.0, 1.0, 1.0, 1.0]);
         let expected = [1.0, 1.0, 0.9f64.sqrt(), 0.5f64.sqrt()];
@@ -62,7 +62,7 @@ mod tests {
 
     #[test]
     fn a_mixture_of_experts_has_no_neurons() {
-        let error = Neurons { threshold: 0.99 }.compute(&super::super::model::sample(&[&[&[1.0]]])).unwrap_err();
+        let error = NeuronWeights { threshold: 0.99 }.compute(&super::super::model::sample(&[&[&[1.0]]])).unwrap_err();
         assert_eq!(error.message, "this metric is of neurons, and a mixture of experts has none");
     }
 }

@@ -1,6 +1,6 @@
-//! Which expert takes which part of the input space of two features (Fig 5 of the notebook; C5).
+//! Which expert is used in which part of the input space of two features (Fig 5 of the notebook; C5).
 
-use super::{Compute, Model};
+use super::{Compute, TrainedModel};
 use crate::error::{Error, Result};
 use crate::value::{Array, Axis, Dataset};
 
@@ -19,7 +19,7 @@ impl Compute for Partition {
 
     /// `partition` \[x2, x1\]: the expert's number at (x1, x2), both from 0 to 1 in equal steps.
     fn compute(&self, model: &Dataset) -> Result<Dataset> {
-        let model = Model::of(model)?;
+        let model = TrainedModel::from_dataset(model)?;
         if model.features != 2 {
             let message = format!("`partition` shows a model of 2 features, this one has {}", model.features);
             return Err(Error::stage(message));

@@ -1,6 +1,6 @@
 //! Which features a model represents.
 
-use super::{Compute, Model};
+use super::{Compute, TrainedModel};
 use crate::error::Result;
 use crate::value::{Array, Dataset};
 
@@ -18,12 +18,12 @@ impl Compute for RepresentedFeatures {
 
     /// `represented` 0 or 1 \[expert, feature\]; `represented-features-of-expert` \[expert\]; `represented-features` of any expert.
     fn compute(&self, model: &Dataset) -> Result<Dataset> {
-        let model = Model::of(model)?;
+        let model = TrainedModel::from_dataset(model)?;
         let is = |e: usize, i: usize| model.norm(e, i) > self.least_norm;
         let any = (0..model.features).filter(|&i| (0..model.experts).any(|e| is(e, i))).count();
         let counts = (0..model.experts).map(|e| (0..model.features).filter(|&i| is(e, i)).count() as f64).collect();
         Ok(Dataset::default()
-            .with("represented", model.each(|e, i| f64::from(u8::from(is(e, i))))?)
+            .with("represented", model.map_features(|e, i| f64::from(u8::from(is(e, i))))?)
             .with("represented-features-of-expert", Array::f64(model.expert_axis(), counts)?)
             .with("represented-features", Array::scalar(any as f64)))
     }

@@ -1,7 +1,7 @@
 //! Features whose absolute value is computed as ReLU(x) + ReLU(-x), by two neurons of their own.
 
 use super::neurons::monosemanticity;
-use super::{Compute, Model};
+use super::{Compute, TrainedModel};
 use crate::error::Result;
 use crate::value::{Array, Dataset};
 
@@ -21,7 +21,7 @@ impl Compute for SignedPairs {
     /// `signed-pair` \[feature\] is 1 where exactly two monosemantic neurons serve the feature, with weights W1 of opposite sign and positive
     /// weights W2, else 0; `signed-pairs` is the number of these features.
     fn compute(&self, model: &Dataset) -> Result<Dataset> {
-        let model = Model::of(model)?;
+        let model = TrainedModel::from_dataset(model)?;
         let (into, out) = (model.neurons()?, model.neurons_out()?);
         let pure: Vec<usize> = (0..model.hidden).filter(|&k| monosemanticity(&into[k]) > self.threshold).collect();
         let served = |k: usize| (0..model.features).max_by(|&a, &b| into[k][a].abs().total_cmp(&into[k][b].abs()));

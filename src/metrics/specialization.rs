@@ -1,20 +1,20 @@
-//! How much of a feature each expert holds (C2).
+//! Each expert's share of the squared norm of a feature (C2).
 
-use super::{Compute, Model};
+use super::{Compute, TrainedModel};
 use crate::error::Result;
-use crate::metrics::dimensionality::rounded;
+use crate::metrics::dimensionality::round_to;
 use crate::value::Dataset;
 
 crate::record! {
     /// Share of each feature's squared norm in each expert.
     pub struct Specialization {
-        /// Round to so many decimals; the published code rounds to 3.
+        /// Round to this many decimals; the published code rounds to 3.
         pub decimals: Option<u32> = None,
     }
 }
 
 /// `S_i^e = |W_i^e|^2 / sum_e' |W_i^e'|^2`.
-pub fn specialization(model: &Model, expert: usize, feature: usize) -> f64 {
+pub fn specialization(model: &TrainedModel, expert: usize, feature: usize) -> f64 {
     let squared = |e: usize| model.norm(e, feature).powi(2);
     squared(expert) / (0..model.experts).map(squared).sum::<f64>()
 }
@@ -25,8 +25,8 @@ impl Compute for Specialization {
     }
 
     fn compute(&self, model: &Dataset) -> Result<Dataset> {
-        let model = Model::of(model)?;
-        let shares = model.each(|e, i| rounded(specialization(&model, e, i), self.decimals))?;
+        let model = TrainedModel::from_dataset(model)?;
+        let shares = model.map_features(|e, i| round_to(specialization(&model, e, i), self.decimals))?;
         Ok(Dataset::default().with("specialization", shares))
     }
 }

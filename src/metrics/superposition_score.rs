@@ -1,6 +1,6 @@
 //! The score of the phase diagrams (C2, C4), in the published and in the corrected form.
 
-use super::{Compute, Model};
+use super::{Compute, TrainedModel};
 use crate::error::Result;
 use crate::value::Dataset;
 
@@ -20,15 +20,15 @@ impl Compute for SuperpositionScore {
     /// `superposition-score` includes j = i, as published: a lone unit feature scores 1, an antipodal unit pair 2.
     /// `superposition-score-corrected` leaves j = i out: 0 and 1. `norm` |W_i|. All \[expert, feature\].
     fn compute(&self, model: &Dataset) -> Result<Dataset> {
-        let model = Model::of(model)?;
+        let model = TrainedModel::from_dataset(model)?;
         let score = |e: usize, i: usize| {
             if model.norm(e, i) > self.least_norm { model.interference(e, i, 0.0, |_| 1.0) } else { 0.0 }
         };
         let own = |e: usize, i: usize| if model.norm(e, i) > self.least_norm { model.norm(e, i).powi(2) } else { 0.0 };
         Ok(Dataset::default()
-            .with("superposition-score", model.each(|e, i| score(e, i) + own(e, i))?)
-            .with("superposition-score-corrected", model.each(score)?)
-            .with("norm", model.each(|e, i| model.norm(e, i))?))
+            .with("superposition-score", model.map_features(|e, i| score(e, i) + own(e, i))?)
+            .with("superposition-score-corrected", model.map_features(score)?)
+            .with("norm", model.map_features(|e, i| model.norm(e, i))?))
     }
 }
 

@@ -25,7 +25,8 @@ stages:
 ";
 
 #[test]
-fn the_engine_can_be_an_axis_and_both_find_the_same_losses() {
+#[cfg(feature = "reference")]
+fn the_engine_can_be_an_axis_and_both_compute_the_same_losses() {
     let paper = Paper::new().yaml(BOTH);
     paper.build("").ok().trained(4);
     let table = paper.run("show losses").ok().stdout;
@@ -39,7 +40,19 @@ fn the_engine_can_be_an_axis_and_both_find_the_same_losses() {
 }
 
 #[test]
-fn a_run_by_another_engine_is_another_run_and_explain_names_it() {
+#[cfg(not(feature = "reference"))]
+fn without_the_reference_engine_a_recipe_that_asks_for_it_is_an_error_that_names_the_feature() {
+    let paper = Paper::new().yaml(&BOTH.replace("[fused, reference]", "[reference]"));
+    paper
+        .build("")
+        .code(2)
+        .says("this build of repro has no reference engine")
+        .says("build it with `cargo build --release --features reference`");
+}
+
+#[test]
+#[cfg(feature = "reference")]
+fn a_run_with_another_engine_has_another_key() {
     let paper = Paper::new().yaml(BOTH);
     paper.edit("[fused, reference]", "[fused]").build("").ok().trained(2);
     paper.edit("[fused]", "[reference]").build("").ok().trained(2);

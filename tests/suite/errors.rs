@@ -47,7 +47,8 @@ fn wrong(yaml: &str, text: &str) {
 }
 
 #[test]
-fn a_recipe_too_large_for_the_reference_engine_and_an_engine_that_is_none() {
+#[cfg(feature = "reference")]
+fn a_recipe_too_large_for_the_reference_engine_is_an_error() {
     wrong(
         &model("batch: 16", "batch: 1000000\n      engine: reference").replace("experts: 2", "experts: 256"),
         r#"error: the reference engine computes all experts for the whole batch, which takes about 77 GiB here; its limit is 8 GiB
@@ -60,6 +61,10 @@ hint: lower `batch`, or leave `engine` out
 1 problem in paper.yaml
 "#,
     );
+}
+
+#[test]
+fn an_unknown_engine_is_an_error() {
     wrong(
         &model("batch: 16", "engine: referense"),
         r#"error: unknown engine `referense`

@@ -1,4 +1,4 @@
-//! Training on graphics cards, as users see it. The processor stands in for a card (REPRO_CUDA=host), running the same kernels.
+//! Training on GPUs, as users see it. The host CPU stands in for a GPU (REPRO_CUDA=host), running the same kernels.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -32,19 +32,19 @@ fn on_host(cards: usize) -> Paper {
 }
 
 #[test]
-fn a_card_gives_the_bytes_of_the_processor_and_either_serves_the_other_s_cache() {
-    let (card, processor) = (on_host(1), Paper::new().yaml(&models()));
-    card.build("metric --device cuda").ok().trained(27);
-    processor.build("metric --device cpu").ok().trained(27);
+fn gpu_and_cpu_give_the_same_bytes_and_share_a_cache() {
+    let (gpu, cpu) = (on_host(1), Paper::new().yaml(&models()));
+    gpu.build("metric --device cuda").ok().trained(27);
+    cpu.build("metric --device cpu").ok().trained(27);
     for stage in ["small", "mixture", "neurons", "small-loss"] {
-        assert_eq!(card.result(stage), processor.result(stage), "{stage}");
+        assert_eq!(gpu.result(stage), cpu.result(stage), "{stage}");
     }
-    card.build("metric --device cpu").ok().trained(0);
-    assert!(card.path("cache/kernels").is_dir() && !processor.path("cache/kernels").exists());
+    gpu.build("metric --device cpu").ok().trained(0);
+    assert!(gpu.path("cache/kernels").is_dir() && !cpu.path("cache/kernels").exists());
 }
 
 #[test]
-fn several_cards_share_a_sweep() {
+fn several_gpus_share_a_sweep() {
     let (two, one) = (on_host(2), on_host(1));
     two.build("metric --device cuda").ok().trained(27);
     one.build("metric --device cuda -j 1").ok().trained(27);
@@ -52,32 +52,32 @@ fn several_cards_share_a_sweep() {
 }
 
 #[test]
-fn a_result_is_verified_on_the_processor() {
+fn a_result_of_the_gpu_is_verified_on_the_cpu() {
     let paper = on_host(1);
     paper.build("small-loss --device cuda").ok();
     paper.run("verify small-loss").ok();
 }
 
 #[test]
-fn few_models_are_left_to_the_processor_unless_a_card_is_asked_for() {
+fn few_models_are_trained_on_the_cpu_unless_the_gpu_is_requested() {
     let paper = on_host(1);
     paper.build("small").ok().trained(9);
-    assert!(!paper.path("cache/kernels").exists(), "nine models of a millisecond are not worth a card");
+    assert!(!paper.path("cache/kernels").exists(), "nine models of a millisecond are not worth starting a GPU");
 }
 
 #[test]
-fn a_card_that_is_asked_for_and_is_not_there_is_an_error_with_the_way_out() {
+fn a_requested_gpu_that_is_missing_is_an_error_with_a_hint() {
     // No driver is found with this, or its cards are hidden.
     let paper = Paper::new().yaml(&models()).env("CUDA_VISIBLE_DEVICES", "");
     let run = paper.run("build small --device cuda").code(2);
     let text = &run.stderr;
-    let known = ["no NVIDIA driver was found", "the NVIDIA driver finds no graphics card"];
+    let known = ["no NVIDIA driver was found", "the NVIDIA driver finds no GPU"];
     assert!(known.iter().any(|why| text.starts_with(&format!("error: `--device cuda`: {why}\nhint: "))), "{text}");
     assert!(text.contains("hint: without it the processor trains, to the same results\n"), "{text}");
     assert!(!paper.path("cache").exists());
-    // Who did not ask is not told of what this machine does not have.
+    // Without a request, a missing GPU is not mentioned.
     let run = paper.run("build small --device auto").ok();
-    assert!(!run.stderr.contains("card"), "{}", run.stderr);
+    assert!(!run.stderr.contains("GPU") && !run.stderr.contains("card"), "{}", run.stderr);
 }
 
 #[test]
@@ -87,20 +87,20 @@ fn too_little_memory_is_an_error_that_names_model_and_memory() {
     let failed = run.events_of("stage-failed");
     assert_eq!(failed.len(), 1);
     assert_eq!(failed[0]["stage"], "mixture");
-    let message = "a model of 7/2/3, k = 2 needs 3.4 kB of this machine's processor and may have 2.0 kB";
+    let message = "a model of 7/2/3, k = 2 needs 3.4 kB of memory on the host CPU, but may use only 2.0 kB";
     assert_eq!(failed[0]["message"], message);
     paper.build("small --device cuda --gpu-memory 2kB").ok();
 }
 
-/// The host, which is lost after some launches.
-struct Lost {
+/// The host device, which is lost after some launches.
+struct LostDevice {
     host: HostDevice,
     left: AtomicUsize,
 }
-struct LostKernel<'a>(&'a Lost, Box<dyn DeviceKernel + 'a>);
-struct LostRun<'a>(&'a Lost, Box<dyn DeviceBatch + 'a>);
+struct LostKernel<'a>(&'a LostDevice, Box<dyn DeviceKernel + 'a>);
+struct LostBatch<'a>(&'a LostDevice, Box<dyn DeviceBatch + 'a>);
 
-impl ComputeDevice for Lost {
+impl ComputeDevice for LostDevice {
     fn name(&self) -> String {
         "card 0".into()
     }
@@ -126,11 +126,11 @@ impl DeviceKernel for LostKernel<'_> {
         self.1.stride()
     }
     fn upload(&self, batch: &ModelBatch) -> Result<Box<dyn DeviceBatch + '_>, DeviceError> {
-        Ok(Box::new(LostRun(self.0, self.1.upload(batch)?)))
+        Ok(Box::new(LostBatch(self.0, self.1.upload(batch)?)))
     }
 }
 
-impl DeviceBatch for LostRun<'_> {
+impl DeviceBatch for LostBatch<'_> {
     fn advance(&mut self, steps: u32) -> Result<(), DeviceError> {
         match self.0.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)) {
             Ok(_) => self.1.advance(steps),
@@ -142,14 +142,14 @@ impl DeviceBatch for LostRun<'_> {
     }
 }
 
-/// Keeps what it is told.
+/// Collects events.
 #[derive(Default)]
-struct Notes {
+struct CollectingObserver {
     warnings: Vec<String>,
     finished: usize,
 }
 
-impl Observer for Notes {
+impl Observer for CollectingObserver {
     fn event(&mut self, event: &Event) {
         self.finished += usize::from(matches!(event, Event::UnitFinished { .. }));
     }
@@ -159,9 +159,9 @@ impl Observer for Notes {
 }
 
 #[test]
-fn after_a_card_is_lost_in_a_sweep_the_processor_goes_on_and_says_so_once() {
+fn the_cpu_continues_after_a_gpu_is_lost_with_one_warning() {
     static NEVER: AtomicBool = AtomicBool::new(false);
-    let (paper, processor) = (Paper::new().yaml(GRID), Paper::new().yaml(GRID));
+    let (paper, cpu) = (Paper::new().yaml(GRID), Paper::new().yaml(GRID));
     let mut problems = Problems::default();
     let root = read(GRID, &mut problems).expect("yaml");
     let graph = Graph::of(&repro::spec::Paper::of(&root, &mut problems), &mut problems).expect("a good paper");
@@ -176,8 +176,8 @@ fn after_a_card_is_lost_in_a_sweep_the_processor_goes_on_and_says_so_once() {
         otherwise: None,
         outside: repro::plan::Outside::Machine,
     };
-    // A wave takes two launches: one is done when it is lost, and one is half-way.
-    let card = Lost { host: HostDevice::new(&store.kernels()), left: 3.into() };
+    // A batch takes two launches: one is done when the device is lost, and one is half-way.
+    let card = LostDevice { host: HostDevice::new(&store.kernels()), left: 3.into() };
     let cards = Cards::given(vec![Arc::new(card)]);
     let options = Options {
         jobs: 2,
@@ -190,17 +190,17 @@ fn after_a_card_is_lost_in_a_sweep_the_processor_goes_on_and_says_so_once() {
     };
     let targets = [graph.position("measures").expect("measures")];
     let writer = store.writer(serde_json::Value::Null);
-    let mut notes = Notes::default();
+    let mut notes = CollectingObserver::default();
     let outcome = repro::exec::build(context, &targets, &options, &writer, &mut notes);
     assert!(outcome.failures.is_empty() && outcome.broken.is_none());
     let warning = "card 0: lost while it trained: an illegal address was met; the processor trains what is left";
     assert_eq!((outcome.trained, notes.finished, notes.warnings), (6, 12, vec![warning.to_string()]));
-    processor.build("measures").ok();
-    assert_eq!(paper.result("grid"), processor.result("grid"));
+    cpu.build("measures").ok();
+    assert_eq!(paper.result("grid"), cpu.result("grid"));
 }
 
 #[test]
-fn programs_share_out_the_cards_of_the_machine() {
+fn programs_share_the_gpus_of_the_machine() {
     let stage = |name: &str, gpus: u32| {
         format!(
             "  {name}: {{exec: {{run: 'echo +$CUDA_VISIBLE_DEVICES >> LOG; sleep 0.2; echo -$CUDA_VISIBLE_DEVICES >> LOG; echo {name} > a', outputs: [a], gpus: {gpus}}}}}\n"
@@ -214,7 +214,7 @@ fn programs_share_out_the_cards_of_the_machine() {
         paper.build("-j 4").ok();
         paper.read("log").replace('\n', " ")
     };
-    assert_eq!(run(1, "7"), "+7 -7 +7 -7 +7 -7 ", "one card, one program at a time");
+    assert_eq!(run(1, "7"), "+7 -7 +7 -7 +7 -7 ", "one GPU, one program at a time");
     assert_eq!(run(2, "3,GPU-5"), "+3,GPU-5 -3,GPU-5 +3,GPU-5 -3,GPU-5 +3,GPU-5 -3,GPU-5 ");
     let two = run(1, "3,5");
     let mut taken = Vec::new();
@@ -223,18 +223,18 @@ fn programs_share_out_the_cards_of_the_machine() {
         assert!(["3", "5"].contains(&card), "{two}");
         match sign {
             "+" => {
-                assert!(!taken.contains(&card), "a card is with two programs: {two}");
+                assert!(!taken.contains(&card), "two programs share a GPU: {two}");
                 taken.push(card);
             }
             _ => taken.retain(|held| *held != card),
         }
     }
     let none = run(0, "3");
-    assert!(!none.contains('3'), "who asks for none sees none: {none}");
+    assert!(!none.contains('3'), "a program without GPUs sees none: {none}");
 }
 
 #[test]
-fn the_number_of_cards_is_no_part_of_a_key() {
+fn the_number_of_gpus_is_not_part_of_a_key() {
     let text = "repro: 1\nstages:\n  a: {exec: {run: echo > a, outputs: [a], gpus: 1}}\n";
     let paper = Paper::new().env("CUDA_VISIBLE_DEVICES", "0,1").yaml(text);
     paper.build("").ok();

@@ -63,6 +63,7 @@ fn every_setting_of_a_recipe_is_in_the_key() {
         ("batch: 16", "schedule: linear\n      batch: 16"),
         ("batch: 16", "reduction: sum\n      batch: 16"),
         ("batch: 16", "stop: {drop-below: 0.2}\n      batch: 16"),
+        #[cfg(feature = "reference")]
         ("batch: 16", "engine: reference\n      batch: 16"),
         ("batch: 16", "batch: 17"),
         ("steps: 20", "steps: 21"),

@@ -1,4 +1,4 @@
-//! The promise of the numerics contract, seen from outside: the bytes of a trained model depend on its recipe alone.
+//! The promise of the numerics contract, through the public interface: the bytes of a trained model depend on its recipe alone.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -34,30 +34,30 @@ fn sweep() -> Vec<Recipe> {
     points
 }
 
-fn bytes(outcome: &TrainingResult) -> Vec<u8> {
-    let numbers = outcome.parameters.iter().flatten().chain([&outcome.loss]);
+fn bytes(result: &TrainingResult) -> Vec<u8> {
+    let numbers = result.parameters.iter().flatten().chain([&result.loss]);
     numbers.flat_map(|value| value.to_bits().to_le_bytes()).collect()
 }
 
-fn alone(recipe: &Recipe) -> Vec<u8> {
+fn train_alone(recipe: &Recipe) -> Vec<u8> {
     bytes(&train(recipe, &Unattended).unwrap().unwrap())
 }
 
 #[test]
-fn one_two_and_seven_threads_give_the_bytes_of_each_point_alone() {
+fn any_number_of_threads_gives_the_bytes_of_each_point_alone() {
     let points = sweep();
-    let expected: Vec<Vec<u8>> = points.iter().map(alone).collect();
+    let expected: Vec<Vec<u8>> = points.iter().map(train_alone).collect();
     for threads in [1, 2, 7] {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        let found: Vec<Vec<u8>> = pool.install(|| points.par_iter().map(alone).collect());
+        let found: Vec<Vec<u8>> = pool.install(|| points.par_iter().map(train_alone).collect());
         assert_eq!(found, expected, "{threads} threads");
     }
 }
 
 #[test]
-fn every_level_of_the_machine_gives_the_same_bytes() {
+fn every_vector_width_gives_the_same_bytes() {
     for recipe in sweep() {
-        let expected = alone(&recipe);
+        let expected = train_alone(&recipe);
         for level in Level::available() {
             let found = bytes(&train_at(level, &recipe, &Unattended).unwrap().unwrap());
             assert_eq!(found, expected, "{level:?}: {:?}", recipe.model);
@@ -65,15 +65,15 @@ fn every_level_of_the_machine_gives_the_same_bytes() {
     }
 }
 
-/// Is killed after some looks, having kept a checkpoint at each, and starts the next life from the last.
-struct Killed {
-    looks: AtomicU32,
+/// Stops the run at every third call and keeps its checkpoints; the next run starts from the last.
+struct KillingControl {
+    calls: AtomicU32,
     kept: Mutex<Option<Vec<u8>>>,
 }
 
-impl Control for Killed {
+impl Control for KillingControl {
     fn stop(&self) -> bool {
-        self.looks.fetch_add(1, Ordering::Relaxed) % 3 == 2
+        self.calls.fetch_add(1, Ordering::Relaxed) % 3 == 2
     }
     fn checkpoint(&self) -> Option<Vec<u8>> {
         self.kept.lock().unwrap().clone()
@@ -84,21 +84,21 @@ impl Control for Killed {
 }
 
 #[test]
-fn a_run_killed_again_and_again_ends_with_the_same_bytes_whatever_the_level_of_each_life() {
-    // Long enough for several looks at the control, which come about every millisecond.
+fn a_run_that_is_killed_repeatedly_ends_with_the_same_bytes_at_any_vector_width() {
+    // Long enough for several calls of the control, which come about every millisecond.
     let [small, large] = [Recipe::example(3, 1, 3, 1), Recipe::example(20, 5, 4, 1)];
     for recipe in [Recipe { batch: 512, steps: 20_000, ..small }, Recipe { batch: 256, steps: 1000, ..large }] {
-        let control = Killed { looks: AtomicU32::new(0), kept: Mutex::new(None) };
+        let control = KillingControl { calls: AtomicU32::new(0), kept: Mutex::new(None) };
         let levels: Vec<Level> = Level::available().into_iter().filter(|level| *level != Level::Portable).collect();
         let levels = if levels.is_empty() { vec![Level::Portable] } else { levels };
-        let mut lives = 0;
-        let outcome = loop {
-            lives += 1;
-            if let Some(outcome) = train_at(levels[lives % levels.len()], &recipe, &control).unwrap() {
-                break outcome;
+        let mut runs = 0;
+        let result = loop {
+            runs += 1;
+            if let Some(result) = train_at(levels[runs % levels.len()], &recipe, &control).unwrap() {
+                break result;
             }
         };
-        assert!(lives > 3, "{lives} lives");
-        assert_eq!(bytes(&outcome), alone(&recipe));
+        assert!(runs > 3, "{runs} runs");
+        assert_eq!(bytes(&result), train_alone(&recipe));
     }
 }

@@ -225,16 +225,16 @@ unsafe fn fill_row<V: Simd, const WIDE: bool>(
         let mut c = 0;
         while c < features {
             let draw = if WIDE {
-                V::upper(V::load_words(words.add(from + c)))
+                V::high_24_bits(V::load_words(words.add(from + c)))
             } else {
-                V::load_halves(words.cast::<u16>().add(from + c))
+                V::load_u16(words.cast::<u16>().add(from + c))
             };
             let mut present = V::greater(below, draw);
             if features - c < V::N {
-                present = V::and(present, V::first(features - c));
+                present = V::and(present, V::first_lanes(features - c));
             }
-            V::store(x.add(c), V::keep(present, V::fma(draw, scale, offset)));
-            any |= V::bits(present);
+            V::store(x.add(c), V::select_or_zero(present, V::fma(draw, scale, offset)));
+            any |= V::mask_bits(present);
             c += V::N;
         }
         // InputRows are padded to sixteen numbers.

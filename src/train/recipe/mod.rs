@@ -22,9 +22,9 @@ crate::record! {
         pub model: Model,
         /// What it is trained on; a fresh batch every step.
         pub data: Data,
-        /// How parameters begin.
+        /// How parameters are initialised.
         pub init: Init = Init::default(),
-        /// How gradients move parameters.
+        /// How gradients update parameters.
         pub optimizer: Optimizer = Optimizer::default(),
         /// How the learning rate changes over the steps.
         pub schedule: Schedule = Schedule::Constant,
@@ -36,15 +36,15 @@ crate::record! {
         pub steps: u32 = 10_000,
         /// Cut the learning rate and stop early once the loss is small.
         pub stop: Option<DropAndStop> = None,
-        /// Decides initial parameters and all batches.
+        /// Determines initial parameters and all batches.
         pub seed: u64 = 0,
-        /// What computes the training run.
+        /// The engine that computes the training run.
         pub engine: Engine = Engine::Fused,
     }
 }
 
 crate::union! {
-    /// What computes a training run.
+    /// The engine that computes a training run.
     pub enum Engine {
         /// Kernels with analytic gradients, fast and the same bits on every machine.
         "fused" => Fused,
@@ -54,7 +54,7 @@ crate::union! {
 }
 
 crate::union! {
-    /// How squared errors of the features are put together.
+    /// How the squared errors of the features are combined.
     pub enum Reduction {
         /// Their sum.
         "sum" => Sum,

@@ -22,9 +22,9 @@ crate::record! {
         pub importance: Importance = Importance::default(),
         /// Values uniform on [-1, 1) instead of [0, 1).
         pub signed: bool = false,
-        /// So many pairs of features, the first ones, are present together or not at all; their values are independent.
+        /// Number of correlated pairs: the first pairs of features are present together or not at all; their values are independent.
         pub correlated_pairs: u32 = 0,
-        /// So many pairs of features, the next ones, are never present together; needs a probability of at most 0.5.
+        /// Number of anticorrelated pairs: in the next pairs of features the two are never present together; needs a probability of at most 0.5.
         pub anticorrelated_pairs: u32 = 0,
     }
 }

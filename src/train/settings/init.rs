@@ -1,7 +1,7 @@
 //! How parameters are initialised.
 
 crate::record! {
-    /// How parameters begin. What is not given follows the model: all parameters of `moe-autoencoder` are xavier-normal; `weights` are
+    /// How parameters are initialised. The default depends on the model: all parameters of `moe-autoencoder` are xavier-normal; `weights` are
     /// xavier-normal in `linear-bottleneck` and `neurons` and, with `weights-out`, kaiming-uniform in `absolute-value`, biases zero.
     pub struct Init {
         /// W, of every expert if there are experts.
@@ -27,7 +27,7 @@ impl Default for Init {
 }
 
 crate::union! {
-    /// How a parameter begins.
+    /// How a parameter is initialised.
     pub enum Initialiser {
         /// Normal with variance 2 / (fan_in + fan_out), fans by torch's rule for the tensor of all experts.
         "xavier-normal" => XavierNormal,

@@ -1,7 +1,7 @@
 //! How parameters are updated: optimizer, learning rate schedule, early stopping.
 
 crate::union! {
-    /// How gradients move parameters.
+    /// How gradients update parameters.
     pub enum Optimizer {
         /// Adam; weight decay, if any, is added to the gradient (L2).
         "adam" => Adam(AdamSettings),

@@ -34,10 +34,10 @@ pub struct AdamScalars {
 pub unsafe fn update<V: Simd>(p: *mut f32, m: *mut f32, v: *mut f32, g: V::F, scalars: &AdamScalars) {
     unsafe {
         let first = V::fma(V::splat(scalars.beta1), V::load(m), V::mul(V::splat(scalars.one_minus_beta1), g));
-        let first = V::keep(V::greater(V::abs(first), V::splat(TINY)), first);
+        let first = V::select_or_zero(V::greater(V::abs(first), V::splat(TINY)), first);
         let second =
             V::fma(V::splat(scalars.beta2), V::load(v), V::mul(V::splat(scalars.one_minus_beta2), V::mul(g, g)));
-        let second = V::keep(V::greater(second, V::splat(TINY)), second);
+        let second = V::select_or_zero(V::greater(second, V::splat(TINY)), second);
         V::store(m, first);
         V::store(v, second);
         let root = V::fma(V::sqrt(second), V::splat(scalars.correction), V::splat(scalars.eps));

@@ -139,7 +139,7 @@ unsafe fn softmax<V: Simd>(scores: &[f32], q: &mut [f32], experts: usize) {
         for v in (0..scores.len()).step_by(V::N) {
             high = V::max(high, V::load(scores.as_ptr().add(v)));
         }
-        let high = V::highest(high);
+        let high = V::broadcast_max(high);
         for v in (0..scores.len()).step_by(V::N) {
             V::store(q.as_mut_ptr().add(v), exp::<V>(V::sub(V::load(scores.as_ptr().add(v)), high)));
         }

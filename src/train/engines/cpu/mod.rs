@@ -3,6 +3,8 @@
 #![allow(clippy::needless_range_loop)]
 
 mod adam;
+#[cfg(feature = "reference")]
+pub(in crate::train) mod batch_rows;
 mod checkpoint;
 pub mod estimate;
 mod gradient_kernel;
@@ -29,11 +31,9 @@ pub use peak::peak;
 pub use trainer::Trainer;
 pub use training_state::TrainingState;
 
-use super::kernel_class::KernelClass;
 use super::result::TrainingResult;
 use crate::error::Result;
 use crate::train::control::Control;
-use crate::train::numerics::draws::{BatchId, RandomStream};
 use crate::train::numerics::simd::Level;
 use crate::train::recipe::Recipe;
 
@@ -63,17 +63,4 @@ pub fn train_at(level: Level, recipe: &Recipe, control: &dyn Control) -> Result<
         trainer.train_steps(interval);
     }
     Ok(Some(trainer.result()))
-}
-
-/// The batch of a training step, row-major \[B, n\], for other engines: the inputs that the kernels draw, in any order of samples.
-pub(in crate::train) fn draw_batch(recipe: &Recipe, step: u32) -> Vec<f32> {
-    let (samples, n) = (recipe.batch as usize, recipe.shape().features);
-    match KernelClass::for_recipe(recipe) {
-        KernelClass::Small => small_inputs::draw_batch(recipe, step),
-        KernelClass::Top1 | KernelClass::TopK | KernelClass::TwoLayer(_) => {
-            let id = BatchId { seed: recipe.seed, stream: RandomStream::Training, step };
-            let rows = recipe.distribution().draw_rows(Level::best(), id, samples, n);
-            rows.x.chunks_exact(rows.stride.max(1)).take(samples).flat_map(|row| &row[..n]).copied().collect()
-        }
-    }
 }

@@ -98,7 +98,7 @@ impl OutputLayer {
                     let target = if MAGNITUDE { V::max(x, V::sub(zero, x)) } else { x };
                     let d = V::sub(V::max(z[i][r], zero), target);
                     loss = V::fma(d, d, loss);
-                    let g = V::keep(V::greater(z[i][r], zero), V::mul(slope, d));
+                    let g = V::select_or_zero(V::greater(z[i][r], zero), V::mul(slope, d));
                     V::store(self.g.add((s + i) * self.np + at), g);
                     bias = V::add(bias, g);
                 }

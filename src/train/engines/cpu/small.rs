@@ -14,7 +14,7 @@ use crate::train::engines::kernel_class::{SMALL_EXPERTS, SMALL_FEATURES, SMALL_H
 use crate::train::models::architecture::ModelShape;
 use crate::train::numerics::aligned::AlignedF32;
 use crate::train::numerics::draws::{BatchId, PresenceThreshold};
-use crate::train::numerics::simd::{Level, Simd, dispatch, exp, halves, vectors};
+use crate::train::numerics::simd::{Level, Simd, dispatch, exp, fold_lanes, lane_vectors};
 
 /// The most sums over samples: W, b, L, mean probabilities, products of probabilities.
 const SUMS: usize = 18 + 9 + 3 + 2 + 9;
@@ -125,7 +125,7 @@ impl<const N: usize, const M: usize, const E: usize> GradientKernel for SizedKer
         let threshold = PresenceThreshold::new(constants.probability, id.step);
         unsafe {
             let small = &mut *self.0;
-            let count = V::enter(DrawSmallInputs::<N> {
+            let count = V::call_kernel(DrawSmallInputs::<N> {
                 inputs: &mut small.inputs,
                 step: id.step,
                 threshold,
@@ -142,11 +142,11 @@ impl<const N: usize, const M: usize, const E: usize> GradientKernel for SizedKer
 #[inline(always)]
 unsafe fn all_below<V: Simd>(numbers: &[f32], limit: f32) -> bool {
     unsafe {
-        let mut all = V::first(V::N);
+        let mut all = V::first_lanes(V::N);
         for i in (0..numbers.len()).step_by(V::N) {
             all = V::and(all, V::greater(V::splat(limit), V::abs(V::load(numbers.as_ptr().add(i)))));
         }
-        V::bits(all) == V::bits(V::first(V::N))
+        V::mask_bits(all) == V::mask_bits(V::first_lanes(V::N))
     }
 }
 
@@ -158,12 +158,12 @@ unsafe fn load<V: Simd, const N: usize, const TAIL: bool>(
     left: usize,
 ) -> ([V::F; N], V::M) {
     unsafe {
-        let valid = V::first(if TAIL { left } else { V::N });
+        let valid = V::first_lanes(if TAIL { left } else { V::N });
         let mut input = [V::splat(0.0); N];
         for i in 0..N {
             input[i] = V::load(x[i].as_ptr().add(at));
             if TAIL {
-                input[i] = V::keep(valid, input[i]);
+                input[i] = V::select_or_zero(valid, input[i]);
             }
         }
         (input, valid)
@@ -210,7 +210,7 @@ unsafe fn route<V: Simd, const N: usize, const E: usize, const TAIL: bool>(
             let high = exp::<V>(V::sub(V::select(mine[E - 1], score[1], score[E - 1]), best));
             q[0] = V::select(mine[0], one, low);
             q[E - 1] = V::select(mine[E - 1], one, high);
-            // Expert 1 is the best, or the one that took the place of the best.
+            // Expert 1 is the best, or takes the position of the best expert.
             q[1] = V::select(mine[0], low, V::select(mine[E - 1], high, one));
             let share = V::div(one, V::add(V::add(q[0], q[1]), q[E - 1]));
             for e in 0..E {
@@ -222,7 +222,7 @@ unsafe fn route<V: Simd, const N: usize, const E: usize, const TAIL: bool>(
             V::store_mask(masks.add(e * V::MASK), mine[e]);
         }
         for e in 1..E {
-            shares.count[e] += V::bits(mine[e]).count_ones();
+            shares.count[e] += V::mask_bits(mine[e]).count_ones();
             let sum = &mut shares.mean[e - 1];
             *sum = if TAIL { V::add_where(valid, *sum, q[e]) } else { V::add(*sum, q[e]) };
         }
@@ -246,19 +246,19 @@ unsafe fn samples<V: Simd, const N: usize, const M: usize, const E: usize, const
         let zero = V::splat(0.0);
         let mut mine = [valid; E];
         if E > 1 {
-            // Expert 0's are kept as well: lanes of no other expert would cost a selection for each of its sums.
+            // The mask of expert 0 is stored as well: computing it from the others would cost a select for each sum.
             for e in 0..E {
                 mine[e] = V::load_mask(masks.add(e * V::MASK));
             }
         }
         let (mut w, mut b) = (p.w[0], p.b[0]);
         if uses_permutation::<V>(E) {
-            let expert = V::numbered(mine[1], if E == 3 { mine[2] } else { V::first(0) });
+            let expert = V::index_from_masks(mine[1], if E == 3 { mine[2] } else { V::first_lanes(0) });
             for i in 0..N {
                 for k in 0..M {
-                    w[i][k] = V::lookup(w[i][k], expert);
+                    w[i][k] = V::permute(w[i][k], expert);
                 }
-                b[i] = V::lookup(b[i], expert);
+                b[i] = V::permute(b[i], expert);
             }
         } else {
             for e in 1..E {
@@ -286,13 +286,13 @@ unsafe fn samples<V: Simd, const N: usize, const M: usize, const E: usize, const
                 z = V::fma(h[k], w[i][k], z);
             }
             if TAIL {
-                z = V::keep(valid, z);
+                z = V::select_or_zero(valid, z);
             }
             if LOSS {
                 let d = V::sub(V::max(z, zero), input[i]);
                 sums.loss[i] = V::fma(d, d, sums.loss[i]);
             }
-            g[i] = V::mul(p.slope[i], V::keep(V::greater(z, zero), V::sub(z, input[i])));
+            g[i] = V::mul(p.slope[i], V::select_or_zero(V::greater(z, zero), V::sub(z, input[i])));
         }
         let mut dh = [zero; M];
         for k in 0..M {
@@ -366,7 +366,7 @@ unsafe fn step<V: Simd, const N: usize, const M: usize, const E: usize>(
         }
         let full = count / V::N;
         let left = count - full * V::N;
-        // Where the sums of probabilities, of their products and L begin, behind those of the parameters.
+        // Positions of the sums of probabilities, of their products and of L, behind those of the parameters.
         let mean = gate;
         let pairs = mean + E - 1;
         let losses = pairs + E * (E - 1) / 2 * N;
@@ -375,8 +375,8 @@ unsafe fn step<V: Simd, const N: usize, const M: usize, const E: usize>(
         let stride = E * V::MASK;
         // A pass takes the vectors of its virtual lanes: first their routing, then the rest, so that registers suffice for either.
         // The number of passes is hidden from the compiler, or it would write the code once for each.
-        for pass in 0..black_box(vectors::<V>()) {
-            let tail = left > 0 && full % vectors::<V>() == pass;
+        for pass in 0..black_box(lane_vectors::<V>()) {
+            let tail = left > 0 && full % lane_vectors::<V>() == pass;
             let partial = small.partial.as_mut_ptr().add(pass * SUMS * V::N);
             if E > 1 {
                 let masks = small.masks.as_mut_ptr();
@@ -385,7 +385,7 @@ unsafe fn step<V: Simd, const N: usize, const M: usize, const E: usize>(
                 while v < full {
                     let input = load::<V, N, false>(&small.inputs.x, v * V::N, V::N);
                     route::<V, N, E, false>(&g, &mut shares, input, masks.add(v * stride));
-                    v += vectors::<V>();
+                    v += lane_vectors::<V>();
                 }
                 if tail {
                     let input = load::<V, N, true>(&small.inputs.x, full * V::N, left);
@@ -409,7 +409,7 @@ unsafe fn step<V: Simd, const N: usize, const M: usize, const E: usize>(
                     while v < full {
                         let input = load::<V, N, false>(&small.inputs.x, v * V::N, V::N);
                         samples::<V, N, M, E, false, $loss>(&p, &mut sums, input, masks.add(v * stride));
-                        v += vectors::<V>();
+                        v += lane_vectors::<V>();
                     }
                     if tail {
                         let input = load::<V, N, true>(&small.inputs.x, full * V::N, left);
@@ -439,13 +439,13 @@ unsafe fn step<V: Simd, const N: usize, const M: usize, const E: usize>(
             for l in 0..V::N {
                 if first + l < total {
                     let mut lanes = [zero; 4];
-                    for pass in 0..vectors::<V>() {
+                    for pass in 0..lane_vectors::<V>() {
                         lanes[pass] = V::load(small.partial.as_ptr().add((pass * SUMS + first + l) * V::N));
                     }
-                    group[l] = halves::<V>(&lanes);
+                    group[l] = fold_lanes::<V>(&lanes);
                 }
             }
-            V::store(sum.as_mut_ptr().add(first), V::fold(&group[..V::N]));
+            V::store(sum.as_mut_ptr().add(first), V::horizontal_sums(&group[..V::N]));
             first += V::N;
         }
         // All-zero samples belong to expert 0.

@@ -4,8 +4,7 @@ use super::step_constants::StepConstants;
 use crate::train::engines::kernel_class::SMALL_FEATURES;
 use crate::train::numerics::aligned::AlignedF32;
 use crate::train::numerics::draws::{PrecomputedWords, PresenceThreshold, RandomStream};
-use crate::train::numerics::simd::{Level, Simd, SimdKernel, dispatch};
-use crate::train::recipe::Recipe;
+use crate::train::numerics::simd::{Simd, SimdKernel};
 
 /// The inputs of one model.
 #[derive(Clone, Debug)]
@@ -27,7 +26,7 @@ impl SmallInputs {
     }
 }
 
-/// Draws a batch as a function of its own, compiled once for all models with N features. Returns the number of samples that are not all zero.
+/// Draws a batch, as a function that is compiled once for all models with N features. Returns the number of samples that are not all zero.
 pub struct DrawSmallInputs<'a, const N: usize> {
     pub inputs: &'a mut SmallInputs,
     pub step: u32,
@@ -99,43 +98,25 @@ impl<const N: usize> KeptSamples<N> {
             let (below, scale, offset) =
                 (V::splat(threshold.below), V::splat(threshold.scale), V::splat(threshold.offset));
             let mut x = [V::splat(0.0); N];
-            let mut any = V::first(0);
+            let mut any = V::first_lanes(0);
             for i in 0..N {
                 let word = V::load_words(words.add(16 * i));
                 let draw = match (WIDE, part) {
-                    (true, _) => V::upper(word),
-                    (false, 0) => V::low_half(word),
-                    _ => V::high_half(word),
+                    (true, _) => V::high_24_bits(word),
+                    (false, 0) => V::low_u16(word),
+                    _ => V::high_u16(word),
                 };
                 let present = V::greater(below, draw);
                 any = V::or(any, present);
-                x[i] = V::keep(present, V::fma(draw, scale, offset));
+                x[i] = V::select_or_zero(present, V::fma(draw, scale, offset));
             }
             if TAIL {
-                any = V::and(any, V::first(left));
+                any = V::and(any, V::first_lanes(left));
             }
             for i in 0..N {
                 V::compress(any, x[i], self.x[i].add(self.count));
             }
-            self.count += V::bits(any).count_ones() as usize;
+            self.count += V::mask_bits(any).count_ones() as usize;
         }
     }
-}
-
-/// The batch of a step of a small model, row-major \[B, n\]; samples that are all zero come last.
-pub fn draw_batch(recipe: &Recipe, step: u32) -> Vec<f32> {
-    let constants = StepConstants::new(recipe);
-    let inputs = &mut SmallInputs::new(&constants, recipe.seed);
-    let threshold = PresenceThreshold::new(constants.probability, step);
-    let (level, samples, n) = (Level::best(), constants.samples, constants.shape.features);
-    let count = match n {
-        1 => dispatch(level, DrawSmallInputs::<1> { inputs, step, threshold, samples }),
-        2 => dispatch(level, DrawSmallInputs::<2> { inputs, step, threshold, samples }),
-        _ => dispatch(level, DrawSmallInputs::<3> { inputs, step, threshold, samples }),
-    };
-    let mut rows = vec![0.0; samples * n];
-    for (s, row) in rows.chunks_exact_mut(n).enumerate().take(count) {
-        row.iter_mut().zip(&inputs.x).for_each(|(x, feature)| *x = feature[s]);
-    }
-    rows
 }

@@ -155,7 +155,7 @@ fn gradients_agree_with_finite_differences() {
     check_gradients(&recipe(9, 1, 5, 3, 0.3));
     check_gradients(&recipe(41, 9, 2, 1, 0.1));
     // Small models, one to three experts, a batch that fills no vector, and one of several passes.
-    // Biases begin at zero here, or the only output may be dead.
+    // Biases are zero at first, or the only output may be dead.
     let mut one = recipe(1, 1, 1, 1, 0.0);
     one.init.bias = Some(Initialiser::Zero);
     check_gradients(&one);

@@ -1,5 +1,5 @@
 //! Matrix products of a few rows at a time, blocked so that accumulators stay in registers. Every element of a result is one chain of fma
-//! in the order of the summed index, whatever the blocking: that is what lets the contract not mention it.
+//! in the order of the summed index, whatever the blocking, so that the contract need not mention it.
 
 use crate::train::numerics::simd::{Simd, SimdKernel};
 
@@ -80,7 +80,7 @@ pub unsafe fn product<V: Simd>(
     start: *const f32,
     out: MatrixMut,
 ) {
-    unsafe { V::enter(ProductTask { left, count, right, terms, width, start, out }) }
+    unsafe { V::call_kernel(ProductTask { left, count, right, terms, width, start, out }) }
 }
 
 impl SimdKernel for ProductTask {
@@ -167,7 +167,7 @@ pub unsafe fn outer<V: Simd>(
     width: usize,
     sums: MatrixMut,
 ) {
-    unsafe { V::enter(OuterTask { left, columns, right, count, width, sums }) }
+    unsafe { V::call_kernel(OuterTask { left, columns, right, count, width, sums }) }
 }
 
 impl SimdKernel for OuterTask {
@@ -254,7 +254,7 @@ unsafe fn outer_block<V: Simd, const K: usize, const R: usize>(
 /// The machine must have the instructions of `V`; rows of `from` and the rows of `to` come in whole sixteens.
 #[inline(always)]
 pub unsafe fn transpose<V: Simd>(from: Matrix, rows: usize, columns: usize, to: MatrixMut) {
-    unsafe { V::enter(TransposeTask { from, rows, columns, to }) }
+    unsafe { V::call_kernel(TransposeTask { from, rows, columns, to }) }
 }
 
 impl SimdKernel for TransposeTask {

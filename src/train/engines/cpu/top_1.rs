@@ -12,7 +12,7 @@ use crate::train::numerics::aligned::AlignedF32;
 use crate::train::numerics::draws::BatchId;
 use crate::train::numerics::simd::Simd;
 
-/// Samples that go through an expert together.
+/// Samples that go through an expert at once.
 const CHUNK: usize = 32;
 
 /// Buffers of one model.
@@ -150,12 +150,12 @@ impl Top1Kernel {
                     }
                 }
                 let any = V::greater(V::load(self.shared.inputs.any.as_ptr().add(top)), V::splat(0.0));
-                let any = V::and(any, V::first(samples - top));
+                let any = V::and(any, V::first_lanes(samples - top));
                 let sample = V::load_words(self.shared.identity.as_ptr().add(top));
                 for (e, count) in counts.iter_mut().enumerate() {
                     let mine = V::and(any, V::equal(expert, V::splat(e as f32)));
                     V::compress_words(mine, sample, self.order.as_mut_ptr().add(e * self.capacity + *count));
-                    *count += V::bits(mine).count_ones() as usize;
+                    *count += V::mask_bits(mine).count_ones() as usize;
                 }
             }
         }

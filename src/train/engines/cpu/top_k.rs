@@ -13,7 +13,7 @@ use crate::train::models::architecture::ModelShape;
 use crate::train::numerics::aligned::AlignedF32;
 use crate::train::numerics::draws::BatchId;
 use crate::train::numerics::routing::{for_each_set_bit, mark_top_k};
-use crate::train::numerics::simd::{Simd, exp, halves, vectors};
+use crate::train::numerics::simd::{Simd, exp, fold_lanes, lane_vectors};
 
 /// Buffers of one model.
 #[derive(Clone, Debug)]
@@ -218,19 +218,19 @@ impl TopKKernel {
                 let mut lanes = [zero; 4];
                 let mut j = 0;
                 while j < features {
-                    for r in 0..vectors::<V>() {
+                    for r in 0..lane_vectors::<V>() {
                         let at = j + r * V::N;
                         if at < np {
                             let (y, slope) = (V::load(outputs.add(slot * np + at)), V::load(slopes.add(at)));
                             lanes[r] = V::fma(slope, y, lanes[r]);
-                            let d = V::keep(V::greater(y, zero), V::mul(a, slope));
+                            let d = V::select_or_zero(V::greater(y, zero), V::mul(a, slope));
                             V::store(g.add(at), d);
                             V::store(d_bias.add(at), V::add(V::load(d_bias.add(at)), d));
                         }
                     }
-                    j += vectors::<V>() * V::N;
+                    j += lane_vectors::<V>() * V::N;
                 }
-                V::store(partial.add(slot * per * V::N), halves::<V>(&lanes));
+                V::store(partial.add(slot * per * V::N), fold_lanes::<V>(&lanes));
                 let h = products.add(experts + e * hidden);
                 for c in 0..hidden {
                     let column = (e * hidden + c) * np;
@@ -239,7 +239,7 @@ impl TopKKernel {
                     let mut lanes = [zero; 4];
                     let mut j = 0;
                     while j < features {
-                        for r in 0..vectors::<V>() {
+                        for r in 0..lane_vectors::<V>() {
                             let at = j + r * V::N;
                             if at < np {
                                 let d = V::load(g.add(at));
@@ -247,9 +247,9 @@ impl TopKKernel {
                                 V::store(d_w.add(at), V::fma(d, h, V::load(d_w.add(at))));
                             }
                         }
-                        j += vectors::<V>() * V::N;
+                        j += lane_vectors::<V>() * V::N;
                     }
-                    V::store(partial.add((slot * per + 1 + c) * V::N), halves::<V>(&lanes));
+                    V::store(partial.add((slot * per + 1 + c) * V::N), fold_lanes::<V>(&lanes));
                 }
             }
             let sums = self.sums.as_mut_ptr();
@@ -258,7 +258,7 @@ impl TopKKernel {
                 for l in 0..V::N {
                     group[l] = V::load(partial.add((first + l) * V::N));
                 }
-                V::store(sums.add(first), V::fold(&group[..V::N]));
+                V::store(sums.add(first), V::horizontal_sums(&group[..V::N]));
             }
             // The gate learns through the weights: d s_e = a_e (u_e - sum a u).
             let mut inner = 0.0f32;

@@ -32,14 +32,14 @@ impl<G: GradientKernel> SimdKernel for TrainingSteps<'_, G> {
             loss = unsafe { kernel.gradients::<V>(constants, id, parameters, gradients, want_loss) };
             if count > 0 {
                 // Safety: the same.
-                unsafe { V::enter(FinishStep { state: &mut *state, loss, want_loss }) };
+                unsafe { V::call_kernel(FinishStep { state: &mut *state, loss, want_loss }) };
             }
         }
         loss
     }
 }
 
-/// The end of a step as a function of its own, compiled once for all models.
+/// The end of a step, as a function that is compiled once for all models.
 struct FinishStep<'a> {
     state: &'a mut TrainingState,
     loss: f32,

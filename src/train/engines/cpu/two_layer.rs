@@ -14,7 +14,7 @@ use crate::train::numerics::distribution::InputDistribution;
 use crate::train::numerics::draws::{BatchId, InputRows};
 use crate::train::numerics::simd::{Simd, weighted_tree};
 
-/// Samples that go through the layers together.
+/// Samples that go through the layers at once.
 const CHUNK: usize = 32;
 
 /// Below this share of present features, lists of them are faster than whole rows.
@@ -183,7 +183,7 @@ impl TwoLayerKernel {
                 for c in (0..n).step_by(V::N) {
                     let x = V::load(row.add(c));
                     let present = V::or(V::greater(x, zero), V::greater(zero, x));
-                    let mut bits = V::bits(present);
+                    let mut bits = V::mask_bits(present);
                     if bits == 0 {
                         continue;
                     }
@@ -248,7 +248,7 @@ impl TwoLayerKernel {
             if RECTIFIED {
                 for at in (0..count * mp).step_by(V::N) {
                     let (h, d) = (V::load(self.hidden.as_ptr().add(at)), self.d_hidden.as_mut_ptr().add(at));
-                    V::store(d, V::keep(V::greater(h, V::splat(0.0)), V::load(d)));
+                    V::store(d, V::select_or_zero(V::greater(h, V::splat(0.0)), V::load(d)));
                 }
             }
             let h = Matrix { base: self.hidden.as_ptr(), stride: mp };

@@ -70,11 +70,11 @@ pub fn find_gpus(memory: Option<u64>, kernels: &Path) -> Result<Vec<Arc<dyn Comp
         Ok(count) if count > 0 => count,
         Ok(_) | Err(DriverError(CUresult::CUDA_ERROR_NO_DEVICE)) => {
             let hint = "CUDA_VISIBLE_DEVICES may hide it";
-            return Err(missing("the NVIDIA driver finds no graphics card", hint, device_file));
+            return Err(missing("the NVIDIA driver finds no GPU", hint, device_file));
         }
         Err(error) => {
             let why = format!("the NVIDIA driver does not start: {}", driver_message(error));
-            return Err(missing(&why, "`nvidia-smi` says whether it is in order", true));
+            return Err(missing(&why, "check it with `nvidia-smi`", true));
         }
     };
     if !nvrtc::is_available() && !kernels.is_dir() {
@@ -141,8 +141,8 @@ impl CudaGpu {
         let (context, stream, name, (major, minor), free, (shared, multiprocessors, clock)) =
             start().map_err(|error| {
                 missing(
-                    format!("graphics card {ordinal} does not start: {}", driver_message(error)),
-                    "`nvidia-smi` says whether it is in order, and who uses it",
+                    format!("GPU {ordinal} does not start: {}", driver_message(error)),
+                    "`nvidia-smi` shows its state and the programs that use it",
                 )
             })?;
         if (major, minor) < MIN_CAPABILITY {
@@ -153,7 +153,7 @@ impl CudaGpu {
         if allowed > free {
             let why =
                 format!("{name} has {} MB of free memory, less than the {} MB asked for", free >> 20, allowed >> 20);
-            return Err(missing(why, "ask for less with --gpu-memory, or see with `nvidia-smi` who uses it"));
+            return Err(missing(why, "lower --gpu-memory, or see the programs that use it with `nvidia-smi`"));
         }
         let architecture = format!("sm_{major}{minor}");
         Ok(CudaGpu {

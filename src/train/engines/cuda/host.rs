@@ -73,7 +73,7 @@ impl HostDevice {
     }
 }
 
-/// Whether this processor has the instruction; without it, the library function rounds the same.
+/// Whether this CPU has fused multiply-add; without it, the library function rounds the same.
 fn has_fma() -> bool {
     #[cfg(target_arch = "x86_64")]
     return is_x86_feature_detected!("fma");
@@ -83,7 +83,7 @@ fn has_fma() -> bool {
 
 impl ComputeDevice for HostDevice {
     fn name(&self) -> String {
-        "this machine's processor".into()
+        "the host CPU".into()
     }
 
     fn number(&self) -> usize {

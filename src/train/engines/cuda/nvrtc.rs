@@ -58,7 +58,7 @@ fn write_cached(folder: &Path, file: &Path, code: &[u8]) -> std::io::Result<()> 
 fn run_nvrtc(text: &str, architecture: &str) -> Result<Vec<u8>, DeviceError> {
     let bug = |error: result::NvrtcError| DeviceError::Kernel {
         why: format!("NVRTC cannot compile for {architecture}: {error}"),
-        hint: "an NVRTC of another CUDA version may know the card: 13.0 knows those from 7.5 on".into(),
+        hint: "use an NVRTC of another CUDA version: 13.0 supports compute capability 7.5 and newer".into(),
     };
     let source = CString::new(text).map_err(|_| DeviceError::Lost("a kernel holds a zero byte".into()))?;
     let program = result::create_program(&source, Some(c"repro.cu")).map_err(bug)?;

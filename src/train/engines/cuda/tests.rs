@@ -197,7 +197,7 @@ fn a_batch_is_split_if_its_allocation_fails() {
 }
 
 #[test]
-fn memory_for_less_than_one_model_is_told() {
+fn memory_for_less_than_one_model_is_an_error() {
     let device = HostDevice { memory: 5_000, ..HostDevice::new(&folder()) };
     let task = TrainingTask { recipe: recipe(20, 5, 4, 1, 0.0), control: &Unattended };
     let other = TrainingTask { recipe: recipe(1, 1, 1, 1, 0.0), control: &Unattended };
@@ -207,13 +207,13 @@ fn memory_for_less_than_one_model_is_told() {
     })
     .unwrap_err();
     let DeviceError::Unfit { why, .. } = &failure.error else { panic!("{failure:?}") };
-    assert_eq!(*why, "a model of 20/5/4, k = 1 needs 12.0 kB of this machine's processor and may have 5.0 kB");
+    assert_eq!(*why, "a model of 20/5/4, k = 1 needs 12.0 kB of memory on the host CPU, but may use only 5.0 kB");
     // The model that fits is trained.
     assert!(reported == [1] && failure.checkpoints.is_empty());
 }
 
 #[test]
-fn what_is_stopped_is_told_and_trained_no_further() {
+fn a_stopped_task_is_reported_and_trained_no_further() {
     struct Stopped;
     impl Control for Stopped {
         fn stop(&self) -> bool {
@@ -242,8 +242,8 @@ fn nvrtc_compiles_every_kernel_for_several_gpu_generations() {
     variants.retain(|variant| seen.insert(variant.clone()));
     // H100 and H200 with 227 KB of shared memory; for some kernels, newer GPUs with as much and the oldest with 64 KB.
     variants.par_iter().enumerate().for_each(|(i, variant)| {
-        let cards = [("sm_90", 227), ("sm_100", 227), ("sm_75", 64)].into_iter().take(if i % 8 == 0 { 3 } else { 1 });
-        for (architecture, kilobytes) in cards {
+        let targets = [("sm_90", 227), ("sm_100", 227), ("sm_75", 64)].into_iter().take(if i % 8 == 0 { 3 } else { 1 });
+        for (architecture, kilobytes) in targets {
             let text = variant.source(kilobytes << 10).text;
             let code = compile(&text, architecture, Some(&folder()))
                 .unwrap_or_else(|error| panic!("{}: {error:?}", variant.name()));

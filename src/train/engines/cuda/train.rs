@@ -49,7 +49,8 @@ pub fn train(
     let mut unfit = None;
     for (number, task) in tasks.iter().enumerate() {
         let Some(variant) = KernelVariant::for_recipe(&task.recipe) else {
-            let why = format!("a batch of {} samples has more numbers than kernels count", task.recipe.batch);
+            let why =
+                format!("a batch of {} samples is too large for kernels, which index with 32 bits", task.recipe.batch);
             unfit = Some(DeviceError::Unfit { why, hint: "train it on the CPU".into() });
             continue;
         };
@@ -66,19 +67,16 @@ pub fn train(
                 0 => {
                     let (needed, available) = (format_bytes(kernel.bytes()), format_bytes(device.memory()));
                     let why = format!(
-                        "a model of {} needs {needed} of {} and may have {available}",
+                        "a model of {} needs {needed} of memory on {}, but may use only {available}",
                         variant.name(),
                         device.name()
                     );
-                    Err(DeviceError::Unfit {
-                        why,
-                        hint: "--gpu-memory allows more; --device cpu trains it on the CPU".into(),
-                    })
+                    Err(DeviceError::Unfit { why, hint: "raise --gpu-memory, or use --device cpu".into() })
                 }
                 models => Ok((kernel, models)),
             }
         };
-        let (kernel, mut most) = match start() {
+        let (kernel, mut max_models) = match start() {
             Ok(started) => started,
             Err(error @ DeviceError::Unfit { .. }) => {
                 unfit = Some(error);
@@ -86,20 +84,20 @@ pub fn train(
             }
             Err(error) => return Err(DeviceFailure { error, checkpoints: Vec::new() }),
         };
-        let mut rest = numbers.as_slice();
-        while !rest.is_empty() {
+        let mut remaining = numbers.as_slice();
+        while !remaining.is_empty() {
             // Batches of about the same size.
-            let count = rest.len().div_ceil(rest.len().div_ceil(most));
-            let (now, later) = rest.split_at(count);
+            let count = remaining.len().div_ceil(remaining.len().div_ceil(max_models));
+            let (now, later) = remaining.split_at(count);
             match train_batch(&*kernel, tasks, now, done) {
                 Err(DeviceFailure { error: DeviceError::Memory, checkpoints })
                     if checkpoints.is_empty() && count > 1 =>
                 {
-                    most = count / 2
+                    max_models = count / 2
                 }
                 ended => {
                     ended?;
-                    rest = later;
+                    remaining = later;
                 }
             }
         }

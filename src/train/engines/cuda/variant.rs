@@ -18,13 +18,13 @@ pub struct KernelVariant {
     balanced: bool,
 }
 
-/// Numbers that make a difference to speed alone. They are chosen for an H100 or H200 from counts of operations, not yet from measurements.
+/// Numbers that affect speed alone. They are chosen for an H100 or H200 from counts of operations, not yet from measurements.
 mod tuning {
     /// Threads of a block of small models: four warps, a model each.
     pub const SMALL_BLOCK: usize = 128;
     /// The most threads of a block that trains one model.
-    pub const LARGEST_BLOCK: usize = 256;
-    /// Samples that go through a large model together, where there are few and many features.
+    pub const MAX_BLOCK: usize = 256;
+    /// Samples in a chunk, for models with few and with many features.
     pub const CHUNKS: [usize; 2] = [64, 32];
     pub const FEW_FEATURES: usize = 32;
 }
@@ -32,14 +32,14 @@ mod tuning {
 /// The most elements of one array: kernels index with 32 bits.
 const MAX_ELEMENTS: usize = 1 << 31;
 
-/// A kernel's source for a device with so much fast memory, and what a launch has to give it.
+/// A kernel's source for a device, and the sizes that a launch needs.
 #[derive(Clone, Debug)]
 pub struct KernelSource {
     pub text: String,
     /// Threads of a block, and models that it trains.
     pub block: usize,
     pub models: usize,
-    /// Bytes of fast memory of a block.
+    /// Bytes of shared memory of a block.
     pub shared: usize,
     /// Numbers of a model: parameters, I and c padded, and working memory of the device.
     pub length: usize,
@@ -95,11 +95,11 @@ impl KernelVariant {
         match self.class {
             KernelClass::Small => 32,
             // A tile of four outputs each.
-            _ => (self.chunk() * n.max(m).div_ceil(4)).next_power_of_two().clamp(64, tuning::LARGEST_BLOCK),
+            _ => (self.chunk() * n.max(m).div_ceil(4)).next_power_of_two().clamp(64, tuning::MAX_BLOCK),
         }
     }
 
-    /// All arrays of a team in numbers of four bytes; those for which fast memory matters most come first.
+    /// All arrays of a team with their lengths in numbers of four bytes. Those that gain most from shared memory come first.
     fn arrays(&self) -> Vec<(&'static str, usize)> {
         let ([n, m, e, k], b, len) = (self.shape, self.samples, self.length());
         let c = self.chunk();
@@ -109,7 +109,7 @@ impl KernelVariant {
         let moments = [("FIRST", len), ("SECOND", len)];
         let balance = if self.balanced { vec![("MEANS", e), ("USED", e), ("SCORES", b * e)] } else { Vec::new() };
         match self.class {
-            // The rows of sums take the place of words and inputs.
+            // The rows of sums reuse the memory of words and inputs.
             KernelClass::Small => {
                 let rows = 2 * (e - 1) + e * (e - 1) / 2 * n + e * n * (m + 1) + n;
                 [&first[..], &state, &moments, &[("TOTAL", rows), ("WORDS", (128 * n + 288 * n).max(33 * rows))]]
@@ -157,18 +157,18 @@ impl KernelVariant {
         }
     }
 
-    /// The source, for a device whose blocks have at most so many bytes of fast memory.
-    pub fn source(&self, most_shared: usize) -> KernelSource {
+    /// The source for a device whose blocks have at most `max_shared` bytes of shared memory.
+    pub fn source(&self, max_shared: usize) -> KernelSource {
         let ([n, m, e, k], team) = (self.shape, self.team());
         let models = if self.class == KernelClass::Small { tuning::SMALL_BLOCK / 32 } else { 1 };
-        // Two blocks of large models share a multiprocessor if what they need most has room in half of it.
+        // Two blocks of large models share a multiprocessor if their most important arrays fit into half of its shared memory.
         let needed: usize = self.arrays().iter().take_while(|(name, _)| *name != "FIRST").map(|(_, len)| 4 * len).sum();
-        // A block takes a kilobyte for itself.
-        let half = (most_shared / 2).saturating_sub(1 << 10);
+        // The system reserves a kilobyte a block.
+        let half = (max_shared / 2).saturating_sub(1 << 10);
         let room = match self.class {
-            KernelClass::Small => most_shared / models,
+            KernelClass::Small => max_shared / models,
             _ if needed <= half => half,
-            _ => most_shared,
+            _ => max_shared,
         } / 4;
         let (mut shared, mut work) = (0, 0);
         let mut text = String::new();
@@ -182,7 +182,7 @@ impl KernelVariant {
                     shared += len;
                     format!("((team).shared + {})", shared - len)
                 }
-                // Their home between launches.
+                // Used in place, where they are between launches.
                 ("PARAMETERS", _) => "((team).own)".to_string(),
                 ("FIRST", _) => "((team).own + LENGTH)".to_string(),
                 ("SECOND", _) => "((team).own + 2 * LENGTH)".to_string(),
@@ -216,7 +216,7 @@ impl KernelVariant {
             ("BLOCK", team * models),
             ("SHARED", shared),
             ("BALANCED", usize::from(self.balanced)),
-            ("LAYERS", usize::from(two_layer)),
+            ("TWO_LAYER", usize::from(two_layer)),
             ("RECTIFIED", usize::from(flags.rectified)),
             ("TIED", usize::from(flags.tied)),
             ("MAGNITUDE", usize::from(flags.magnitude)),

@@ -3,9 +3,11 @@
 use crate::train::recipe::Recipe;
 
 /// The most [`memory`] that a recipe may need.
+#[cfg(feature = "reference")]
 pub const MAX_MEMORY: u64 = 8 << 30;
 
 /// Memory of one step in bytes: about seven copies of what all experts give for the whole batch, and the parameters.
+#[cfg(feature = "reference")]
 pub fn memory(recipe: &Recipe) -> u64 {
     let shape = recipe.shape();
     let wide = shape.experts as u64 * (7 * shape.features as u64 + 4 * shape.hidden as u64 + 4);

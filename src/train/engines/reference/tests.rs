@@ -100,7 +100,7 @@ fn inputs_and_initial_parameters_are_those_of_the_kernels() {
             "{name}"
         );
     }
-    // Small models draw in an order of their own, and give samples of zeros last.
+    // Small models draw in a different order, and put all-zero samples last.
     for (n, batch, probability) in [(1, 40, 0.5), (2, 512, 0.1), (3, 333, 0.01), (3, 77, 1.0), (20, 64, 0.1)] {
         let mut recipe = Recipe { batch, ..Recipe::example(n, 1, 2, 1) };
         let crate::train::Data::SparseUniform(data) = &mut recipe.data;
@@ -111,7 +111,7 @@ fn inputs_and_initial_parameters_are_those_of_the_kernels() {
         }
         // The contract's value, rounded at another place.
         assert!(
-            largest_difference(&expected.concat(), &cpu::draw_batch(&recipe, 5)) < 1e-6,
+            largest_difference(&expected.concat(), &cpu::batch_rows::draw_batch(&recipe, 5)) < 1e-6,
             "{batch} samples of {n} features"
         );
     }

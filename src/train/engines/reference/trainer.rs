@@ -5,7 +5,7 @@ use dfdx::prelude::*;
 use super::graph::{self, DfdxError, ModelInputs, ModelOutputs};
 use super::{adam, mixture, two_layer};
 use crate::error::{Error, Result};
-use crate::train::engines::cpu::draw_batch;
+use crate::train::engines::cpu::batch_rows::draw_batch;
 use crate::train::engines::initial_parameters::initial_parameters;
 use crate::train::engines::result::TrainingResult;
 use crate::train::models::architecture::Architecture;

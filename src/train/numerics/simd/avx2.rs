@@ -44,7 +44,7 @@ impl Simd for Avx2 {
     type M = __m256;
     const N: usize = 8;
     #[inline(always)]
-    unsafe fn enter<K: SimdKernel>(kernel: K) -> K::Output {
+    unsafe fn call_kernel<K: SimdKernel>(kernel: K) -> K::Output {
         unsafe { run_avx2(kernel) }
     }
     #[inline(always)]
@@ -119,7 +119,7 @@ impl Simd for Avx2 {
         unsafe { _mm256_andnot_ps(Self::greater(a, b), m) }
     }
     #[inline(always)]
-    unsafe fn first(n: usize) -> __m256 {
+    unsafe fn first_lanes(n: usize) -> __m256 {
         unsafe {
             let lanes = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
             _mm256_castsi256_ps(_mm256_cmpgt_epi32(_mm256_set1_epi32(n.min(8) as i32), lanes))
@@ -134,11 +134,11 @@ impl Simd for Avx2 {
         unsafe { _mm256_or_ps(a, b) }
     }
     #[inline(always)]
-    unsafe fn bits(m: __m256) -> u32 {
+    unsafe fn mask_bits(m: __m256) -> u32 {
         unsafe { _mm256_movemask_ps(m) as u32 }
     }
     #[inline(always)]
-    unsafe fn keep(m: __m256, a: __m256) -> __m256 {
+    unsafe fn select_or_zero(m: __m256, a: __m256) -> __m256 {
         unsafe { _mm256_and_ps(m, a) }
     }
     #[inline(always)]
@@ -146,14 +146,14 @@ impl Simd for Avx2 {
         unsafe { _mm256_blendv_ps(b, a, m) }
     }
     #[inline(always)]
-    unsafe fn numbered(first: __m256, second: __m256) -> __m256i {
+    unsafe fn index_from_masks(first: __m256, second: __m256) -> __m256i {
         unsafe {
             let (first, second) = (_mm256_castps_si256(first), _mm256_castps_si256(second));
             _mm256_or_si256(_mm256_and_si256(first, splat(1)), _mm256_and_si256(second, splat(2)))
         }
     }
     #[inline(always)]
-    unsafe fn lookup(table: __m256, index: __m256i) -> __m256 {
+    unsafe fn permute(table: __m256, index: __m256i) -> __m256 {
         unsafe { _mm256_permutevar8x32_ps(table, index) }
     }
     #[inline(always)]
@@ -183,7 +183,7 @@ impl Simd for Avx2 {
         unsafe { Self::compress(m, _mm256_castsi256_ps(a), p.cast()) }
     }
     #[inline(always)]
-    unsafe fn fold(v: &[__m256]) -> __m256 {
+    unsafe fn horizontal_sums(v: &[__m256]) -> __m256 {
         unsafe {
             // Pairs of vectors become one, halves being added; the order of pairs puts the sum of v[l] into lane l.
             let mut level = [_mm256_setzero_ps(); 8];
@@ -226,7 +226,7 @@ impl Simd for Avx2 {
         }
     }
     #[inline(always)]
-    unsafe fn highest(a: __m256) -> __m256 {
+    unsafe fn broadcast_max(a: __m256) -> __m256 {
         unsafe {
             let a = _mm256_max_ps(a, _mm256_permute2f128_ps::<0x01>(a, a));
             let a = _mm256_max_ps(a, _mm256_shuffle_ps::<0x4E>(a, a));
@@ -236,7 +236,7 @@ impl Simd for Avx2 {
     #[inline(always)]
     unsafe fn philox(seed: u64, t: u32, step: u32, stream: u32) -> [__m256i; 4] {
         unsafe {
-            // Even and odd counters apart, each in the lower half of 64 bits, where multiplication finds it; upper halves are waste.
+            // Even and odd counters separately, each in the lower half of 64 bits, which is what multiplication reads; upper halves are ignored.
             let even = _mm256_add_epi32(_mm256_set1_epi32(t as i32), _mm256_setr_epi64x(0, 2, 4, 6));
             let odd = _mm256_add_epi32(even, _mm256_set1_epi32(1));
             let (step, stream, zero) = (splat(step), splat(stream), splat(0));
@@ -257,19 +257,19 @@ impl Simd for Avx2 {
         unsafe { _mm256_storeu_si256(p.cast(), v) }
     }
     #[inline(always)]
-    unsafe fn low_half(v: __m256i) -> __m256 {
+    unsafe fn low_u16(v: __m256i) -> __m256 {
         unsafe { _mm256_cvtepi32_ps(_mm256_and_si256(v, _mm256_set1_epi32(0xffff))) }
     }
     #[inline(always)]
-    unsafe fn high_half(v: __m256i) -> __m256 {
+    unsafe fn high_u16(v: __m256i) -> __m256 {
         unsafe { _mm256_cvtepi32_ps(_mm256_srli_epi32::<16>(v)) }
     }
     #[inline(always)]
-    unsafe fn upper(v: __m256i) -> __m256 {
+    unsafe fn high_24_bits(v: __m256i) -> __m256 {
         unsafe { _mm256_cvtepi32_ps(_mm256_srli_epi32::<8>(v)) }
     }
     #[inline(always)]
-    unsafe fn load_halves(p: *const u16) -> __m256 {
+    unsafe fn load_u16(p: *const u16) -> __m256 {
         unsafe { _mm256_cvtepi32_ps(_mm256_cvtepu16_epi32(_mm_loadu_si128(p.cast()))) }
     }
 }
@@ -279,7 +279,7 @@ unsafe fn splat(word: u32) -> __m256i {
     unsafe { _mm256_set1_epi32(word as i32) }
 }
 
-/// Words of even and of odd counters, each in the lower halves of 64 bits, put together.
+/// Words of even and of odd counters, each in the lower halves of 64 bits, combined.
 #[inline(always)]
 unsafe fn merge(even: [__m256i; 4], odd: [__m256i; 4]) -> [__m256i; 4] {
     unsafe {
@@ -314,7 +314,7 @@ unsafe fn rounds<const FROM: usize>(c: [__m256i; 4], seed: u64) -> [__m256i; 4] 
     }
 }
 
-/// The rounds after those that `rng::begin` and `rng::begin_step` have done.
+/// The rounds after those that `rng::precompute_counter` and `rng::precompute_step` cover.
 #[inline(always)]
 unsafe fn rounds_from(seed: u64, counters: *const u32, step: [u32; 2]) -> [__m256i; 4] {
     unsafe {

@@ -26,7 +26,7 @@ impl Simd for Avx512 {
     type M = __mmask16;
     const N: usize = 16;
     #[inline(always)]
-    unsafe fn enter<K: SimdKernel>(kernel: K) -> K::Output {
+    unsafe fn call_kernel<K: SimdKernel>(kernel: K) -> K::Output {
         unsafe { run_avx512(kernel) }
     }
     #[inline(always)]
@@ -102,7 +102,7 @@ impl Simd for Avx512 {
         unsafe { _mm512_mask_cmp_ps_mask::<_CMP_NGT_UQ>(m, a, b) }
     }
     #[inline(always)]
-    unsafe fn first(n: usize) -> __mmask16 {
+    unsafe fn first_lanes(n: usize) -> __mmask16 {
         if n >= 16 { u16::MAX } else { (1 << n) - 1 }
     }
     #[inline(always)]
@@ -114,11 +114,11 @@ impl Simd for Avx512 {
         a | b
     }
     #[inline(always)]
-    unsafe fn bits(m: __mmask16) -> u32 {
+    unsafe fn mask_bits(m: __mmask16) -> u32 {
         u32::from(m)
     }
     #[inline(always)]
-    unsafe fn keep(m: __mmask16, a: __m512) -> __m512 {
+    unsafe fn select_or_zero(m: __mmask16, a: __m512) -> __m512 {
         unsafe { _mm512_maskz_mov_ps(m, a) }
     }
     #[inline(always)]
@@ -126,12 +126,12 @@ impl Simd for Avx512 {
         unsafe { _mm512_mask_mov_ps(b, m, a) }
     }
     #[inline(always)]
-    unsafe fn numbered(first: __mmask16, second: __mmask16) -> __m512i {
+    unsafe fn index_from_masks(first: __mmask16, second: __mmask16) -> __m512i {
         // 17 names lane 1 as well, and a mask is not widened for it, as it would be for 1.
         unsafe { _mm512_mask_mov_epi32(_mm512_maskz_mov_epi32(first, splat(17)), second, splat(2)) }
     }
     #[inline(always)]
-    unsafe fn lookup(table: __m512, index: __m512i) -> __m512 {
+    unsafe fn permute(table: __m512, index: __m512i) -> __m512 {
         unsafe { _mm512_permutexvar_ps(index, table) }
     }
     #[inline(always)]
@@ -156,7 +156,7 @@ impl Simd for Avx512 {
         unsafe { _mm512_storeu_si512(p.cast(), _mm512_maskz_compress_epi32(m, a)) }
     }
     #[inline(always)]
-    unsafe fn fold(v: &[__m512]) -> __m512 {
+    unsafe fn horizontal_sums(v: &[__m512]) -> __m512 {
         unsafe {
             // Pairs of vectors become one, halves being added; the order of pairs puts the sum of v[l] into lane l.
             let mut level = [_mm512_setzero_ps(); 16];
@@ -212,7 +212,7 @@ impl Simd for Avx512 {
         }
     }
     #[inline(always)]
-    unsafe fn highest(a: __m512) -> __m512 {
+    unsafe fn broadcast_max(a: __m512) -> __m512 {
         unsafe {
             let a = _mm512_max_ps(a, _mm512_shuffle_f32x4::<0x4E>(a, a));
             let a = _mm512_max_ps(a, _mm512_shuffle_f32x4::<0xB1>(a, a));
@@ -223,7 +223,7 @@ impl Simd for Avx512 {
     #[inline(always)]
     unsafe fn philox(seed: u64, t: u32, step: u32, stream: u32) -> [__m512i; 4] {
         unsafe {
-            // Even and odd counters apart, each in the lower half of 64 bits, where multiplication finds it; upper halves are waste.
+            // Even and odd counters separately, each in the lower half of 64 bits, which is what multiplication reads; upper halves are ignored.
             let even = _mm512_add_epi32(_mm512_set1_epi32(t as i32), _mm512_setr_epi64(0, 2, 4, 6, 8, 10, 12, 14));
             let odd = _mm512_add_epi32(even, _mm512_set1_epi32(1));
             let (step, stream, zero) = (splat(step), splat(stream), splat(0));
@@ -250,19 +250,19 @@ impl Simd for Avx512 {
         unsafe { _mm512_storeu_si512(p.cast(), v) }
     }
     #[inline(always)]
-    unsafe fn low_half(v: __m512i) -> __m512 {
+    unsafe fn low_u16(v: __m512i) -> __m512 {
         unsafe { _mm512_cvtepi32_ps(_mm512_and_si512(v, _mm512_set1_epi32(0xffff))) }
     }
     #[inline(always)]
-    unsafe fn high_half(v: __m512i) -> __m512 {
+    unsafe fn high_u16(v: __m512i) -> __m512 {
         unsafe { _mm512_cvtepi32_ps(_mm512_srli_epi32::<16>(v)) }
     }
     #[inline(always)]
-    unsafe fn upper(v: __m512i) -> __m512 {
+    unsafe fn high_24_bits(v: __m512i) -> __m512 {
         unsafe { _mm512_cvtepi32_ps(_mm512_srli_epi32::<8>(v)) }
     }
     #[inline(always)]
-    unsafe fn load_halves(p: *const u16) -> __m512 {
+    unsafe fn load_u16(p: *const u16) -> __m512 {
         unsafe { _mm512_cvtepi32_ps(_mm512_cvtepu16_epi32(_mm256_loadu_si256(p.cast()))) }
     }
 }
@@ -286,7 +286,7 @@ unsafe fn rounds<const FROM: usize>(mut even: [__m512i; 4], mut odd: [__m512i; 4
                 *c = [xor(b_high, c[1], key[0]), b, xor(a_high, c[3], key[1]), a];
             }
         }
-        // In the last round each shuffle puts the words of even and odd counters together as well.
+        // In the last round each shuffle also combines the words of even and odd counters.
         let key = round_keys(seed, ROUNDS as u32 - 1);
         let ([even_a, even_b], [odd_a, odd_b]) = (products(even), products(odd));
         [
@@ -321,7 +321,7 @@ unsafe fn highs(even: __m512i, odd: __m512i) -> __m512i {
     unsafe { _mm512_mask_shuffle_epi32::<0xF5>(odd, 0x5555, even) }
 }
 
-/// Eight counters after the rounds that `rng::begin` and `rng::begin_step` have done between them.
+/// Eight counters after the rounds that `rng::precompute_counter` and `rng::precompute_step` cover.
 #[inline(always)]
 unsafe fn after_precomputed(counters: *const u32, step: [u32; 2]) -> [__m512i; 4] {
     unsafe {

@@ -28,7 +28,7 @@ impl Simd for Portable {
     type M = [bool; 8];
     const N: usize = 8;
     #[inline(always)]
-    unsafe fn enter<K: SimdKernel>(kernel: K) -> K::Output {
+    unsafe fn call_kernel<K: SimdKernel>(kernel: K) -> K::Output {
         unsafe { run_portable(kernel) }
     }
     #[inline(always)]
@@ -101,7 +101,7 @@ impl Simd for Portable {
         each(m, greater, |m, greater| m & !greater)
     }
     #[inline(always)]
-    unsafe fn first(n: usize) -> [bool; 8] {
+    unsafe fn first_lanes(n: usize) -> [bool; 8] {
         std::array::from_fn(|l| l < n)
     }
     #[inline(always)]
@@ -113,11 +113,11 @@ impl Simd for Portable {
         each(a, b, |a, b| a | b)
     }
     #[inline(always)]
-    unsafe fn bits(m: [bool; 8]) -> u32 {
+    unsafe fn mask_bits(m: [bool; 8]) -> u32 {
         m.iter().enumerate().fold(0, |bits, (l, &m)| bits | u32::from(m) << l)
     }
     #[inline(always)]
-    unsafe fn keep(m: [bool; 8], a: P) -> P {
+    unsafe fn select_or_zero(m: [bool; 8], a: P) -> P {
         each(m, a, |m, a| if m { a } else { 0.0 })
     }
     #[inline(always)]
@@ -125,11 +125,11 @@ impl Simd for Portable {
         std::array::from_fn(|l| if m[l] { a[l] } else { b[l] })
     }
     #[inline(always)]
-    unsafe fn numbered(first: [bool; 8], second: [bool; 8]) -> [u32; 8] {
+    unsafe fn index_from_masks(first: [bool; 8], second: [bool; 8]) -> [u32; 8] {
         each(first, second, |first, second| if second { 2 } else { u32::from(first) })
     }
     #[inline(always)]
-    unsafe fn lookup(table: P, index: [u32; 8]) -> P {
+    unsafe fn permute(table: P, index: [u32; 8]) -> P {
         index.map(|at| table[at as usize % 8])
     }
     #[inline(always)]
@@ -154,7 +154,7 @@ impl Simd for Portable {
         unsafe { p.cast::<[u32; 8]>().write_unaligned(kept(m, a)) }
     }
     #[inline(always)]
-    unsafe fn fold(v: &[P]) -> P {
+    unsafe fn horizontal_sums(v: &[P]) -> P {
         std::array::from_fn(|i| {
             let l = v[i];
             ((l[0] + l[4]) + (l[2] + l[6])) + ((l[1] + l[5]) + (l[3] + l[7]))
@@ -169,7 +169,7 @@ impl Simd for Portable {
         }
     }
     #[inline(always)]
-    unsafe fn highest(a: P) -> P {
+    unsafe fn broadcast_max(a: P) -> P {
         [a.iter().fold(f32::NEG_INFINITY, |h, &v| if v > h { v } else { h }); 8]
     }
     #[inline(always)]
@@ -203,19 +203,19 @@ impl Simd for Portable {
         unsafe { p.cast::<[u32; 8]>().write_unaligned(v) }
     }
     #[inline(always)]
-    unsafe fn low_half(v: [u32; 8]) -> P {
+    unsafe fn low_u16(v: [u32; 8]) -> P {
         v.map(|word| (word & 0xffff) as f32)
     }
     #[inline(always)]
-    unsafe fn high_half(v: [u32; 8]) -> P {
+    unsafe fn high_u16(v: [u32; 8]) -> P {
         v.map(|word| (word >> 16) as f32)
     }
     #[inline(always)]
-    unsafe fn upper(v: [u32; 8]) -> P {
+    unsafe fn high_24_bits(v: [u32; 8]) -> P {
         v.map(|word| (word >> 8) as f32)
     }
     #[inline(always)]
-    unsafe fn load_halves(p: *const u16) -> P {
+    unsafe fn load_u16(p: *const u16) -> P {
         unsafe { p.cast::<[u16; 8]>().read_unaligned() }.map(f32::from)
     }
 }

@@ -19,12 +19,12 @@ pub trait Simd: Copy {
     type F: Copy;
     /// `N` 32-bit words.
     type U: Copy;
-    /// A yes or no for each lane.
+    /// A mask: a truth value for each lane.
     type M: Copy;
     /// 8 or 16.
     const N: usize;
-    /// Run a kernel as a function of its own, so that its code exists once however many kernels use it.
-    unsafe fn enter<K: SimdKernel>(kernel: K) -> K::Output;
+    /// Call a kernel as a function instead of inlining it, so that its code exists once.
+    unsafe fn call_kernel<K: SimdKernel>(kernel: K) -> K::Output;
     unsafe fn splat(x: f32) -> Self::F;
     /// `N` numbers at any address.
     unsafe fn load(p: *const f32) -> Self::F;
@@ -48,44 +48,44 @@ pub trait Simd: Copy {
 
     unsafe fn greater(a: Self::F, b: Self::F) -> Self::M;
     unsafe fn equal(a: Self::F, b: Self::F) -> Self::M;
-    /// Where `m` says so and a > b.
+    /// `m` and a > b.
     #[inline(always)]
     unsafe fn and_greater(m: Self::M, a: Self::F, b: Self::F) -> Self::M {
         unsafe { Self::and(m, Self::greater(a, b)) }
     }
-    /// Where `m` says so and not a > b.
+    /// `m` and not a > b.
     unsafe fn and_not_greater(m: Self::M, a: Self::F, b: Self::F) -> Self::M;
     /// The first `n` lanes; all if there are not more.
-    unsafe fn first(n: usize) -> Self::M;
+    unsafe fn first_lanes(n: usize) -> Self::M;
     unsafe fn and(a: Self::M, b: Self::M) -> Self::M;
     unsafe fn or(a: Self::M, b: Self::M) -> Self::M;
     /// Lane l as bit l.
-    unsafe fn bits(m: Self::M) -> u32;
-    /// `a` where the mask says so, else 0.
-    unsafe fn keep(m: Self::M, a: Self::F) -> Self::F;
-    /// `a` where the mask says so, else `b`.
+    unsafe fn mask_bits(m: Self::M) -> u32;
+    /// `a` where the mask is set, else 0.
+    unsafe fn select_or_zero(m: Self::M, a: Self::F) -> Self::F;
+    /// `a` where the mask is set, else `b`.
     unsafe fn select(m: Self::M, a: Self::F, b: Self::F) -> Self::F;
-    /// 1 where `first` says so, 2 where `second` does, else 0.
-    unsafe fn numbered(first: Self::M, second: Self::M) -> Self::U;
+    /// 1 where `first` is set, 2 where `second` is, else 0.
+    unsafe fn index_from_masks(first: Self::M, second: Self::M) -> Self::U;
     /// Lane l is the lane of `table` that lane l of `index` names, which is below 8.
-    unsafe fn lookup(table: Self::F, index: Self::U) -> Self::F;
-    /// sum + a where the mask says so; elsewhere sum, or sum + 0.
+    unsafe fn permute(table: Self::F, index: Self::U) -> Self::F;
+    /// sum + a where the mask is set; elsewhere sum, or sum + 0.
     unsafe fn add_where(m: Self::M, sum: Self::F, a: Self::F) -> Self::F;
-    /// Bytes that a mask takes in memory.
+    /// Bytes of a mask in memory.
     const MASK: usize;
     unsafe fn store_mask(p: *mut u8, m: Self::M);
     unsafe fn load_mask(p: *const u8) -> Self::M;
-    /// The kept lanes moved to the front; writes `N` numbers, those behind the kept ones being anything.
+    /// Store the selected lanes one after another; writes `N` numbers, of which those behind the selected ones are arbitrary.
     unsafe fn compress(m: Self::M, a: Self::F, p: *mut f32);
-    /// The same of words.
+    /// The same for words.
     unsafe fn compress_words(m: Self::M, a: Self::U, p: *mut u32);
 
     /// Sum of all lanes of each of `N` vectors, by the contract's tree below 16 lanes: lane l of the result is the sum of `v(l)`.
-    unsafe fn fold(v: &[Self::F]) -> Self::F;
+    unsafe fn horizontal_sums(v: &[Self::F]) -> Self::F;
     /// Rows to columns of `N` vectors.
     unsafe fn transpose(v: &mut [Self::F]);
     /// The largest lane in all lanes.
-    unsafe fn highest(a: Self::F) -> Self::F;
+    unsafe fn broadcast_max(a: Self::F) -> Self::F;
 
     /// The four words of the `N` counters (t + lane, step, stream, 0).
     unsafe fn philox(seed: u64, t: u32, step: u32, stream: u32) -> [Self::U; 4];
@@ -95,19 +95,19 @@ pub trait Simd: Copy {
     unsafe fn load_words(p: *const u32) -> Self::U;
     unsafe fn store_words(p: *mut u32, v: Self::U);
     /// Low and high 16 bits of each word as numbers.
-    unsafe fn low_half(v: Self::U) -> Self::F;
-    unsafe fn high_half(v: Self::U) -> Self::F;
+    unsafe fn low_u16(v: Self::U) -> Self::F;
+    unsafe fn high_u16(v: Self::U) -> Self::F;
     /// The upper 24 bits of each word as a number.
-    unsafe fn upper(v: Self::U) -> Self::F;
+    unsafe fn high_24_bits(v: Self::U) -> Self::F;
     /// `N` 16-bit words at any address, as numbers.
-    unsafe fn load_halves(p: *const u16) -> Self::F;
+    unsafe fn load_u16(p: *const u16) -> Self::F;
 }
 
 /// How many virtual lanes a sum over features or samples has.
 const LANES: usize = 32;
 
 /// Vectors that hold the virtual lanes.
-pub const fn vectors<V: Simd>() -> usize {
+pub const fn lane_vectors<V: Simd>() -> usize {
     LANES / V::N
 }
 
@@ -116,9 +116,9 @@ pub const fn vectors<V: Simd>() -> usize {
 unsafe fn tree<V: Simd>(lanes: &[V::F]) -> f32 {
     unsafe {
         let mut all = [V::splat(0.0); 16];
-        all[0] = halves::<V>(lanes);
+        all[0] = fold_lanes::<V>(lanes);
         let mut out = [0.0f32; 16];
-        V::store(out.as_mut_ptr(), V::fold(&all[..V::N]));
+        V::store(out.as_mut_ptr(), V::horizontal_sums(&all[..V::N]));
         out[0]
     }
 }
@@ -129,7 +129,7 @@ pub unsafe fn weighted_tree<V: Simd>(a: &[f32], b: &[f32], len: usize) -> f32 {
     unsafe {
         let mut lanes = [V::splat(0.0); 4];
         for (v, j) in (0..len).step_by(V::N).enumerate() {
-            let lane = &mut lanes[v % vectors::<V>()];
+            let lane = &mut lanes[v % lane_vectors::<V>()];
             *lane = V::fma(V::load(a.as_ptr().add(j)), V::load(b.as_ptr().add(j)), *lane);
         }
         tree::<V>(&lanes)
@@ -138,7 +138,7 @@ pub unsafe fn weighted_tree<V: Simd>(a: &[f32], b: &[f32], len: usize) -> f32 {
 
 /// The first levels of the tree, until one vector is left.
 #[inline(always)]
-pub unsafe fn halves<V: Simd>(lanes: &[V::F]) -> V::F {
+pub unsafe fn fold_lanes<V: Simd>(lanes: &[V::F]) -> V::F {
     unsafe {
         if V::N == 16 {
             V::add(lanes[0], lanes[1])

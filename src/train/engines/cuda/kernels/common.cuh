@@ -1,16 +1,16 @@
-// What all kernels share: numbers as the contract wants them (src/train/contract.rs), random words, rates, the optimizer, the life of a run.
+// What all kernels share: arithmetic as in the contract (src/train/contract.rs), random words, rates, the optimizer, the training loop.
 // The compiler must not contract, so a * b + c is two roundings and fmaf is one.
 
 typedef unsigned int u32;
 typedef unsigned long long u64;
 
-// One model: its settings, and what of its state is not an array. The host's `wave.rs` has the same fields.
+// The settings of one model and its state without arrays. `model_batch.rs` has the same fields.
 struct Model {
-    double probability, lr, beta1, beta2, eps, decay, drop_below, factor, stop_below;
+    double probability, lr, beta1, beta2, eps, weight_decay, drop_below, factor, stop_below;
     double powers[2], drop;
     u64 seed;
-    u32 samples, steps, schedule, stops, every;
-    u32 is_signed, together, apart;
+    u32 samples, steps, schedule, has_stop, history_interval;
+    u32 is_signed, correlated, anticorrelated;
     float scale, balance;
     u32 step, stopped, entries;
     float loss;
@@ -85,9 +85,9 @@ INLINE Words philox(u64 seed, u32 t, u32 step) {
     return Words{{c0, c1, c2, c3}};
 }
 
-// What a step computes with that follows from its number: when a draw is present and its value, and the optimizer's numbers.
-struct Rates { float below, scale, half, step, correction, keep; };
-// Steps whose rates are worked out together, one a thread.
+// What depends on the number of a step alone: which draws are present, their values, and the optimizer's scalars.
+struct Rates { float below, scale, offset, step, correction, keep; };
+// Steps whose rates are computed at once, one a thread.
 #define AHEAD_STEPS 32
 
 INLINE int is_wide(const Model &model) { return model.probability < 1.0 / 64.0; }
@@ -102,9 +102,9 @@ INLINE Rates rates_of(const Model &model, u32 step, double first, double second,
     Rates rates;
     rates.below = (float)below;
     rates.scale = below > 0.0 ? (float)(1.0 / below) : 0.0f;
-    rates.half = 0.5f * rates.scale;
+    rates.offset = 0.5f * rates.scale;
     if (model.is_signed && rates.below > 0.0f) {
-        rates.half = rates.scale - 1.0f;
+        rates.offset = rates.scale - 1.0f;
         rates.scale = 2.0f * rates.scale;
     }
     double schedule = 1.0;
@@ -117,12 +117,12 @@ INLINE Rates rates_of(const Model &model, u32 step, double first, double second,
     const double lr = model.lr * schedule * drop;
     rates.step = (float)(-lr / (1.0 - first));
     rates.correction = (float)(1.0 / root(1.0 - second));
-    rates.keep = (float)(1.0 - lr * model.decay);
+    rates.keep = (float)(1.0 - lr * model.weight_decay);
     return rates;
 }
 
-// Rates of the 32 steps from `step` on, into AHEAD.
-INLINE void look_ahead(const Model &model, u32 step, double first, double second, double drop, Rates *ahead) {
+// Compute the rates of the 32 steps from `step` on into AHEAD.
+INLINE void precompute_rates(const Model &model, u32 step, double first, double second, double drop, Rates *ahead) {
     EACH(l, AHEAD_STEPS) {
         double a = first, b = second;
         for (int i = 0; i <= l; ++i) {
@@ -169,7 +169,7 @@ INLINE void run_team(Model *where, float *own, const float *fixed, u32 *history,
     float loss = model.loss;
     u32 last = 0xffffffffu;
     if (entries > 0) last = history[2 * (entries - 1)];
-    // Only what is not at home is fetched.
+    // Copy the arrays that are not used in place.
     EACH(i, LENGTH) {
         if (PARAMETERS(team) != own) PARAMETERS(team)[i] = own[i];
         if (FIRST(team) != own + LENGTH) FIRST(team)[i] = own[LENGTH + i];
@@ -181,7 +181,7 @@ INLINE void run_team(Model *where, float *own, const float *fixed, u32 *history,
     int known = 0, at = 0;
     for (int done = 0; done < count && step < model.steps && !stopped; ++done, ++at) {
         if (at == known) {
-            look_ahead(model, step, first, second, drop, ahead);
+            precompute_rates(model, step, first, second, drop, ahead);
             known = AHEAD_STEPS;
             at = 0;
         }
@@ -200,8 +200,8 @@ INLINE void run_team(Model *where, float *own, const float *fixed, u32 *history,
             }
             first = power(first, model.beta1);
             second = power(second, model.beta2);
-            note = step % model.every == 0 || step + 1 == model.steps;
-            if (model.stops) {
+            note = step % model.history_interval == 0 || step + 1 == model.steps;
+            if (model.has_stop) {
                 if ((double)loss < model.drop_below) {
                     drop *= model.factor;
                     known = at + 1;

@@ -1,4 +1,4 @@
-// How a launch begins, on either machine: team t trains models[t], for up to `steps` steps.
+// The entry point of a launch, on GPU and host: team t trains models[t] for up to `steps` steps.
 //
 // values [count][3][LENGTH]: parameters, first and second moments; fixed [count][2][STRIDE]: importance I and slope c; history [count][HISTORY][2];
 // work [count][WORK].
@@ -18,7 +18,7 @@ extern "C" unsigned long model_bytes() { return sizeof(Model); }
 extern "C" void train(Model *models, float *values, const float *fixed, u32 *history, float *work, int count, int steps) {
     float *shared = (float *)__builtin_malloc(4 * (SHARED + 1));
     for (long t = 0; t < count; ++t) {
-        // Nothing may be taken from memory that was not written: NaN shows.
+        // Reads of memory that was not written show as NaN.
         for (long i = 0; i < SHARED; ++i) shared[i] = number_of(0x7fc00000u);
         run_team(models + t, values + t * 3 * LENGTH, fixed + t * 2 * STRIDE, history + t * 2 * HISTORY, shared, work + t * WORK, steps);
     }

@@ -1,6 +1,6 @@
 // The batch of a model that is not small, as rows: item 1 of the contract, and item 9 for pairs of features.
 //
-// Rows lie XS apart, an odd number, so that threads that read a sample each do not wait for each other.
+// The stride of rows, XS, is odd, so that threads that read a sample each have no bank conflicts.
 
 #define XS (FEATURES | 1)
 
@@ -28,15 +28,15 @@ INLINE void draw_batch(const Model &model, u32 step, const Rates &rates, float *
                 const float draw = (float)(wide ? word >> 8 : half ? word >> 16 : word & 0xffff);
                 const int present = rates.below > draw;
                 const u32 s = position / FEATURES;
-                // A present feature of several threads: all write the same.
+                // Several threads may write this: all write the same.
                 if (present) some[s] = 1;
-                rows[s * XS + position % FEATURES] = present ? fmaf(draw, rates.scale, rates.half) : 0.0f;
+                rows[s * XS + position % FEATURES] = present ? fmaf(draw, rates.scale, rates.offset) : 0.0f;
             }
         }
     }
-#if LAYERS
-    // The second of each pair is drawn anew.
-    const int pairs = (int)(model.together + model.apart);
+#if TWO_LAYER
+    // The second of each pair is drawn again.
+    const int pairs = (int)(model.correlated + model.anticorrelated);
     if (pairs == 0) return;
     const u32 bits = wide ? 24 : 16;
     const float unit = 1.0f / (float)(1u << bits);
@@ -47,12 +47,12 @@ INLINE void draw_batch(const Model &model, u32 step, const Rates &rates, float *
             const u32 position = (u32)(s * FEATURES + 2 * pair);
             const u32 first = draw_of(model.seed, step, wide, position);
             float x = 0.0f;
-            if (pair < (int)model.together) {
+            if (pair < (int)model.correlated) {
                 const float own = (float)draw_of(model.seed, step, wide, position + 1);
                 if ((float)first < rates.below) x = fmaf(own, scale, half);
             } else {
                 const float mirrored = (float)((1u << bits) - 1 - first);
-                if (mirrored < rates.below) x = fmaf(mirrored, rates.scale, rates.half);
+                if (mirrored < rates.below) x = fmaf(mirrored, rates.scale, rates.offset);
             }
             row[2 * pair + 1] = x;
         }

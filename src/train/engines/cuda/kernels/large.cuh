@@ -3,12 +3,11 @@
 // W is [EXPERTS][HIDDEN][STRIDE], b [EXPERTS][STRIDE] and G [EXPERTS][STRIDE] one after another; of two layers W [HIDDEN][STRIDE],
 // b [STRIDE] and, unless tied, the transpose of V [HIDDEN][STRIDE]. STRIDE is FEATURES rounded up to 16.
 
-// Hidden dimensions, outputs or experts that a thread has in registers together: it reads a row's number once for all of them. No bit depends
-// on it.
+// Hidden dimensions, outputs or experts that a thread keeps in registers: it reads a number of a row once for all of them. Changes no bit.
 #define TILE 4
 #define TILES(n) (((n) + TILE - 1) / TILE)
 
-// Hidden values lie HS apart, as rows do.
+// The stride of hidden values, odd as that of rows.
 #define HS (HIDDEN | 1)
 
 // Ranges of the parameters.

@@ -1,11 +1,11 @@
 // One source for two compilers: CUDA C for NVRTC, and plain C++ in which one thread does the work of a whole team.
 //
 // A *team* trains one model: a warp for small models, a block for others. Its code is a sequence of phases.
-//   EACH(i, n) { ... }  shares out i = 0..n among the team's threads. No iteration may read what another one writes.
-//   ONCE { ... }        is done by one thread.
+//   EACH(i, n) { ... }  distributes i = 0..n over the threads of the team. No iteration may read what another one writes.
+//   ONCE { ... }        is run by one thread.
 // Every phase begins with a barrier, so what earlier phases wrote may be read. Code between phases is run by all threads alike and
 // reads team memory only after BARRIER. On the host a phase is a loop, forwards or (REPRO_BACKWARDS) backwards: a phase that depends on the
-// order of its iterations gives other bytes backwards.
+// order of its iterations gives different bytes backwards.
 #ifdef __CUDACC_RTC__
 
 #define INLINE __device__ __forceinline__
@@ -16,7 +16,7 @@
 #define NUMBER ((int)(blockIdx.x * (BLOCK / 32) + threadIdx.x / 32))
 #define OWN_SHARED(all) ((all) + (threadIdx.x / 32) * SHARED)
 #else
-// So few registers that a multiprocessor has room for two blocks.
+// Limits registers so that two blocks fit on a multiprocessor.
 #define KERNEL extern "C" __global__ void __launch_bounds__(BLOCK, 2)
 #define BARRIER __syncthreads()
 #define MEMBER ((int)threadIdx.x)

@@ -1,13 +1,13 @@
 // Small models: a warp a model, a sample a lane, parameters and sums in registers (contract, items 1 to 8 for small models).
 //
 // Words are drawn for 8 N planes of sixteen at a time, turned into inputs of 32 samples, of which those that are not all zero are kept in
-// order; whenever 32 are kept, every lane takes one.
+// order; whenever there are 32, every lane takes one.
 
 #define N FEATURES
 #define M HIDDEN
 #define E EXPERTS
 
-// Samples that can wait: those of 8 N planes, and fewer than 32 from before.
+// Capacity for samples: those of 8 N planes, and fewer than 32 left over from before.
 #define ROOM (256 + 32)
 
 #define PAIRS (E * (E - 1) / 2)
@@ -19,7 +19,7 @@
 #define BIASES (WEIGHTS + E * N * M)
 #define LOSSES (BIASES + E * N)
 #define ROWS (LOSSES + N)
-// Rows are 33 apart, so that lanes that read one each do not wait for each other.
+// The stride of rows is odd, so that lanes that read one each have no bank conflicts.
 #define ROW 33
 
 struct Parameters { float w[E][N][M], b[E][N], g[E][N]; };
@@ -145,7 +145,7 @@ INLINE float gradients(const Team &team, const Model &model, u32 step, const Rat
                     const float draw = (float)(wide ? word >> 8 : s % 32 < 16 ? word & 0xffff : word >> 16);
                     const int present = rates.below > draw;
                     any[MINE(l)] |= present;
-                    x[MINE(l)][i] = present ? fmaf(draw, rates.scale, rates.half) : 0.0f;
+                    x[MINE(l)][i] = present ? fmaf(draw, rates.scale, rates.offset) : 0.0f;
                 }
                 any[MINE(l)] &= chunk * per_chunk + s < samples;
             }

@@ -3,12 +3,12 @@
 // Samples that are not all zero are grouped by expert, in order, and go through it CHUNK at a time. A thread has a sample and some hidden
 // dimensions or outputs, or, for sums over samples, an output and some hidden dimensions.
 
-// Sorting: samples are cut into so many segments, each counted by one thread.
+// Sorting: samples are split into segments, each counted by one thread.
 #define SEGMENTS 64
 #define SEGMENT ((SAMPLES + SEGMENTS - 1) / SEGMENTS)
 
-// Number of samples in a segment's reach.
-#define OUT (LAYERS && !TIED ? (HIDDEN + 1) * STRIDE : 0)
+// The position of V in the parameters.
+#define OUT (TWO_LAYER && !TIED ? (HIDDEN + 1) * STRIDE : 0)
 
 // Samples by expert into ORDER, each expert's in order, from STARTS[e] on; all-zero samples, of "expert" EXPERTS, are left out.
 INLINE void group(const Team &team, const int *expert) {
@@ -147,24 +147,24 @@ INLINE float gradients(const Team &team, const Model &model, u32 step, const Rat
     const float zeros = (float)(SAMPLES - starts[EXPERTS]);
     EACH(j, FEATURES) {
         const float y = positive(bias[j]);
-        losses[j] = LAYERS ? 0.0f : zeros * (y * y);
+        losses[j] = TWO_LAYER ? 0.0f : zeros * (y * y);
     }
     for (int e = 0; e < EXPERTS; ++e) {
-        float *own = LAYERS ? losses : OWN_LOSSES(team);
-        if (!LAYERS) {
+        float *own = TWO_LAYER ? losses : OWN_LOSSES(team);
+        if (!TWO_LAYER) {
             EACH(j, FEATURES) own[j] = 0.0f;
         }
         for (int first = starts[e]; first < starts[e + 1]; first += CHUNK) {
             chunk(team, all, order + first, smaller(CHUNK, starts[e + 1] - first), e, own);
         }
-        if (!LAYERS) {
+        if (!TWO_LAYER) {
             EACH(j, FEATURES) losses[j] = losses[j] + own[j];
         }
     }
     // All-zero samples: y = max(b, 0), evaluated once.
     EACH(j, FEATURES) {
         const float y = positive(bias[j]);
-        if (LAYERS) losses[j] = fmaf(zeros, y * y, losses[j]);
+        if (TWO_LAYER) losses[j] = fmaf(zeros, y * y, losses[j]);
         to[BIAS(0) + j] = fmaf(zeros, slope[j] * y, to[BIAS(0) + j]);
     }
     // The two parts of the gradient of W meet.
