@@ -44,6 +44,9 @@ fn run(arguments: &Arguments, console: &Console) -> Result<u8, Trouble> {
 }
 
 fn main() -> ExitCode {
+    if let Some(code) = repro::program::init() {
+        return code;
+    }
     let arguments = Arguments::parse();
     let console = Console::new(&arguments.global);
     let code = cli::caught(|| run(&arguments, &console)).unwrap_or_else(|trouble| cli::report(&trouble, &console));

@@ -1,23 +1,34 @@
 //! Runs one program in a folder of its own: its environment, its log, a time limit, and the certainty that nothing of it outlives this
 //! process. It knows no stages, no cache and no paper file.
 //!
-//! Every program leads a process group. Whatever ends the run, the whole group is killed: on a time limit or Ctrl-C it is first asked
-//! to end and killed a few seconds later; after the program's own end its stragglers are killed at once; and when this process is itself
-//! killed, a watchdog kills it.
+//! Every program has a supervisor, which kills what the program leaves behind: on a time limit or Ctrl-C the program is first asked to end
+//! and killed a few seconds later; after its own end its stragglers are killed at once, and also when this process is killed.
 
 mod disk;
 mod log;
+#[cfg(unix)]
+mod supervisor;
 mod tool;
-mod watchdog;
+#[cfg(not(unix))]
+mod unsupervised;
 
 pub use disk::free_space;
 pub use log::tail;
+#[cfg(unix)]
+pub use supervisor::{init, supervise_with};
 pub use tool::{find, missing, version};
+#[cfg(not(unix))]
+pub use unsupervised::init;
+
+#[cfg(unix)]
+use supervisor::Running;
+#[cfg(not(unix))]
+use unsupervised::Running;
 
 use std::ffi::OsString;
 use std::fs::File;
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
@@ -53,11 +64,10 @@ pub enum End {
 
 /// Run a program to its end, or until `stop` says so. Errors: it cannot be started.
 pub fn run(program: &Program, stop: &dyn Fn() -> bool) -> Result<End> {
-    let mut group = Group::start(program)?;
+    let mut running = Running::start(program)?;
     let started = Instant::now();
-    let mut pause = Duration::from_micros(200);
     let asked = loop {
-        if let Some(status) = group.ended()? {
+        if let Some(status) = running.wait(PAUSE)? {
             return Ok(End::Exited(status));
         }
         if stop() {
@@ -66,142 +76,82 @@ pub fn run(program: &Program, stop: &dyn Fn() -> bool) -> Result<End> {
         if program.limit.is_some_and(|limit| started.elapsed() >= limit) {
             break End::TimedOut;
         }
-        std::thread::sleep(pause);
-        pause = (pause * 3 / 2).min(PAUSE);
     };
-    group.ask();
+    running.ask();
     let asked_at = Instant::now();
-    while asked_at.elapsed() < GRACE && group.ended()?.is_none() {
-        std::thread::sleep(PAUSE);
-    }
+    while asked_at.elapsed() < GRACE && running.wait(PAUSE)?.is_none() {}
     Ok(asked)
 }
 
-/// `exit code 1`, `killed by signal 9`.
+/// `exit code 1`, `signal 9 (killed, perhaps for lack of memory)`.
 pub fn words(status: ExitStatus) -> String {
     #[cfg(unix)]
     if let Some(signal) = std::os::unix::process::ExitStatusExt::signal(&status) {
-        let name = match signal {
-            6 => " (it aborted)",
-            9 => " (killed, perhaps for lack of memory)",
-            11 => " (it touched memory that is not its own)",
-            15 => " (it was asked to end)",
-            _ => "",
-        };
-        return format!("signal {signal}{name}");
+        return format!("signal {signal}{}", meaning(signal));
     }
-    status.code().map_or_else(|| "an unknown end".into(), |code| format!("exit code {code}"))
+    match status.code() {
+        // Shells tell the signal that ended a program in this way.
+        Some(code @ 129..=159) => format!("exit code {code}{}", meaning(code - 128)),
+        Some(code) => format!("exit code {code}"),
+        None => "an unknown end".into(),
+    }
+}
+
+fn meaning(signal: i32) -> &'static str {
+    match signal {
+        6 => " (SIGABRT: it aborted)",
+        9 => " (SIGKILL: killed, perhaps for lack of memory)",
+        11 => " (SIGSEGV: it touched memory that is not its own)",
+        15 => " (SIGTERM: it was asked to end)",
+        24 => " (SIGXCPU: it used up its processor time)",
+        25 => " (SIGXFSZ: a file grew too large)",
+        _ => "",
+    }
 }
 
 fn variable<'a>(environment: &'a [(String, OsString)], name: &str) -> Option<&'a OsString> {
     environment.iter().find(|(known, _)| known == name).map(|(_, value)| value)
 }
 
-/// A running program and whatever it started. Dropping it kills them all.
-struct Group {
-    child: Child,
-    ended: Option<ExitStatus>,
-}
-
-impl Group {
-    fn start(program: &Program) -> Result<Group> {
-        let (name, arguments) =
-            program.words.split_first().ok_or_else(|| Error::internal("a program without a name"))?;
-        let log = |log: &File| log.try_clone().map_err(|e| Error::io("write", Path::new("the log"), &e));
-        // By its full path: to have a program looked for, the standard library copies this whole process, which takes much longer.
-        let path = tool::find_in(name, program.folder, variable(program.environment, "PATH"));
-        let path = path.filter(|path| path.is_absolute() && !name.contains('/'));
-        let mut command = Command::new(path.as_deref().unwrap_or(Path::new(name)));
-        #[cfg(unix)]
-        std::os::unix::process::CommandExt::arg0(&mut command, name);
-        command.args(arguments).current_dir(program.folder).env_clear();
-        command.envs(program.environment.iter().map(|(name, value)| (name, value)));
-        command.stdin(Stdio::null()).stdout(log(program.log)?).stderr(log(program.log)?);
-        #[cfg(unix)]
-        let child = watchdog::start(&mut command, program.folder);
-        #[cfg(not(unix))]
-        let child = command.spawn();
-        let child = child.map_err(|cause| cannot_start(name, &cause))?;
-        Ok(Group { child, ended: None })
-    }
-
-    /// The end of the program, if it has come. The stragglers of its group are killed then, while its number is still its own.
-    fn ended(&mut self) -> Result<Option<ExitStatus>> {
-        if self.ended.is_none() && self.has_ended()? {
-            self.kill();
-            let status =
-                self.child.wait().map_err(|cause| Error::internal(format!("a program cannot be awaited: {cause}")))?;
-            #[cfg(unix)]
-            watchdog::forget(self.child.id());
-            self.ended = Some(status);
-        }
-        Ok(self.ended)
-    }
-
-    /// Whether the program has ended, without taking its end from the kernel.
-    #[cfg(unix)]
-    fn has_ended(&self) -> Result<bool> {
-        use rustix::process::{WaitId, WaitIdOptions, waitid};
-        let Some(pid) = self.pid() else { return Ok(false) };
-        let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
-        match waitid(WaitId::Pid(pid), options) {
-            Ok(status) => Ok(status.is_some()),
-            Err(rustix::io::Errno::INTR) => Ok(false),
-            Err(cause) => Err(Error::internal(format!("a program cannot be awaited: {cause}"))),
-        }
-    }
-
-    #[cfg(not(unix))]
-    fn has_ended(&mut self) -> Result<bool> {
-        let status = self.child.try_wait().map_err(|e| Error::internal(format!("a program cannot be awaited: {e}")))?;
-        Ok(status.is_some())
-    }
-
-    #[cfg(unix)]
-    fn pid(&self) -> Option<rustix::process::Pid> {
-        i32::try_from(self.child.id()).ok().and_then(rustix::process::Pid::from_raw)
-    }
-
-    /// Ask the whole group to end.
-    fn ask(&mut self) {
-        #[cfg(unix)]
-        if let Some(pid) = self.pid() {
-            let _ = rustix::process::kill_process_group(pid, rustix::process::Signal::TERM);
-        }
-    }
-
-    fn kill(&mut self) {
-        #[cfg(unix)]
-        if let Some(pid) = self.pid() {
-            let _ = rustix::process::kill_process_group(pid, rustix::process::Signal::KILL);
-        }
-        #[cfg(not(unix))]
-        let _ = self.child.kill();
-    }
-}
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        if self.ended.is_none() {
-            self.kill();
-            let _ = self.child.wait();
-            #[cfg(unix)]
-            watchdog::forget(self.child.id());
-        }
-    }
-}
-
-fn cannot_start(name: &str, cause: &std::io::Error) -> Error {
+fn cannot_start(program: &Program, cause: &std::io::Error) -> Error {
+    let name = program.words.first().map(String::as_str).unwrap_or_default();
     match cause.kind() {
+        std::io::ErrorKind::NotFound if name.contains(' ') && program.words.len() == 1 => {
+            let words: Vec<&str> = name.split_whitespace().collect();
+            Error::stage(format!("there is no program `{name}`")).hint(format!(
+                "in a list every word is an item of its own: `[{}]`; or write the command as text, for the shell",
+                words.join(", ")
+            ))
+        }
         std::io::ErrorKind::NotFound => Error::stage(format!("there is no program `{name}`")).hint(
             "install it, or set PATH so that it is found; a program of the paper is an input and written `./name`",
         ),
         std::io::ErrorKind::PermissionDenied => {
             Error::stage(format!("`{name}` may not be run")).hint(format!("make it executable: `chmod +x {name}`"))
         }
-        _ => Error::io("start", Path::new(name), cause),
+        std::io::ErrorKind::ArgumentListTooLong => too_long(program, Error::io("start", Path::new(name), cause)),
+        _ => crowded(Error::io("start", Path::new(name), cause)),
     }
 }
 
-#[cfg(all(test, unix))]
-mod tests;
+/// The system limits the length of arguments and variables: which one is it?
+fn too_long(program: &Program, error: Error) -> Error {
+    let kilobytes = |length: usize| length.div_ceil(1000);
+    let word = program.words.iter().map(String::len).max().unwrap_or(0);
+    let variable = program.environment.iter().max_by_key(|(name, value)| name.len() + value.len());
+    match variable {
+        Some((name, value)) if value.len() > word => error.hint(format!(
+            "the largest variable is `{name}` with {} kB: pass what is long in a file",
+            kilobytes(value.len())
+        )),
+        _ => error.hint(format!(
+            "the longest argument has {} kB: put a long script into a file that is an input",
+            kilobytes(word)
+        )),
+    }
+}
+
+/// Advice where the system has no more processes or memory.
+fn crowded(error: Error) -> Error {
+    error.hint("too many processes, or too little memory: `ulimit -a` shows the limits, a smaller `-j` needs less")
+}

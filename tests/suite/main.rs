@@ -39,6 +39,8 @@ mod looking;
 mod marks;
 mod numerics;
 mod paper;
+#[cfg(unix)]
+mod program;
 mod schedule;
 mod schema;
 mod tables;

@@ -1,6 +1,11 @@
 //! Programs end, are ended, and leave nothing running.
 
-use super::*;
+use std::fs::File;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use repro::error::Result;
+use repro::program::{End, Program, run, supervise_with, tail, words};
 
 /// A folder with a log; runs shell commands.
 struct Place {
@@ -9,6 +14,7 @@ struct Place {
 
 impl Place {
     fn new() -> Place {
+        supervise_with(env!("CARGO_BIN_EXE_repro").into());
         Place { folder: tempfile::tempdir().unwrap() }
     }
 
@@ -34,7 +40,7 @@ impl Place {
         let started = Instant::now();
         while rustix::process::test_kill_process(pid).is_ok() {
             // Whoever adopts orphans may take a moment to bury them.
-            if started.elapsed() > Duration::from_secs(5) || !std::path::Path::new("/proc").exists() {
+            if started.elapsed() > Duration::from_secs(5) || !Path::new("/proc").exists() {
                 return false;
             }
             let state = std::fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).unwrap_or_default();
@@ -103,5 +109,65 @@ fn a_program_that_does_not_listen_is_killed() {
 fn ends_are_told_in_words() {
     let place = Place::new();
     let End::Exited(status) = place.shell("kill -9 $$", None, &|| false).unwrap() else { panic!() };
-    assert_eq!(words(status), "signal 9 (killed, perhaps for lack of memory)");
+    assert_eq!(words(status), "signal 9 (SIGKILL: killed, perhaps for lack of memory)");
+    let End::Exited(status) = place.shell("sh -c 'kill -9 $$'; exit $?", None, &|| false).unwrap() else { panic!() };
+    assert_eq!(words(status), "exit code 137 (SIGKILL: killed, perhaps for lack of memory)");
+}
+
+#[test]
+fn a_list_of_one_word_with_spaces_is_told_how_to_be_written() {
+    let error = Place::new().words(&["sh no-such-script.sh"], None, &|| false).unwrap_err();
+    assert_eq!(error.message, "there is no program `sh no-such-script.sh`");
+    assert!(error.hints[0].contains("`[sh, no-such-script.sh]`"), "{:?}", error.hints);
+}
+
+#[test]
+fn an_argument_list_that_is_too_long_names_what_is_long() {
+    let long = "x".repeat(300_000);
+    let error = Place::new().words(&["sh", "-c", ":", &long], None, &|| false).unwrap_err();
+    assert!(error.hints[0].starts_with("the longest argument has 300 kB"), "{error:?}");
+}
+
+/// A script that leaves a process behind which has its own session and no parent; its number is in `pid`.
+#[cfg(target_os = "linux")]
+const DAEMON: &str = "setsid sh -c 'echo $$ > pid; exec sleep 300' & while [ ! -s pid ]; do :; done";
+
+#[test]
+#[cfg(target_os = "linux")]
+fn daemons_die_with_the_program_that_left_them() {
+    let place = Place::new();
+    assert_eq!(code(place.shell(&format!("({DAEMON}); exit 3"), None, &|| false).unwrap()), 3);
+    assert!(place.gone());
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn daemons_die_with_a_program_at_its_time_limit() {
+    let place = Place::new();
+    let script = format!("({DAEMON}); sleep 300");
+    assert_eq!(place.shell(&script, Some(Duration::from_millis(300)), &|| false).unwrap(), End::TimedOut);
+    assert!(place.gone());
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn the_end_of_a_program_leaves_the_daemons_of_another_alone() {
+    let place = Place::new();
+    let pid = || std::fs::read_to_string(place.folder.path().join("pid")).unwrap_or_default();
+    std::thread::scope(|scope| {
+        let stop = || place.folder.path().join("stop").exists();
+        let running = scope.spawn({
+            let place = &place;
+            move || place.shell(&format!("({DAEMON}); sleep 300"), None, &stop).unwrap()
+        });
+        crate::support::wait_for("the daemon", || pid().ends_with('\n'));
+        let other = Place::new();
+        assert_eq!(code(other.shell(&format!("({DAEMON})"), None, &|| false).unwrap()), 0);
+        assert!(other.gone());
+        let daemon = rustix::process::Pid::from_raw(pid().trim().parse().unwrap()).unwrap();
+        assert!(rustix::process::test_kill_process(daemon).is_ok());
+        std::fs::write(place.folder.path().join("stop"), "").unwrap();
+        assert_eq!(running.join().unwrap(), End::Stopped);
+    });
+    assert!(place.gone());
 }

@@ -1,0 +1,168 @@
+//! The supervisor's side.
+
+use std::io::{self, Read};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, kill_process_group, waitid};
+
+use super::wire::{Answer, KILL, Request, TERMINATE};
+
+/// Processes that cannot be killed for so long are left: they hang in the kernel.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Run programs as they are asked for on standard input, which is a socket, until it is closed.
+pub fn serve() -> io::Result<()> {
+    let socket = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
+    #[cfg(target_os = "linux")]
+    {
+        // `pkill repro` shall not take the supervisor too: who would kill the programs then?
+        let _ = rustix::thread::set_name(c"supervisor");
+        rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
+    }
+    // Signals that ask to end are meant for the build. They are handled and not ignored, because programs inherit what is ignored.
+    let _ = ctrlc::set_handler(|| {});
+    while let Some((request, log)) = Request::receive(&socket)? {
+        match start(&request, log) {
+            Ok(child) => {
+                // Nobody there to hear it is seen below.
+                let _ = Answer::Started(raw(&child)).send(&socket);
+                let status = supervise(child, &socket)?;
+                Answer::Ended(status).send(&socket)?;
+            }
+            Err(cause) => Answer::Failed(cause.raw_os_error().unwrap_or(0)).send(&socket)?,
+        }
+    }
+    Ok(())
+}
+
+fn start(request: &Request, log: OwnedFd) -> io::Result<Child> {
+    let (name, arguments) = request.words.split_first().ok_or(io::ErrorKind::InvalidData)?;
+    let mut command = Command::new(&request.path);
+    command.arg0(name).args(arguments).current_dir(&request.folder);
+    command.env_clear().envs(request.environment.iter().map(|(name, value)| (name, value)));
+    command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).process_group(0);
+    command.spawn()
+}
+
+/// Wait for the end of a program, or kill it when that is asked for or when the build is gone. Returns its wait status when nothing is left.
+fn supervise(mut child: Child, socket: &UnixStream) -> io::Result<i32> {
+    wait(&child, socket)?;
+    // While the program is not awaited, the number of its group cannot become another's.
+    if let Some(group) = group(&child) {
+        let _ = kill_process_group(group, Signal::KILL);
+    }
+    let status = child.wait()?;
+    end_orphans();
+    Ok(status.into_raw())
+}
+
+/// Returns when the program has ended or shall end.
+fn wait(child: &Child, mut socket: &UnixStream) -> io::Result<()> {
+    let Some(group) = group(child) else { return Ok(()) };
+    #[cfg(target_os = "linux")]
+    let end = rustix::process::pidfd_open(group, rustix::process::PidfdFlags::empty()).ok();
+    #[cfg(not(target_os = "linux"))]
+    let end: Option<OwnedFd> = None;
+    // Without a file that tells the end, it has to be looked for.
+    let mut pause = if end.is_some() { Duration::from_secs(1) } else { Duration::from_micros(200) };
+    loop {
+        let ended = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        if !matches!(waitid(WaitId::Pid(group), ended), Ok(None) | Err(rustix::io::Errno::INTR)) {
+            return Ok(());
+        }
+        let mut files = vec![PollFd::new(&socket, PollFlags::IN)];
+        files.extend(end.iter().map(|end| PollFd::new(end, PollFlags::IN)));
+        let timeout = Timespec { tv_sec: pause.as_secs() as i64, tv_nsec: pause.subsec_nanos().into() };
+        match poll(&mut files, Some(&timeout)) {
+            Ok(0) => {
+                if end.is_none() {
+                    pause = (pause * 3 / 2).min(Duration::from_millis(20));
+                }
+                bury_orphans(group);
+                continue;
+            }
+            Ok(_) => {}
+            Err(rustix::io::Errno::INTR) => continue,
+            Err(cause) => return Err(cause.into()),
+        }
+        if files[0].revents().is_empty() {
+            continue;
+        }
+        let mut words = [0; 16];
+        let read = match socket.read(&mut words) {
+            Ok(read) => read,
+            Err(cause) if cause.kind() == io::ErrorKind::Interrupted => continue,
+            Err(_) => 0,
+        };
+        if read == 0 || words[..read].contains(&KILL) {
+            return Ok(());
+        }
+        if words[..read].contains(&TERMINATE) {
+            let _ = kill_process_group(group, Signal::TERM);
+            for orphan in children().into_iter().filter(|orphan| *orphan != group) {
+                let _ = kill_process(orphan, Signal::TERM);
+            }
+        }
+    }
+}
+
+/// Kill children until there are none. Those of killed ones become children of this process in turn.
+fn end_orphans() {
+    let started = Instant::now();
+    let mut pause = Duration::from_micros(100);
+    loop {
+        match waitid(WaitId::All, WaitIdOptions::EXITED | WaitIdOptions::NOHANG) {
+            Err(rustix::io::Errno::CHILD) => return,
+            Ok(Some(_)) => continue,
+            Ok(None) | Err(_) => {}
+        }
+        if started.elapsed() > PATIENCE {
+            return;
+        }
+        for orphan in children() {
+            let _ = kill_process(orphan, Signal::KILL);
+        }
+        std::thread::sleep(pause);
+        pause = (pause * 2).min(Duration::from_millis(20));
+    }
+}
+
+/// Await orphans that have ended by themselves, so that their numbers are free.
+fn bury_orphans(program: Pid) {
+    for orphan in children().into_iter().filter(|child| *child != program) {
+        let _ = waitid(WaitId::Pid(orphan), WaitIdOptions::EXITED | WaitIdOptions::NOHANG);
+    }
+}
+
+/// The children of this process, as Linux tells them.
+fn children() -> Vec<Pid> {
+    let entries = |folder: &str| std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let read = |path: std::path::PathBuf| std::fs::read_to_string(path).ok();
+    let lists: Vec<Option<String>> =
+        entries("/proc/self/task").map(|thread| read(thread.path().join("children"))).collect();
+    let number = |text: &str| text.parse().ok().and_then(Pid::from_raw).filter(|pid| pid.as_raw_nonzero().get() > 1);
+    if lists.iter().any(Option::is_some) {
+        return lists.iter().flatten().flat_map(|list| list.split_whitespace()).filter_map(number).collect();
+    }
+    // A kernel without these lists: all processes say who their parent is.
+    let own = std::process::id().to_string();
+    let is_child = |stat: &String| {
+        let fields = stat.rsplit(')').next().unwrap_or_default();
+        fields.split_whitespace().nth(1).is_some_and(|parent| parent == own)
+    };
+    let processes = entries("/proc").filter(|entry| read(entry.path().join("stat")).as_ref().is_some_and(is_child));
+    processes.filter_map(|entry| number(entry.file_name().to_str()?)).collect()
+}
+
+fn raw(child: &Child) -> i32 {
+    i32::try_from(child.id()).unwrap_or(0)
+}
+
+fn group(child: &Child) -> Option<Pid> {
+    Pid::from_raw(raw(child)).filter(|pid| pid.as_raw_nonzero().get() > 1)
+}
