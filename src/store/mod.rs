@@ -42,6 +42,7 @@ mod looks;
 mod memo;
 mod project;
 mod published;
+mod remove;
 mod scratch;
 mod shard;
 mod stat;

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::remove::remove_folder;
 use super::temporary::{is_random, same_file};
 use super::{Store, lock};
 use crate::error::{Error, Result};
@@ -108,14 +109,20 @@ impl Scratch {
 
 /// What a folder takes up with all in it, if it is no more than `most`.
 fn measure(folder: &Path, most: u64) -> Option<u64> {
-    let mut size = BLOCK;
-    for entry in std::fs::read_dir(folder).ok()? {
-        let entry = entry.ok()?;
-        let left = most.checked_sub(size)?;
-        size += match entry.file_type().ok()?.is_dir() {
-            true => measure(&entry.path(), left)?,
-            false => entry.metadata().ok()?.len().max(BLOCK),
-        };
+    let mut size = 0;
+    let mut folders = vec![folder.to_path_buf()];
+    while let Some(folder) = folders.pop() {
+        size += BLOCK;
+        for entry in std::fs::read_dir(folder).ok()? {
+            let entry = entry.ok()?;
+            match entry.file_type().ok()?.is_dir() {
+                true => folders.push(entry.path()),
+                false => size += entry.metadata().ok()?.len().max(BLOCK),
+            }
+            if size > most {
+                return None;
+            }
+        }
     }
     (size <= most).then_some(size)
 }
@@ -148,7 +155,11 @@ impl Store {
             }
             let path = entry.path();
             match stem {
-                Some(stem) => sweep_locked(&path, &root.join(stem)),
+                Some(stem) if sweep_locked(&path, &root.join(stem)) => {}
+                Some(stem) => {
+                    let folder = root.join(stem);
+                    self.warn(format!("what a program left in `{}` cannot be deleted", folder.display()));
+                }
                 // A folder is made after its lock and deleted before it: only a loss of power leaves one without.
                 None if is_marked(&path) && std::fs::symlink_metadata(path.with_extension("lock")).is_err() => {
                     clear(&path);
@@ -159,26 +170,29 @@ impl Store {
     }
 }
 
-/// Delete a folder and its lock, if no process holds it.
-fn sweep_locked(lock: &Path, folder: &Path) {
+/// Delete a folder and its lock, if no process holds it. Returns whether nothing stays that should go.
+fn sweep_locked(lock: &Path, folder: &Path) -> bool {
     // The lock of this program is an empty file.
     if !std::fs::symlink_metadata(lock).is_ok_and(|meta| meta.is_file() && meta.len() == 0) {
-        return;
+        return true;
     }
     // Writable, because network file systems lock only what may be written.
-    let Ok(file) = File::options().read(true).write(true).open(lock) else { return };
+    let Ok(file) = File::options().read(true).write(true).open(lock) else { return true };
     if file.try_lock().is_err() || !same_file(&file, lock) {
-        return;
+        return true;
     }
-    if is_marked(folder) {
+    let marked = is_marked(folder);
+    if marked {
         clear(folder);
     } else {
         // A kill before the mark leaves an empty folder; anything else was made by others.
         let _ = std::fs::remove_dir(folder);
     }
-    if std::fs::symlink_metadata(folder).is_err() {
+    let gone = std::fs::symlink_metadata(folder).is_err();
+    if gone {
         let _ = std::fs::remove_file(lock);
     }
+    gone || !marked
 }
 
 fn is_marked(folder: &Path) -> bool {
@@ -200,7 +214,7 @@ fn clear(folder: &Path) {
     }
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
         match entry.file_type() {
-            Ok(kind) if kind.is_dir() => remove_folder(&entry.path()),
+            Ok(kind) if kind.is_dir() => drop(remove_folder(&entry.path())),
             _ if entry.file_name() != MARK => drop(std::fs::remove_file(entry.path())),
             _ => {}
         }
@@ -210,34 +224,6 @@ fn clear(folder: &Path) {
     }
     if let Err(error) = std::fs::remove_dir(folder) {
         tracing::debug!("{} stays behind: {error}", folder.display());
-    }
-}
-
-/// Delete a folder even if a program has forbidden itself to write in parts of it. A link is not followed.
-fn remove_folder(path: &Path) {
-    if !is_folder(path) {
-        return;
-    }
-    if std::fs::remove_dir_all(path).is_err() {
-        make_writable(path);
-        if let Err(error) = std::fs::remove_dir_all(path)
-            && error.kind() != std::io::ErrorKind::NotFound
-        {
-            tracing::debug!("{} stays behind: {error}", path.display());
-        }
-    }
-}
-
-fn make_writable(folder: &Path) {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        let _ = std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o700));
-    }
-    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
-        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            make_writable(&entry.path());
-        }
     }
 }
 

@@ -128,46 +128,69 @@ pub fn collect(outputs: &Outputs, place: &dyn Workplace) -> Result<Result<Tree>>
 
 /// The files at a path: itself, or all in it if it is a folder.
 fn walk(root: &Path, path: &str, span: Span, found: &mut Vec<(String, bool)>) -> Result<()> {
-    let full = root.join(path);
-    let missing = |_| Error::stage(format!("did not make `{path}`"));
     // A link on the way could lead anywhere.
     let parents = Path::new(path).ancestors().skip(1).filter(|parent| !parent.as_os_str().is_empty());
-    let on_the_way = parents
-        .map(|parent| std::fs::symlink_metadata(root.join(parent)))
-        .find(|meta| meta.as_ref().is_ok_and(Metadata::is_symlink));
-    let meta = std::fs::symlink_metadata(&full).map_err(missing)?;
-    if meta.is_symlink() || on_the_way.is_some() {
-        return Err(Error::stage(format!("made a symbolic link at `{path}`"))
-            .hint("outputs are files: copy what the link leads to"));
+    let is_link = |parent: &Path| std::fs::symlink_metadata(root.join(parent)).is_ok_and(|meta| meta.is_symlink());
+    if parents.into_iter().any(is_link) {
+        return Err(link(path));
     }
-    if meta.is_file() {
-        #[cfg(unix)]
-        let executable = std::os::unix::fs::PermissionsExt::mode(&meta.permissions()) & 0o100 != 0;
-        #[cfg(not(unix))]
-        let executable = false;
-        found.push((path.to_string(), executable));
-        return Ok(());
-    }
-    if !meta.is_dir() {
-        return Err(
-            Error::stage(format!("made `{path}`, which is neither a file nor a folder")).hint("outputs are files")
-        );
-    }
-    let before = found.len();
-    let unreadable = |e: std::io::Error| Error::io("read", &full, &e);
-    for entry in std::fs::read_dir(&full).map_err(unreadable)? {
-        let name = entry.map_err(unreadable)?.file_name();
-        let inner = Located { value: format!("{path}/{}", name.to_string_lossy()), span };
-        let inner = normal(&inner).map_err(|error| {
-            let made = Error::stage(format!("made {:?}, but {}", inner.value, error.message));
-            Error { hints: error.hints, ..made }
+    let mut left = vec![path.to_string()];
+    while let Some(path) = left.pop() {
+        let full = root.join(&path);
+        let meta = std::fs::symlink_metadata(&full).map_err(|cause| match cause.kind() {
+            std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory => {
+                Error::stage(format!("did not make `{path}`"))
+            }
+            _ => Error::stage(format!("made folders too deep to be read, from `{}` on", start(&path)))
+                .hint("an output's path has at most some thousand characters"),
         })?;
-        walk(root, &inner, span, found)?;
-    }
-    if found.len() == before {
-        return Err(Error::stage(format!("left the folder `{path}` empty")).hint("an output holds at least one file"));
+        if meta.is_symlink() {
+            return Err(link(&path));
+        }
+        if meta.is_file() {
+            found.push((path, is_executable(&meta)));
+            continue;
+        }
+        if !meta.is_dir() {
+            return Err(
+                Error::stage(format!("made `{path}`, which is neither a file nor a folder")).hint("outputs are files")
+            );
+        }
+        let before = left.len();
+        let unreadable = |e: std::io::Error| Error::io("read", &full, &e);
+        for entry in std::fs::read_dir(&full).map_err(unreadable)? {
+            let name = entry.map_err(unreadable)?.file_name();
+            let inner = Located { value: format!("{path}/{}", name.to_string_lossy()), span };
+            left.push(normal(&inner).map_err(|error| {
+                let made = Error::stage(format!("made {:?}, but {}", inner.value, error.message));
+                Error { hints: error.hints, ..made }
+            })?);
+        }
+        if left.len() == before {
+            return Err(
+                Error::stage(format!("left the folder `{path}` empty")).hint("an output holds at least one file")
+            );
+        }
     }
     Ok(())
+}
+
+fn link(path: &str) -> Error {
+    Error::stage(format!("made a symbolic link at `{path}`")).hint("outputs are files: copy what the link leads to")
+}
+
+fn start(path: &str) -> String {
+    path.chars().take(60).chain("...".chars()).collect()
+}
+
+#[cfg(unix)]
+fn is_executable(meta: &Metadata) -> bool {
+    std::os::unix::fs::PermissionsExt::mode(&meta.permissions()) & 0o100 != 0
+}
+
+#[cfg(not(unix))]
+fn is_executable(_: &Metadata) -> bool {
+    false
 }
 
 /// Did the program make a file of a similar name?
