@@ -17,6 +17,7 @@
 )]
 
 pub mod error;
+pub mod threads;
 pub mod spec;
 pub mod value;
 pub mod exchange;

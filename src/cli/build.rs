@@ -10,6 +10,8 @@ use super::{Console, Project, Trouble, Unchecked, diagnostics, interrupt, open, 
 use crate::error::Error;
 use crate::exec::{self, Cards, Options, Outcome};
 use crate::plan::Glance;
+use crate::program;
+use crate::stages::Kind;
 use crate::store::Store;
 use crate::train::cuda::{self, GpuUnavailable};
 
@@ -52,6 +54,7 @@ pub fn build(args: &Build, project: &Project, glance: Option<Glance>, console: &
     };
     let needed = project.graph.needed(&targets);
     let names: Vec<&str> = needed.iter().map(|&stage| project.graph.stages[stage].name.as_str()).collect();
+    warn(project, &needed, console);
     let outcome = {
         let mut display = progress::display(console, &names, options.jobs, false);
         let writer = project.store.writer(provenance::of(project));
@@ -66,6 +69,18 @@ pub fn build(args: &Build, project: &Project, glance: Option<Glance>, console: &
         open::open(&targets, project, console)?;
     }
     Ok(code)
+}
+
+/// Settings of programs that are probably slips.
+fn warn(project: &Project, stages: &[usize], console: &Console) {
+    let cores = u32::try_from(jobs(None)).unwrap_or(u32::MAX);
+    for stage in stages.iter().map(|&stage| &project.graph.stages[stage]) {
+        let Kind::Exec(exec) = &stage.kind else { continue };
+        for doubt in exec.doubts(&stage.body, cores, program::memory()) {
+            let line = doubt.span.map(|span| format!(" ({}:{})", project.source.file, span.line));
+            console.warning(&format!("{}: {}{}", stage.name, doubt.message, line.unwrap_or_default()));
+        }
+    }
 }
 
 /// The graphics cards that train. Those that were asked for have to be there; others are looked for when there is something to train, and are

@@ -5,12 +5,11 @@ use std::sync::mpsc::Sender;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
-use rayon::prelude::*;
-
 use super::worker::{Answer, Job, Made, Shop, UnitControl, guarded, keep};
 use crate::error::{Error, Result};
 use crate::stages;
 use crate::store::Key;
+use crate::threads;
 use crate::train::cuda::{self, ComputeDevice, DeviceError, DeviceFailure, FinishedTasks, TrainingTask};
 use crate::train::{Engine, Recipe};
 
@@ -173,7 +172,7 @@ fn train(
         since = Instant::now();
         ended.iter().for_each(|(number, _)| left[*number] = false);
         // Many at a time: writing them down must not take longer than training them.
-        ended.into_par_iter().for_each(|(number, outcome)| {
+        threads::map(ended, |(number, outcome)| {
             let Run { stage, unit, key, recipe, .. } = &runs[number];
             controls[number].forget_progress();
             let result = outcome.map(|outcome| {

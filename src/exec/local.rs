@@ -88,6 +88,8 @@ fn pass(
         let mut boss = Boss::new(&shop, options, observer, targets, outcome, may_repeat);
         boss.check_needs();
         let (mut threads, mut cards) = (0, 0);
+        // The system may allow no more than there are.
+        let mut most = options.jobs.max(1);
         let result = (|| {
             loop {
                 boss.start_ready()?;
@@ -95,14 +97,21 @@ fn pass(
                     return Ok(());
                 }
                 // Threads are made when there is something to run: a build with nothing to do starts none.
-                while threads < options.jobs.max(1) {
+                while threads < most {
                     let (shop, answers) = (&shop, answers.clone());
-                    scope.spawn(move || work(shop, &answers));
-                    threads += 1;
+                    match std::thread::Builder::new().spawn_scoped(scope, move || work(shop, &answers)) {
+                        Ok(_) => threads += 1,
+                        Err(cause) if threads == 0 => return Err(no_threads(&cause)),
+                        Err(cause) => {
+                            tracing::debug!("{threads} threads instead of {most}: {cause}");
+                            most = threads;
+                        }
+                    }
                 }
                 while cards < boss.cards().len() {
                     let (shop, answers, device) = (&shop, answers.clone(), &boss.cards()[cards]);
-                    scope.spawn(move || work_on_card(shop, &**device, options.cards.wanted(), &answers));
+                    let work = move || work_on_card(shop, &**device, options.cards.wanted(), &answers);
+                    std::thread::Builder::new().spawn_scoped(scope, work).map_err(|cause| no_threads(&cause))?;
                     cards += 1;
                 }
                 match inbox.recv_timeout(TICK) {
@@ -117,4 +126,9 @@ fn pass(
         let lost = boss.close();
         result.map(|()| if lost { End::Lost } else { End::Done(remembered) })
     })
+}
+
+fn no_threads(cause: &std::io::Error) -> Error {
+    Error::stage(format!("the system allows no more threads: {cause}"))
+        .hint("too many processes, or too little memory: `ulimit -a` shows the limits")
 }

@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::worker::Job;
+use crate::program;
 use crate::stages::Demand;
 
 pub struct Queue {
@@ -44,7 +45,7 @@ impl Queue {
     pub fn new(jobs: usize, cards: usize) -> Queue {
         let cpus = u32::try_from(jobs.max(1)).unwrap_or(u32::MAX);
         let state = State { cards: (0..cards).collect(), all_cards: cards, ..State::default() };
-        Queue { state: Mutex::new(state), changed: Condvar::new(), cpus, memory: memory() }
+        Queue { state: Mutex::new(state), changed: Condvar::new(), cpus, memory: program::memory() }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -143,11 +144,4 @@ impl Queue {
         state.memory = state.memory.saturating_sub(demand.memory);
         self.changed.notify_all();
     }
-}
-
-/// All memory of this machine, in bytes.
-fn memory() -> Option<u64> {
-    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let kilobytes = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
-    kilobytes.trim().strip_suffix(" kB")?.parse::<u64>().ok()?.checked_mul(1024)
 }

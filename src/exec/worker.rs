@@ -6,8 +6,6 @@ use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use rayon::prelude::*;
-
 use super::Options;
 use super::inputs::{Shared, StageInputs, content, lost};
 use super::lane::Lane;
@@ -16,6 +14,7 @@ use crate::error::{Error, Result};
 use crate::plan::{Context, FileState};
 use crate::stages::{Demand, FileSpec, Found, Inputs};
 use crate::store::{Digest, Key, Scratch, Store, Writer};
+use crate::threads;
 use crate::train::{Control, cuda};
 use crate::value::decode_tree;
 
@@ -281,8 +280,8 @@ fn make_files(
     files: &[(FileSpec, FileState)],
 ) -> Result<Vec<String>> {
     let payloads = OnceLock::new();
-    let made = files.par_iter().map(|(spec, state)| make_file(shop, stage, units, &payloads, spec, state));
-    let made: Vec<Option<String>> = made.collect::<Result<_>>()?;
+    let made = threads::map(files, |(spec, state)| make_file(shop, stage, units, &payloads, spec, state));
+    let made: Vec<Option<String>> = made.into_iter().collect::<Result<_>>()?;
     Ok(made.into_iter().flatten().collect())
 }
 

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use rayon::prelude::*;
 use serde_json::Value as Json;
 
 use super::Context;
@@ -12,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::key;
 use crate::stages::{FileSpec, Found, Outline, Stage, Unit};
 use crate::store::{Digest, Key};
+use crate::threads;
 
 /// Stages with more units than this compute their keys on all cores.
 const PARALLEL: usize = 512;
@@ -191,7 +191,7 @@ pub fn resolve(context: Context, stage: usize, inputs: &[&Resolved]) -> Result<R
             recalled = true;
             units
         }
-        None if layout.units > PARALLEL => (0..layout.units).into_par_iter().map(one).collect::<Result<_>>()?,
+        None if layout.units > PARALLEL => threads::map(0..layout.units, one).into_iter().collect::<Result<_>>()?,
         None => (0..layout.units).map(one).collect::<Result<_>>()?,
     };
     let seconds = units

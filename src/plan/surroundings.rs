@@ -2,14 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use rayon::prelude::*;
-
 use super::{Context, Last, Outside, Recorded, files_of};
 use crate::error::{Error, Result};
 use crate::program;
 use crate::spec::{Located, suggest};
 use crate::stages::{Found, Needs, Secret, Tool, is_pattern, variable_digest};
 use crate::store::{Digest, Store};
+use crate::threads;
 use crate::value::{FileEntry, Hex, Tree, encode_tree};
 
 /// Of so many missing files of a stage it is guessed what was meant, among no more names than these: among thousands it takes minutes.
@@ -134,7 +133,7 @@ fn digested(context: Context, need: &Located<String>) -> Result<Vec<FileEntry>> 
         Ok(FileEntry { path, digest: Hex(digest.0), size: meta.len(), executable })
     };
     if files.len() > FEW {
-        files.into_par_iter().map(digest).collect()
+        threads::map(files, digest).into_iter().collect()
     } else {
         files.into_iter().map(digest).collect()
     }

@@ -1,6 +1,7 @@
 //! What a program printed.
 
-use std::io::{Read, Seek, SeekFrom};
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
 /// So much of the end of a log is looked at.
@@ -25,9 +26,90 @@ pub fn tail(log: &Path, lines: usize) -> Vec<String> {
     all.split_off(all.len().saturating_sub(lines))
 }
 
+/// A log keeps so much of its beginning, and as much of its end.
+const PART: u64 = 16 << 20;
+
+/// Give the room of a growing log's middle back to the disk. `freed`: up to where that was done. Linux only; elsewhere a log is shortened at
+/// its end alone.
+pub fn free_middle(log: &File, freed: &mut u64) {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::fs::{FallocateFlags, fallocate};
+        let length = log.metadata().map_or(0, |meta| meta.len());
+        let start = PART.max(*freed);
+        // In large steps, and in whole blocks.
+        let end = length.saturating_sub(PART) >> 20 << 20;
+        if end >= start + PART
+            && fallocate(log, FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE, start, end - start).is_ok()
+        {
+            *freed = end;
+        }
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = (log, freed);
+}
+
+/// Shorten the log of a program that has ended: its beginning and its end stay, with a word between them.
+pub fn shorten(path: &Path) -> io::Result<()> {
+    shorten_to(path, PART)
+}
+
+fn shorten_to(path: &Path, part: u64) -> io::Result<()> {
+    let mut log = File::open(path)?;
+    let length = log.metadata()?.len();
+    if length <= 2 * part {
+        return Ok(());
+    }
+    let mut short = tempfile::NamedTempFile::new_in(path.parent().unwrap_or(Path::new(".")))?;
+    io::copy(&mut Read::by_ref(&mut log).take(part), &mut short)?;
+    let left_out = length - 2 * part;
+    write!(short, "\n\n[{left_out} bytes are left out here: a log keeps its first and its last {part} bytes]\n\n")?;
+    log.seek(SeekFrom::Start(length - part))?;
+    io::copy(&mut log.take(part), &mut short)?;
+    short.as_file().set_permissions(std::fs::metadata(path)?.permissions())?;
+    short.persist(path)?;
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_long_log_keeps_its_beginning_and_its_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = folder.path().join("log");
+        let read = || std::fs::read_to_string(&log).unwrap();
+        std::fs::write(&log, "begin middle end").unwrap();
+        shorten_to(&log, 8).unwrap();
+        assert_eq!(read(), "begin middle end");
+        shorten_to(&log, 5).unwrap();
+        let left_out = "[6 bytes are left out here: a log keeps its first and its last 5 bytes]";
+        assert_eq!(read(), format!("begin\n\n{left_out}\n\ne end"));
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn the_middle_of_a_growing_log_takes_no_room() {
+        use std::os::unix::fs::MetadataExt;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        let mut log = File::options().append(true).create_new(true).open(&path).unwrap();
+        let mut freed = 0;
+        for _ in 0..8 {
+            log.write_all(&vec![b'x'; PART as usize]).unwrap();
+            free_middle(&log, &mut freed);
+        }
+        // File systems without holes keep all.
+        if freed > 0 {
+            log.sync_all().unwrap();
+            assert!(std::fs::metadata(&path).unwrap().blocks() * 512 <= 4 * PART);
+        }
+        shorten(&path).unwrap();
+        let text = std::fs::read(&path).unwrap();
+        assert!(text.len() as u64 <= 2 * PART + 200 && !text.contains(&0));
+    }
 
     #[test]
     fn the_tail_is_what_a_terminal_would_show() {

@@ -4,16 +4,16 @@
 //! Every program has a supervisor, which kills what the program leaves behind: on a time limit or Ctrl-C the program is first asked to end
 //! and killed a few seconds later; after its own end its stragglers are killed at once, and also when this process is killed.
 
-mod disk;
 mod log;
+mod machine;
 #[cfg(unix)]
 mod supervisor;
 mod tool;
 #[cfg(not(unix))]
 mod unsupervised;
 
-pub use disk::free_space;
-pub use log::tail;
+pub use log::{shorten, tail};
+pub use machine::{free_space, memory};
 #[cfg(unix)]
 pub use supervisor::{init, supervise_with};
 pub use tool::{find, missing, version};
@@ -66,10 +66,12 @@ pub enum End {
 pub fn run(program: &Program, stop: &dyn Fn() -> bool) -> Result<End> {
     let mut running = Running::start(program)?;
     let started = Instant::now();
+    let mut freed = 0;
     let asked = loop {
         if let Some(status) = running.wait(PAUSE)? {
             return Ok(End::Exited(status));
         }
+        log::free_middle(program.log, &mut freed);
         if stop() {
             break End::Stopped;
         }

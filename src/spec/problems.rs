@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use crate::error::Error;
+use crate::error::{Error, Span};
 
 #[derive(Debug, Default)]
 pub struct Problems {
@@ -15,6 +15,15 @@ impl Problems {
         // A merged or aliased node is decoded once for each use; its problem is told once.
         if self.known.insert(error.clone()) {
             self.errors.push(error);
+        }
+    }
+
+    /// Add a hint to what is wrong at a place.
+    pub fn advise(&mut self, span: Span, hint: &str) {
+        for error in self.errors.iter_mut().filter(|error| error.span == Some(span)) {
+            if !error.hints.iter().any(|known| known == hint) {
+                error.hints.push(hint.to_string());
+            }
         }
     }
 

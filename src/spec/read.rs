@@ -61,13 +61,54 @@ pub fn read(text: &str, problems: &mut Problems) -> Option<Node> {
             if problem.message.contains("tabs disallowed") {
                 problem = problem.hint("indent with spaces");
             }
-            if let Some(place) = place.filter(|place| place.line > 0) {
-                problem = problem.at(place);
+            // What lacks quotes is often noticed only some lines below.
+            match place.filter(|place| place.line > 0).map(|place| (place, unquoted(text, place.line))) {
+                Some((_, Some((place, hint)))) => problem = problem.at(place).hint(hint),
+                Some((place, None)) => problem = problem.at(place),
+                None => {}
             }
             problems.push(problem);
             None
         }
     }
+}
+
+/// A value that needs quotes, in this line or in one of a few above it, with advice.
+fn unquoted(text: &str, line: u32) -> Option<(Span, String)> {
+    const ABOVE: usize = 5;
+    const LONG: usize = 200;
+    let end = line as usize;
+    let lines = text.lines().enumerate().take(end).skip(end.saturating_sub(ABOVE + 1));
+    let lines: Vec<(usize, &str)> = lines.collect();
+    let at = |number: usize, before: &str, length: usize| Span {
+        line: u32::try_from(number + 1).unwrap_or(u32::MAX),
+        column: u32::try_from(before.chars().count() + 1).unwrap_or(u32::MAX),
+        length: u32::try_from(length).unwrap_or(u32::MAX),
+    };
+    lines.into_iter().rev().find_map(|(number, line)| {
+        // `color: #ff0000`: a comment, which may hide the end of a list or a mapping.
+        if let Some((before, color)) = line.split_once(": #") {
+            let digits = color.chars().take_while(char::is_ascii_hexdigit).count();
+            if matches!(digits, 3 | 4 | 6 | 8) {
+                let written = &color[..digits];
+                let hint = format!("`#` begins a comment: write the colour in quotes, `\"#{written}\"`");
+                return Some((at(number, &format!("{before}: "), digits + 1), hint));
+            }
+        }
+        // `title: One: two`: a second mapping within the value of the first.
+        let (key, value) = line.split_once(": ")?;
+        let value = value.trim();
+        let plain =
+            !value.starts_with(['"', '\'', '{', '[', '|', '>', '&', '*', '!', '#']) && !key.contains(['"', '{', '[']);
+        let value = value.split(" #").next().unwrap_or(value).trim_end();
+        if plain && value.len() < LONG && (value.contains(": ") || value.ends_with(':')) {
+            let name = key.trim_start_matches(['-', ' ']);
+            let hint = format!("text with `: ` needs quotes: `{name}: \"{}\"`", value.replace('"', "\\\""));
+            let before = &line[..line.len() - line[key.len() + 2..].trim_start().len()];
+            return Some((at(number, before, value.chars().count()), hint));
+        }
+        None
+    })
 }
 
 /// Report keys that stand twice in a mapping; the first is kept.
@@ -245,6 +286,24 @@ mod tests {
         let told = ["2 `c` stands twice in the same mapping", "3 `a` stands twice in the same mapping"];
         assert_eq!(lines.collect::<Vec<_>>(), told);
         assert_eq!(node.get("a").unwrap().value, Yaml::Int(1));
+    }
+
+    #[test]
+    fn values_that_need_quotes_are_told_where_they_stand() {
+        let told = |text: &str| {
+            let mut problems = Problems::default();
+            assert!(read(text, &mut problems).is_none(), "{text}");
+            let error = problems.into_errors().remove(0);
+            let place = error.span.unwrap();
+            (place.line, place.column, place.length, error.hints.join(" "))
+        };
+        let quotes = |written: &str| format!("`#` begins a comment: write the colour in quotes, `\"{written}\"`");
+        let flow = "a:\n  - points: {x: p, color: #ff0000}\n\nb:\n  c: 1\n";
+        assert_eq!(told(flow), (2, 27, 7, quotes("#ff0000")));
+        let title = "title: Break me: a study\nstages: {}\n";
+        let hint = "text with `: ` needs quotes: `title: \"Break me: a study\"`";
+        assert_eq!(told(title), (1, 8, 17, hint.to_string()));
+        assert_eq!(told("a: [1\nb: 2\n").3, "");
     }
 
     #[test]

@@ -4,9 +4,22 @@ use serde_json::json;
 
 use super::Unit;
 use crate::error::{Error, Result};
-use crate::spec::{Decode, Node, Problems};
-use crate::train::{self, Architecture, Control, Recipe, RecipeManifestText};
+use crate::spec::{Decode, Node, Problems, Yaml};
+use crate::train::{self, Architecture, Control, Model, Recipe, RecipeManifestText};
 use crate::value::{Array, Axis, Dataset, encode};
+
+/// Whoever misses a model among those that can be trained may run a program of their own.
+pub fn advise(recipe: &Node, problems: &mut Problems) {
+    let Some(model) = recipe.get("model") else { return };
+    let (name, span) = match &model.value {
+        Yaml::Map(entries) if entries.len() == 1 => (entries[0].0.name.as_str(), entries[0].0.span),
+        Yaml::Text(name) => (name.as_str(), model.span),
+        _ => return,
+    };
+    if !Model::NAMES.contains(&name) {
+        problems.advise(span, "a model of your own is a program: train it in a stage of the kind `exec`");
+    }
+}
 
 /// Arrays of every training run besides its parameters and what [`facts`] names.
 const COMMON: [&str; 5] = ["importance", "loss", "loss-history", "probability", "steps-run"];

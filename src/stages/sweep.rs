@@ -71,7 +71,11 @@ impl PartialEq for Sweep {
 
 impl Decode for Sweep {
     fn decode(node: &Node, problems: &mut Problems) -> Option<Self> {
-        SweepSettings::decode(node, problems).map(|settings| Sweep { settings, resolved: OnceLock::new() })
+        let settings = SweepSettings::decode(node, problems);
+        if let (None, Some(recipe)) = (&settings, node.get("recipe")) {
+            point::advise(recipe, problems);
+        }
+        settings.map(|settings| Sweep { settings, resolved: OnceLock::new() })
     }
     fn manifest(&self) -> Json {
         self.settings.manifest()

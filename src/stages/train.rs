@@ -13,7 +13,11 @@ pub struct Train(pub Recipe);
 
 impl Decode for Train {
     fn decode(node: &Node, problems: &mut Problems) -> Option<Self> {
-        Recipe::decode(node, problems).map(Train)
+        let recipe = Recipe::decode(node, problems);
+        if recipe.is_none() {
+            point::advise(node, problems);
+        }
+        recipe.map(Train)
     }
     fn manifest(&self) -> Json {
         self.0.manifest()

@@ -200,8 +200,11 @@ pub fn hash(path: &Path) -> Result<Digest> {
         }
         match filled {
             0 => return Ok(Digest(*hasher.finalize().as_bytes())),
-            n if n > SMALL => hasher.update_rayon(&piece[..n]),
-            n => hasher.update(&piece[..n]),
+            n if n > SMALL => crate::threads::with_pool(|parallel| match parallel {
+                true => drop(hasher.update_rayon(&piece[..n])),
+                false => drop(hasher.update(&piece[..n])),
+            }),
+            n => drop(hasher.update(&piece[..n])),
         };
     }
 }

@@ -1019,3 +1019,16 @@ fn problems_for_machines_are_objects() {
     });
     assert_eq!(run.events(), [expected]);
 }
+
+#[test]
+fn an_unknown_model_is_told_which_there_are_and_where_others_go() {
+    let yaml = crate::support::GRID.replace("moe-autoencoder: {features", "tanh-autoencoder: {features");
+    let run = Paper::new().yaml(&yaml).run("build");
+    for words in [
+        "unknown model `tanh-autoencoder`",
+        "known here: `moe-autoencoder`, `linear-bottleneck`, `neurons` or `absolute-value`",
+        "stage of the kind `exec`",
+    ] {
+        assert!(run.stderr.contains(words), "without `{words}`:\n{}", run.stderr);
+    }
+}

@@ -487,6 +487,17 @@ fn a_killed_build_takes_its_programs_with_it_and_the_next_one_sweeps_up() {
 }
 
 #[test]
+#[cfg(target_os = "linux")]
+fn a_killed_build_takes_daemons_with_it() {
+    let paper = endless();
+    paper.edit("sleep 300 &", "setsid sleep 300 &");
+    let mut child = start(&paper);
+    signal(&child, "-KILL");
+    child.wait().expect("wait");
+    assert!(gone(&paper));
+}
+
+#[test]
 fn cores_are_shared_out() {
     // Each says when it begins and ends; with two cores in all, two programs of two cores are never seen at once.
     let stage = |name: &str, cpus: u32| {
@@ -789,4 +800,18 @@ fn no_run_makes_figures_and_runs_nothing() {
     paper.edit("1,2'", "1,3'");
     paper.run("build figure --no-run").code(1).says("fit: its program would have to run, and --no-run forbids it");
     paper.run("build far --no-run").code(1).says("far: its file would have to be fetched, and --no-run forbids it");
+}
+
+#[test]
+fn settings_that_are_probably_slips_are_warned_of_with_their_places() {
+    let paper = paper(
+        "  fit: {exec: {run: echo 1 > a, outputs: [a],\n    cpus: 4000,\n    memory: 4,\n    env: [NO_SUCH_VARIABLE_HERE]}}\n",
+    );
+    let run = paper.build("").ok();
+    let warnings = run.warnings();
+    for (line, words) in [(4, "fit: `cpus` is 4000"), (5, "fit: `memory` is 4 bytes"), (6, "NO_SUCH_VARIABLE_HERE")] {
+        let told = |text: &String| text.contains(words) && text.ends_with(&format!("(paper.yaml:{line})"));
+        assert!(warnings.iter().any(|warning| told(warning)), "{words}: {warnings:?}");
+    }
+    paper.edit("    memory: 4,\n", "    memory: 900 TB,\n").build("--rerun").ok().says("`memory` is 900000.0 GB");
 }
