@@ -4,6 +4,7 @@ use serde_json::{Map, Value as Json, json};
 
 use super::bivariate::ColorPair;
 use super::colormaps::{ColorMap, Palette};
+use super::data::Scope;
 use super::theme::Theme;
 use crate::error::Error;
 use crate::spec::{Decode, Located, Node, Problems, Schemas, Yaml, nearest};
@@ -196,8 +197,8 @@ impl ColorBy {
     }
 
     /// What the legend calls a coordinate.
-    pub fn label(&self, coordinate: &str) -> String {
-        self.labels.get(coordinate).cloned().unwrap_or_else(|| coordinate.to_string())
+    pub fn label(&self, scope: &Scope, coordinate: &str) -> String {
+        self.labels.get(coordinate).cloned().unwrap_or_else(|| scope.markup(coordinate))
     }
 }
 

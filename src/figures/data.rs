@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde_json::{Value as Json, json};
 
+use super::text;
 use super::theme::Theme;
 use crate::error::{Error, Result, Span};
 use crate::spec::{Coordinate, Decode, Located, Node, Problems, Schemas, Yaml, suggest, wrong_type};
@@ -136,16 +137,28 @@ pub struct Scope<'a> {
     /// Axis, coordinate, and the place in the file where it was fixed.
     fixed: Vec<(String, String, Span)>,
     theme: Arc<Theme>,
+    /// Names that come from data are markup.
+    math: bool,
 }
 
 impl<'a> Scope<'a> {
     pub fn new(data: &'a dyn Fn(&str) -> Option<Arc<Dataset>>) -> Self {
-        Scope { data, of: None, fixed: Vec::new(), theme: Arc::default() }
+        Scope { data, of: None, fixed: Vec::new(), theme: Arc::default(), math: false }
     }
 
     /// The same with other looks.
     pub fn themed(self, theme: Theme) -> Self {
         Scope { theme: Arc::new(theme), ..self }
+    }
+
+    /// The same with mathematics in names that come from data, or without.
+    pub fn with_math(self, math: bool) -> Self {
+        Scope { math, ..self }
+    }
+
+    /// The markup of a name that comes from data.
+    pub fn markup(&self, name: &str) -> String {
+        if self.math { name.to_string() } else { text::verbatim(name) }
     }
 
     /// Looks where a mark does not say.
@@ -264,10 +277,10 @@ fn refs(names: &[String]) -> Vec<&str> {
     names.iter().map(String::as_str).collect()
 }
 
-/// Names of an axis' coordinates if they are names, not numbers.
-pub fn categories(axis: &Axis) -> Option<Vec<String>> {
+/// Names of an axis' coordinates, as markup, if they are names and not numbers.
+pub fn categories(scope: &Scope, axis: &Axis) -> Option<Vec<String>> {
     match &axis.coords {
-        Coords::Labels(labels) => Some(labels.clone()),
+        Coords::Labels(labels) => Some(labels.iter().map(|label| scope.markup(label)).collect()),
         _ => None,
     }
 }

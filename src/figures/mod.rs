@@ -71,7 +71,7 @@ crate::union! {
 
 crate::record! {
     /// A figure.
-    pub struct Figure {
+    pub struct Figure with only_what_differs {
         /// The stage whose arrays the panels show; panels and marks may name others.
         pub of: Option<Located<String>> = None,
         /// Text above all panels; also the title in the files' metadata.
@@ -101,12 +101,21 @@ crate::record! {
         pub share_x: bool = false,
         /// All panels have the same limits of y; numbers and label stand left of the first column only.
         pub share_y: bool = false,
+        /// Names that come from data may hold mathematics between dollar signs, as labels do.
+        pub math: bool = false,
         /// Files to make in `figures/`; the theme's where nothing is said.
         pub formats: Option<Vec<FigureFormat>> = None,
         /// Pixels an inch of `png`; the theme's where nothing is said.
         pub dpi: Option<u32> = None,
         /// Pictures that this figure should look like; `repro compare` puts them beside.
         pub reference: OneOrMany<Located<String>> = OneOrMany::default(),
+    }
+}
+
+/// Settings that are newer than stored figures are left out of the manifest where they change nothing.
+fn only_what_differs(figure: &Figure, manifest: &mut serde_json::Map<String, serde_json::Value>) {
+    if !figure.math {
+        manifest.remove("math");
     }
 }
 
@@ -223,7 +232,7 @@ impl Figure {
 
     /// Draw it from the datasets of its stages.
     pub fn draw(&self, data: &dyn Fn(&str) -> Option<Arc<Dataset>>) -> Result<Scene> {
-        let scope = Scope::new(data).themed(self.settled()).within(&self.of, &Where::new());
+        let scope = Scope::new(data).themed(self.settled()).with_math(self.math).within(&self.of, &Where::new());
         let prepare = |panels: &[Panel]| -> Result<Vec<Prepared>> {
             let mut prepared = Vec::new();
             for panel in panels {

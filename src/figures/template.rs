@@ -62,11 +62,20 @@ pub fn check(words: &str, span: Span, problems: &mut Problems) {
 /// The text with its values: arrays that are one number here, or the coordinate at which an axis is fixed.
 pub fn fill(text: &str, scope: &Scope, span: Span) -> Result<String> {
     let mut out = String::with_capacity(text.len());
+    let mut after_value = false;
     for piece in pieces(text).map_err(|what| Error::user(what).at(span))? {
         match piece {
-            Piece::Text(text) => out.push_str(text),
+            Piece::Text(text) => {
+                // A backslash at the end of a name shall not take the dollar sign behind it.
+                if out.ends_with('\\') && text.starts_with('$') && after_value {
+                    out.push(' ');
+                }
+                out.push_str(text);
+                after_value &= text.is_empty();
+            }
             Piece::Value(name, decimals) => {
-                let fixed = scope.fixed(name).map(|text| (text.to_string(), text.parse::<f64>().ok()));
+                after_value = true;
+                let fixed = scope.fixed(name).map(|text| (scope.markup(text), text.parse::<f64>().ok()));
                 let (text, number) = match fixed {
                     Some(found) => found,
                     None => {

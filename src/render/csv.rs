@@ -3,8 +3,9 @@
 
 use crate::value::Table;
 
-/// The text of the file; it has no comments, so the key is not in it.
-pub fn table(table: &Table) -> String {
+/// The text of the file; it has no comments, so the key is not in it. `spreadsheet`: text is no formula in a spreadsheet.
+pub fn table(table: &Table, spreadsheet: bool) -> String {
+    let field = |text: &str| field(&if spreadsheet { no_formula(text) } else { text.to_string() });
     let keys = table.keys.iter().map(|key| field(&key.name));
     let numbers = table.columns.iter().flat_map(|column| {
         column.statistics.iter().map(move |statistic| field(&format!("{}_{statistic}", column.name)))
@@ -27,6 +28,12 @@ fn field(text: &str) -> String {
     if text.contains([',', '"', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.to_string() }
 }
 
+/// Text that a spreadsheet would take for a formula, with an apostrophe before it; numbers are none.
+fn no_formula(text: &str) -> String {
+    let formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']) && text.parse::<f64>().is_err();
+    if formula { format!("'{text}") } else { text.to_string() }
+}
+
 /// The shortest digits that read back to the same number.
 fn number(value: f64) -> String {
     match value {
@@ -44,12 +51,22 @@ mod tests {
     #[test]
     fn a_table_for_programs() {
         assert_eq!(
-            table(&sample()),
+            table(&sample(), false),
             "scheme,monosemantic,experts_n,unchanged_mean,unchanged_std,clamped_mean,\"a,b_mean\"\r\n\
              xavier,1,42,0.1,0.01,0.22,-0.5\r\n\
              xavier,2,20,0.08,0.02,0.2,1.234567890123e-5\r\n\
              k-hot,1,0,,,,\r\n"
         );
+    }
+
+    #[test]
+    fn on_request_no_name_is_a_formula() {
+        let mut table = sample();
+        table.rows[0].coordinates[0] = "=cmd|'/c calc'!A1".into();
+        table.rows[1].coordinates[0] = "-1.5".into();
+        assert!(super::table(&table, false).contains("\r\n=cmd"));
+        let text = super::table(&table, true);
+        assert!(text.contains("\r\n'=cmd|'/c calc'!A1,") && text.contains("\r\n-1.5,"), "{text}");
     }
 
     #[test]

@@ -136,7 +136,7 @@ fn render_table(table: &Table, settings: &TableSettings, file: &FileSpec, key: &
     let text = match format {
         Some(TableFormat::Latex) => latex::table(table, settings.siunitx, key),
         Some(TableFormat::Markdown) => markdown::table(table, key),
-        Some(TableFormat::Csv) => csv::table(table),
+        Some(TableFormat::Csv) => csv::table(table, settings.spreadsheet),
         Some(TableFormat::Html) => html::table(table, key),
         Some(TableFormat::Typst) => typst::table(table, key),
         None => return Err(Error::internal(format!("no renderer for {}", file.name))),

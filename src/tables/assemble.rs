@@ -2,6 +2,7 @@
 
 use super::{Extreme, NamedColumn, Statistic, Summary, TableSettings};
 use crate::error::{Error, Result};
+use crate::figures::text;
 use crate::value::{Cell, Column, Dataset, Key, Row, Table};
 
 impl TableSettings {
@@ -49,7 +50,11 @@ impl TableSettings {
     fn row_label(&self, key: usize, coordinate: &str) -> String {
         let values = self.rows.0.get(key).and_then(|key| key.values.as_ref());
         let found = values.into_iter().flatten().find(|(value, _)| value.is(coordinate));
-        fold(found.map_or(coordinate, |(_, label)| label))
+        match found {
+            Some((_, label)) => fold(label),
+            None if self.math => fold(coordinate),
+            None => text::verbatim(&fold(coordinate)),
+        }
     }
 
     fn cell(&self, column: &NamedColumn, summary: &Summary) -> Cell {

@@ -45,7 +45,7 @@ crate::union! {
 
 crate::record! {
     /// A table.
-    pub struct TableSettings {
+    pub struct TableSettings with only_what_differs {
         /// What it shows; mathematics between dollar signs.
         pub caption: String = String::new(),
         /// The stage that the cells are taken from, or several taken together; columns may name others.
@@ -64,6 +64,10 @@ crate::record! {
         pub missing: String = "–".to_string(),
         /// Lines below the table.
         pub footnotes: Vec<String> = Vec::new(),
+        /// Names that come from data may hold mathematics between dollar signs, as labels do.
+        pub math: bool = false,
+        /// In `csv`: names that a spreadsheet would take for formulas (`=`, `+`, `-` or `@` first) begin with an apostrophe.
+        pub spreadsheet: bool = false,
         /// In `latex`: columns for the siunitx package, which aligns numbers at their decimal points.
         pub siunitx: bool = false,
         /// Files to make in `figures/`.
@@ -80,6 +84,15 @@ impl TableFormat {
             TableFormat::Csv => "csv",
             TableFormat::Html => "html",
             TableFormat::Typst => "typ",
+        }
+    }
+}
+
+/// Settings that are newer than stored tables are left out of the manifest where they change nothing.
+fn only_what_differs(table: &TableSettings, manifest: &mut serde_json::Map<String, Json>) {
+    for (name, set) in [("math", table.math), ("spreadsheet", table.spreadsheet)] {
+        if !set {
+            manifest.remove(name);
         }
     }
 }
@@ -110,7 +123,10 @@ impl TableSettings {
         let columns: Vec<Json> = self.columns.0.iter().map(|column| self.column_presentation(column, format)).collect();
         let keys: Vec<&str> = self.rows.0.iter().map(|key| key.name.as_str()).collect();
         if *format == TableFormat::Csv {
-            return json!({"keys": keys, "columns": columns});
+            return match self.spreadsheet {
+                true => json!({"keys": keys, "columns": columns, "spreadsheet": true}),
+                false => json!({"keys": keys, "columns": columns}),
+            };
         }
         // Only these formats write down what the table is called.
         let name = matches!(format, TableFormat::Latex | TableFormat::Typst).then_some(name);
@@ -118,6 +134,9 @@ impl TableSettings {
             "name": name, "caption": self.caption, "rows": self.rows.manifest(), "columns": columns, "headers": self.headers,
             "missing": self.missing, "footnotes": self.footnotes,
         });
+        if self.math {
+            presentation["math"] = json!(true);
+        }
         if self.siunitx && *format == TableFormat::Latex {
             presentation["siunitx"] = json!(true);
         }

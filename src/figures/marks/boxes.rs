@@ -61,8 +61,12 @@ impl Draw for BoxPlot {
                 for (i, coordinate) in coordinates.iter().enumerate() {
                     boxes.push((i, scope.fix(&axis.name, coordinate, name.span)));
                 }
-                names =
-                    Some(coordinates.into_iter().map(|name| self.labels.get(&name).cloned().unwrap_or(name)).collect());
+                names = Some(
+                    coordinates
+                        .iter()
+                        .map(|name| self.labels.get(name).cloned().unwrap_or(scope.markup(name)))
+                        .collect(),
+                );
             }
             None => boxes.push((self.at as usize, scope)),
         }

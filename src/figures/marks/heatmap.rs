@@ -76,7 +76,7 @@ impl Draw for Heatmap {
         let (x_edges, y_edges) = (edges(x), edges(y));
         let extent = |axis: &Axis, edges: &[f64]| Extent {
             tight: true,
-            categories: categories(axis),
+            categories: categories(&scope, axis),
             ..Extent::of(edges.iter().copied())
         };
         let labels = |axis: &Axis| Field::new(&axis.name, axis.texts());

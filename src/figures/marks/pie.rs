@@ -98,16 +98,16 @@ impl Draw for Pie {
             middles.push(at(middle, 0.5 * (1.0 + self.hole)));
             if share > 0.0 {
                 self.slice(&mut drawing, before, share, self.fill(&scope, i));
-                let name = self.name(axis, i);
+                let name = self.name(&scope, axis, i);
                 self.words(&mut drawing, middle, share, name);
             }
             before += share;
             if matches!(self.names, PieLabels::Legend) {
-                let (label, swatch) = (self.name(axis, i), Swatch::Area(self.fill(&scope, i)));
+                let (label, swatch) = (self.name(&scope, axis, i), Swatch::Area(self.fill(&scope, i)));
                 drawing.legend.push(Entry { label, swatch });
             }
         }
-        let names = (0..values.len()).map(|i| self.name(axis, i)).collect();
+        let names = (0..values.len()).map(|i| self.name(&scope, axis, i)).collect();
         let shares = values.iter().map(|value| format!("{:.1}%", 100.0 * value / whole)).collect();
         let sizes = Field::numbers(self.y.describe(), values.iter().copied());
         let fields = vec![Field::new(&axis.name, names), sizes, Field::new("share", shares)];
@@ -125,9 +125,9 @@ impl Pie {
         color.opacity(self.opacity)
     }
 
-    fn name(&self, axis: &Axis, i: usize) -> String {
+    fn name(&self, scope: &Scope, axis: &Axis, i: usize) -> String {
         let coordinate = axis.coords.label(i);
-        self.color.as_ref().map_or(coordinate.clone(), |by| by.label(&coordinate))
+        self.color.as_ref().map_or_else(|| scope.markup(&coordinate), |by| by.label(scope, &coordinate))
     }
 
     fn slice(&self, drawing: &mut Drawing, before: f64, share: f64, fill: Color) {

@@ -90,7 +90,7 @@ pub fn series(scope: &Scope, x: &Option<Channel>, y: &Channel, color: &ColorChan
             },
         };
         let mut series = one(&inner, x, y, color)?;
-        series.label = labelled.map(|by| by.label(&coordinate));
+        series.label = labelled.map(|by| by.label(scope, &coordinate));
         all.push(series);
     }
     Ok(all)
@@ -137,7 +137,7 @@ fn one(scope: &Scope, x: &Option<Channel>, y: &Channel, color: Color) -> Result<
         color,
         x: x_values,
         y: values.values(),
-        categories: places.axes.first().filter(|_| plain).and_then(categories),
+        categories: places.axes.first().filter(|_| plain).and_then(|axis| categories(scope, axis)),
         names: [x_name, y.describe()],
     })
 }

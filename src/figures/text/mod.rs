@@ -81,6 +81,16 @@ pub fn layout(markup: &str, size: f64, bold: bool) -> Line {
     line
 }
 
+/// Text as markup that shows it as it is, whatever is in it.
+pub fn verbatim(text: &str) -> String {
+    text.replace('$', "\\$")
+}
+
+/// Whether markup may use a TeX command, by its name without the backslash.
+pub fn is_command(name: &str) -> bool {
+    symbols::commands().any(|known| known == name)
+}
+
 /// What is wrong with markup: unknown commands, braces and dollars without their partners, characters that the font lacks.
 pub fn check(markup: &str) -> Result<(), String> {
     let (parts, mut problems) = parse::parse(markup);
