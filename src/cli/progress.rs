@@ -27,6 +27,8 @@ const SOON: f64 = 0.5;
 const SLOW: f64 = 1.0;
 /// Of what a program printed last, so many characters are shown.
 const PRINTED: usize = 100;
+/// A terminal of fewer columns is narrow.
+const NARROW: u16 = 80;
 /// More bars than this are not shown at once.
 const BARS: usize = 12;
 
@@ -64,7 +66,7 @@ struct Stage {
 }
 
 impl Stage {
-    /// `12/30 points, 3.4 points/s, 5 s left`; of a program how long it runs, and what it printed last.
+    /// `12/30 points, 5 s left, 3.4 points/s`, as narrow terminals cut the end; of a program how long it runs, and what it printed last.
     /// Time left goes by the share of the estimated work: points of one sweep can differ much in theirs.
     fn words(&self, done: f64, share: f64, log: Option<&Path>) -> String {
         let noun = self.kind.unit;
@@ -82,14 +84,14 @@ impl Stage {
             parts.push(format!("{:.0} %", 100.0 * done));
         } else {
             parts.push(format!("{}/{}", thousands(done as usize), count(self.units, noun)));
-            if done > 0.0 && elapsed >= SOON {
-                let rate = done / elapsed;
-                let rate = if rate < 10.0 { format!("{rate:.1}") } else { thousands(rate as usize) };
-                parts.push(format!("{rate} {noun}s/s"));
-            }
         }
         if share > 0.0 && elapsed >= SOON {
             parts.push(format!("{} left", duration(elapsed * (1.0 - share).max(0.0) / share)));
+        }
+        if self.units > 1 && done > 0.0 && elapsed >= SOON {
+            let rate = done / elapsed;
+            let rate = if rate < 10.0 { format!("{rate:.1}") } else { thousands(rate as usize) };
+            parts.push(format!("{rate} {noun}s/s"));
         }
         parts.join(", ")
     }
@@ -135,7 +137,11 @@ impl People<'_> {
         };
         if let Some(running) = self.stages.get_mut(stage) {
             let before = Duration::try_from_secs_f64(seconds).unwrap_or_default();
-            running.began.get_or_insert_with(|| Instant::now().checked_sub(before).unwrap_or_else(Instant::now));
+            if running.began.is_none() {
+                let now = Instant::now();
+                // What it waited for its turn is not its time.
+                (running.began, running.told_at) = (Some(now.checked_sub(before).unwrap_or(now)), now);
+            }
         }
     }
 
@@ -251,7 +257,14 @@ impl Bars<'_> {
                 && (done > 0.0 || running.kind.is_program) =>
             {
                 let bar = self.bars.add(ProgressBar::new(running.units as u64 * 1000));
-                if let Ok(style) = ProgressStyle::with_template("{prefix}  {bar:24.cyan/dim} {wide_msg}") {
+                // Nobody knows how far a program is; and words need the room of a narrow terminal.
+                let narrow = console::Term::stderr().size().1 < NARROW;
+                let template = match (running.kind, narrow) {
+                    ("exec", _) => "{prefix}  {wide_msg}",
+                    (_, true) => "{prefix}  {bar:8.cyan/dim} {wide_msg}",
+                    (_, false) => "{prefix}  {bar:24.cyan/dim} {wide_msg}",
+                };
+                if let Ok(style) = ProgressStyle::with_template(template) {
                     bar.set_style(style.progress_chars("━╸─"));
                 }
                 bar.set_prefix(format!("{stage:width$}", width = self.people.width));
