@@ -4,6 +4,7 @@ use std::io::{IsTerminal, Write};
 
 use super::Global;
 use super::args::When;
+use super::words;
 use crate::error::{Error, Result};
 
 /// How text can look.
@@ -64,8 +65,18 @@ impl Console {
         self.out
     }
 
-    /// A result. A reader that has seen enough (`repro status | head`) is no error.
+    /// A result. What came into it from data cannot command the terminal. A reader that has seen enough (`repro status | head`) is no error.
     pub fn print(&self, text: &str) -> Result<()> {
+        let text = match (self.json, self.out) {
+            (true, _) => words::harmless_json(text),
+            (false, true) => words::harmless_but_colors(text),
+            (false, false) => words::harmless(text),
+        };
+        self.print_exact(&text)
+    }
+
+    /// The same of text that is a file: it is printed as it is.
+    pub fn print_exact(&self, text: &str) -> Result<()> {
         let mut out = std::io::stdout().lock();
         match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
             Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
@@ -77,7 +88,7 @@ impl Console {
 
     /// A result for machines: one line.
     pub fn print_json(&self, json: &serde_json::Value) -> Result<()> {
-        self.print(&format!("{json}\n"))
+        self.print_exact(&words::harmless_json(&format!("{json}\n")))
     }
 
     /// A word on the side, to standard error. There is nobody to tell if that fails.
@@ -93,7 +104,7 @@ impl Console {
     }
 
     pub fn warning(&self, text: &str) {
-        let text = super::words::harmless(text);
+        let text = words::harmless(text);
         if self.json {
             let _ = self.print_json(&serde_json::json!({"event": "warning", "message": text}));
         } else {

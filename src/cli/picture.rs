@@ -29,6 +29,29 @@ impl Pixels {
         sum.map(|sum| (sum / count) as u8)
     }
 
+    /// Lines of characters that are darker or lighter, for where there are no colours; at most so many characters wide.
+    pub fn shades(&self, columns: usize) -> String {
+        const SHADES: [char; 5] = ['█', '▓', '▒', '░', ' '];
+        if self.width == 0 || self.height == 0 {
+            return String::new();
+        }
+        let columns = columns.clamp(1, self.width);
+        // A character is twice as high as it is wide.
+        let rows = (self.height * columns / self.width / 2).max(1);
+        let part = |i: usize, n: usize, size: usize| {
+            let start = (i * size / n).min(size - 1);
+            start..((i + 1) * size / n).clamp(start + 1, size)
+        };
+        let shade = |x: usize, y: usize| {
+            let rgb = self.mean(part(x, columns, self.width), part(y, rows, self.height));
+            let [r, g, b] = rgb.map(usize::from);
+            // Thin lines on white darken a character only a little; they shall be seen.
+            SHADES[(299 * r + 587 * g + 114 * b) * (SHADES.len() - 1) / 255_000]
+        };
+        let line = |y: usize| (0..columns).map(|x| shade(x, y)).collect::<String>();
+        (0..rows).map(|y| format!("{}\n", line(y).trim_end())).collect()
+    }
+
     /// Lines of half blocks, at most so many characters wide; never larger than the picture.
     pub fn half_blocks(&self, columns: usize) -> String {
         if self.width == 0 || self.height == 0 {
@@ -74,6 +97,13 @@ mod tests {
         let text = pixels.half_blocks(80);
         let line = "\u{1b}[38;2;1;2;3m\u{1b}[48;2;1;2;3m▀▀\u{1b}[0m\n";
         assert_eq!(text, format!("{line}{}", line.replace("\u{1b}[48;2;1;2;3m", "\u{1b}[49m")));
+    }
+
+    #[test]
+    fn without_colours_dark_and_light_are_shades() {
+        let rgb = vec![[255; 3], [250; 3], [120; 3], [0; 3]];
+        assert_eq!(Pixels { width: 4, height: 1, rgb }.shades(80), " ░▓█\n");
+        assert_eq!(Pixels { width: 0, height: 0, rgb: Vec::new() }.shades(80), "");
     }
 
     #[test]

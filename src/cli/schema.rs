@@ -8,7 +8,7 @@ use crate::spec::{Decode, Schemas};
 use crate::stages::Kind;
 
 pub fn run(console: &Console) -> Result<u8, Trouble> {
-    console.print(&format!("{:#}\n", schema()))?;
+    console.print_exact(&format!("{:#}\n", schema()))?;
     Ok(0)
 }
 

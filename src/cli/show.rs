@@ -116,7 +116,7 @@ fn show(plan: &StagePlan, args: &Show, project: &Project, console: &Console) -> 
             if console.json {
                 return Ok(format!("{}\n", json!({"stage": stage.name, "scene": scene})));
             }
-            picture(&scene, args.width.map_or_else(terminal_width, usize::from))
+            picture(&scene, args.width.map_or_else(terminal_width, usize::from), console.colors())
         }
         Holds::Cells => {
             let table = render::table_of(stage, &payloads()?)?;
@@ -166,12 +166,12 @@ fn files(stage: &str, tree: &Tree, as_json: bool) -> String {
 }
 
 /// A figure so many characters wide.
-fn picture(scene: &Scene, columns: usize) -> Result<String> {
+fn picture(scene: &Scene, columns: usize, colors: bool) -> Result<String> {
     // Two pixels for each that is shown, so that thin lines are shaded and not lost.
     let dpi = (2.0 * columns as f64 * 72.0 / scene.width.max(1.0)).ceil().clamp(10.0, 600.0);
     let png = render::png(scene, dpi as u32, "")?;
     let pixels = Pixels::from_png(&png).ok_or_else(|| Error::internal("the renderer made no PNG"))?;
-    Ok(pixels.half_blocks(columns))
+    Ok(if colors { pixels.half_blocks(columns) } else { pixels.shades(columns) })
 }
 
 /// A line for each cell: its row, its column, its text and numbers.

@@ -82,19 +82,65 @@ fn parse(text: &str, units: &[(&str, f64)]) -> Result<f64, String> {
     }
 }
 
-/// Text without control characters, which a terminal would obey.
+/// Text without characters that a terminal would obey: control characters, and those that turn the direction of text.
 pub fn harmless(text: &str) -> String {
-    if text.chars().any(|c| c.is_control() && c != '\n') {
-        text.chars()
-            .flat_map(|c| {
-                let escaped: Vec<char> =
-                    if c.is_control() && c != '\n' { c.escape_default().collect() } else { vec![c] };
-                escaped
-            })
-            .collect()
-    } else {
-        text.to_string()
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\n' => out.push(c),
+            c if is_obeyed(c) => out.extend(c.escape_default()),
+            c => out.push(c),
+        }
     }
+    out
+}
+
+/// The same of text that this program has coloured: its own colours stay.
+pub fn harmless_but_colors(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find('\u{1b}') {
+        out += &harmless(&rest[..at]);
+        let length = color(&rest[at..]);
+        match length {
+            Some(length) => out += &rest[at..at + length],
+            None => out += &harmless("\u{1b}"),
+        }
+        rest = &rest[at + length.unwrap_or(1)..];
+    }
+    out + &harmless(rest)
+}
+
+/// The length of a code that only changes the look of text and that this program writes itself.
+fn color(text: &str) -> Option<usize> {
+    let codes = text.strip_prefix("\u{1b}[")?;
+    let end = codes.find('m')?;
+    let own = match codes.get(..end)? {
+        "0" | "1" | "2" | "1;31" | "32" | "33" | "36" | "49" => true,
+        other => {
+            let numbers = other.strip_prefix("38;2;").or_else(|| other.strip_prefix("48;2;"))?;
+            numbers.bytes().all(|byte| byte.is_ascii_digit() || byte == b';')
+        }
+    };
+    own.then_some(end + 3)
+}
+
+/// JSON with every such character written as `\u` and four digits; serde leaves some of them as they are.
+pub fn harmless_json(json: &str) -> String {
+    let mut out = String::with_capacity(json.len());
+    for c in json.chars() {
+        match c {
+            '\n' => out.push(c),
+            c if is_obeyed(c) => out += &format!("\\u{:04x}", u32::from(c)),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+fn is_obeyed(c: char) -> bool {
+    let turns = matches!(c, '\u{200e}' | '\u{200f}' | '\u{061c}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    c.is_control() || turns
 }
 
 #[cfg(test)]
@@ -128,5 +174,25 @@ mod tests {
     #[test]
     fn a_terminal_is_given_no_orders() {
         assert_eq!(harmless("a\u{1b}[2Jb\n"), "a\\u{1b}[2Jb\n");
+        assert_eq!(harmless("\u{9b}2J\u{7f}\u{202e}é−"), "\\u{9b}2J\\u{7f}\\u{202e}é−");
+    }
+
+    #[test]
+    fn colors_of_this_program_stay_and_nothing_else() {
+        let own = "\u{1b}[1;31merror\u{1b}[0m \u{1b}[38;2;1;2;3m\u{1b}[49m▀\n";
+        assert_eq!(harmless_but_colors(own), own);
+        for code in ["[2J", "]0;title\u{7}", "[8m", "[38;2;1;2;3", "[1;1H", "[38;2;1m\u{9b}2J"] {
+            let text = harmless_but_colors(&format!("a\u{1b}{code}b"));
+            assert!(!text.contains(['\u{7}', '\u{9b}']), "{text:?}");
+            assert!(!text.contains('\u{1b}') || code.starts_with("[38;2;1m"), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn json_holds_no_character_that_a_terminal_obeys() {
+        let json = serde_json::json!({"a": "\u{9b}2J\u{7f}\u{202e}\u{1b}"}).to_string();
+        let text = harmless_json(&json);
+        assert_eq!(text, r#"{"a":"\u009b2J\u007f\u202e\u001b"}"#);
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&text).unwrap()["a"], "\u{9b}2J\u{7f}\u{202e}\u{1b}");
     }
 }

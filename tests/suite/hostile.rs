@@ -352,3 +352,110 @@ fn folders_that_run_in_circles_and_names_without_end() {
     refused(&makes(&format!("echo 1 > {long}"), &[&long]), 1, "name too long");
     refused(&reads(&format!("data/{long}.csv")), 1, "there is no file `data/xxx");
 }
+
+#[test]
+fn a_project_in_a_folder_with_a_line_break_in_its_name_is_built_like_any_other() {
+    let paper = makes("echo 1 > a.txt", &["a.txt"]);
+    let folder = "x\n+ 1\n@ /\n";
+    std::fs::create_dir(paper.path(folder)).unwrap();
+    std::fs::rename(paper.path("paper.yaml"), paper.path(folder).join("paper.yaml")).unwrap();
+    let mut command = paper.command("build --json");
+    command.current_dir(paper.path(folder));
+    crate::support::finish(command.spawn().unwrap(), "build").ok();
+}
+
+#[test]
+fn a_parent_that_ignores_its_children_is_no_obstacle() {
+    let paper = makes("sh -c 'exit 0'; echo 1 > a.txt", &["a.txt"]);
+    let mut command = Command::new("sh");
+    command.args(["-c", &format!("trap '' CHLD; exec {} build", env!("CARGO_BIN_EXE_repro"))]);
+    let run = command.current_dir(paper.path("")).output().unwrap();
+    assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn with_too_few_threads_a_build_goes_on_with_fewer_or_says_why_not() {
+    let yaml = crate::support::GRID.to_string()
+        + "  figure: {figure: {of: measures, panels: [{marks: [{points: {x: probability, y: loss}}], where: {run: 1}}], formats: [svg, png]}}\n";
+    let paper = Paper::new().yaml(&yaml);
+    // The limit does not hold for root. No other process has this user.
+    let root = rustix::process::getuid().is_root();
+    let user = if root { "exec setpriv --reuid 61803 --regid 61803 --clear-groups " } else { "exec " };
+    let program = paper.path("repro");
+    std::fs::copy(env!("CARGO_BIN_EXE_repro"), &program).unwrap();
+    shell(&paper, "chmod 777 .");
+    let mut built = 0;
+    for limit in [1, 2, 3, 4, 5, 6, 8, 40] {
+        shell(&paper, "rm -rf cache figures");
+        let script = format!("ulimit -u {limit}; {user}{} build -j 4", program.display());
+        let run = Command::new("bash").args(["-c", &script]).current_dir(paper.path("")).output().unwrap();
+        let text = String::from_utf8_lossy(&run.stderr);
+        assert!(!text.contains("bug in repro") && !text.contains("panicked"), "{limit}: {text}");
+        assert!(matches!(run.status.code(), Some(0 | 1)), "{limit}: {:?} {text}", run.status);
+        if run.status.success() {
+            built += 1;
+        } else {
+            assert!(text.contains("no more threads") || text.contains("resource temporarily"), "{limit}: {text}");
+        }
+    }
+    assert!(built > 0 || !root, "not even with 40 threads");
+}
+
+/// A data file with names that TeX or a terminal would obey, a table and a figure of it.
+fn names(names: &[&str], more: &str) -> Paper {
+    let records = names.iter().enumerate().map(|(i, name)| format!("\"{name}\",{}\n", i + 1));
+    paper(&format!(
+        "  points: {{data: {{path: points.csv, axes: [name]}}}}\n  \
+         table1: {{table: {{of: points, rows: [name], columns: [y], formats: [latex, markdown, typst, html]{more}}}}}\n  \
+         fig1: {{figure: {{of: points, panels: [{{marks: [{{bars: {{x: name, y: y}}}}]}}], formats: [pgf, svg]{more}}}}}\n"
+    ))
+    .file("points.csv", &format!("name,y\n{}", records.collect::<String>()))
+}
+
+#[test]
+fn names_from_data_are_text_and_no_mathematics() {
+    let paper = names(&[r"$\input{/etc/passwd}$", "100$ or 200$", r"$\text{\input{x}}$", r"\$x\$", "^^5c"], "");
+    paper.build("").ok();
+    for file in ["figures/table1.tex", "figures/fig1.pgf"] {
+        let text = paper.read(file);
+        assert!(!text.contains("\\input{/"), "{file}: {text}");
+        for shown in
+            [r"\$\textbackslash{}input\{/etc/passwd\}\$", r"100\$ or 200\$", r"\textasciicircum{}\textasciicircum{}5c"]
+        {
+            assert!(text.contains(shown), "{file} without {shown}: {text}");
+        }
+    }
+    assert!(paper.read("figures/fig1.svg").contains("100$ or 200$"));
+    assert!(paper.read("figures/table1.md").contains(r"100\$ or 200\$"));
+    paper.run("show table1").ok().says("100$ or 200$");
+}
+
+#[test]
+fn names_from_data_are_mathematics_where_the_paper_says_so_with_the_commands_of_figures() {
+    let paper = names(&["$k$-hot", r"$\input{/etc/passwd}$", r"$\alpha$"], ", math: true");
+    paper.build("").ok();
+    for file in ["figures/table1.tex", "figures/fig1.pgf"] {
+        let text = paper.read(file);
+        assert!(text.contains("$k$-hot") && text.contains(r"$\alpha$"), "{file}: {text}");
+        assert!(text.contains(r"$\backslash \mathrm{input}{/etc/passwd}$"), "{file}: {text}");
+    }
+}
+
+#[test]
+fn names_from_data_do_not_command_the_terminal() {
+    let odd = "a\u{1b}]0;title\u{7}\u{9b}2J\u{7f}\u{202e}b";
+    let paper = names(&[odd, "c"], "");
+    paper.build("").ok();
+    for command in ["show points", "show table1", "show fig1", "show --json points", "show --json table1", "plan"] {
+        let out = paper.run(&format!("{command} --color never")).ok().stdout;
+        let obeyed = |c: char| c.is_control() && c != '\n' || c == '\u{202e}';
+        assert!(!out.contains(obeyed), "{command}: {out:?}");
+    }
+    let line = paper.run("show --json points").ok().stdout;
+    let json: serde_json::Value = serde_json::from_str(line.lines().next().unwrap()).unwrap();
+    assert_eq!(json["axes"][0]["coords"][0], odd);
+    // Colours are for terminals.
+    assert!(!paper.run("show fig1").ok().stdout.contains('\u{1b}'));
+    assert!(paper.run("show fig1 --color always").ok().stdout.contains("\u{1b}[38;2;"));
+}
