@@ -44,7 +44,7 @@ fn run(arguments: &Arguments, console: &Console) -> Result<u8, Trouble> {
 }
 
 fn main() -> ExitCode {
-    if let Some(code) = repro::program::init() {
+    if let Some(code) = cli::init_programs() {
         return code;
     }
     let arguments = Arguments::parse();

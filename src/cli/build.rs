@@ -11,7 +11,6 @@ use crate::error::Error;
 use crate::exec::{self, Cards, Options, Outcome};
 use crate::plan::Glance;
 use crate::program;
-use crate::stages::Kind;
 use crate::store::Store;
 use crate::train::cuda::{self, GpuUnavailable};
 
@@ -75,8 +74,7 @@ pub fn build(args: &Build, project: &Project, glance: Option<Glance>, console: &
 fn warn(project: &Project, stages: &[usize], console: &Console) {
     let cores = u32::try_from(jobs(None)).unwrap_or(u32::MAX);
     for stage in stages.iter().map(|&stage| &project.graph.stages[stage]) {
-        let Kind::Exec(exec) = &stage.kind else { continue };
-        for doubt in exec.doubts(&stage.body, cores, program::memory()) {
+        for doubt in stage.stage.doubts(&stage.body, cores, program::memory()) {
             let line = doubt.span.map(|span| format!(" ({}:{})", project.source.file, span.line));
             console.warning(&format!("{}: {}{}", stage.name, doubt.message, line.unwrap_or_default()));
         }

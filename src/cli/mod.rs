@@ -33,6 +33,7 @@ pub mod status;
 pub mod verify;
 pub mod watch;
 
+pub use crate::program::init as init_programs;
 pub use args::{Arguments, Command, Global};
 pub use bug::caught;
 pub use console::Console;

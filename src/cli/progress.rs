@@ -259,10 +259,10 @@ impl Bars<'_> {
                 let bar = self.bars.add(ProgressBar::new(running.units as u64 * 1000));
                 // Nobody knows how far a program is; and words need the room of a narrow terminal.
                 let narrow = console::Term::stderr().size().1 < NARROW;
-                let template = match (running.kind, narrow) {
-                    ("exec", _) => "{prefix}  {wide_msg}",
-                    (_, true) => "{prefix}  {bar:8.cyan/dim} {wide_msg}",
-                    (_, false) => "{prefix}  {bar:24.cyan/dim} {wide_msg}",
+                let template = match (running.kind.is_program, narrow) {
+                    (true, _) => "{prefix}  {wide_msg}",
+                    (false, true) => "{prefix}  {bar:8.cyan/dim} {wide_msg}",
+                    (false, false) => "{prefix}  {bar:24.cyan/dim} {wide_msg}",
                 };
                 if let Ok(style) = ProgressStyle::with_template(template) {
                     bar.set_style(style.progress_chars("━╸─"));

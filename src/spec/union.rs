@@ -1,10 +1,7 @@
 //! `union!`: one of several kinds, written as a mapping with one key (`rule: {x: 1}`) or, where nothing needs setting, as its name.
 
-use super::{Key, Node, Problems, Yaml, choices, nearest, suggest};
+use super::{Key, Node, Problems, Yaml, suggest};
 use crate::error::Error;
-
-/// So many names are listed beside the one that was probably meant.
-const FEW: usize = 8;
 
 /// The kind that a node names, and its body.
 pub struct Tag<'a> {
@@ -15,12 +12,7 @@ pub struct Tag<'a> {
 /// Read the one key of a tagged value; `None` (and a problem) if there is not exactly one known key.
 pub fn tag<'a>(node: &'a Node, what: &str, known: &[&str], problems: &mut Problems) -> Option<Tag<'a>> {
     let unknown = |name: &str, span, problems: &mut Problems| {
-        let error = Error::user(format!("unknown {what} `{name}`")).at(span).hint(suggest(name, known));
-        problems.push(match nearest(name, known.iter().copied()) {
-            // The slip may be another one, and few names are soon read.
-            Some(_) if known.len() <= FEW => error.hint(format!("known here: {}", choices(known))),
-            _ => error,
-        });
+        problems.push(Error::user(format!("unknown {what} `{name}`")).at(span).hint(suggest(name, known)));
     };
     match &node.value {
         Yaml::Text(name) if known.contains(&name.as_str()) => {

@@ -246,38 +246,6 @@ impl Exec {
         }
     }
 
-    /// What is allowed and probably a slip, on a machine of so many cores and so much memory.
-    pub fn doubts(&self, body: &Node, cores: u32, memory: Option<u64>) -> Vec<Error> {
-        let at = |setting: &str, message: String| Error::user(message).at(body.deepest(&[setting]).span);
-        let mut doubts = Vec::new();
-        let ExecSettings { cpus, memory: needed, .. } = &self.settings;
-        if cpus.get() > cores {
-            doubts.push(at("cpus", format!("`cpus` is {cpus}, and this machine has {cores}: nothing runs beside it")));
-        }
-        match (needed.map(|needed| needed.0), memory) {
-            (Some(needed), _) if needed < 1 << 20 => {
-                doubts.push(at("memory", format!("`memory` is {needed} bytes: with a unit it is written `4 GB`")));
-            }
-            (Some(needed), Some(memory)) if needed > memory => {
-                let gigabytes = |bytes: u64| bytes as f64 / 1e9;
-                doubts.push(at(
-                    "memory",
-                    format!(
-                        "`memory` is {:.1} GB, and this machine has {:.1} GB: nothing runs beside it",
-                        gigabytes(needed),
-                        gigabytes(memory)
-                    ),
-                ));
-            }
-            _ => {}
-        }
-        let unset = self.settings.env.iter().filter(|name| std::env::var_os(&name.value).is_none());
-        doubts.extend(
-            unset.map(|name| Error::user(format!("the variable `{}` of `env` is not set", name.value)).at(name.span)),
-        );
-        doubts
-    }
-
     /// Parameters as environment variables.
     fn variables(&self) -> Vec<(String, String)> {
         let plain = |(name, param): (&String, &Param)| {
@@ -363,6 +331,37 @@ impl Stage for Exec {
                     .push(error.hint("names hold letters, digits and `_`; values come from outside, or use `params`"));
             }
         }
+    }
+
+    fn doubts(&self, body: &Node, cores: u32, memory: Option<u64>) -> Vec<Error> {
+        let at = |setting: &str, message: String| Error::user(message).at(body.deepest(&[setting]).span);
+        let mut doubts = Vec::new();
+        let ExecSettings { cpus, memory: needed, .. } = &self.settings;
+        if cpus.get() > cores {
+            doubts.push(at("cpus", format!("`cpus` is {cpus}, and this machine has {cores}: nothing runs beside it")));
+        }
+        match (needed.map(|needed| needed.0), memory) {
+            (Some(needed), _) if needed < 1 << 20 => {
+                doubts.push(at("memory", format!("`memory` is {needed} bytes: with a unit it is written `4 GB`")));
+            }
+            (Some(needed), Some(memory)) if needed > memory => {
+                let gigabytes = |bytes: u64| bytes as f64 / 1e9;
+                doubts.push(at(
+                    "memory",
+                    format!(
+                        "`memory` is {:.1} GB, and this machine has {:.1} GB: nothing runs beside it",
+                        gigabytes(needed),
+                        gigabytes(memory)
+                    ),
+                ));
+            }
+            _ => {}
+        }
+        let unset = self.settings.env.iter().filter(|name| std::env::var_os(&name.value).is_none());
+        doubts.extend(
+            unset.map(|name| Error::user(format!("the variable `{}` of `env` is not set", name.value)).at(name.span)),
+        );
+        doubts
     }
 
     fn layout(&self, inputs: &[Outline], problems: &mut Problems) -> Layout {

@@ -240,6 +240,11 @@ pub trait Stage: Debug + Send + Sync {
     /// Report what is wrong with the settings beyond their types.
     fn check(&self, _body: &Node, _problems: &mut Problems) {}
 
+    /// Settings that are allowed and probably slips, on a machine of so many cores and bytes of memory.
+    fn doubts(&self, _body: &Node, _cores: u32, _memory: Option<u64>) -> Vec<Error> {
+        Vec::new()
+    }
+
     /// The layout of the result, from the layouts of the inputs; reports inputs that cannot serve.
     fn layout(&self, inputs: &[Outline], problems: &mut Problems) -> Layout;
 

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::Unit;
 use crate::error::{Error, Result};
-use crate::spec::{Decode, Node, Problems, Yaml};
+use crate::spec::{Decode, Node, Problems, Yaml, choices};
 use crate::train::{self, Architecture, Control, Model, Recipe, RecipeManifestText};
 use crate::value::{Array, Axis, Dataset, encode};
 
@@ -17,7 +17,8 @@ pub fn advise(recipe: &Node, problems: &mut Problems) {
         _ => return,
     };
     if !Model::NAMES.contains(&name) {
-        problems.advise(span, "a model of your own is a program: train it in a stage of the kind `exec`");
+        problems.advise(span, &format!("the models are {}", choices(Model::NAMES)));
+        problems.advise(span, "another model is a program of your own: train it in a stage of the kind `exec`");
     }
 }
 

@@ -51,9 +51,10 @@ impl TableSettings {
         let values = self.rows.0.get(key).and_then(|key| key.values.as_ref());
         let found = values.into_iter().flatten().find(|(value, _)| value.is(coordinate));
         match found {
-            Some((_, label)) => fold(label),
+            // In a list a coordinate stands for itself, as it is in the data; a label says more.
+            Some((value, label)) if self.math || label != value.text() => fold(label),
             None if self.math => fold(coordinate),
-            None => text::verbatim(&fold(coordinate)),
+            _ => text::verbatim(&fold(coordinate)),
         }
     }
 

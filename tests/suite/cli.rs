@@ -125,7 +125,7 @@ fn results_are_shown_in_the_terminal() {
         .says("loss          f64  probability 3 x run 2 ")
         .says("\n  probability  0.1, 0.2, 0.5\n");
     paper.run("show table1").ok().says("probability").says("0.5");
-    let picture = paper.run("show fig1 --width 40").ok().stdout;
+    let picture = paper.run("show fig1 --width 40 --color always").ok().stdout;
     let lines: Vec<&str> = picture.lines().collect();
     assert!(lines.iter().all(|line| line.matches('▀').count() == 40) && (10..20).contains(&lines.len()), "{picture}");
     assert!(picture.contains("\u{1b}[38;2;"));

@@ -140,6 +140,8 @@ fn an_unknown_model() {
 5 |       model: {moe-autoencodr: {features: 4, hidden: 2, experts: 2, active: 1}}
   |               ^^^^^^^^^^^^^^
 hint: did you mean `moe-autoencoder`?
+hint: the models are `moe-autoencoder`, `linear-bottleneck`, `neurons` or `absolute-value`
+hint: another model is a program of your own: train it in a stage of the kind `exec`
 
 1 problem in paper.yaml
 "#,
@@ -1026,7 +1028,7 @@ fn an_unknown_model_is_told_which_there_are_and_where_others_go() {
     let run = Paper::new().yaml(&yaml).run("build");
     for words in [
         "unknown model `tanh-autoencoder`",
-        "known here: `moe-autoencoder`, `linear-bottleneck`, `neurons` or `absolute-value`",
+        "the models are `moe-autoencoder`, `linear-bottleneck`, `neurons` or `absolute-value`",
         "stage of the kind `exec`",
     ] {
         assert!(run.stderr.contains(words), "without `{words}`:\n{}", run.stderr);

@@ -811,7 +811,7 @@ fn settings_that_are_probably_slips_are_warned_of_with_their_places() {
     let warnings = run.warnings();
     for (line, words) in [(4, "fit: `cpus` is 4000"), (5, "fit: `memory` is 4 bytes"), (6, "NO_SUCH_VARIABLE_HERE")] {
         let told = |text: &String| text.contains(words) && text.ends_with(&format!("(paper.yaml:{line})"));
-        assert!(warnings.iter().any(|warning| told(warning)), "{words}: {warnings:?}");
+        assert!(warnings.iter().any(told), "{words}: {warnings:?}");
     }
-    paper.edit("    memory: 4,\n", "    memory: 900 TB,\n").build("--rerun").ok().says("`memory` is 900000.0 GB");
+    paper.edit("    memory: 4,\n", "    memory: 900 TB,\n").build("--rerun fit").ok().says("`memory` is 900000.0 GB");
 }
