@@ -42,7 +42,7 @@ enum File {
 }
 
 fn seal(mut bytes: Vec<u8>) -> Vec<u8> {
-    let sum = Digest::of(&bytes);
+    let sum = Digest::hash(&bytes);
     bytes.extend(sum.0);
     bytes
 }
@@ -54,7 +54,7 @@ fn shard(payloads: &[u8], records: &[Record], provenance: &[u8], offset: u8, cou
     for record in records {
         let from = usize::from(record.offset);
         let named = bytes.get(from..from + usize::from(record.size));
-        let digest = named.filter(|_| record.right).map_or(record.digest, |bytes| Digest::of(bytes).0);
+        let digest = named.filter(|_| record.right).map_or(record.digest, |bytes| Digest::hash(bytes).0);
         tail.extend(record.key);
         tail.extend(digest);
         let size = u64::from(record.size) | record.flags & !0xffff & if record.right { 1 << 63 } else { u64::MAX };
@@ -76,19 +76,19 @@ fn write(dir: &Path, file: &File, number: usize) -> std::io::Result<()> {
         std::fs::write(path, bytes)
     };
     match file {
-        File::Raw(bytes) => put(format!("shards/{}", Digest::of(bytes)), bytes),
+        File::Raw(bytes) => put(format!("shards/{}", Digest::hash(bytes)), bytes),
         File::Sealed { payloads, records, provenance, offset, count } => {
             let bytes = shard(payloads, records, provenance, *offset, *count);
-            put(format!("shards/{}", Digest::of(&number.to_le_bytes())), &bytes)
+            put(format!("shards/{}", Digest::hash(&number.to_le_bytes())), &bytes)
         }
         File::Object { digest, bytes, right } => {
-            let name = if *right { Digest::of(bytes) } else { Digest(*digest) }.to_string();
+            let name = if *right { Digest::hash(bytes) } else { Digest(*digest) }.to_string();
             put(format!("objects/{}/{}", &name[..2], &name[2..]), bytes)
         }
         File::Checkpoint { key, bytes, right } => {
-            let mut all = if *right { Digest::of(bytes).0.to_vec() } else { Vec::new() };
+            let mut all = if *right { Digest::hash(bytes).0.to_vec() } else { Vec::new() };
             all.extend(bytes);
-            put(format!("partial/{}", Key(*key)), &all)
+            put(format!("partial/{}", Key(Digest(*key))), &all)
         }
         File::Memo { hash, count, rest } => {
             let mut bytes = hash.to_vec();
@@ -99,7 +99,7 @@ fn write(dir: &Path, file: &File, number: usize) -> std::io::Result<()> {
         File::Damaged(bytes) => put("damaged".into(), bytes),
         File::Last(bytes) => put("last/stage.json".into(), bytes),
         File::Stat { text, right } => {
-            let sum = if *right { format!("\n{}", Digest::of(text.as_bytes())) } else { String::new() };
+            let sum = if *right { format!("\n{}", Digest::hash(text.as_bytes())) } else { String::new() };
             put("stat".into(), format!("{text}{sum}").as_bytes())
         }
         File::Format(bytes) => put("FORMAT".into(), bytes),
@@ -127,7 +127,7 @@ fn look(store: &Store, files: &[File]) {
     for stored in &store.stored() {
         let digest = stored.trace.digest;
         if let Some(bytes) = store.load(&stored.key, &digest) {
-            assert_eq!(Digest::of(&bytes), digest, "a wrong result");
+            assert_eq!(Digest::hash(&bytes), digest, "a wrong result");
             decoded(&bytes);
         }
         store.provenance(&stored.key, &digest);
@@ -136,7 +136,7 @@ fn look(store: &Store, files: &[File]) {
     for file in files {
         match file {
             File::Checkpoint { key, .. } => {
-                if let Some(found) = store.checkpoint(&Key(*key)) {
+                if let Some(found) = store.checkpoint(&Key(Digest(*key))) {
                     let written = |file: &File| matches!(file, File::Checkpoint { bytes, .. } if bytes.ends_with(&found));
                     assert!(files.iter().any(written), "a wrong checkpoint");
                 }
@@ -148,7 +148,7 @@ fn look(store: &Store, files: &[File]) {
                 }
             }
             File::Object { bytes, .. } => {
-                if let Some(found) = store.content(&Digest::of(bytes)) {
+                if let Some(found) = store.content(&Digest::hash(bytes)) {
                     assert_eq!(found, *bytes);
                 }
             }
@@ -184,7 +184,7 @@ fuzz_target!(|files: Vec<File>| {
     store.sweep_scratch();
 
     // Two shards of one run are merged in the end. The second key may be one that is there already.
-    let keys = [Key([1; 32]), before.first().map_or(Key([2; 32]), |stored| stored.key)];
+    let keys = [Key(Digest([1; 32])), before.first().map_or(Key(Digest([2; 32])), |stored| stored.key)];
     let writer = store.writer(Provenance::lazy(Default::default));
     let made: Vec<(Key, Digest)> = keys
         .into_iter()

@@ -210,6 +210,6 @@ impl Needed {
     fn add_files(&mut self, store: &Store, key: Key, digest: Digest) {
         let tree = store.load(&key, &digest).and_then(|payload| decode_tree(&payload));
         let files = tree.iter().flat_map(|tree| &tree.files);
-        self.keys.extend(files.map(|file| content_key(&Digest(file.digest.0))));
+        self.keys.extend(files.map(|file| content_key(&file.digest)));
     }
 }

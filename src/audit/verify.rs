@@ -107,7 +107,7 @@ fn take_over(context: Context, plan: &StagePlan, writer: &Writer, folder: &Path)
         let payload = context.store.load(&key, &digest).ok_or_else(lost)?;
         for file in decode_tree(&payload).iter().flat_map(|tree: &Tree| &tree.files) {
             let copy = folder.join("content");
-            if !context.store.copy_content(&Digest(file.digest.0), &copy)? {
+            if !context.store.copy_content(&file.digest, &copy)? {
                 context.store.forget(key, digest);
                 return Err(lost());
             }

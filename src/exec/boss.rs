@@ -436,7 +436,7 @@ impl<'a, 'b> Boss<'a, 'b> {
             Some((graph.stages[*i].name.clone(), plan::stage_digest(&digests).to_string()))
         });
         let found = &running.resolved.found;
-        let files = found.sources.iter().map(|(name, digest)| (name.clone(), Digest(*digest).to_string()));
+        let files = found.sources.iter().map(|(name, digest)| (name.clone(), digest.to_string()));
         let before = Last::read(context.store, &definition.name);
         let pace = if running.estimated > 0.0 { Some(running.measured / running.estimated) } else { None };
         let pace = pace.or(before.as_ref().and_then(|last| last.pace));

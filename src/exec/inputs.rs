@@ -31,7 +31,7 @@ pub fn look_through(context: Context, stage: usize, results: &[(Key, Digest)]) {
     for &(key, digest) in results {
         let payload = context.store.load(&key, &digest);
         let Some(tree) = payload.filter(|_| files).and_then(|payload| decode_tree(&payload)) else { continue };
-        if tree.files.iter().any(|file| context.store.content(&Digest(file.digest.0)).is_none()) {
+        if tree.files.iter().any(|file| context.store.content(&file.digest).is_none()) {
             context.store.forget(key, digest);
         }
     }
@@ -55,11 +55,11 @@ pub fn dataset(context: Context, stage: usize, (key, digest): (Key, Digest)) -> 
 
 /// What is in a file of a result that is files.
 pub fn content(context: Context, stage: usize, unit: (Key, Digest), file: &FileEntry) -> Result<Vec<u8>> {
-    let digest = Digest(file.digest.0);
+    let digest = file.digest;
     if context.graph.stages[stage].stage.holds() == Holds::ProjectFiles {
         let path = context.file(&file.path);
         let bytes = std::fs::read(&path).map_err(|e| Error::io("read", &path, &e))?;
-        return if Digest::of(&bytes) == digest { Ok(bytes) } else { Err(changed(context, &file.path)) };
+        return if Digest::hash(&bytes) == digest { Ok(bytes) } else { Err(changed(context, &file.path)) };
     }
     context.store.content(&digest).ok_or_else(|| {
         context.store.forget(unit.0, unit.1);
@@ -72,7 +72,7 @@ pub fn copy(context: Context, stage: usize, unit: (Key, Digest), file: &FileEntr
     if context.graph.stages[stage].stage.holds() == Holds::ProjectFiles {
         return copy_of_project(context, file, to);
     }
-    let digest = Digest(file.digest.0);
+    let digest = file.digest;
     // A large one is a file of the cache, which the kernel can copy.
     let content = if file.size < LARGE { context.store.content(&digest) } else { None };
     if let Some(bytes) = content {
@@ -90,11 +90,11 @@ pub fn copy_of_project(context: Context, file: &FileEntry, to: &Path) -> Result<
     let from = context.home.join(&file.path);
     if file.size < LARGE {
         let bytes = std::fs::read(&from).map_err(|e| Error::io("read", &from, &e))?;
-        let same = Digest::of(&bytes).0 == file.digest.0;
+        let same = Digest::hash(&bytes) == file.digest;
         return if same { lay(&bytes, to, file.executable) } else { Err(changed(context, &file.path)) };
     }
     std::fs::copy(&from, to).map_err(|e| Error::io("copy", &from, &e))?;
-    if hash_file(to)?.0 != file.digest.0 {
+    if hash_file(to)? != file.digest {
         return Err(changed(context, &file.path));
     }
     permit(to, file.executable)

@@ -11,9 +11,9 @@ use crate::error::{Error, Result};
 use crate::exchange;
 use crate::plan;
 use crate::stages::{FIGURES, Holds, Inputs, Workplace};
-use crate::store::{Digest, Scratch, content_key};
+use crate::store::{Scratch, content_key};
 use crate::train::cuda;
-use crate::value::{Hex, decode_tree};
+use crate::value::{Digest, decode_tree};
 
 /// What every program sees of the environment: where programs and libraries are, and who the user is.
 const PASSED: [&str; 13] = [
@@ -103,7 +103,7 @@ impl<'a> Place<'a> {
     }
 
     /// Whether a file of the project is there already because it is named as a file too.
-    fn needed(&self, path: &str, digest: &Hex) -> bool {
+    fn needed(&self, path: &str, digest: &Digest) -> bool {
         self.inputs.found.tree.get(path).is_some_and(|file| file.digest == *digest)
     }
 
@@ -219,13 +219,13 @@ impl Workplace for Place<'_> {
         hints
     }
 
-    fn keep(&self, file: &Path) -> Result<(Hex, u64)> {
-        self.inputs.shop.writer.keep(file).map(|(digest, size)| (Hex(digest.0), size))
+    fn keep(&self, file: &Path) -> Result<(Digest, u64)> {
+        self.inputs.shop.writer.keep(file)
     }
 
-    fn kept(&self, digest: &Hex) -> Option<u64> {
-        let (store, digest) = (self.inputs.shop.context.store, Digest(digest.0));
-        let trace = store.trace(&content_key(&digest))?;
-        store.content(&digest).map(|_| trace.size)
+    fn kept(&self, digest: &Digest) -> Option<u64> {
+        let store = self.inputs.shop.context.store;
+        let trace = store.trace(&content_key(digest))?;
+        store.content(digest).map(|_| trace.size)
     }
 }

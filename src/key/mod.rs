@@ -20,34 +20,67 @@ mod diff;
 
 pub use diff::{Change, diff};
 
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use crate::spec::canonical;
+use crate::value::Digest;
+
+/// The hash of a manifest and of the digests of its inputs: it names a result before the result is known.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Key(pub Digest);
+
+impl Key {
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        self.0.as_bytes()
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
 
 /// The key of a manifest and of the digests of the unit's inputs, in order.
-pub fn key(manifest: &Json, inputs: &[[u8; 32]]) -> [u8; 32] {
+pub fn key(manifest: &Json, inputs: &[Digest]) -> Key {
     let mut text = String::with_capacity(1024);
     canonical(manifest, &mut text);
     key_of_text(&text, inputs)
 }
 
 /// The same from the manifest's canonical text.
-pub fn key_of_text(text: &str, inputs: &[[u8; 32]]) -> [u8; 32] {
+pub fn key_of_text(text: &str, inputs: &[Digest]) -> Key {
     let mut hasher = blake3::Hasher::new();
     // The domain keeps keys and digests of content apart.
     hasher.update(b"repro key 1\n");
     hasher.update(&(text.len() as u64).to_le_bytes());
     hasher.update(text.as_bytes());
-    hasher.update(inputs.as_flattened());
-    *hasher.finalize().as_bytes()
+    update(&mut hasher, inputs);
+    Key(hasher.finalize().into())
 }
 
 /// One digest for a list of them: what a stage hands on when it has many units.
-pub fn combine(digests: &[[u8; 32]]) -> [u8; 32] {
+pub fn combine(digests: &[Digest]) -> Digest {
     let mut hasher = blake3::Hasher::new();
     hasher.update(b"repro list 1\n");
-    hasher.update(digests.as_flattened());
-    *hasher.finalize().as_bytes()
+    update(&mut hasher, digests);
+    hasher.finalize().into()
+}
+
+fn update(hasher: &mut blake3::Hasher, digests: &[Digest]) {
+    for digest in digests {
+        hasher.update(digest.as_bytes());
+    }
 }
 
 #[cfg(test)]
@@ -65,6 +98,6 @@ mod tests {
         {
             assert_ne!(base, key(&text(other), &[]));
         }
-        assert_ne!(base, key(&json!({"a": 1, "b": [1, 2]}), &[[0; 32]]));
+        assert_ne!(base, key(&json!({"a": 1, "b": [1, 2]}), &[Digest([0; 32])]));
     }
 }

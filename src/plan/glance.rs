@@ -28,11 +28,11 @@ impl Glance {
             hasher.update(&(part.len() as u64).to_le_bytes());
             hasher.update(part.as_bytes());
         }
-        let which = Digest(*hasher.finalize().as_bytes());
+        let which: Digest = hasher.finalize().into();
         hasher.update(program()?.as_bytes());
         hasher.update(paper.as_bytes());
         // Names of stages do not begin so.
-        Some(Glance { name: format!(".{}", which.short()), hash: Digest(*hasher.finalize().as_bytes()) })
+        Some(Glance { name: format!(".{}", which.short()), hash: hasher.finalize().into() })
     }
 
     /// How many stages are current, if all is as it was.

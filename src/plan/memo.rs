@@ -30,7 +30,7 @@ impl Memo {
         stage: usize,
         outlines: &[Outline],
         inputs: &[&Resolved],
-        readings: &[[u8; 32]],
+        readings: &[Digest],
     ) -> Option<Memo> {
         let definition = &context.graph.stages[stage];
         let layout = &context.graph.layouts[stage];
@@ -47,9 +47,9 @@ impl Memo {
         }
         let mut digests = readings.to_vec();
         for input in inputs {
-            digests.push(stage_digest(&input.digests()?).0);
+            digests.push(stage_digest(&input.digests()?));
         }
-        Some(Memo { stage: definition.name.clone(), hash: Digest(key::key_of_text(&text, &digests)) })
+        Some(Memo { stage: definition.name.clone(), hash: key::key_of_text(&text, &digests).0 })
     }
 
     /// The states of all units, if they are remembered and all there.
@@ -64,7 +64,7 @@ impl Memo {
             bytes.copy_from_slice(&pair[from..from + 32]);
             bytes
         };
-        let state = |pair| UnitState::Current { key: Key(half(pair, 0)), digest: Digest(half(pair, 32)) };
+        let state = |pair| UnitState::Current { key: Key(Digest(half(pair, 0))), digest: Digest(half(pair, 32)) };
         Some(pairs.iter().map(state).collect())
     }
 
@@ -72,7 +72,7 @@ impl Memo {
     pub fn remember(&self, store: &Store, units: &[(Key, Digest)]) {
         let mut bytes = Vec::with_capacity(64 * units.len());
         for (key, digest) in units {
-            bytes.extend(key.0);
+            bytes.extend(key.as_bytes());
             bytes.extend(digest.0);
         }
         // It only saves time: where it cannot be written, the next build takes longer.

@@ -9,7 +9,6 @@ use crate::error::Error;
 use crate::key::{Change, diff};
 use crate::stages::{Definition, variable_digest};
 use crate::store::{Digest, Store};
-use crate::value::Hex;
 
 /// Why a stage is not current.
 #[derive(Clone, Debug, PartialEq)]
@@ -161,7 +160,7 @@ pub fn changed(definition: &Definition, old: &Json, new: &Json) -> Vec<Reason> {
 }
 
 /// The manifest of a program without the variables that it reads, and the digests of their values.
-fn without_variables(manifest: &Json) -> (Json, BTreeMap<String, Option<Hex>>) {
+fn without_variables(manifest: &Json) -> (Json, BTreeMap<String, Option<Digest>>) {
     let mut rest = manifest.clone();
     let variables = rest.as_object_mut().and_then(|map| map.remove("env"));
     let digest = |name: &str, value: &Json| {
@@ -196,7 +195,7 @@ pub fn reasons(
         found.push(Reason::Inputs { added, removed });
     }
     let stages = inputs.iter().map(|input| input.digests().map(|digests| stage_digest(&digests)));
-    let files = resolved.found.sources.iter().map(|(_, digest)| Some(Digest(*digest)));
+    let files = resolved.found.sources.iter().map(|(_, digest)| Some(*digest));
     for (name, digest) in names.iter().zip(stages.chain(files)) {
         let known = last.inputs.iter().find(|(old, _)| old == name).map(|(_, digest)| digest);
         match (digest, known) {

@@ -146,8 +146,7 @@ impl UnitState {
 
 /// One digest for a whole stage: what its readers' reasons compare.
 pub fn stage_digest(digests: &[Digest]) -> Digest {
-    let raw: Vec<[u8; 32]> = digests.iter().map(|digest| digest.0).collect();
-    Digest(key::combine(&raw))
+    key::combine(digests)
 }
 
 /// Work out a stage from its inputs, in the order of [`crate::graph::Graph::inputs`].
@@ -161,12 +160,9 @@ pub fn resolve(context: Context, stage: usize, inputs: &[&Resolved]) -> Result<R
         Err(faults) => (Arc::default(), faults),
     };
     let readings = if kind.reads_files() { Vec::new() } else { readings(&outlines) };
-    let state = |key: [u8; 32], seconds: f64| {
-        let key = Key(key);
-        match context.store.trace(&key) {
-            Some(trace) => UnitState::Current { key, digest: trace.digest },
-            None => UnitState::Missing { key, seconds },
-        }
+    let state = |key: Key, seconds: f64| match context.store.trace(&key) {
+        Some(trace) => UnitState::Current { key, digest: trace.digest },
+        None => UnitState::Missing { key, seconds },
     };
     let one = |unit: usize| -> Result<UnitState> {
         if let Some(text) = kind.text(unit, layout) {
@@ -208,30 +204,29 @@ pub fn resolve(context: Context, stage: usize, inputs: &[&Resolved]) -> Result<R
 }
 
 /// The digests that a unit reads, in order; `None` while one is missing. With `files`, those of the inputs' files are among them.
-fn input_digests(unit: &Unit, inputs: &[&Resolved], files: bool) -> Option<Vec<[u8; 32]>> {
+fn input_digests(unit: &Unit, inputs: &[&Resolved], files: bool) -> Option<Vec<Digest>> {
     let mut digests = Vec::new();
     for read in &unit.reads {
         let input = inputs.get(read.input)?;
         for &source in &read.units {
-            digests.push(input.units.get(source)?.digest()?.0);
+            digests.push(input.units.get(source)?.digest()?);
         }
         for file in input.files.iter().filter(|_| files) {
-            digests.push(file.digest()?.0);
+            digests.push(file.digest()?);
         }
     }
     Some(digests)
 }
 
 /// What decides how results of inputs become datasets, where that is not in the results' own keys.
-fn readings(inputs: &[Outline]) -> Vec<[u8; 32]> {
+fn readings(inputs: &[Outline]) -> Vec<Digest> {
     let readings = inputs.iter().map(|input| input.stage.reading()).filter(|reading| !reading.is_null());
-    readings.map(|reading| key::key(&reading, &[])).collect()
+    readings.map(|reading| key::key(&reading, &[]).0).collect()
 }
 
 /// The key of a file, from the digests of its stage's units.
 pub fn file_key(spec: &FileSpec, units: &[Digest]) -> Key {
-    let raw: Vec<[u8; 32]> = units.iter().map(|digest| digest.0).collect();
-    Key(key::key(&spec.manifest, &raw))
+    key::key(&spec.manifest, units)
 }
 
 /// How the files of a stage stand, from the digests of its units.

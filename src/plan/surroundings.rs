@@ -9,7 +9,7 @@ use crate::spec::{Located, suggest};
 use crate::stages::{Found, Needs, Secret, Tool, is_pattern, variable_digest};
 use crate::store::{Digest, Store};
 use crate::threads;
-use crate::value::{FileEntry, Hex, Tree, encode_tree};
+use crate::value::{FileEntry, Tree, encode_tree};
 
 /// Of so many missing files of a stage it is guessed what was meant, among no more names than these: among thousands it takes minutes.
 const FEW_GUESSES: usize = 10;
@@ -30,7 +30,7 @@ pub fn surroundings(context: Context, stage: usize) -> Result<Found, Vec<Error>>
         match digested(context, need) {
             Ok(files) => {
                 let tree = Tree { files };
-                found.sources.push((need.value.clone(), Digest::of(&encode_tree(&tree)).0));
+                found.sources.push((need.value.clone(), Digest::hash(&encode_tree(&tree))));
                 found.tree.files.extend(tree.files);
             }
             Err(error) if errors.len() < FEW_GUESSES => errors.push(with_names(context, stage, need, error)),
@@ -130,7 +130,7 @@ fn digested(context: Context, need: &Located<String>) -> Result<Vec<FileEntry>> 
         let executable = std::os::unix::fs::PermissionsExt::mode(&meta.permissions()) & 0o100 != 0;
         #[cfg(not(unix))]
         let executable = false;
-        Ok(FileEntry { path, digest: Hex(digest.0), size: meta.len(), executable })
+        Ok(FileEntry { path, digest, size: meta.len(), executable })
     };
     if files.len() > FEW {
         threads::map(files, digest).into_iter().collect()

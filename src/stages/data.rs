@@ -13,7 +13,7 @@ use crate::exchange::{self, Axes};
 use crate::program::{self, End, Program};
 use crate::spec::{Decode, Located, Node, OneOrMany, Problems, Schemas, Yaml};
 use crate::train::Control;
-use crate::value::{Dataset, FileEntry, Hex, Tree, encode_tree};
+use crate::value::{Dataset, Digest, FileEntry, Tree, encode_tree};
 
 /// Raised when the same files make another result.
 const VERSION: u32 = 1;
@@ -98,18 +98,18 @@ impl Data {
     }
 
     /// The pinned digest.
-    fn pin(&self) -> Option<Hex> {
+    fn pin(&self) -> Option<Digest> {
         let text = &self.settings.digest.as_ref()?.value;
         let digits = text.strip_prefix("blake3:").unwrap_or(text);
-        blake3::Hash::from_hex(digits).ok().map(|hash| Hex(*hash.as_bytes()))
+        Digest::parse(digits)
     }
 
     /// What a digest is compared with: the content of the one named file, or the tree of all files.
-    fn digest(&self, tree: &Tree) -> Hex {
+    fn digest(&self, tree: &Tree) -> Digest {
         match (tree.files.as_slice(), self.paths.as_slice()) {
             ([file], [path]) if file.path == path.value => file.digest,
             ([file], []) => file.digest,
-            _ => Hex(*blake3::hash(&encode_tree(tree)).as_bytes()),
+            _ => Digest::hash(&encode_tree(tree)),
         }
     }
 

@@ -45,7 +45,7 @@ use crate::figures::Figure;
 use crate::spec::{Located, Node, Problems};
 use crate::tables::TableSettings;
 use crate::train::{Control, Recipe};
-use crate::value::{Axis, Dataset, FileEntry, Hex};
+use crate::value::{Axis, Dataset, Digest, FileEntry};
 
 crate::union! {
     /// What a stage does, as it is written in the paper file.
@@ -169,9 +169,9 @@ pub trait Workplace {
     /// Hints at files that a text speaks of and that are not laid out there: those of the project, and those that other stages make.
     fn unseen(&self, lines: &[String]) -> Vec<String>;
     /// Take a file's content into the store: its digest and size. The file may be gone afterwards.
-    fn keep(&self, file: &Path) -> Result<(Hex, u64)>;
+    fn keep(&self, file: &Path) -> Result<(Digest, u64)>;
     /// The size of content that is in the store already.
-    fn kept(&self, digest: &Hex) -> Option<u64>;
+    fn kept(&self, digest: &Digest) -> Option<u64>;
 }
 
 /// What a unit takes of the machine while it runs.

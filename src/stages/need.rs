@@ -7,7 +7,7 @@ use serde_json::{Value as Json, json};
 
 use crate::error::Error;
 use crate::spec::{Decode, Located, Node, Problems, Schemas, Yaml, wrong_type};
-use crate::value::{Hex, Tree};
+use crate::value::{Digest, Tree};
 
 /// What is needed, by name.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -66,12 +66,12 @@ impl std::fmt::Debug for Secret {
 
 /// What stands for the value of an environment variable in keys, records and archives. The name is hashed too, so that equal values of two
 /// variables cannot be told from their digests.
-pub fn variable_digest(name: &str, value: &str) -> Hex {
+pub fn variable_digest(name: &str, value: &str) -> Digest {
     let mut hasher = blake3::Hasher::new_derive_key("repro 1 value of an environment variable");
     hasher.update(&(name.len() as u64).to_le_bytes());
     hasher.update(name.as_bytes());
     hasher.update(value.as_bytes());
-    Hex(*hasher.finalize().as_bytes())
+    hasher.finalize().into()
 }
 
 /// What was found.
@@ -80,9 +80,9 @@ pub struct Found {
     /// All needed files by their paths in the project.
     pub tree: Tree,
     /// For each needed file, folder or pattern the digest of what it stands for, by ascending name.
-    pub sources: Vec<(String, [u8; 32])>,
+    pub sources: Vec<(String, Digest)>,
     /// Digests of the values of variables; `None` where a variable is not set.
-    pub env: BTreeMap<String, Option<Hex>>,
+    pub env: BTreeMap<String, Option<Digest>>,
     /// The values of those that are set, for the program.
     pub values: BTreeMap<String, Secret>,
     pub tools: BTreeMap<String, String>,

@@ -14,12 +14,12 @@ impl Store {
     pub fn checkpoint(&self, key: &Key) -> Option<Vec<u8>> {
         let bytes = std::fs::read(self.partial(key)).ok()?;
         let (digest, payload) = bytes.split_at_checked(32)?;
-        (Digest::of(payload).0 == digest).then(|| payload.to_vec())
+        (Digest::hash(payload).0 == digest).then(|| payload.to_vec())
     }
 
     pub fn save_checkpoint(&self, key: &Key, payload: &[u8]) -> Result<()> {
         self.prepare()?;
-        let mut bytes = Digest::of(payload).0.to_vec();
+        let mut bytes = Digest::hash(payload).0.to_vec();
         bytes.extend_from_slice(payload);
         files::write_via(&self.dir.join("tmp"), &self.partial(key), &bytes)
     }

@@ -13,7 +13,7 @@ pub(super) fn read(dir: &Path) -> HashSet<(Key, Digest)> {
     let bytes = std::fs::read(dir.join(NAME)).unwrap_or_default();
     let (pairs, _) = bytes.as_chunks::<64>();
     let half = |pair: &[u8; 64], from: usize| std::array::from_fn(|i| pair[from + i]);
-    pairs.iter().map(|pair| (Key(half(pair, 0)), Digest(half(pair, 32)))).collect()
+    pairs.iter().map(|pair| (Key(Digest(half(pair, 0))), Digest(half(pair, 32)))).collect()
 }
 
 impl Store {
@@ -35,7 +35,7 @@ impl Store {
             return;
         }
         let path = self.dir.join(NAME);
-        let bytes: Vec<u8> = damaged.iter().flat_map(|(key, digest)| [key.0, digest.0].concat()).collect();
+        let bytes: Vec<u8> = damaged.iter().flat_map(|(key, digest)| [key.0.0, digest.0].concat()).collect();
         let written = match bytes.as_slice() {
             [] => std::fs::remove_file(&path).map_err(|e| crate::error::Error::io("delete", &path, &e)),
             bytes => self.prepare().and_then(|()| files::write_lightly(&self.dir.join("tmp"), &path, bytes)),

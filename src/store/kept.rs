@@ -11,7 +11,7 @@ pub fn content_key(digest: &Digest) -> Key {
     let mut hasher = blake3::Hasher::new();
     hasher.update(b"repro content 1\n");
     hasher.update(&digest.0);
-    Key(*hasher.finalize().as_bytes())
+    Key(hasher.finalize().into())
 }
 
 impl Writer<'_> {
@@ -21,7 +21,7 @@ impl Writer<'_> {
         let size = std::fs::metadata(path).map_err(|e| Error::io("read", path, &e))?.len();
         if size < LARGE {
             let bytes = std::fs::read(path).map_err(|e| Error::io("read", path, &e))?;
-            let digest = Digest::of(&bytes);
+            let digest = Digest::hash(&bytes);
             let key = content_key(&digest);
             // What is there already may be damaged, and this is how it is made again.
             if self.store.trace(&key).is_none() || self.store.content(&digest).is_none() {

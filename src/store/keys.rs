@@ -25,8 +25,8 @@ impl StageKeys {
     fn encode(&self) -> Vec<u8> {
         let mut bytes = MAGIC.to_vec();
         bytes.push(u8::from(self.lists_files));
-        self.keys.iter().for_each(|key| bytes.extend(key.0));
-        let sum = Digest::of(&bytes);
+        self.keys.iter().for_each(|key| bytes.extend(key.as_bytes()));
+        let sum = Digest::hash(&bytes);
         bytes.extend(sum.0);
         bytes
     }
@@ -35,8 +35,8 @@ impl StageKeys {
         let (all, sum) = bytes.split_at_checked(bytes.len().checked_sub(32)?)?;
         let (flag, keys) = all.strip_prefix(MAGIC)?.split_first()?;
         let (keys, rest) = keys.as_chunks::<32>();
-        let whole = Digest::of(all).0 == sum && rest.is_empty();
-        whole.then(|| StageKeys { lists_files: *flag == 1, keys: keys.iter().map(|key| Key(*key)).collect() })
+        let whole = Digest::hash(all).0 == sum && rest.is_empty();
+        whole.then(|| StageKeys { lists_files: *flag == 1, keys: keys.iter().map(|key| Key(Digest(*key))).collect() })
     }
 }
 
@@ -83,7 +83,7 @@ mod tests {
 
     #[test]
     fn keys_are_read_back_or_known_to_be_damaged() {
-        let keys = StageKeys { lists_files: true, keys: vec![Key([1; 32]), Key([2; 32])] };
+        let keys = StageKeys { lists_files: true, keys: vec![Key(Digest([1; 32])), Key(Digest([2; 32]))] };
         let bytes = keys.encode();
         assert_eq!(StageKeys::decode(&bytes), Some(keys));
         for end in 0..bytes.len() {

@@ -226,12 +226,12 @@ fn step(meta: &Metadata) -> Look {
 
 /// One digest of the value of an environment variable.
 fn variable(name: &str, value: &OsStr) -> Digest {
-    Digest::of(&[name.as_bytes(), b"=", value.as_encoded_bytes()].concat())
+    Digest::hash(&[name.as_bytes(), b"=", value.as_encoded_bytes()].concat())
 }
 
 /// One digest of the names in a folder.
 fn listing(names: &[String]) -> Digest {
-    Digest::of(names.join("\0").as_bytes())
+    Digest::hash(names.join("\0").as_bytes())
 }
 
 /// All names in a folder, ascending; `None` where one is not text.

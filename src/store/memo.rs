@@ -29,7 +29,7 @@ impl Store {
         let bytes = std::fs::read(self.memo_path(name)).ok()?;
         let (all, sum) = bytes.split_at_checked(bytes.len().checked_sub(32)?)?;
         let (found, rest) = all.split_at_checked(32)?;
-        if found != hash.0 || Digest::of(all).0 != sum {
+        if found != hash.0 || Digest::hash(all).0 != sum {
             return None;
         }
         let (count, rest) = rest.split_first_chunk::<8>()?;
@@ -48,12 +48,12 @@ impl Store {
     /// Remember something that holds while all shards of now are there.
     pub fn set_memo(&self, name: &str, hash: &Digest, content: &[u8]) -> Result<()> {
         let mut names: Vec<Digest> = self.shard_names().into_iter().collect();
-        names.sort_by_key(|name| name.0);
+        names.sort();
         let mut bytes = hash.0.to_vec();
         bytes.extend((names.len() as u64).to_le_bytes());
         names.iter().for_each(|name| bytes.extend(name.0));
         bytes.extend(content);
-        let sum = Digest::of(&bytes);
+        let sum = Digest::hash(&bytes);
         bytes.extend(sum.0);
         self.write_last(&format!("{name}.memo"), &bytes)
     }
@@ -70,12 +70,12 @@ mod tests {
         let open = || Store::open(dir.path()).unwrap();
         let store = open();
         let writer = store.writer(serde_json::Value::Null);
-        writer.put(Key([1; 32]), b"result", 1).unwrap();
+        writer.put(Key(Digest([1; 32])), b"result", 1).unwrap();
         writer.finish().unwrap();
-        let hash = Digest::of(b"settings");
+        let hash = Digest::hash(b"settings");
         store.set_memo("grid", &hash, b"content").unwrap();
         assert_eq!(open().memo("grid", &hash).as_deref(), Some(&b"content"[..]));
-        assert_eq!(open().memo("grid", &Digest::of(b"other settings")), None);
+        assert_eq!(open().memo("grid", &Digest::hash(b"other settings")), None);
         let path = dir.path().join("last/grid.memo");
         let whole = std::fs::read(&path).unwrap();
         for damaged in [&whole[..whole.len() - 1], &whole[..20], b""] {

@@ -32,7 +32,6 @@ mod clock;
 mod damage;
 mod files;
 mod format;
-mod ids;
 mod kept;
 mod last;
 mod keys;
@@ -51,7 +50,6 @@ mod temporary;
 mod writer;
 
 pub use files::write_file;
-pub use ids::{Digest, Key};
 pub use kept::content_key;
 pub use keys::StageKeys;
 pub use project::Neighbour;
@@ -64,6 +62,9 @@ use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+pub use crate::key::Key;
+pub use crate::value::Digest;
 
 use crate::error::Result;
 use shard::Shard;
@@ -253,7 +254,7 @@ impl Store {
             let bytes = if record.external {
                 self.read_object(digest)
             } else {
-                shard.payload(&record).filter(|bytes| Digest::of(bytes) == *digest)
+                shard.payload(&record).filter(|bytes| Digest::hash(bytes) == *digest)
             };
             if let Some(bytes) = bytes {
                 return Some(bytes);
@@ -265,7 +266,7 @@ impl Store {
     /// A payload that is a file of its own, checked.
     fn read_object(&self, digest: &Digest) -> Option<Vec<u8>> {
         let bytes = std::fs::read(files::object_path(&self.dir, digest)).ok()?;
-        (Digest::of(&bytes) == *digest).then_some(bytes)
+        (Digest::hash(&bytes) == *digest).then_some(bytes)
     }
 
     pub(crate) fn warn(&self, text: String) {

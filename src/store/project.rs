@@ -39,7 +39,7 @@ impl Store {
         let home = if home.as_os_str().is_empty() { Path::new(".") } else { home };
         let (Ok(home), Some(name)) = (home.canonicalize(), file.file_name()) else { return self };
         let paper = home.join(name);
-        let id = Digest::of(paper.as_os_str().as_encoded_bytes()).short();
+        let id = Digest::hash(paper.as_os_str().as_encoded_bytes()).short();
         let beside = std::path::absolute(&self.dir).ok().and_then(|dir| dir.parent()?.canonicalize().ok());
         self.project = Some(Project { id, paper, owns_cache: beside.as_ref() == Some(&home) });
         self

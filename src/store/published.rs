@@ -57,7 +57,7 @@ impl Store {
     fn set_aside(&self, path: &Path, new: &[u8]) -> Result<()> {
         let Some(name) = path.file_name().map(|name| name.to_string_lossy().into_owned()) else { return Ok(()) };
         let Ok(found) = std::fs::read(path) else { return Ok(()) };
-        if found == new || self.holds(&Digest::of(&found)) {
+        if found == new || self.holds(&Digest::hash(&found)) {
             return Ok(());
         }
         let folder = self.dir.join("replaced");

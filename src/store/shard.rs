@@ -75,7 +75,7 @@ impl Record {
     }
 
     fn write(&self, out: &mut Vec<u8>) {
-        out.extend(self.key.0);
+        out.extend(self.key.as_bytes());
         out.extend(self.digest.0);
         let size = self.size | if self.external { EXTERNAL } else { 0 };
         let time = self.finished_ms & ((1 << TIME_BITS) - 1) | u64::from(self.provenance) << TIME_BITS;
@@ -87,7 +87,7 @@ impl Record {
             |i: usize| -> Option<u64> { Some(u64::from_le_bytes(bytes.get(64 + 8 * i..72 + 8 * i)?.try_into().ok()?)) };
         let size = number(1)?;
         Some(Record {
-            key: Key(bytes.get(..32)?.try_into().ok()?),
+            key: Key(Digest(bytes.get(..32)?.try_into().ok()?)),
             digest: Digest(bytes.get(32..64)?.try_into().ok()?),
             offset: number(0)?,
             size: size & !EXTERNAL,
@@ -117,7 +117,7 @@ pub fn assemble(mut entries: Vec<(Record, std::sync::Arc<Vec<u8>>)>, provenances
     let (offset, count) = (bytes.len() as u64, entries.len() as u64);
     tail.extend_from_slice(&provenance);
     [offset, count, provenance.len() as u64].iter().for_each(|n| tail.extend(n.to_le_bytes()));
-    let digest = Digest::of(&tail);
+    let digest = Digest::hash(&tail);
     bytes.extend_from_slice(&tail);
     bytes.extend(digest.0);
     bytes.extend(MAGIC);
@@ -157,7 +157,7 @@ impl Shard {
         file.seek(SeekFrom::Start(offset)).map_err(io)?;
         file.read_exact(&mut tail).map_err(io)?;
         tail.extend_from_slice(&footer[..24]);
-        if Digest::of(&tail).0 != footer[24..56] {
+        if Digest::hash(&tail).0 != footer[24..56] {
             return Err(damaged("damaged"));
         }
         let provenance = tail[count as usize * RECORD..(end - offset) as usize].to_vec();
@@ -190,7 +190,7 @@ impl Shard {
         let (mut low, mut high) = (0, count);
         while low < high {
             let middle = (low + high) / 2;
-            match at(middle)[..32].cmp(&key.0) {
+            match at(middle)[..32].cmp(key.as_bytes()) {
                 std::cmp::Ordering::Less => low = middle + 1,
                 std::cmp::Ordering::Greater => high = middle,
                 std::cmp::Ordering::Equal => return Record::read(at(middle)),

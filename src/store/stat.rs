@@ -142,7 +142,7 @@ impl Store {
 
     fn read_stat(&self) -> StatCache {
         let text = std::fs::read_to_string(self.dir.join("stat")).unwrap_or_default();
-        let whole = text.split_once('\n').filter(|(json, sum)| Digest::of(json.as_bytes()).to_string() == *sum);
+        let whole = text.split_once('\n').filter(|(json, sum)| Digest::hash(json.as_bytes()).to_string() == *sum);
         whole.and_then(|(json, _)| serde_json::from_str(json).ok()).unwrap_or_default()
     }
 
@@ -171,7 +171,7 @@ impl Store {
         if cache.changed
             && let Ok(json) = serde_json::to_string(cache)
             && let Err(error) = {
-                let text = format!("{json}\n{}", Digest::of(json.as_bytes()));
+                let text = format!("{json}\n{}", Digest::hash(json.as_bytes()));
                 files::write_lightly(&tmp, &self.dir.join("stat"), text.as_bytes())
             }
         {
@@ -199,7 +199,7 @@ pub fn hash(path: &Path) -> Result<Digest> {
             }
         }
         match filled {
-            0 => return Ok(Digest(*hasher.finalize().as_bytes())),
+            0 => return Ok(hasher.finalize().into()),
             n if n > SMALL => crate::threads::with_pool(|parallel| match parallel {
                 true => drop(hasher.update_rayon(&piece[..n])),
                 false => drop(hasher.update(&piece[..n])),

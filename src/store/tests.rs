@@ -3,7 +3,7 @@
 use super::*;
 
 fn key(i: u8) -> Key {
-    Key([i; 32])
+    Key(Digest([i; 32]))
 }
 
 fn filled(dir: &Path, n: u8) {
@@ -159,12 +159,12 @@ fn an_unchanged_file_is_not_read_again_and_a_changed_one_is() {
     std::fs::File::options().write(true).open(&path).unwrap().set_modified(old).unwrap();
     let store = Store::open(&dir.path().join("cache")).unwrap();
     writer::prepare(store.dir()).unwrap();
-    assert_eq!(store.file_digest(&path).unwrap(), Digest::of(b"one"));
+    assert_eq!(store.file_digest(&path).unwrap(), Digest::hash(b"one"));
     store.save_stat();
     let again = Store::open(&dir.path().join("cache")).unwrap();
-    assert_eq!(again.file_digest(&path).unwrap(), Digest::of(b"one"));
+    assert_eq!(again.file_digest(&path).unwrap(), Digest::hash(b"one"));
     std::fs::write(&path, b"two").unwrap();
-    assert_eq!(again.file_digest(&path).unwrap(), Digest::of(b"two"));
+    assert_eq!(again.file_digest(&path).unwrap(), Digest::hash(b"two"));
 }
 
 #[test]
@@ -181,7 +181,7 @@ fn files_of_programs_are_kept_by_content_and_given_back_checked() {
     let writer = store.writer(serde_json::Value::Null);
     let (small, _) = writer.keep(&file("a", b"small")).unwrap();
     let (big, size) = writer.keep(&file("b", &large)).unwrap();
-    assert_eq!((small, size), (Digest::of(b"small"), 200_000));
+    assert_eq!((small, size), (Digest::hash(b"small"), 200_000));
     assert!(!dir.path().join("b").exists(), "a large file is moved, not copied");
     let check = |store: &Store| {
         assert_eq!(store.content(&small).unwrap(), b"small");
@@ -300,10 +300,10 @@ fn a_change_that_keeps_size_and_time_is_seen() {
     };
     let store = Store::open(&dir.path().join("cache")).unwrap();
     write("one");
-    assert_eq!(store.file_digest(&path).unwrap(), Digest::of(b"one"));
+    assert_eq!(store.file_digest(&path).unwrap(), Digest::hash(b"one"));
     std::thread::sleep(std::time::Duration::from_millis(20));
     write("two");
-    assert_eq!(store.file_digest(&path).unwrap(), Digest::of(b"two"));
+    assert_eq!(store.file_digest(&path).unwrap(), Digest::hash(b"two"));
 }
 
 #[test]
@@ -315,7 +315,7 @@ fn what_was_learnt_of_files_and_tools_is_read_back() {
     std::fs::File::options().write(true).open(&path).unwrap().set_modified(old).unwrap();
     let cache = dir.path().join("cache");
     writer::prepare(&cache).unwrap();
-    let program = Some(Digest::of(b"program"));
+    let program = Some(Digest::hash(b"program"));
     let asked = std::cell::Cell::new(0);
     let version = |store: &Store, program| {
         let ask = || {
@@ -370,6 +370,6 @@ fn every_result_keeps_its_provenance_when_shards_are_merged() {
     old.iter().for_each(|path| std::fs::remove_file(path).unwrap());
     let store = Store::open(dir.path()).unwrap();
     for i in 0..6u8 {
-        assert_eq!(store.provenance(&key(i), &Digest::of(&[i])), Some(serde_json::json!({"run": i / 2})));
+        assert_eq!(store.provenance(&key(i), &Digest::hash(&[i])), Some(serde_json::json!({"run": i / 2})));
     }
 }

@@ -77,12 +77,12 @@ impl<'a> Writer<'a> {
 
     /// Take a finished result. It is found under its key at once, and on disk within two seconds if [`Writer::tick`] is called.
     pub fn put(&self, key: Key, payload: &[u8], micros: u64) -> Result<Digest> {
-        let digest = Digest::of(payload);
+        let digest = Digest::hash(payload);
         let large = payload.len() as u64 >= LARGE;
         if large {
             self.prepare()?;
             let path = files::object_path(&self.store.dir, &digest);
-            let right = std::fs::read(&path).is_ok_and(|bytes| Digest::of(&bytes) == digest);
+            let right = std::fs::read(&path).is_ok_and(|bytes| Digest::hash(&bytes) == digest);
             if !right {
                 self.store.write_artifact(&path, payload)?;
             }
@@ -254,7 +254,7 @@ impl Shard {
         let mut whole = true;
         for mut record in self.records().filter(wanted) {
             let payload = if record.external { Some(Vec::new()) } else { self.payload(&record) };
-            match payload.filter(|bytes| record.external || Digest::of(bytes) == record.digest) {
+            match payload.filter(|bytes| record.external || Digest::hash(bytes) == record.digest) {
                 Some(payload) => {
                     record.provenance =
                         provenances.number(own.get(usize::from(record.provenance)).unwrap_or(&Json::Null));

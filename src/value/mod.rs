@@ -3,15 +3,16 @@
 //! It knows neither where a value came from nor what will be done with it.
 
 mod array;
+mod digest;
 mod encode;
-mod hex;
 mod scene;
 mod table;
 mod tree;
 
 pub use array::{Array, Axis, Coords, Dataset, Dtype};
+pub use digest::Digest;
 pub use encode::{decode, encode};
-pub use hex::Hex;
+
 pub use scene::*;
 pub use table::{Cell, Column, Header, Key, Row, Table};
 pub use tree::{FileEntry, Tree, decode_tree, encode_tree};

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::hex::Hex;
+use super::Digest;
 
 const MAGIC: &[u8] = b"repro-t1\n";
 
@@ -12,7 +12,7 @@ pub struct FileEntry {
     /// Relative, with `/` between its parts.
     pub path: String,
     /// BLAKE3 of the content.
-    pub digest: Hex,
+    pub digest: Digest,
     /// Bytes of content.
     pub size: u64,
     /// Whether it may be run as a program.
@@ -52,7 +52,7 @@ mod tests {
     use super::*;
 
     fn file(path: &str, executable: bool) -> FileEntry {
-        FileEntry { path: path.into(), digest: Hex([7; 32]), size: 3, executable }
+        FileEntry { path: path.into(), digest: Digest([7; 32]), size: 3, executable }
     }
 
     #[test]

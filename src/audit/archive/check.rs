@@ -17,8 +17,8 @@ use crate::plan::{self, Context, Outside, Recorded, StagePlan, State};
 use crate::render::Publisher;
 use crate::spec::{Paper, Problems, read};
 use crate::stages::{Data, FIGURES, Holds, Stage};
-use crate::store::{Digest, Key, Store};
-use crate::value::{FileEntry, Hex, Tree};
+use crate::store::{Digest, Store};
+use crate::value::{FileEntry, Tree};
 
 /// The traces of an archive are at most so long, and so much longer for each result of the paper, in bytes.
 const TRACES_BYTES: u64 = 64 << 20;
@@ -39,7 +39,7 @@ pub struct Archive {
     /// The paper file in it: name and content.
     pub paper: (String, String),
     /// The digest of its manifest, which stands for the content of every file.
-    pub digest: Hex,
+    pub digest: Digest,
 }
 
 /// Why an archive is refused.
@@ -87,8 +87,7 @@ impl Archive {
         }
         let stated: Stated = serde_json::from_slice(&content(TRACES)?)
             .map_err(|_| Refused::Files(vec![format!("{TRACES}: cannot be read")]))?;
-        let (recorded, paper, digest) =
-            (stated.recorded(), (manifest.paper.clone(), text), Hex(Digest::of(&listing).0));
+        let (recorded, paper, digest) = (stated.recorded(), (manifest.paper.clone(), text), Digest::hash(&listing));
         Ok(Archive { folder, manifest, listing, stated, recorded, graph, paper, digest })
     }
 
@@ -167,7 +166,7 @@ impl Archive {
         let store = Store::open(&self.beside("traces"))?;
         let writer = store.writer(serde_json::Value::Null);
         for result in self.stated.results() {
-            writer.note(Key(result.key.0), Digest(result.digest.0), result.size);
+            writer.note(result.key, result.digest, result.size);
         }
         let (home, figures) = (self.home(), self.home().join(FIGURES));
         let context = Context { outside: Outside::Recorded(&self.recorded), ..self.context(&store, &home, &figures) };
@@ -219,8 +218,9 @@ impl Archive {
         match tree.and_then(|tree| data.result(&tree)) {
             Err(error) => Some(format!("{name}: {}", error.message)),
             Ok(payload) => {
-                let stated = self.stated.results().find(|result| result.digest.0 == recorded.0);
-                let same = Digest::of(&payload) == recorded && stated.is_some_and(|it| it.size == payload.len() as u64);
+                let stated = self.stated.results().find(|result| result.digest == recorded);
+                let same =
+                    Digest::hash(&payload) == recorded && stated.is_some_and(|it| it.size == payload.len() as u64);
                 (!same).then(|| format!("{name}: its files are not those of the traces"))
             }
         }
@@ -234,7 +234,7 @@ impl Archive {
         let size = std::fs::metadata(&here)
             .map_err(|_| Error::stage(format!("`{path}` is not in the archive, the content of its address")))?
             .len();
-        let digest = Hex(context.store.file_digest(&here)?.0);
+        let digest = context.store.file_digest(&here)?;
         Ok((FileEntry { path, digest, size, executable: false }, here))
     }
 

@@ -10,7 +10,6 @@ use super::trace::ResultTrace;
 use crate::error::{Error, Result};
 use crate::plan::Recorded;
 use crate::store::{Digest, Key, Store, Trace};
-use crate::value::Hex;
 
 /// A program and a machine that made results, and the revision of the paper.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -89,7 +88,7 @@ pub struct Stated {
 struct StatedStage {
     stage: String,
     #[serde(default)]
-    env: BTreeMap<String, Option<Hex>>,
+    env: BTreeMap<String, Option<Digest>>,
     #[serde(default)]
     tools: BTreeMap<String, String>,
     results: Vec<ResultTrace>,
@@ -116,10 +115,7 @@ impl Stated {
 
     /// By key. Results of one key have the same facts.
     pub fn facts(&self) -> StatedFacts<'_> {
-        StatedFacts {
-            makers: &self.makers,
-            results: self.results().map(|result| (Key(result.key.0), result)).collect(),
-        }
+        StatedFacts { makers: &self.makers, results: self.results().map(|result| (result.key, result)).collect() }
     }
 }
 

@@ -28,7 +28,7 @@ pub use unpack::is_archive;
 
 use serde::{Deserialize, Serialize};
 
-use crate::value::Hex;
+use crate::value::Digest;
 
 /// The version of this layout.
 const VERSION: u32 = 2;
@@ -65,7 +65,7 @@ struct File {
     path: String,
     role: Role,
     size: u64,
-    blake3: Hex,
+    blake3: Digest,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     executable: bool,
 }

@@ -12,8 +12,8 @@ use crate::error::{Error, Result};
 use crate::exchange::ArchiveWriter;
 use crate::plan::{self, Context, StagePlan, State};
 use crate::stages::{FIGURES, Holds};
-use crate::store::{Digest, hash_file};
-use crate::value::{FileEntry, Hex, decode_tree};
+use crate::store::hash_file;
+use crate::value::{Digest, FileEntry, decode_tree};
 
 /// Smaller files are packed; larger ones are stored as they are, and never held in memory.
 const SMALL: u64 = 64 << 20;
@@ -29,7 +29,7 @@ pub struct Exported {
     /// Bytes of the archive.
     pub bytes: u64,
     /// The digest of its manifest: it stands for the content of every file.
-    pub digest: Hex,
+    pub digest: Digest,
     /// Environment variables of whose values digests are in the traces.
     pub variables: Vec<String>,
 }
@@ -98,7 +98,7 @@ pub fn export(
         let mut found = Vec::new();
         for file in tree(context, plan)? {
             let copy = folder.join("content");
-            if !context.store.copy_content(&Digest(file.digest.0), &copy)? {
+            if !context.store.copy_content(&file.digest, &copy)? {
                 return Err(lost(&graph.stages[plan.stage].name));
             }
             let here = folder.join(file.digest.to_string());
@@ -114,7 +114,7 @@ pub fn export(
         let error = Error::stage(format!("{} files are too many for one archive", packed.pieces.len()));
         return Err(error.hint("export some of the stages, or put the files of a folder into one"));
     }
-    let (bytes, digest) = (write(&packed.pieces, &listing, out)?, Hex(Digest::of(&listing).0));
+    let (bytes, digest) = (write(&packed.pieces, &listing, out)?, Digest::hash(&listing));
     let variables = packed.traces.stages.iter().flat_map(|stage| stage.recorded.env.keys().cloned());
     let mut variables: Vec<String> = variables.collect();
     variables.sort();
@@ -163,7 +163,7 @@ pub(super) fn pack(
             let from = context.figures.join(&spec.name);
             let size = std::fs::metadata(&from).map_err(|e| Error::io("read", &from, &e))?.len();
             let path = format!("{FIGURES}{}", spec.name);
-            let file = File { path, role: Role::Artifact, size, blake3: Hex(digest.0), executable: false };
+            let file = File { path, role: Role::Artifact, size, blake3: digest, executable: false };
             add(&mut pieces, file, Content::Path(from))?;
         }
     }
@@ -203,7 +203,7 @@ fn tree(context: Context, plan: &StagePlan) -> Result<Vec<FileEntry>> {
 }
 
 fn entry(path: &str, role: Role, bytes: &[u8]) -> File {
-    let (size, blake3) = (bytes.len() as u64, Hex(Digest::of(bytes).0));
+    let (size, blake3) = (bytes.len() as u64, Digest::hash(bytes));
     File { path: path.to_string(), role, size, blake3, executable: false }
 }
 
@@ -253,7 +253,7 @@ fn write(pieces: &Pieces, manifest: &[u8], out: &Path) -> Result<u64> {
             Content::Bytes(bytes) => writer.add(&file.path, bytes).map_err(fail)?,
             Content::Path(path) if file.size <= SMALL => {
                 let bytes = std::fs::read(path).map_err(|e| Error::io("read", path, &e))?;
-                if Digest::of(&bytes).0 != file.blake3.0 {
+                if Digest::hash(&bytes) != file.blake3 {
                     return Err(changed());
                 }
                 writer.add(&file.path, &bytes).map_err(fail)?;
@@ -262,7 +262,7 @@ fn write(pieces: &Pieces, manifest: &[u8], out: &Path) -> Result<u64> {
                 let mut content = std::fs::File::open(path).map_err(|e| Error::io("read", path, &e))?;
                 writer.add_file(&file.path, &mut content).map_err(fail)?;
                 // Looked at afterwards, so that what was packed is what was hashed, or this says otherwise.
-                if hash_file(path)?.0 != file.blake3.0 {
+                if hash_file(path)? != file.blake3 {
                     return Err(changed());
                 }
             }

@@ -9,7 +9,7 @@ use crate::error::Result;
 use crate::exec::{self, Observer, Options};
 use crate::plan::{self, UnitState};
 use crate::stages::FIGURES;
-use crate::store::{Digest, Key, Store, hash_file};
+use crate::store::{Digest, Store, hash_file};
 
 impl Archive {
     /// Build everything from the paper file and the inputs in the archive, in an empty cache, and compare bit for bit. It has to follow first.
@@ -39,7 +39,7 @@ impl Archive {
                 let was = known.get(name.as_str());
                 let size = store.trace(&key).map(|trace| trace.size);
                 let verdict = verdict(was.copied(), digest, size);
-                let parts_here = verdict != Verdict::Same && was.is_some_and(|was| Key(was.key.0) == key);
+                let parts_here = verdict != Verdict::Same && was.is_some_and(|was| was.key == key);
                 artifacts.push(Artifact { stage: plan.stage, unit: Some(unit), name, verdict, parts_here });
             }
             for (spec, state) in plan.resolved.specs.iter().zip(&plan.resolved.files) {
@@ -60,7 +60,7 @@ impl Archive {
 fn verdict(was: Option<&ResultTrace>, is: Digest, size: Option<u64>) -> Verdict {
     match was {
         None => Verdict::Missing,
-        Some(was) if Digest(was.digest.0) != is => Verdict::Differs(Vec::new()),
+        Some(was) if was.digest != is => Verdict::Differs(Vec::new()),
         Some(was) if Some(was.size) != size => Verdict::Differs(vec!["another size in the traces".into()]),
         Some(_) => Verdict::Same,
     }

@@ -11,7 +11,6 @@ use super::facts::{Fact, Facts, Maker};
 use crate::error::{Error, Result};
 use crate::plan::{Context, FileState, Recorded, StagePlan, State, UnitState, stage_digest};
 use crate::store::{Digest, Key};
-use crate::value::Hex;
 
 /// All traces of a paper.
 #[derive(Debug, Default, Serialize)]
@@ -32,7 +31,7 @@ pub struct StageTrace {
     #[serde(flatten)]
     pub recorded: Recorded,
     /// What it reads: stages, and files, folders and patterns of the project, with the digest of their content.
-    pub inputs: BTreeMap<String, Hex>,
+    pub inputs: BTreeMap<String, Digest>,
     pub results: Vec<ResultTrace>,
     /// Files in `figures/`.
     pub files: Vec<ResultTrace>,
@@ -43,8 +42,8 @@ pub struct StageTrace {
 pub struct ResultTrace {
     /// The place of the unit, `density=0.1 run=1`, or the name of the file.
     pub name: String,
-    pub key: Hex,
-    pub digest: Hex,
+    pub key: Key,
+    pub digest: Digest,
     pub size: u64,
     /// When, in milliseconds since 1970.
     pub finished: u64,
@@ -68,12 +67,12 @@ impl Traces {
             let stage = &graph.stages[plan.stage];
             let digest = |input: &usize| {
                 let input = plans.iter().find(|plan| plan.stage == *input)?;
-                Some((graph.stages[input.stage].name.clone(), Hex(stage_digest(&input.resolved.digests()?).0)))
+                Some((graph.stages[input.stage].name.clone(), stage_digest(&input.resolved.digests()?)))
             };
-            let inputs: Option<BTreeMap<String, Hex>> = graph.inputs[plan.stage].iter().map(digest).collect();
+            let inputs: Option<BTreeMap<String, Digest>> = graph.inputs[plan.stage].iter().map(digest).collect();
             let mut inputs = inputs.ok_or_else(|| Error::internal("a current stage has an input without a result"))?;
             let found = &plan.resolved.found;
-            inputs.extend(found.sources.iter().map(|(name, digest)| (name.clone(), Hex(*digest))));
+            inputs.extend(found.sources.iter().map(|(name, digest)| (name.clone(), *digest)));
             let layout = &graph.layouts[plan.stage];
             let mut results = Vec::with_capacity(plan.resolved.units.len());
             for (unit, state) in plan.resolved.units.iter().enumerate() {
@@ -111,7 +110,7 @@ impl Traces {
                 self.makers.len() - 1
             })
         });
-        Ok(ResultTrace { name, key: Hex(key.0), digest: Hex(digest.0), size, finished, micros, maker })
+        Ok(ResultTrace { name, key, digest, size, finished, micros, maker })
     }
 
     /// When the last result was made.

@@ -13,6 +13,7 @@ use super::{File, LONGEST_MANIFEST, MANIFEST, Manifest, Role, TRACES, VERSION};
 use crate::error::{Error, Result};
 use crate::exchange::{ArchiveReader, Copied};
 use crate::spec::MAX_BYTES;
+use crate::value::Digest;
 
 /// An archive whose every file is as its manifest says, in a folder.
 pub struct Unpacked {
@@ -129,7 +130,7 @@ fn one<R: std::io::Read + std::io::Seek>(
     let out = Disk::create_new(&full).map_err(|e| Error::io("write", &full, &e))?;
     let mut hashed = Hashed { out, hasher: blake3::Hasher::new() };
     match zip.copy(&file.path, &mut hashed)? {
-        Copied::Whole if *hashed.hasher.finalize().as_bytes() == file.blake3.0 => {}
+        Copied::Whole if Digest::from(hashed.hasher.finalize()) == file.blake3 => {}
         Copied::Whole => return Ok(Err("other content".into())),
         Copied::Damaged | Copied::Missing => return Ok(Err("damaged".into())),
     }
