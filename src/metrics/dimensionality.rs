@@ -63,19 +63,19 @@ mod tests {
     use super::super::model::sample;
     use super::*;
 
-    fn of(rows: &[&[f64]]) -> Vec<f64> {
+    fn compute(rows: &[&[f64]]) -> Vec<f64> {
         let settings = Dimensionality { decimals: Some(3), antipodal: 0.1 };
         settings.compute(&sample(&[rows])).unwrap().get("dimensionality").unwrap().values()
     }
 
     #[test]
     fn known_arrangements_have_their_known_dimensionality() {
-        assert_eq!(of(&[&[1., 0., 0.], &[0., 1., 0.], &[0., 0., 1.]]), [1.0, 1.0, 1.0]);
-        assert_eq!(of(&[&[1., 0., 0.], &[-1., 0., 0.], &[0., 1., 0.], &[0., -1., 0.]]), [0.5; 4]);
-        assert_eq!(of(&[&[1., 0.], &[-0.8, 0.], &[0., 1.], &[0., -0.7]]), [0.610, 0.390, 0.671, 0.329]);
+        assert_eq!(compute(&[&[1., 0., 0.], &[0., 1., 0.], &[0., 0., 1.]]), [1.0, 1.0, 1.0]);
+        assert_eq!(compute(&[&[1., 0., 0.], &[-1., 0., 0.], &[0., 1., 0.], &[0., -1., 0.]]), [0.5; 4]);
+        assert_eq!(compute(&[&[1., 0.], &[-0.8, 0.], &[0., 1.], &[0., -0.7]]), [0.610, 0.390, 0.671, 0.329]);
         let (c, s) = (-0.5, 0.75f64.sqrt());
-        assert_eq!(of(&[&[1., 0.], &[c, s], &[c, -s]]), [0.667; 3]);
-        assert!(of(&[&[1., 0.], &[0., 0.]])[1].is_nan());
+        assert_eq!(compute(&[&[1., 0.], &[c, s], &[c, -s]]), [0.667; 3]);
+        assert!(compute(&[&[1., 0.], &[0., 0.]])[1].is_nan());
     }
 
     #[test]

@@ -32,7 +32,7 @@ pub use numerics::routing::Router;
 pub use numerics::simd::Level;
 pub use recipe::{Engine, Recipe, RecipeManifestText, Reduction};
 pub use settings::data::{Data, Importance, ImportanceSettings, SparseUniform};
-pub use settings::init::{Init, Initialiser};
+pub use settings::init::{InitSettings, Initialiser};
 pub use settings::optimizer::{AdamSettings, AdamWSettings, DropAndStop, Optimizer, Schedule};
 pub use settings::problem::RecipeProblem;
 

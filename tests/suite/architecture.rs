@@ -240,6 +240,19 @@ fn files_of_layered_modules_do_not_import_each_other_in_cycles() {
 }
 
 #[test]
+fn one_file_of_the_trainer_reads_yaml() {
+    let train = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/train");
+    let reads_yaml = |path: &PathBuf| {
+        let paths = imported_paths(&std::fs::read_to_string(path).expect("a source"));
+        paths
+            .iter()
+            .any(|path| ["crate::spec::Node", "crate::spec::Yaml", "crate::spec::Problems"].contains(&path.as_str()))
+    };
+    let found: Vec<PathBuf> = sources(&train).into_iter().filter(reads_yaml).collect();
+    assert_eq!(found, [train.join("settings/decode.rs")]);
+}
+
+#[test]
 fn the_check_finds_import_cycles_however_they_are_written() {
     let files = |sources: [(&str, &str); 3]| {
         sources.map(|(name, source)| (name.split("::").map(str::to_string).collect(), imported_paths(source))).into()

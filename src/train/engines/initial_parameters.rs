@@ -65,7 +65,7 @@ fn initialise(seed: u64, parameter: &Parameter) -> Vec<f32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::train::{AbsoluteValue, Init, Model, Neurons};
+    use crate::train::{AbsoluteValue, InitSettings, Model, Neurons};
 
     #[test]
     fn xavier_follows_torchs_fans() {
@@ -85,7 +85,7 @@ mod tests {
         // 7 x 5 x 10: sqrt(2/120); as one instance sqrt(2/60). Many seeds, because one model has 50 weights.
         let size = |instances| {
             let model = Model::Neurons(Neurons { features: 10, hidden: 5 });
-            let init = Init { instances: Some(instances), ..Init::default() };
+            let init = InitSettings { instances: Some(instances), ..InitSettings::default() };
             let weights = (0..200).flat_map(|seed| {
                 let recipe = Recipe { model: model.clone(), init: init.clone(), seed, ..Recipe::example(1, 1, 1, 1) };
                 initial_parameters(&recipe).swap_remove(0)
@@ -111,7 +111,7 @@ mod tests {
     fn a_diagonal_has_ones_where_all_indices_are_equal() {
         let mut recipe = Recipe::example(3, 2, 2, 1);
         let diagonal = Some(Initialiser::Diagonal);
-        recipe.init = Init { weights: diagonal.clone(), bias: diagonal.clone(), ..Init::default() };
+        recipe.init = InitSettings { weights: diagonal.clone(), bias: diagonal.clone(), ..InitSettings::default() };
         let [weights, bias, _] = initial_parameters(&recipe).try_into().unwrap();
         assert_eq!(weights, [1., 0., 0., 0., 0., 0., 0., 0., 0., 1., 0., 0.]);
         assert_eq!(bias, [1., 0., 0., 0., 1., 0.]);

@@ -9,7 +9,7 @@ use super::models::architecture::{Architecture, ModelShape, Parameter};
 use super::models::{Model, MoeAutoencoder};
 use super::numerics::distribution::InputDistribution;
 use super::settings::data::{Data, SparseUniform};
-use super::settings::init::Init;
+use super::settings::init::InitSettings;
 use super::settings::optimizer::{DropAndStop, Optimizer, Schedule};
 use crate::spec::Decode;
 
@@ -23,7 +23,7 @@ crate::record! {
         /// What it is trained on; a fresh batch every step.
         pub data: Data,
         /// How parameters are initialised.
-        pub init: Init = Init::default(),
+        pub init: InitSettings = InitSettings::default(),
         /// How gradients update parameters.
         pub optimizer: Optimizer = Optimizer::default(),
         /// How the learning rate changes over the steps.
@@ -144,7 +144,7 @@ impl Recipe {
         Recipe {
             model: Model::MoeAutoencoder(MoeAutoencoder { features, hidden, experts, active, load_balancing: 0.0 }),
             data: Data::SparseUniform(SparseUniform { probability: 0.1, ..SparseUniform::default() }),
-            init: Init::default(),
+            init: InitSettings::default(),
             optimizer: Optimizer::default(),
             schedule: Schedule::Constant,
             reduction: Reduction::Mean,

@@ -3,7 +3,7 @@
 crate::record! {
     /// How parameters are initialised. The default depends on the model: all parameters of `moe-autoencoder` are xavier-normal; `weights` are
     /// xavier-normal in `linear-bottleneck` and `neurons` and, with `weights-out`, kaiming-uniform in `absolute-value`, biases zero.
-    pub struct Init {
+    pub struct InitSettings {
         /// W, of every expert if there are experts.
         pub weights: Option<Initialiser> = None,
         /// W2 of `absolute-value`.
@@ -20,9 +20,9 @@ crate::record! {
 
 // `record!` derives no default: most records have fields that must be given.
 #[allow(clippy::derivable_impls)]
-impl Default for Init {
+impl Default for InitSettings {
     fn default() -> Self {
-        Init { weights: None, weights_out: None, bias: None, gate: None, instances: None }
+        InitSettings { weights: None, weights_out: None, bias: None, gate: None, instances: None }
     }
 }
 
@@ -44,7 +44,7 @@ crate::union! {
     }
 }
 
-impl Init {
+impl InitSettings {
     /// The initialiser that the recipe gives each parameter, if any.
     pub fn by_parameter(&self) -> [(&'static str, &Option<Initialiser>); 4] {
         [("weights", &self.weights), ("weights-out", &self.weights_out), ("bias", &self.bias), ("gate", &self.gate)]

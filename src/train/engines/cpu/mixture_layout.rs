@@ -38,8 +38,8 @@ impl MixtureLayout {
         self.shape.experts * (self.shape.hidden + 2) * self.stride
     }
 
-    /// All parameters in the order of checkpoints and results: W \[E, n, m\], b \[E, n\], G \[E, n\].
-    pub fn all(&self) -> impl Iterator<Item = usize> {
+    /// The positions of all parameters in the order of checkpoints and results: W \[E, n, m\], b \[E, n\], G \[E, n\].
+    pub fn positions(&self) -> impl Iterator<Item = usize> {
         let (layout, ModelShape { experts, features, hidden, .. }) = (*self, self.shape);
         let each = move || (0..experts).flat_map(move |e| (0..features).map(move |i| (e, i)));
         let weights = each().flat_map(move |(e, i)| (0..hidden).map(move |k| layout.weight(e, i, k)));

@@ -89,11 +89,11 @@ fn parameter_positions(recipe: &Recipe) -> (Vec<usize>, usize) {
     match KernelClass::for_recipe(recipe) {
         class @ (KernelClass::Small | KernelClass::Top1 | KernelClass::TopK) => {
             let layout = MixtureLayout::new(shape, class == KernelClass::Small);
-            (layout.all().collect(), layout.len())
+            (layout.positions().collect(), layout.len())
         }
         KernelClass::TwoLayer(flags) => {
             let layout = TwoLayerLayout::new(shape, flags);
-            (layout.all(), layout.len())
+            (layout.positions(), layout.len())
         }
     }
 }

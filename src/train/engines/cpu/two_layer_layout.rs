@@ -33,7 +33,7 @@ impl TwoLayerLayout {
     }
 
     /// The positions of all parameters in the order of checkpoints and results: W \[m, n\], V \[n, m\] unless tied, b \[n\].
-    pub fn all(&self) -> Vec<usize> {
+    pub fn positions(&self) -> Vec<usize> {
         let TwoLayerLayout { n, m, np, tied } = *self;
         let weights = (0..m).flat_map(|k| (0..n).map(move |i| k * np + i));
         let out = (0..if tied { 0 } else { n }).flat_map(|i| (0..m).map(move |k| self.out() + k * np + i));

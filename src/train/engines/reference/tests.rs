@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::trainer::ReferenceTrainer;
 use crate::train::engines::cpu::{self, tests::recipes_of_all_kinds};
-use crate::train::{Control, DropAndStop, Engine, Init, Initialiser, Level, Recipe, TrainingResult, Unattended};
+use crate::train::{
+    Control, DropAndStop, Engine, InitSettings, Initialiser, Level, Recipe, TrainingResult, Unattended,
+};
 
 /// Steps that the fused engine takes before gradients are compared, so that no moment and no bias has a special value.
 const BEFORE: u32 = 3;
@@ -32,11 +34,17 @@ fn train_with_kernels(recipe: &Recipe) -> TrainingResult {
 /// The recipes of the kernels' tests, and initialisers that are not among them.
 fn recipes() -> Vec<(&'static str, Recipe)> {
     let mut ordered = Recipe::example(12, 2, 4, 1);
-    ordered.init =
-        Init { weights: Some(Initialiser::Diagonal), gate: Some(Initialiser::OrderedKHot), ..Init::default() };
+    ordered.init = InitSettings {
+        weights: Some(Initialiser::Diagonal),
+        gate: Some(Initialiser::OrderedKHot),
+        ..InitSettings::default()
+    };
     let mut uniform = Recipe::example(3, 1, 2, 2);
-    uniform.init =
-        Init { weights: Some(Initialiser::KaimingUniform), bias: Some(Initialiser::Zero), ..Init::default() };
+    uniform.init = InitSettings {
+        weights: Some(Initialiser::KaimingUniform),
+        bias: Some(Initialiser::Zero),
+        ..InitSettings::default()
+    };
     let more = [("ordered k-hot, diagonal", ordered), ("two of two small experts", uniform)];
     recipes_of_all_kinds().into_iter().chain(more).collect()
 }

@@ -9,7 +9,7 @@ pub struct Portable;
 type P = [f32; 8];
 
 #[inline(always)]
-fn each<A: Copy, B: Copy, C>(a: [A; 8], b: [B; 8], f: impl Fn(A, B) -> C) -> [C; 8] {
+fn zip_lanes<A: Copy, B: Copy, C>(a: [A; 8], b: [B; 8], f: impl Fn(A, B) -> C) -> [C; 8] {
     std::array::from_fn(|l| f(a[l], b[l]))
 }
 
@@ -45,19 +45,19 @@ impl Simd for Portable {
     }
     #[inline(always)]
     unsafe fn add(a: P, b: P) -> P {
-        each(a, b, |a, b| a + b)
+        zip_lanes(a, b, |a, b| a + b)
     }
     #[inline(always)]
     unsafe fn sub(a: P, b: P) -> P {
-        each(a, b, |a, b| a - b)
+        zip_lanes(a, b, |a, b| a - b)
     }
     #[inline(always)]
     unsafe fn mul(a: P, b: P) -> P {
-        each(a, b, |a, b| a * b)
+        zip_lanes(a, b, |a, b| a * b)
     }
     #[inline(always)]
     unsafe fn div(a: P, b: P) -> P {
-        each(a, b, |a, b| a / b)
+        zip_lanes(a, b, |a, b| a / b)
     }
     #[inline(always)]
     unsafe fn sqrt(a: P) -> P {
@@ -81,24 +81,24 @@ impl Simd for Portable {
     }
     #[inline(always)]
     unsafe fn max(a: P, b: P) -> P {
-        each(a, b, |a, b| if a > b { a } else { b })
+        zip_lanes(a, b, |a, b| if a > b { a } else { b })
     }
     #[inline(always)]
     unsafe fn scale(value: P, q: P) -> P {
-        each(value, q, |value, q| value * f32::from_bits(((q as i32).wrapping_add(127) as u32) << 23))
+        zip_lanes(value, q, |value, q| value * f32::from_bits(((q as i32).wrapping_add(127) as u32) << 23))
     }
     #[inline(always)]
     unsafe fn greater(a: P, b: P) -> [bool; 8] {
-        each(a, b, |a, b| a > b)
+        zip_lanes(a, b, |a, b| a > b)
     }
     #[inline(always)]
     unsafe fn equal(a: P, b: P) -> [bool; 8] {
-        each(a, b, |a, b| a == b)
+        zip_lanes(a, b, |a, b| a == b)
     }
     #[inline(always)]
     unsafe fn and_not_greater(m: [bool; 8], a: P, b: P) -> [bool; 8] {
         let greater = unsafe { Self::greater(a, b) };
-        each(m, greater, |m, greater| m & !greater)
+        zip_lanes(m, greater, |m, greater| m & !greater)
     }
     #[inline(always)]
     unsafe fn first_lanes(n: usize) -> [bool; 8] {
@@ -106,11 +106,11 @@ impl Simd for Portable {
     }
     #[inline(always)]
     unsafe fn and(a: [bool; 8], b: [bool; 8]) -> [bool; 8] {
-        each(a, b, |a, b| a & b)
+        zip_lanes(a, b, |a, b| a & b)
     }
     #[inline(always)]
     unsafe fn or(a: [bool; 8], b: [bool; 8]) -> [bool; 8] {
-        each(a, b, |a, b| a | b)
+        zip_lanes(a, b, |a, b| a | b)
     }
     #[inline(always)]
     unsafe fn mask_bits(m: [bool; 8]) -> u32 {
@@ -118,7 +118,7 @@ impl Simd for Portable {
     }
     #[inline(always)]
     unsafe fn select_or_zero(m: [bool; 8], a: P) -> P {
-        each(m, a, |m, a| if m { a } else { 0.0 })
+        zip_lanes(m, a, |m, a| if m { a } else { 0.0 })
     }
     #[inline(always)]
     unsafe fn select(m: [bool; 8], a: P, b: P) -> P {
@@ -126,7 +126,7 @@ impl Simd for Portable {
     }
     #[inline(always)]
     unsafe fn index_from_masks(first: [bool; 8], second: [bool; 8]) -> [u32; 8] {
-        each(first, second, |first, second| if second { 2 } else { u32::from(first) })
+        zip_lanes(first, second, |first, second| if second { 2 } else { u32::from(first) })
     }
     #[inline(always)]
     unsafe fn permute(table: P, index: [u32; 8]) -> P {

@@ -68,8 +68,11 @@ fn gradients_of_two_layers_agree_with_finite_differences() {
 pub fn recipes() -> Vec<(&'static str, Recipe)> {
     let batch = |batch, recipe| Recipe { batch, ..recipe };
     let mut kaiming = with(neurons(20, 8), sparse(0.4));
-    kaiming.init =
-        Init { weights: Some(Initialiser::KaimingUniform), bias: Some(Initialiser::XavierNormal), ..Init::default() };
+    kaiming.init = InitSettings {
+        weights: Some(Initialiser::KaimingUniform),
+        bias: Some(Initialiser::XavierNormal),
+        ..InitSettings::default()
+    };
     let mut instances = with(absolute(20, 10), signed(0.5));
     instances.init.instances = Some(6);
     vec![
