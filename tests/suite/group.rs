@@ -18,8 +18,8 @@ fn a_group_builds_its_stages() {
     let paper = panels();
     paper.build("fig6").ok();
     assert!(paper.path("figures/fig6a.svg").exists() && paper.path("figures/fig6b.svg").exists());
-    paper.build("all-figures").ok().stdout("nothing to do");
-    paper.edit("width: 3", "width: 2.5").build("fig6").ok().stdout("fig6b");
+    paper.build("all-figures").ok().says("nothing to do");
+    paper.edit("width: 3", "width: 2.5").build("fig6").ok().says("fig6b");
 }
 
 #[test]
@@ -34,7 +34,7 @@ fn a_group_is_not_listed_as_a_stage_of_its_own() {
 #[test]
 fn a_group_that_contains_itself_is_refused() {
     let paper = Paper::new().yaml("repro: 1\nstages:\n  a: {group: [b]}\n  b: {group: [a]}\n");
-    paper.build("").code(2).stderr("a -> b -> a");
+    paper.build("").code(2).says("a -> b -> a");
 }
 
 #[test]
@@ -43,12 +43,12 @@ fn a_group_holds_no_arrays_and_no_files() {
         "{GRID}  both: {{group: [one, grid]}}\n  more: {{metric: {{of: both, compute: [loss]}}}}\n  run: {{exec: {{run: cat x, inputs: [both], outputs: [y]}}}}\n"
     );
     let run = Paper::new().yaml(&text).build("more");
-    run.code(2).stderr("`both` is a group").stderr("`both` is a group, which has no files of its own");
+    run.code(2).says("`both` is a group").says("`both` is a group, which has no files of its own");
 }
 
 #[test]
 fn a_group_names_stages_that_there_are() {
     let paper = Paper::new().yaml(&format!("{GRID}  few: {{group: [gird]}}\n  none: {{group: []}}\n"));
-    paper.build("few").code(2).stderr("there is no stage `gird`").stderr("did you mean `grid`?");
-    Paper::new().yaml(&format!("{GRID}  none: {{group: []}}\n")).build("none").code(2).stderr("this group is empty");
+    paper.build("few").code(2).says("there is no stage `gird`").says("did you mean `grid`?");
+    Paper::new().yaml(&format!("{GRID}  none: {{group: []}}\n")).build("none").code(2).says("this group is empty");
 }
