@@ -125,144 +125,65 @@ fn the_check_finds_wrong_uses_however_they_are_written() {
     assert_eq!(upward("new", "", &order), ["0: new is not in src/lib.rs"]);
 }
 
-/// The paths that a source imports from its own crate, `use` trees flattened; re-exports and tests at the end of the file do not count.
-fn imported_paths(source: &str) -> Vec<String> {
-    let code = code(source);
-    let code = code.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
-    let mut paths = Vec::new();
-    let mut rest = code;
-    while let Some(at) = rest.find("use ") {
-        let before = rest[..at].rsplit('\n').next().unwrap_or_default().trim();
-        let end = rest[at..].find(';').map_or(rest.len(), |end| at + end);
-        if before.is_empty() {
-            flatten("", &rest[at + 4..end], &mut paths);
-        }
-        rest = &rest[end..];
-    }
-    paths.retain(|path| ["crate", "super"].contains(&path.split("::").next().unwrap_or_default()));
-    paths
-}
+/// Names that only these modules may write: libraries that are wrapped in one place, and what only the command line or the trainer does.
+const ONLY_IN: &[(&str, &[&str])] = &[
+    ("clap::", &["cli"]),
+    ("indicatif::", &["cli"]),
+    ("eprintln!", &["cli"]),
+    ("process::exit", &["cli"]),
+    ("serde_saphyr::", &["spec"]),
+    ("Yaml::", &["spec", "stages", "figures", "tables", "exchange", "graph", "train"]),
+    ("petgraph::", &["graph"]),
+    ("pdf_writer::", &["render"]),
+    ("subsetter::", &["render"]),
+    ("resvg::", &["render", "cli"]),
+    ("cudarc::", &["train"]),
+    ("dfdx::", &["train"]),
+    ("libloading::", &["train"]),
+    ("rustix::process", &["program"]),
+];
 
-/// `a::{b, c::{d, e}}` as `a::b`, `a::c::d` and `a::c::e`.
-fn flatten(prefix: &str, tree: &str, paths: &mut Vec<String>) {
-    let tree = tree.trim();
-    let Some((head, list)) = tree.split_once('{') else {
-        paths.push(format!("{prefix}{tree}").split(" as ").next().unwrap_or_default().to_string());
-        return;
-    };
-    let list = list.trim_end().strip_suffix('}').unwrap_or(list);
-    let (mut depth, mut start) = (0, 0);
-    for (at, c) in list.char_indices().chain([(list.len(), ',')]) {
-        match c {
-            '{' => depth += 1,
-            '}' => depth -= 1,
-            ',' if depth == 0 => {
-                if !list[start..at].trim().is_empty() {
-                    flatten(&format!("{prefix}{head}"), &list[start..at], paths);
-                }
-                start = at + 1;
-            }
-            _ => {}
-        }
-    }
-}
-
-/// The file of `files`, by module path, that an imported path leads to from the module `from`.
-fn imported_file<'a>(
-    from: &[String],
-    path: &str,
-    files: &'a BTreeMap<Vec<String>, Vec<String>>,
-) -> Option<&'a Vec<String>> {
-    let mut module: Vec<String> = Vec::new();
-    let mut parts = path.split("::").peekable();
-    if parts.peek() == Some(&"super") {
-        module = from.to_vec();
-        while parts.next_if_eq(&"super").is_some() {
-            module.pop();
-        }
-    } else {
-        parts.next();
-    }
-    module.extend(parts.map(str::to_string));
-    while !module.is_empty() {
-        if let Some((file, _)) = files.get_key_value(&module) {
-            return Some(file);
-        }
-        module.pop();
-    }
-    None
-}
-
-/// A cycle of files that import each other, if there is one: files by module path, with the paths that they import.
-fn import_cycle(files: &BTreeMap<Vec<String>, Vec<String>>) -> Option<Vec<String>> {
-    let mut left: BTreeMap<&Vec<String>, Vec<&Vec<String>>> = files
-        .iter()
-        .map(|(file, paths)| {
-            let imports = paths.iter().filter_map(|path| imported_file(file, path, files));
-            (file, imports.filter(|other| *other != file).collect())
-        })
-        .collect();
-    // Files that import none of the files left are in no cycle.
-    loop {
-        let before = left.len();
-        let names: BTreeSet<&Vec<String>> = left.keys().copied().collect();
-        left.retain(|_, imports| imports.iter().any(|file| names.contains(file)));
-        if left.is_empty() {
-            return None;
-        }
-        if left.len() == before {
-            return Some(left.keys().map(|file| file.join("::")).collect());
-        }
-    }
-}
-
-/// The modules whose files form layers without cycles.
-const LAYERED: [&str; 1] = ["train"];
+/// What a module of the table in docs/architecture.md must not know, beside the modules below it.
+const MUST_NOT_NAME: &[(&str, &[&str])] = &[
+    ("error", &["crate::"]),
+    ("train", &["cache/"]),
+    ("metrics", &["Sweep", "cache/"]),
+    ("figures", &["dpi *", "resvg", "svg::", "pdf::"]),
+    ("plan", &["fs::write", "File::create", "std::thread"]),
+    ("exec", &["std::io::stderr", "std::io::stdout"]),
+    ("stages", &["std::thread", "crate::cli"]),
+    ("key", &["std::fs"]),
+    ("graph", &["std::fs"]),
+];
 
 #[test]
-fn files_of_layered_modules_do_not_import_each_other_in_cycles() {
+fn a_library_is_used_in_one_place_and_modules_do_not_know_what_they_need_not() {
     let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    for module in LAYERED {
-        let mut files = BTreeMap::new();
-        for path in sources(&src.join(module)) {
-            let inside = path.strip_prefix(&src).expect("below src").with_extension("");
-            let mut name: Vec<String> = inside.iter().map(|part| part.to_string_lossy().into_owned()).collect();
-            if name.last().is_some_and(|last| last == "mod") {
-                name.pop();
-            }
-            if !name.contains(&"tests".to_string()) {
-                files.insert(name, imported_paths(&std::fs::read_to_string(&path).expect("a source")));
+    let mut wrong = Vec::new();
+    for path in sources(&src) {
+        let inside = path.strip_prefix(&src).expect("below src");
+        let module = inside.components().next().expect("a name").as_os_str().to_string_lossy().replace(".rs", "");
+        let source = std::fs::read_to_string(&path).expect("a source");
+        let code = code(source.split("#[cfg(test)]\nmod ").next().unwrap_or_default());
+        let elsewhere = ONLY_IN.iter().filter(|(_, modules)| module != "main" && !modules.contains(&module.as_str()));
+        let unknown = MUST_NOT_NAME.iter().filter(|(name, _)| *name == module).flat_map(|(_, names)| names.iter());
+        for name in elsewhere.map(|(name, _)| name).chain(unknown) {
+            if code.contains(name) {
+                wrong.push(format!("src/{}: {name}", inside.display()));
             }
         }
-        assert!(files.len() > 3 && files.values().flatten().count() > 10, "{module}: {files:?}");
-        assert_eq!(import_cycle(&files), None, "these files of {module} are in cycles, or import files that are");
     }
+    assert!(wrong.is_empty(), "these names do not belong here:\n{}", wrong.join("\n"));
 }
 
 #[test]
 fn one_file_of_the_trainer_reads_yaml() {
     let train = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/train");
     let reads_yaml = |path: &PathBuf| {
-        let paths = imported_paths(&std::fs::read_to_string(path).expect("a source"));
-        paths
-            .iter()
-            .any(|path| ["crate::spec::Node", "crate::spec::Yaml", "crate::spec::Problems"].contains(&path.as_str()))
+        let source = std::fs::read_to_string(path).expect("a source");
+        let code = code(source.split("#[cfg(test)]\nmod ").next().unwrap_or_default());
+        ["Node", "Yaml", "Problems"].iter().any(|name| code.contains(name))
     };
     let found: Vec<PathBuf> = sources(&train).into_iter().filter(reads_yaml).collect();
     assert_eq!(found, [train.join("settings/decode.rs")]);
-}
-
-#[test]
-fn the_check_finds_import_cycles_however_they_are_written() {
-    let files = |sources: [(&str, &str); 3]| {
-        sources.map(|(name, source)| (name.split("::").map(str::to_string).collect(), imported_paths(source))).into()
-    };
-    let facade = "mod a;\npub use a::A;\n";
-    let cycle = |a: &str, b: &str| import_cycle(&files([("m", facade), ("m::a", a), ("m::b", b)]));
-    assert_eq!(cycle("use super::b::B;\n", "use std::fmt;\n"), None);
-    assert_eq!(cycle("use super::b::{B, C};\n", "use crate::m::a;\n").expect("a cycle"), ["m::a", "m::b"]);
-    let list = "use crate::{\n    error::Error,\n    m::{b::B as X, a::A},\n};\n";
-    assert_eq!(cycle(list, "use super::a::A;\n").expect("a cycle"), ["m::a", "m::b"]);
-    assert_eq!(cycle("use super::b::B;\n", "// use super::a::A;\n"), None);
-    assert_eq!(cycle("use super::b::B;\n", "#[cfg(test)]\nmod tests {\n    use super::super::a::A;\n}\n"), None);
 }

@@ -15,8 +15,6 @@ const KNOWN: &[&str] = &[
     "figures/axes, figures/layout, figures/legend, figures/panel, figures/shapes",
     "plan/memo, plan/reason, plan/resolve, plan/surroundings",
     "render/latex, render/siunitx",
-    "train/batch, train/engines/cpu/draws",
-    "train/engines/cpu/instance, train/engines/cpu/large, train/engines/cpu/layers, train/engines/cpu/several, train/engines/cpu/small",
 ];
 
 /// A path of modules from the root of the crate: `["exec", "inputs"]`.

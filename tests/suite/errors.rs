@@ -57,7 +57,9 @@ macro_rules! assert_refused {
 #[test]
 #[cfg(feature = "reference")]
 fn a_recipe_too_large_for_the_reference_engine_is_an_error() {
-    assert_refused!(&model("batch: 16", "batch: 1000000\n      engine: reference").replace("experts: 2", "experts: 256"));
+    assert_refused!(
+        &model("batch: 16", "batch: 1000000\n      engine: reference").replace("experts: 2", "experts: 256")
+    );
 }
 
 #[test]
@@ -163,7 +165,10 @@ fn more_active_experts_than_there_are() {
 
 #[test]
 fn features_that_k_hot_cannot_deal_evenly() {
-    assert_refused!(&model("experts: 2, active: 1}}\n", "experts: 3, active: 1}}\n      init: {gate: ordered-k-hot}\n"));
+    assert_refused!(&model(
+        "experts: 2, active: 1}}\n",
+        "experts: 3, active: 1}}\n      init: {gate: ordered-k-hot}\n"
+    ));
 }
 
 #[test]
@@ -290,14 +295,18 @@ fn a_sweep_without_axes() {
 
 #[test]
 fn a_choice_along_an_axis_that_is_not_there() {
-    assert_refused!(&(axis("field: seed, count: 2") + "  m:\n    metric: {of: grid, best: {over: rn}, compute: [loss]}\n"));
+    assert_refused!(
+        &(axis("field: seed, count: 2") + "  m:\n    metric: {of: grid, best: {over: rn}, compute: [loss]}\n")
+    );
 }
 
 // Stages among themselves.
 
 #[test]
 fn a_cycle_is_told_with_its_whole_path() {
-    assert_refused!("repro: 1\nstages:\n  a:\n    metric: {of: b, compute: [loss]}\n  b:\n    metric: {of: c, compute: [loss]}\n  c:\n    metric: {of: a, compute: [loss]}\n");
+    assert_refused!(
+        "repro: 1\nstages:\n  a:\n    metric: {of: b, compute: [loss]}\n  b:\n    metric: {of: c, compute: [loss]}\n  c:\n    metric: {of: a, compute: [loss]}\n"
+    );
 }
 
 #[test]
