@@ -1,6 +1,5 @@
 //! Data flows one way: a module uses only what stands above it in the list of `src/lib.rs`.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// The modules of a crate in the order of its `lib.rs`.
