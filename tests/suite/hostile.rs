@@ -405,7 +405,12 @@ fn with_too_few_threads_a_build_goes_on_with_fewer_or_says_why_not() {
 /// A data file with names that TeX or a terminal would obey, a table and a figure of it.
 fn names(names: &[&str], more: &str) -> Paper {
     let records = names.iter().enumerate().map(|(i, name)| format!("\"{name}\",{}\n", i + 1));
-    let rows = serde_json::json!(names);
+    // YAML takes them only in this form.
+    let written = |c: char| match c.is_control() || c == '\u{202e}' {
+        true => format!("\\u{:04x}", u32::from(c)),
+        false => c.to_string(),
+    };
+    let rows: String = serde_json::json!(names).to_string().chars().map(written).collect();
     paper(&format!(
         "  points: {{data: {{path: points.csv, axes: [name]}}}}\n  \
          table1: {{table: {{of: points, rows: {{name: {rows}}}, columns: [y], formats: [latex, markdown, typst, html]{more}}}}}\n  \
