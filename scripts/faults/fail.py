@@ -61,6 +61,9 @@ ERRORS = {
     "statfs": "ENOSYS",
     "fstatfs": "ENOSYS",
 }
+# Where the standard library of Rust panics itself: closing a folder, and making the pipes of a program wait for nothing. Neither call can fail
+# so on a real system.
+LIBRARY = re.compile(r"unexpected error during closedir|library/std/src/sys/process/mod.rs")
 # Calls about memory, which belong to the allocator, and the end of a wait, which has no such failure.
 PASSED_OVER = {"mmap", "mmap2", "poll", "ppoll", "epoll_wait", "epoll_pwait", "epoll_ctl", "epoll_create1", "select"}
 WHEN = ["1", "2", "3", "4", "6", "9", "14", "25", "60", "1+", "3+", "10+", "2+3"]
@@ -131,7 +134,7 @@ def calls_made(project, states):
         for work in WORK:
             command = begin(project, states, work)
             project.run(*command, prefix=["strace", "-f", "-qq", "-o", trace.name, "-e", "trace=%file,%desc"])
-            found |= set(re.findall(r"^\d+ (\w+)\(", trace.read(), re.MULTILINE))
+            found |= set(re.findall(r"^\d+ +(\w+)\(", trace.read(), re.MULTILINE))
             trace.seek(0)
     return sorted(found - PASSED_OVER)
 
@@ -148,10 +151,8 @@ def one(project, expected, states, work, call, error, when):
         code, out, err = project.run(*command, prefix=inject, timeout=LIMIT, start_new_session=True)
         # The dynamic linker, before the program begins.
         unstarted = "error while loading shared libraries" in err
-        if code not in (0, 1, 2) and not unstarted or "panicked" in err or "bug in repro" in err:
+        if (code not in (0, 1, 2) or "panicked" in err or "bug in repro" in err) and not unstarted and not LIBRARY.search(err):
             raise Wrong(f"ends with {code}: {err}")
-        if FALSE_WARNING in err:
-            raise Wrong(f"a false warning: {err}")
         if code == 0 and command[0] == "build" and project.artifacts() != expected.artifacts:
             raise Wrong(f"ends well with wrong artifacts: {err}")
         # What was there before an edit may still be there.
