@@ -18,4 +18,5 @@ if [ -z "${REPRO:-}" ]; then
   cargo build --release
   REPRO=$PWD/target/release/repro
 fi
+export PYTHONDONTWRITEBYTECODE=1
 REPRO=$(realpath "$REPRO") exec $venv/bin/python scripts/faults "$@"

@@ -28,12 +28,11 @@ STAGES = """\
       env: [FAULTS_NOTE]
       tools: [[echo, '1.0']]
 """
-# Who, when and how long: what no recorded step can show.
+# What nothing in an archive can show: who made it and when; and without --rebuild, that a result is not what its step comes to.
 ALLOWED = [
     r"traces makers\b.*",
-    r"traces stages results (finished|seconds|maker)( \(dropped\))?",
-    r"traces stages files (finished|seconds|maker)( \(dropped\))?",
-    # Only --rebuild can show that a result is not what its step comes to.
+    r"traces stages (results|files) (finished|micros|maker|size)( \(dropped\))?",
+    r"about, in manifest and crate",
     r"artifact replaced, with its digest in the traces",
 ]
 
@@ -130,7 +129,7 @@ def run(project, expected, count):
     return f"{total} of {len(forgeries)} forgeries, {sum(found.values())} refused, {sum(accepted.values())} accepted; {rebuilt} with --rebuild, all refused"
 
 
-REBUILD = ["--rebuild"]
+REBUILD = ["--rebuild", "--yes"]
 
 
 def keep(here, project):
@@ -181,6 +180,8 @@ def all_forgeries(honest):
         forgeries.append(("file dropped", lambda archive, name=name: archive.drop(name)))
         forgeries.append(("file dropped, but listed", lambda archive, name=name: archive.drop(name, listed=False)))
         forgeries.append(("file renamed", lambda archive, name=name: rename(archive, name, name + "x")))
+    for name, to in [("A. Turing", "A. Loser"), ("Manchester", "Oxford"), ("Zenodo", "Nobody"), ("CC-BY-4.0", "CC0-1.0")]:
+        forgeries.append(("about, in manifest and crate", partial(everywhere, name=name, to=to)))
     for role in ["artifact", "input", "fetched", "metadata", "paper", "traces"]:
         for name in ["figures/more.svg", "data/more.csv", "data/runs/c.csv", "repro-archive/fetched/away/more.csv", "more.txt", "figures/words/more.txt"]:
             forgeries.append((f"file added as {role}", lambda archive, name=name, role=role: archive.put(name, b"x,y\n1,2\n", role)))
@@ -251,6 +252,13 @@ def replace(archive, name, data, traced, disguise):
         manifest["targets"] = [target for target in manifest["targets"] if target != makers[0]["stage"]]
     if disguise == "another version":
         manifest["repro"] = "9.9.9"
+
+
+def everywhere(archive, name, to):
+    """Replace words in the manifest and the crate alike."""
+    for words in [(name, to), (name.replace(" ", "%20"), to.replace(" ", "%20"))]:
+        for document in [MANIFEST, CRATE]:
+            archive.json[document] = json.loads(json.dumps(archive.json[document], ensure_ascii=False).replace(*words))
 
 
 def rename(archive, name, to):
