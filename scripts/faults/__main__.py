@@ -9,6 +9,7 @@ import os
 import pathlib
 import random
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -30,6 +31,8 @@ def main():
     unknown = [name for name in options.campaigns if name not in CAMPAIGNS]
     if unknown:
         parser.error(f"unknown campaign {unknown[0]}; there are {', '.join(CAMPAIGNS)}")
+    # Mounts and folders are taken away then too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     with tempfile.TemporaryDirectory() as folder:
         project = Project(pathlib.Path(folder) / "paper")
         started = time.monotonic()
