@@ -130,7 +130,7 @@ fn measure(folder: &Path, most: u64) -> Option<u64> {
 impl Drop for Scratch {
     fn drop(&mut self) {
         clear(&self.path);
-        let _ = std::fs::remove_file(&self.lock);
+        remove_lock(&self.lock, &self.path);
     }
 }
 
@@ -160,10 +160,8 @@ impl Store {
                     let folder = root.join(stem);
                     self.warn(format!("what a program left in `{}` cannot be deleted", folder.display()));
                 }
-                // A folder is made after its lock and deleted before it: only a loss of power leaves one without.
-                None if is_marked(&path) && std::fs::symlink_metadata(path.with_extension("lock")).is_err() => {
-                    clear(&path);
-                }
+                // A folder is created after its lock and deleted before it: only a power cut leaves one without.
+                None if std::fs::symlink_metadata(path.with_extension("lock")).is_err() => sweep_folder(&path),
                 None => {}
             }
         }
@@ -182,17 +180,27 @@ fn sweep_locked(lock: &Path, folder: &Path) -> bool {
         return true;
     }
     let marked = is_marked(folder);
-    if marked {
+    sweep_folder(folder);
+    remove_lock(lock, folder) || !marked
+}
+
+/// Delete a folder of a dead process.
+fn sweep_folder(folder: &Path) {
+    if is_marked(folder) {
         clear(folder);
     } else {
         // A kill before the mark leaves an empty folder; anything else was made by others.
         let _ = std::fs::remove_dir(folder);
     }
+}
+
+/// Delete the lock of a folder that is gone; returns whether it is. As long as the folder is there, the lock lets the next build delete it.
+fn remove_lock(lock: &Path, folder: &Path) -> bool {
     let gone = std::fs::symlink_metadata(folder).is_err();
     if gone {
         let _ = std::fs::remove_file(lock);
     }
-    gone || !marked
+    gone
 }
 
 fn is_marked(folder: &Path) -> bool {
