@@ -6,6 +6,7 @@ use super::git;
 use crate::error::{Error, Result};
 use crate::graph::Graph;
 use crate::plan::Context;
+use crate::program::set_mode;
 use crate::spec::{Paper, Problems, glob, read};
 use crate::stages::is_pattern;
 
@@ -75,13 +76,5 @@ fn write(path: &Path, bytes: &[u8], executable: bool) -> Result<()> {
     let folder = path.parent().unwrap_or(path);
     std::fs::create_dir_all(folder).map_err(|e| Error::io("make the folder", folder, &e))?;
     std::fs::write(path, bytes).map_err(|e| Error::io("write", path, &e))?;
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        let permissions = std::fs::Permissions::from_mode(if executable { 0o755 } else { 0o644 });
-        std::fs::set_permissions(path, permissions).map_err(|e| Error::io("write", path, &e))?;
-    }
-    #[cfg(not(unix))]
-    let _ = executable;
-    Ok(())
+    set_mode(path, executable)
 }

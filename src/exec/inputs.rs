@@ -10,6 +10,7 @@ use super::worker::{Results, Shop};
 use super::workplace::Place;
 use crate::error::{Error, Result};
 use crate::plan::{Context, stage_digest};
+use crate::program::set_mode;
 use crate::stages::{self, Found, Holds, Inputs, Workplace};
 use crate::store::{Digest, Key, LARGE, hash_file};
 use crate::value::{Dataset, FileEntry, decode_tree};
@@ -79,7 +80,7 @@ pub fn copy(context: Context, stage: usize, unit: (Key, Digest), file: &FileEntr
         return lay(&bytes, to, file.executable);
     }
     if context.store.copy_content(&digest, to)? {
-        return permit(to, file.executable);
+        return set_mode(to, file.executable);
     }
     context.store.forget(unit.0, unit.1);
     Err(lost())
@@ -97,7 +98,7 @@ pub fn copy_of_project(context: Context, file: &FileEntry, to: &Path) -> Result<
     if hash_file(to)? != file.digest {
         return Err(changed(context, &file.path));
     }
-    permit(to, file.executable)
+    set_mode(to, file.executable)
 }
 
 /// Write a file that a program may change.
@@ -110,20 +111,6 @@ fn lay(bytes: &[u8], to: &Path, executable: bool) -> Result<()> {
     let _ = executable;
     let written = options.open(to).and_then(|mut file| file.write_all(bytes));
     written.map_err(|e| Error::io("write", to, &e))
-}
-
-/// Copies may be changed by the program that they are made for, whatever the original allows.
-fn permit(path: &Path, executable: bool) -> Result<()> {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        let mode = if executable { 0o755 } else { 0o644 };
-        let permissions = std::fs::Permissions::from_mode(mode);
-        std::fs::set_permissions(path, permissions).map_err(|e| Error::io("write", path, &e))?;
-    }
-    #[cfg(not(unix))]
-    let _ = (path, executable);
-    Ok(())
 }
 
 /// Stacked datasets of whole stages, by stage and digest, so that the cells of a table do not stack them again and again.

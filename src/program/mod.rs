@@ -6,6 +6,7 @@
 
 mod log;
 mod machine;
+mod mode;
 #[cfg(unix)]
 mod supervisor;
 mod tool;
@@ -14,6 +15,7 @@ mod unsupervised;
 
 pub use log::{shorten, tail};
 pub use machine::{free_space, memory};
+pub use mode::{is_executable, set_mode};
 #[cfg(unix)]
 pub use supervisor::{init, supervise_with};
 pub use tool::{find, missing, version};

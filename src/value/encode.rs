@@ -2,6 +2,7 @@
 //!
 //! Little-endian throughout: magic, number of arrays, then by ascending name: name, dtype, axes, data. Every NaN is the same NaN.
 
+use super::ByteReader;
 use super::array::{Array, Axis, Coords, Dataset, Dtype};
 
 const MAGIC: &[u8; 8] = b"repro-d1";
@@ -46,14 +47,14 @@ pub fn encode(dataset: &Dataset) -> Vec<u8> {
 
 /// The dataset of these bytes; `None` if they are not one, whatever they are.
 pub fn decode(bytes: &[u8]) -> Option<Dataset> {
-    let mut input = Reader { bytes };
+    let mut input = ByteReader(bytes);
     if input.take(8)? != MAGIC {
         return None;
     }
     let mut dataset = Dataset::default();
     for _ in 0..input.length()? {
         let name = input.text()?;
-        let dtype = match input.take(1)?[0] {
+        let dtype = match input.u8()? {
             0 => Dtype::F32,
             1 => Dtype::F64,
             2 => Dtype::I64,
@@ -63,7 +64,7 @@ pub fn decode(bytes: &[u8]) -> Option<Dataset> {
         for _ in 0..input.length()? {
             let name = input.text()?;
             let n = input.length()?;
-            let coords = match input.take(1)?[0] {
+            let coords = match input.u8()? {
                 0 => Coords::Index(n),
                 1 => Coords::Numbers((0..n).map(|_| input.f64()).collect::<Option<_>>()?),
                 2 => Coords::Labels((0..n).map(|_| input.text()).collect::<Option<_>>()?),
@@ -83,7 +84,7 @@ pub fn decode(bytes: &[u8]) -> Option<Dataset> {
         };
         dataset.arrays.insert(name, Array::new(axes, dtype, values).ok()?);
     }
-    input.bytes.is_empty().then_some(dataset)
+    input.0.is_empty().then_some(dataset)
 }
 
 fn one_nan(value: f64) -> f64 {
@@ -103,31 +104,6 @@ fn eight(chunk: &[u8]) -> [u8; 8] {
     let mut bytes = [0; 8];
     bytes.copy_from_slice(chunk);
     bytes
-}
-
-struct Reader<'a> {
-    bytes: &'a [u8],
-}
-
-impl<'a> Reader<'a> {
-    fn take(&mut self, n: usize) -> Option<&'a [u8]> {
-        let (head, tail) = self.bytes.split_at_checked(n)?;
-        self.bytes = tail;
-        Some(head)
-    }
-
-    fn length(&mut self) -> Option<usize> {
-        usize::try_from(u64::from_le_bytes(eight(self.take(8)?))).ok()
-    }
-
-    fn f64(&mut self) -> Option<f64> {
-        Some(f64::from_le_bytes(eight(self.take(8)?)))
-    }
-
-    fn text(&mut self) -> Option<String> {
-        let n = self.length()?;
-        String::from_utf8(self.take(n)?.to_vec()).ok()
-    }
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! It knows neither where a value came from nor what will be done with it.
 
 mod array;
+mod bytes;
 mod digest;
 mod encode;
 mod scene;
@@ -10,6 +11,7 @@ mod table;
 mod tree;
 
 pub use array::{Array, Axis, Coords, Dataset, Dtype};
+pub use bytes::ByteReader;
 pub use digest::Digest;
 pub use encode::{decode, encode};
 

@@ -12,6 +12,7 @@ use super::check::Refused;
 use super::{File, LONGEST_MANIFEST, MANIFEST, Manifest, Role, TRACES, VERSION};
 use crate::error::{Error, Result};
 use crate::exchange::{ArchiveReader, Copied};
+use crate::program::set_mode;
 use crate::spec::MAX_BYTES;
 use crate::value::Digest;
 
@@ -134,11 +135,8 @@ fn one<R: std::io::Read + std::io::Seek>(
         Copied::Whole => return Ok(Err("other content".into())),
         Copied::Damaged | Copied::Missing => return Ok(Err("damaged".into())),
     }
-    #[cfg(unix)]
     if file.executable {
-        use std::os::unix::fs::PermissionsExt;
-        let permissions = std::fs::Permissions::from_mode(0o755);
-        std::fs::set_permissions(&full, permissions).map_err(|e| Error::io("write", &full, &e))?;
+        set_mode(&full, true)?;
     }
     Ok(Ok(()))
 }

@@ -1,6 +1,5 @@
 //! What a program is declared to make, and what it made.
 
-use std::fs::Metadata;
 use std::path::Path;
 
 use serde_json::{Map, Value as Json, json};
@@ -10,6 +9,7 @@ use super::super::paths::{is_pattern, normal};
 use super::FIGURES;
 use crate::error::{Error, Result, Span};
 use crate::exchange::Axes;
+use crate::program::is_executable;
 use crate::spec::{Decode, Located, Node, Problems, Schemas, Yaml, nearest, wrong_type};
 use crate::value::{FileEntry, Tree};
 
@@ -181,16 +181,6 @@ fn link(path: &str) -> Error {
 
 fn start(path: &str) -> String {
     path.chars().take(60).chain("...".chars()).collect()
-}
-
-#[cfg(unix)]
-fn is_executable(meta: &Metadata) -> bool {
-    std::os::unix::fs::PermissionsExt::mode(&meta.permissions()) & 0o100 != 0
-}
-
-#[cfg(not(unix))]
-fn is_executable(_: &Metadata) -> bool {
-    false
 }
 
 /// Did the program make a file of a similar name?
