@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use crate::error::{Error, Result};
-use crate::plan::{self, Context, FileState, State, UnitState};
-use crate::store::{Digest, Key, Neighbour, Store, Stored, Unwanted, content_key, shared};
+use crate::plan::{self, Context, FileState, StageState, UnitState};
+use crate::store::{Digest, Key, OtherPaper, Store, Stored, Unwanted, content_key, shared};
 use crate::value::decode_tree;
 
 /// Bytes of a record beside its payload.
@@ -57,8 +57,8 @@ pub fn garbage(papers: &[Context], limits: Limits) -> Result<Garbage> {
     let Some(store) = papers.first().map(|context| context.store) else { return Ok(Garbage::default()) };
     let mut needed = Needed::default();
     papers.iter().try_for_each(|context| needed.add(*context))?;
-    let neighbours = store.neighbours().map_err(|error| error.hint("nothing was deleted"))?;
-    neighbours.iter().for_each(|neighbour| needed.add_neighbour(store, neighbour));
+    let other_papers = store.other_papers().map_err(|error| error.hint("nothing was deleted"))?;
+    other_papers.iter().for_each(|other| needed.add_other_paper(store, other));
     let total = store.size();
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |now| now.as_millis() as u64);
     let stored = store.stored();
@@ -68,8 +68,8 @@ pub fn garbage(papers: &[Context], limits: Limits) -> Result<Garbage> {
         newest.entry(stored.key).or_insert(stored.trace.digest);
     }
     let papers_of = |gone: bool| {
-        let papers = neighbours.iter().filter(|neighbour| neighbour.gone == gone);
-        papers.map(|neighbour| neighbour.paper.clone()).collect()
+        let papers = other_papers.iter().filter(|other| other.gone == gone);
+        papers.map(|other| other.paper.clone()).collect()
     };
     let mut garbage =
         Garbage { stale: needed.stale.clone(), others: papers_of(false), gone: papers_of(true), ..Garbage::default() };
@@ -95,7 +95,7 @@ pub fn garbage(papers: &[Context], limits: Limits) -> Result<Garbage> {
         });
         free += RECORD + if !external || last { trace.size } else { 0 };
     }
-    let forgotten = neighbours.iter().filter(|neighbour| neighbour.gone).flat_map(|gone| store.files_of(gone));
+    let forgotten = other_papers.iter().filter(|other| other.gone).flat_map(|gone| store.files_of(gone));
     for (path, size, age) in loose(store, &needed).into_iter().chain(forgotten) {
         if old(age) || limits.size.is_some() && !room(free) {
             garbage.unwanted.files.push(path);
@@ -113,7 +113,7 @@ pub fn collect(papers: &[Context], limits: Limits) -> Result<Garbage> {
     if !store.exists() {
         return Ok(Garbage::default());
     }
-    let alone = store.alone()?;
+    let alone = store.lock_exclusive()?;
     // What a build has finished since the cache was opened.
     store.rescan();
     let found = garbage(papers, limits)?;
@@ -163,12 +163,12 @@ impl Needed {
                 return Err(error.hint(format!("nothing was deleted; `repro build {name}` asks for it")));
             }
             self.names.insert(name.clone());
-            if plan.state != State::Current && !self.stale.contains(name) {
+            if plan.state != StageState::UpToDate && !self.stale.contains(name) {
                 self.stale.push(name.clone());
             }
             for unit in &plan.resolved.units {
                 match *unit {
-                    UnitState::Current { key, digest } => {
+                    UnitState::Cached { key, digest } => {
                         self.keys.insert(key);
                         self.done.insert(key);
                         if graph.stages[plan.stage].stage.holds().is_files() {
@@ -181,7 +181,7 @@ impl Needed {
             }
             for file in &plan.resolved.files {
                 match *file {
-                    FileState::Current { key, .. } | FileState::Stored { key, .. } | FileState::Missing(key) => {
+                    FileState::UpToDate { key, .. } | FileState::Stored { key, .. } | FileState::Missing(key) => {
                         self.keys.insert(key);
                     }
                     FileState::Unknown => {}
@@ -192,8 +192,8 @@ impl Needed {
     }
 
     /// What another paper built last.
-    fn add_neighbour(&mut self, store: &Store, neighbour: &Neighbour) {
-        for (name, stage) in &neighbour.stages {
+    fn add_other_paper(&mut self, store: &Store, other: &OtherPaper) {
+        for (name, stage) in &other.stages {
             self.names_of_others.insert(name.clone());
             for key in &stage.keys {
                 self.keys.insert(*key);

@@ -55,7 +55,7 @@ pub fn verify(
     observer: &mut dyn Observer,
 ) -> Result<Verification> {
     // Nothing that is compared with, or taken from, may be deleted meanwhile.
-    let _shared = context.store.share();
+    let _shared = context.store.lock_shared();
     let before = plan::plan(context, targets)?;
     let scratch = context.store.scratch()?;
     let (cache, figures) = (scratch.folder()?, scratch.folder()?);
@@ -98,7 +98,7 @@ pub(super) fn without_logs(mut outcome: Outcome, cache: &Path) -> Outcome {
 fn take_over(context: Context, plan: &StagePlan, writer: &Writer, folder: &Path) -> Result<()> {
     let name = &context.graph.stages[plan.stage].name;
     for unit in &plan.resolved.units {
-        let UnitState::Current { key, digest } = *unit else {
+        let UnitState::Cached { key, digest } = *unit else {
             let error = Error::stage(format!("`{name}` is not in the cache, and only what reads it is to be verified"));
             return Err(error.hint(format!("`repro build {name}` first, or leave out --only")));
         };
@@ -111,7 +111,7 @@ fn take_over(context: Context, plan: &StagePlan, writer: &Writer, folder: &Path)
                 context.store.forget(key, digest);
                 return Err(lost());
             }
-            writer.keep(&copy)?;
+            writer.store_file(&copy)?;
         }
         writer.put(key, &payload, 0)?;
     }
@@ -135,7 +135,7 @@ fn units(context: Context, again: Context, old: &StagePlan, new: &StagePlan, art
 
 fn current(unit: &UnitState) -> Option<(Key, Digest)> {
     match *unit {
-        UnitState::Current { key, digest } => Some((key, digest)),
+        UnitState::Cached { key, digest } => Some((key, digest)),
         _ => None,
     }
 }

@@ -9,7 +9,7 @@ use super::words::{count, duration, thousands};
 use super::{Console, Project, Trouble, Unchecked, diagnostics, interrupt, open, plan, progress, provenance};
 use crate::error::Error;
 use crate::exec::{self, Cards, Options, Outcome};
-use crate::plan::Glance;
+use crate::plan::NoopCheck;
 use crate::program;
 use crate::store::Store;
 use crate::train::cuda::{self, GpuUnavailable};
@@ -26,20 +26,20 @@ pub fn run(args: &Build, unchecked: Unchecked, console: &Console) -> Result<u8, 
     }
     let Unchecked { source, store, figures, home } = &unchecked;
     // What is opened is looked for in the cache, as what runs again is.
-    let glance = Glance::of(&source.text, home, figures, &args.work.targets)
-        .filter(|_| !args.rerun && !args.open && store.is_sound());
+    let noop = NoopCheck::new(&source.text, home, figures, &args.work.targets)
+        .filter(|_| !args.rerun && !args.open && store.is_undamaged());
     if args.reread {
         store.reread();
     }
-    if let Some(current) = glance.as_ref().filter(|_| !args.reread).and_then(|glance| glance.holds(store)) {
+    if let Some(current) = noop.as_ref().filter(|_| !args.reread).and_then(|noop| noop.up_to_date(store)) {
         store.sweep_scratch();
         return Ok(tell(&Outcome { current, ..Outcome::default() }, source, console));
     }
-    build(args, &unchecked.check()?, glance, console)
+    build(args, &unchecked.check()?, noop, console)
 }
 
 /// Build, and remember what was looked at if the next build may find nothing to do.
-pub fn build(args: &Build, project: &Project, glance: Option<Glance>, console: &Console) -> Result<u8, Trouble> {
+pub fn build(args: &Build, project: &Project, noop: Option<NoopCheck>, console: &Console) -> Result<u8, Trouble> {
     let targets = project.targets(&args.work.targets)?;
     let again = if args.rerun { targets.clone() } else { Vec::new() };
     let options = Options {
@@ -60,8 +60,8 @@ pub fn build(args: &Build, project: &Project, glance: Option<Glance>, console: &
         let context = if options.no_run { project.context() } else { project.building() };
         exec::build(context, &targets, &options, &writer, &mut *display)
     };
-    if let Some(glance) = glance.filter(|_| outcome.is_whole()) {
-        glance.remember(&project.store, needed.len());
+    if let Some(noop) = noop.filter(|_| outcome.is_whole()) {
+        noop.record(&project.store, needed.len());
     }
     let code = tell(&outcome, &project.source, console);
     if args.open && code == 0 {

@@ -6,7 +6,7 @@ use super::args::Explain;
 use super::console::Style;
 use super::words::{count, harmless, thousands};
 use super::{Console, Project, Trouble, plan as plan_command};
-use crate::plan::{self, StagePlan, State, UnitState};
+use crate::plan::{self, StagePlan, StageState, UnitState};
 
 /// Missing units that are named without `-v`.
 const NAMED: usize = 8;
@@ -18,7 +18,7 @@ pub fn run(args: &Explain, project: &Project, console: &Console) -> Result<u8, T
     // What was asked for first, then what it waits for.
     for plan in plans.iter().rev() {
         let asked = targets.contains(&plan.stage);
-        if !asked && plan.state == State::Current {
+        if !asked && plan.state == StageState::UpToDate {
             continue;
         }
         if console.json {
@@ -47,19 +47,19 @@ fn words(plan: &StagePlan, project: &Project, console: &Console) -> String {
     let name = console.paint(Style::Bold, &stage.name);
     let total = plan.resolved.units.len();
     let state = match plan.state {
-        State::Current => return format!("{name} ({}) is current: a build would not run it\n", kind.name),
-        State::Waits => "waits for its inputs".to_string(),
-        State::Fault => "cannot be built".to_string(),
-        State::Stale if plan.units == 0 => format!("lacks {}", count(plan.files, "file")),
-        State::Stale if total == 1 => "is out of date".to_string(),
-        State::Stale => {
+        StageState::UpToDate => return format!("{name} ({}) is current: a build would not run it\n", kind.name),
+        StageState::Waits => "waits for its inputs".to_string(),
+        StageState::Fault => "cannot be built".to_string(),
+        StageState::Stale if plan.units == 0 => format!("lacks {}", count(plan.files, "file")),
+        StageState::Stale if total == 1 => "is out of date".to_string(),
+        StageState::Stale => {
             format!("is out of date: {} of {} are missing", thousands(plan.units), count(total, kind.unit))
         }
     };
     let mut text = format!("{name} ({}) {state}\n", kind.name);
     text += &plan_command::reasons(plan, project);
     // Which units a waiting stage will lack is not known before its inputs are there.
-    let missing = if plan.state == State::Stale { missing(plan, project) } else { Vec::new() };
+    let missing = if plan.state == StageState::Stale { missing(plan, project) } else { Vec::new() };
     let shown = if console.verbose { missing.len() } else { missing.len().min(NAMED) };
     for label in &missing[..shown] {
         text += &format!("    missing: {}\n", harmless(label));

@@ -7,7 +7,7 @@ use super::build::jobs;
 use super::console::Style;
 use super::words::{about, count, thousands};
 use super::{Console, Project, Trouble};
-use crate::plan::{self, Reason, StagePlan, State};
+use crate::plan::{self, Reason, StagePlan, StageState};
 
 pub fn run(args: &Plan, project: &Project, console: &Console) -> Result<u8, Trouble> {
     tell(&project.targets(&args.targets)?, &[], args.jobs, project, console)
@@ -22,14 +22,14 @@ pub fn tell(
     console: &Console,
 ) -> Result<u8, Trouble> {
     let mut plans = plan::plan(project.context(), targets)?;
-    plan::renew(project.context(), &mut plans, again)?;
+    plan::force_rerun(project.context(), &mut plans, again)?;
     let mut text = String::new();
     if console.json {
         plans.iter().for_each(|plan| text += &format!("{}\n", to_json(plan, project)));
         console.print(&text)?;
         return Ok(0);
     }
-    for plan in plans.iter().filter(|plan| plan.state != State::Current) {
+    for plan in plans.iter().filter(|plan| plan.state != StageState::UpToDate) {
         let name = &project.graph.stages[plan.stage].name;
         text += &format!("{}  {}\n", console.paint(Style::Bold, name), work(plan, project));
         text += &reasons(plan, project);
@@ -43,7 +43,7 @@ pub fn tell(
 fn work(plan: &StagePlan, project: &Project) -> String {
     let kind = project.graph.stages[plan.stage].stage.kind();
     let total = plan.resolved.units.len();
-    if plan.state == State::Fault {
+    if plan.state == StageState::Fault {
         return "cannot be built".into();
     }
     let mut parts = Vec::new();
@@ -57,12 +57,12 @@ fn work(plan: &StagePlan, project: &Project) -> String {
         let cost = if plan.seconds >= 1.0 { format!(", {}", about(plan.seconds)) } else { String::new() };
         parts.push(format!("{what}{cost}"));
     }
-    let files = plan.resolved.files.iter().filter(|file| !file.is_current()).count();
+    let files = plan.resolved.files.iter().filter(|file| !file.is_up_to_date()).count();
     if files > 0 {
         parts.push(format!("write {}", count(files, "file")));
     }
     let work = parts.join(", ");
-    if plan.state == State::Waits { format!("{work}, if its inputs change") } else { work }
+    if plan.state == StageState::Waits { format!("{work}, if its inputs change") } else { work }
 }
 
 /// The reasons of a stage, a line each.
@@ -71,7 +71,7 @@ pub fn reasons(plan: &StagePlan, project: &Project) -> String {
 }
 
 fn summary(plans: &[StagePlan], project: &Project, jobs: usize) -> String {
-    let stale = plans.iter().filter(|plan| plan.state != State::Current).count();
+    let stale = plans.iter().filter(|plan| plan.state != StageState::UpToDate).count();
     if stale == 0 {
         return format!(
             "nothing to do: {} current\n",

@@ -33,7 +33,7 @@ pub fn check(path: &Path, what: &str, earlier: impl Fn(&Path) -> bool, force: bo
 /// The paper file, an input of a stage, or a file of the cache.
 fn belongs(real: &Path, project: &Project) -> bool {
     let all: Vec<usize> = (0..project.graph.stages.len()).collect();
-    let mut own = plan::followed(project.context(), &all);
+    let mut own = plan::watched_files(project.context(), &all);
     own.push(PathBuf::from(&project.source.file));
     let inside = |folder: &Path| std::fs::canonicalize(folder).is_ok_and(|folder| real.starts_with(folder));
     own.iter().any(|file| std::fs::canonicalize(file).is_ok_and(|file| file == real)) || inside(project.store.dir())

@@ -17,7 +17,7 @@ use crate::audit;
 use crate::error::{Error, Result};
 use crate::exchange;
 use crate::exec;
-use crate::plan::{self, StagePlan, State, UnitState};
+use crate::plan::{self, StagePlan, StageState, UnitState};
 use crate::render;
 use crate::stages::{self, Holds};
 use crate::store::{self, Digest, Key};
@@ -64,9 +64,9 @@ pub fn run(args: &Show, project: &Project, console: &Console) -> Result<u8, Trou
 /// An error unless all of a stage is there.
 fn complete(plan: &StagePlan, project: &Project) -> Result<()> {
     let stage = &project.graph.stages[plan.stage];
-    if plan.state != State::Current && plan.units > 0 {
+    if plan.state != StageState::UpToDate && plan.units > 0 {
         let what = match (plan.resolved.units.len(), plan.state) {
-            (_, State::Waits) => "waits for its inputs".to_string(),
+            (_, StageState::Waits) => "waits for its inputs".to_string(),
             (1, _) => "is not built".to_string(),
             (n, _) => format!("is not complete: {} of {n} units are missing", plan.units),
         };
@@ -78,7 +78,7 @@ fn complete(plan: &StagePlan, project: &Project) -> Result<()> {
 /// Key and digest of a unit's result.
 fn result(plan: &StagePlan, unit: usize) -> Result<(Key, Digest)> {
     match plan.resolved.units.get(unit) {
-        Some(&UnitState::Current { key, digest }) => Ok((key, digest)),
+        Some(&UnitState::Cached { key, digest }) => Ok((key, digest)),
         _ => Err(Error::internal("a unit that is there has no result")),
     }
 }

@@ -6,7 +6,7 @@ use super::args::Targets;
 use super::console::Style;
 use super::words::{count, thousands};
 use super::{Console, Project, Trouble};
-use crate::plan::{self, FileState, Last, StagePlan, State};
+use crate::plan::{self, FileState, LastBuild, StagePlan, StageState};
 
 pub fn run(args: &Targets, project: &Project, console: &Console) -> Result<u8, Trouble> {
     let targets = project.targets_or_all(&args.targets)?;
@@ -43,10 +43,10 @@ fn table(plans: &[StagePlan], project: &Project, console: &Console) -> String {
     for (row, plan) in rows.iter().zip(plans) {
         let pad = |column: usize| format!("{:<width$}", row[column], width = widths[column]);
         let style = match plan.state {
-            State::Current => Style::Green,
-            State::Stale => Style::Yellow,
-            State::Waits => Style::Dim,
-            State::Fault => Style::Red,
+            StageState::UpToDate => Style::Green,
+            StageState::Stale => Style::Yellow,
+            StageState::Waits => Style::Dim,
+            StageState::Fault => Style::Red,
         };
         let line = format!(
             "{}  {}  {}  {:>w$}  {}",
@@ -60,7 +60,7 @@ fn table(plans: &[StagePlan], project: &Project, console: &Console) -> String {
         text += line.trim_end();
         text.push('\n');
     }
-    let counted = [State::Current, State::Stale, State::Waits, State::Fault]
+    let counted = [StageState::UpToDate, StageState::Stale, StageState::Waits, StageState::Fault]
         .map(|state| (plans.iter().filter(|plan| plan.state == state).count(), state.word()));
     let parts: Vec<String> = counted.iter().filter(|(n, _)| *n > 0).map(|(n, word)| format!("{n} {word}")).collect();
     let parts = if parts.is_empty() { "none".to_string() } else { parts.join(", ") };
@@ -101,13 +101,13 @@ impl OnDisk {
     }
 
     fn of(name: &str, state: &FileState, plan: &StagePlan, project: &Project) -> OnDisk {
-        let built = || Last::read(&project.store, &project.graph.stages[plan.stage].name).is_some();
+        let built = || LastBuild::read(&project.store, &project.graph.stages[plan.stage].name).is_some();
         match state {
-            FileState::Current { .. } => OnDisk::Current,
+            FileState::UpToDate { .. } => OnDisk::Current,
             _ if !project.figures.join(name).is_file() => OnDisk::Missing,
             FileState::Stored { .. } => OnDisk::Differs,
-            _ if !built() || plan.state == State::Fault => OnDisk::Unchecked,
-            _ if plan.state == State::Waits => OnDisk::Uncertain,
+            _ if !built() || plan.state == StageState::Fault => OnDisk::Unchecked,
+            _ if plan.state == StageState::Waits => OnDisk::Uncertain,
             _ => OnDisk::OutOfDate,
         }
     }

@@ -115,7 +115,7 @@ impl Place<'_> {
     fn followed(&self) -> Vec<(PathBuf, Look)> {
         let files = self.project.and_then(|project| {
             let targets = project.targets(self.targets).ok()?;
-            Some(plan::followed(project.context(), &targets))
+            Some(plan::watched_files(project.context(), &targets))
         });
         let plain = |path: &Path| path.strip_prefix(".").unwrap_or(path).to_path_buf();
         files.unwrap_or_default().iter().map(|path| (plain(path), look(path))).collect()

@@ -10,7 +10,7 @@ use super::schedule::Schedule;
 use super::worker::{Answer, Job, Made, Results, Shop};
 use super::{Built, Event, Failure, Observer, Options, Outcome, Unfinished};
 use crate::error::{Error, Result};
-use crate::plan::{self, FileState, Last, Memo, Resolved, UnitState};
+use crate::plan::{self, FileState, LastBuild, Resolved, UnitState};
 use crate::stages::{Holds, Stage};
 use crate::store::{Digest, Key, StageKeys};
 use crate::train::cuda::ComputeDevice;
@@ -49,9 +49,6 @@ impl Running {
         self.began = Some(self.began.map_or(start, |began| began.min(start)));
     }
 }
-
-/// The results of all units of a stage, and where to remember them.
-pub type Remembered = (Memo, Results);
 
 pub struct Boss<'a, 'b> {
     shop: &'b Shop<'a>,
@@ -125,15 +122,6 @@ impl<'a, 'b> Boss<'a, 'b> {
         self.lost
     }
 
-    /// The results of large stages that were not recalled from memory.
-    pub fn remembered(&self) -> Vec<Remembered> {
-        let of = |(resolved, results): &(Resolved, Results)| {
-            let memo = resolved.memo.clone().filter(|_| !resolved.recalled)?;
-            Some((memo, results.clone()))
-        };
-        self.finished.values().filter_map(of).collect()
-    }
-
     fn name(&self, stage: usize) -> &str {
         &self.shop.context.graph.stages[stage].name
     }
@@ -179,8 +167,7 @@ impl<'a, 'b> Boss<'a, 'b> {
             && !self.outcome.built.iter().any(|built| built.stage == *name);
         let before = again.then(|| resolved.units.iter().map(UnitState::digest).collect());
         if again {
-            context.store.forget_memo(name);
-            resolved.renew(context, stage)?;
+            resolved.force_rerun(context, stage)?;
         }
         if !resolved.faults.is_empty() {
             for error in resolved.faults {
@@ -202,7 +189,7 @@ impl<'a, 'b> Boss<'a, 'b> {
         let mut results = Vec::with_capacity(resolved.units.len());
         for (unit, state) in resolved.units.iter().enumerate() {
             match *state {
-                UnitState::Current { key, digest } => results.push(Some((key, digest))),
+                UnitState::Cached { key, digest } => results.push(Some((key, digest))),
                 UnitState::Missing { key, seconds } => {
                     missing.push((unit, key, seconds));
                     results.push(None);
@@ -257,7 +244,7 @@ impl<'a, 'b> Boss<'a, 'b> {
             self.remember_keys(stage, &running.resolved);
         }
         let definition = &graph.stages[stage];
-        let pace = Last::read(context.store, &definition.name).and_then(|last| last.pace).unwrap_or(1.0);
+        let pace = LastBuild::read(context.store, &definition.name).and_then(|last| last.pace).unwrap_or(1.0);
         self.observer.event(&Event::StageStarted {
             stage: &definition.name,
             kind: definition.stage.kind(),
@@ -382,14 +369,14 @@ impl<'a, 'b> Boss<'a, 'b> {
         let units: Option<Vec<(Key, Digest)>> = running.results.iter().copied().collect();
         let units = units.ok_or_else(|| Error::internal("a finished stage lacks a result"))?;
         if running.missing > 0 {
-            running.resolved.units = units.iter().map(|&(key, digest)| UnitState::Current { key, digest }).collect();
+            running.resolved.units = units.iter().map(|&(key, digest)| UnitState::Cached { key, digest }).collect();
             running.resolved.files = plan::files(self.shop.context, &running.resolved)?;
         }
         if running.before.is_some() {
-            running.resolved.files.iter_mut().for_each(FileState::renew);
+            running.resolved.files.iter_mut().for_each(FileState::force_rerun);
         }
         let pairs = running.resolved.specs.iter().cloned().zip(running.resolved.files.iter().cloned());
-        let files: Vec<_> = pairs.filter(|(_, state)| !state.is_current()).collect();
+        let files: Vec<_> = pairs.filter(|(_, state)| !state.is_up_to_date()).collect();
         if files.is_empty() {
             return self.stage_done(stage, Vec::new());
         }
@@ -437,11 +424,11 @@ impl<'a, 'b> Boss<'a, 'b> {
         });
         let found = &running.resolved.found;
         let files = found.sources.iter().map(|(name, digest)| (name.clone(), digest.to_string()));
-        let before = Last::read(context.store, &definition.name);
+        let before = LastBuild::read(context.store, &definition.name);
         let pace = if running.estimated > 0.0 { Some(running.measured / running.estimated) } else { None };
         let pace = pace.or(before.as_ref().and_then(|last| last.pace));
         let manifest = running.resolved.manifest(&*definition.stage);
-        let last = Last { manifest, inputs: inputs.chain(files).collect(), pace };
+        let last = LastBuild { manifest, inputs: inputs.chain(files).collect(), pace };
         if before.as_ref() != Some(&last) {
             last.write(context.store, &definition.name);
         }

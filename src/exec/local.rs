@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
-use super::boss::{Boss, Remembered};
+use super::boss::Boss;
 use super::cards::work_on_card;
 use super::worker::{Shop, work};
 use super::{Observer, Options, Outcome};
@@ -29,15 +29,11 @@ pub fn build(
 ) -> Outcome {
     let mut outcome = Outcome::default();
     context.store.sweep_scratch();
-    let mut memos = Vec::new();
     let ended = catch_unwind(AssertUnwindSafe(|| {
         for passes_left in (0..PASSES + context.graph.stages.len()).rev() {
             (outcome.current, outcome.skipped, outcome.unfinished) = (0, Vec::new(), Vec::new());
             match pass(context, targets, options, writer, observer, &mut outcome, passes_left > 0) {
-                Ok(End::Done(found)) => {
-                    memos = found;
-                    return Ok(());
-                }
+                Ok(End::Done) => return Ok(()),
                 // Its damage is known to the store now, so the next pass makes it again.
                 Ok(End::Lost) => {}
                 Err(error) => return Err(error),
@@ -46,9 +42,6 @@ pub fn build(
         Ok(())
     }));
     let kept = writer.finish();
-    if kept.is_ok() {
-        memos.iter().for_each(|(memo, units)| memo.remember(context.store, units));
-    }
     for warning in context.store.take_warnings() {
         observer.warning(&warning);
     }
@@ -64,8 +57,7 @@ pub fn build(
 /// How a pass over the graph ended.
 #[derive(Debug)]
 enum End {
-    /// With the results of large stages, to be remembered.
-    Done(Vec<Remembered>),
+    Done,
     /// A result that the store had promised turned out to be damaged or gone.
     Lost,
 }
@@ -122,9 +114,8 @@ fn pass(
                 boss.tick()?;
             }
         })();
-        let remembered = boss.remembered();
         let lost = boss.close();
-        result.map(|()| if lost { End::Lost } else { End::Done(remembered) })
+        result.map(|()| if lost { End::Lost } else { End::Done })
     })
 }
 

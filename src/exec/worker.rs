@@ -295,7 +295,7 @@ fn make_file(
 ) -> Result<Option<String>> {
     let Context { graph, store, publish, figures, .. } = shop.context;
     let (key, stored) = match state {
-        FileState::Current { .. } | FileState::Unknown => return Ok(None),
+        FileState::UpToDate { .. } | FileState::Unknown => return Ok(None),
         FileState::Stored { key, digest } => (key, store.load(key, digest)),
         FileState::Missing(key) => (key, None),
     };

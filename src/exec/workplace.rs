@@ -143,8 +143,8 @@ impl<'a> Place<'a> {
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        self.scratch.leave_tmp(std::mem::take(&mut self.tmp));
-        self.scratch.leave(&self.folder);
+        self.scratch.release_tmp(std::mem::take(&mut self.tmp));
+        self.scratch.release(&self.folder);
     }
 }
 
@@ -220,7 +220,7 @@ impl Workplace for Place<'_> {
     }
 
     fn keep(&self, file: &Path) -> Result<(Digest, u64)> {
-        self.inputs.shop.writer.keep(file)
+        self.inputs.shop.writer.store_file(file)
     }
 
     fn kept(&self, digest: &Digest) -> Option<u64> {

@@ -1,18 +1,18 @@
 //! What would run, why, and what it would cost. It reads the store and never writes.
 
-mod glance;
-mod memo;
-mod project;
+mod environment;
+mod last_build;
+mod noop;
+mod project_files;
 mod reason;
 mod resolve;
-mod surroundings;
 
-pub use glance::Glance;
-pub use memo::Memo;
-use project::files_of;
-pub use reason::{Last, Reason, changed, reasons};
+pub use environment::{faults, watched_files};
+pub use last_build::LastBuild;
+pub use noop::NoopCheck;
+use project_files::files_of;
+pub use reason::{Reason, changed_settings, reasons};
 pub use resolve::{FileState, Resolved, UnitState, file_key, files, resolve, stage_digest};
-pub use surroundings::{faults, followed};
 
 use crate::error::{Error, Result};
 use crate::graph::Graph;
@@ -74,7 +74,7 @@ impl Context<'_> {
 #[derive(Debug)]
 pub struct StagePlan {
     pub stage: usize,
-    pub state: State,
+    pub state: StageState,
     pub reasons: Vec<Reason>,
     /// Units that would run; for a stage that waits for others, all that may.
     pub units: usize,
@@ -87,9 +87,9 @@ pub struct StagePlan {
 
 /// How a stage stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
+pub enum StageState {
     /// Nothing to do.
-    Current,
+    UpToDate,
     /// Units or files are missing.
     Stale,
     /// Its inputs are stale; if they come out as before, it is current.
@@ -98,14 +98,14 @@ pub enum State {
     Fault,
 }
 
-impl State {
+impl StageState {
     /// A word for people and machines.
     pub fn word(self) -> &'static str {
         match self {
-            State::Current => "current",
-            State::Stale => "stale",
-            State::Waits => "waits",
-            State::Fault => "fault",
+            StageState::UpToDate => "current",
+            StageState::Stale => "stale",
+            StageState::Waits => "waits",
+            StageState::Fault => "fault",
         }
     }
 }
@@ -114,7 +114,8 @@ impl State {
 pub fn plan(context: Context, targets: &[usize]) -> Result<Vec<StagePlan>> {
     let graph = context.graph;
     let needed = graph.needed(targets);
-    let last: Vec<Option<Last>> = needed.iter().map(|&i| Last::read(context.store, &graph.stages[i].name)).collect();
+    let last: Vec<Option<LastBuild>> =
+        needed.iter().map(|&i| LastBuild::read(context.store, &graph.stages[i].name)).collect();
     let kind = |stage: usize| graph.stages[stage].stage.kind().name;
     let known: Vec<(&str, f64)> =
         needed.iter().zip(&last).filter_map(|(&i, last)| Some((kind(i), last.as_ref()?.pace?))).collect();
@@ -126,17 +127,17 @@ pub fn plan(context: Context, targets: &[usize]) -> Result<Vec<StagePlan>> {
         let inputs = inputs.ok_or_else(|| Error::internal("a stage was planned before its inputs"))?;
         let ready = inputs.iter().all(|input| input.complete());
         let resolved = resolve(context, stage, &inputs)?;
-        let units = resolved.units.iter().filter(|unit| !matches!(unit, UnitState::Current { .. })).count();
-        let files = resolved.files.iter().filter(|file| !file.is_current()).count();
+        let units = resolved.units.iter().filter(|unit| !matches!(unit, UnitState::Cached { .. })).count();
+        let files = resolved.files.iter().filter(|file| !file.is_up_to_date()).count();
         let state = match (ready, units + files) {
-            _ if !resolved.faults.is_empty() => State::Fault,
-            (_, 0) => State::Current,
-            (false, _) => State::Waits,
-            (true, _) => State::Stale,
+            _ if !resolved.faults.is_empty() => StageState::Fault,
+            (_, 0) => StageState::UpToDate,
+            (false, _) => StageState::Waits,
+            (true, _) => StageState::Stale,
         };
         let reasons = match state {
-            State::Current => Vec::new(),
-            State::Fault => resolved.faults.iter().map(|error| Reason::Fault(error.clone())).collect(),
+            StageState::UpToDate => Vec::new(),
+            StageState::Fault => resolved.faults.iter().map(|error| Reason::Fault(error.clone())).collect(),
             _ => match reasons(context, stage, last.as_ref(), &inputs, &resolved) {
                 none if none.is_empty() => reason::missing(&resolved, units),
                 some => some,
@@ -154,15 +155,15 @@ pub fn plan(context: Context, targets: &[usize]) -> Result<Vec<StagePlan>> {
 }
 
 /// Plan these stages to run again although they are current. What reads them stays as it is: they may come to the same result.
-pub fn renew(context: Context, plans: &mut [StagePlan], stages: &[usize]) -> Result<()> {
-    for plan in plans.iter_mut().filter(|plan| stages.contains(&plan.stage) && plan.state != State::Fault) {
-        let pace = Last::read(context.store, &context.graph.stages[plan.stage].name).and_then(|last| last.pace);
+pub fn force_rerun(context: Context, plans: &mut [StagePlan], stages: &[usize]) -> Result<()> {
+    for plan in plans.iter_mut().filter(|plan| stages.contains(&plan.stage) && plan.state != StageState::Fault) {
+        let pace = LastBuild::read(context.store, &context.graph.stages[plan.stage].name).and_then(|last| last.pace);
         let any = plan.units < plan.resolved.units.len();
-        plan.resolved.renew(context, plan.stage)?;
+        plan.resolved.force_rerun(context, plan.stage)?;
         plan.seconds = plan.resolved.seconds * pace.unwrap_or(1.0);
         (plan.units, plan.files) = (plan.resolved.units.len(), plan.resolved.files.len());
-        if plan.state == State::Current {
-            plan.state = State::Stale;
+        if plan.state == StageState::UpToDate {
+            plan.state = StageState::Stale;
         }
         if any {
             plan.reasons.insert(0, Reason::Again);

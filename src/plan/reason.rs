@@ -4,11 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value as Json, json};
 
-use super::{Context, FileState, Resolved, stage_digest};
+use super::Context;
+use super::last_build::LastBuild;
+use super::resolve::{FileState, Resolved, stage_digest};
 use crate::error::Error;
 use crate::key::{Change, diff};
 use crate::stages::{Definition, variable_digest};
-use crate::store::{Digest, Store};
+use crate::store::Digest;
 
 /// Why a stage is not current.
 #[derive(Clone, Debug, PartialEq)]
@@ -94,43 +96,8 @@ impl Reason {
     }
 }
 
-/// What is remembered of the last build of a stage: only for explanations and estimates, never to decide anything.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Last {
-    pub manifest: Json,
-    /// Names and digests of the inputs.
-    pub inputs: Vec<(String, String)>,
-    /// Measured time over estimated time of its units.
-    pub pace: Option<f64>,
-}
-
-impl Last {
-    pub fn read(store: &Store, name: &str) -> Option<Last> {
-        let json = store.last(name)?;
-        let inputs = json
-            .get("inputs")?
-            .as_array()?
-            .iter()
-            .filter_map(|pair| Some((pair.get(0)?.as_str()?.to_string(), pair.get(1)?.as_str()?.to_string())));
-        Some(Last {
-            manifest: json.get("manifest")?.clone(),
-            inputs: inputs.collect(),
-            pace: json.get("pace").and_then(Json::as_f64).filter(|pace| pace.is_finite() && *pace > 0.0),
-        })
-    }
-
-    /// Remember a build.
-    pub fn write(&self, store: &Store, name: &str) {
-        let json = json!({"manifest": self.manifest, "inputs": self.inputs, "pace": self.pace});
-        // Losing this costs an explanation, not a result.
-        if let Err(error) = store.set_last(name, &json) {
-            tracing::debug!("not remembered: {error}");
-        }
-    }
-}
-
 /// The settings in which two manifests of a stage differ, with their lines in its definition of now.
-pub fn changed(definition: &Definition, old: &Json, new: &Json) -> Vec<Reason> {
+pub fn changed_settings(definition: &Definition, old: &Json, new: &Json) -> Vec<Reason> {
     let line = |path: &[&str]| Some(definition.body.deepest(path).span.line).filter(|line| *line > 0);
     let reason = |change: Change| {
         let path: Vec<&str> =
@@ -176,7 +143,7 @@ fn without_variables(manifest: &Json) -> (Json, BTreeMap<String, Option<Digest>>
 pub fn reasons(
     context: Context,
     stage: usize,
-    last: Option<&Last>,
+    last: Option<&LastBuild>,
     inputs: &[&Resolved],
     resolved: &Resolved,
 ) -> Vec<Reason> {
@@ -184,7 +151,7 @@ pub fn reasons(
     let definition = &graph.stages[stage];
     let unasked = resolved.found.unasked.iter().cloned().map(Reason::Unasked);
     let Some(last) = last else { return [Reason::NeverBuilt].into_iter().chain(unasked).collect() };
-    let mut found = changed(definition, &last.manifest, &resolved.manifest(&*definition.stage));
+    let mut found = changed_settings(definition, &last.manifest, &resolved.manifest(&*definition.stage));
     found.extend(unasked);
     let stages = graph.inputs[stage].iter().map(|&i| graph.stages[i].name.clone());
     let names: Vec<String> = stages.chain(resolved.found.sources.iter().map(|(name, _)| name.clone())).collect();

@@ -5,8 +5,7 @@ use std::sync::Arc;
 use serde_json::Value as Json;
 
 use super::Context;
-use super::memo::Memo;
-use super::surroundings::surroundings;
+use super::environment::probe;
 use crate::error::{Error, Result};
 use crate::key;
 use crate::stages::{FileSpec, Found, Outline, Stage, Unit};
@@ -20,7 +19,7 @@ const PARALLEL: usize = 512;
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum UnitState {
     /// The store has its result.
-    Current { key: Key, digest: Digest },
+    Cached { key: Key, digest: Digest },
     /// It must run.
     Missing { key: Key, seconds: f64 },
     /// Its key depends on inputs that are not there yet.
@@ -31,7 +30,7 @@ pub enum UnitState {
 #[derive(Clone, Debug, PartialEq)]
 pub enum FileState {
     /// On disk with the right bytes.
-    Current { key: Key, digest: Digest },
+    UpToDate { key: Key, digest: Digest },
     /// Its bytes are in the store, but not in the folder: it was deleted or edited.
     Stored { key: Key, digest: Digest },
     /// It must be made.
@@ -44,7 +43,7 @@ impl FileState {
     /// The digest of its bytes, if they are known.
     pub fn digest(&self) -> Option<Digest> {
         match self {
-            FileState::Current { digest, .. } | FileState::Stored { digest, .. } => Some(*digest),
+            FileState::UpToDate { digest, .. } | FileState::Stored { digest, .. } => Some(*digest),
             _ => None,
         }
     }
@@ -52,21 +51,21 @@ impl FileState {
     /// Its key, if it is known.
     pub fn key(&self) -> Option<Key> {
         match *self {
-            FileState::Current { key, .. } | FileState::Stored { key, .. } | FileState::Missing(key) => Some(key),
+            FileState::UpToDate { key, .. } | FileState::Stored { key, .. } | FileState::Missing(key) => Some(key),
             FileState::Unknown => None,
         }
     }
 
     /// Take it for missing, so that it is made again.
-    pub fn renew(&mut self) {
-        if let FileState::Current { key, .. } | FileState::Stored { key, .. } = *self {
+    pub fn force_rerun(&mut self) {
+        if let FileState::UpToDate { key, .. } | FileState::Stored { key, .. } = *self {
             *self = FileState::Missing(key);
         }
     }
 
     /// On disk with the right bytes.
-    pub fn is_current(&self) -> bool {
-        matches!(self, FileState::Current { .. })
+    pub fn is_up_to_date(&self) -> bool {
+        matches!(self, FileState::UpToDate { .. })
     }
 }
 
@@ -82,16 +81,12 @@ pub struct Resolved {
     pub found: Arc<Found>,
     /// What it needs and what is missing or cannot be used: then it cannot be built, and its units are unknown.
     pub faults: Vec<Error>,
-    /// Where to remember the results once there are all.
-    pub memo: Option<Memo>,
-    /// They were recalled from there.
-    pub recalled: bool,
 }
 
 impl Resolved {
     /// Every unit has a result.
     pub fn complete(&self) -> bool {
-        self.units.iter().all(|unit| matches!(unit, UnitState::Current { .. }))
+        self.units.iter().all(|unit| matches!(unit, UnitState::Cached { .. }))
     }
 
     /// All that decides the result of a stage, besides inputs and files: what `explain` compares.
@@ -102,12 +97,12 @@ impl Resolved {
     }
 
     /// Take all results and files for missing, so that they are made again.
-    pub fn renew(&mut self, context: Context, stage: usize) -> Result<()> {
+    pub fn force_rerun(&mut self, context: Context, stage: usize) -> Result<()> {
         let graph = context.graph;
         let (kind, layout) = (&graph.stages[stage].stage, &graph.layouts[stage]);
         let outlines = graph.outlines(stage);
         for (unit, state) in self.units.iter_mut().enumerate() {
-            if let UnitState::Current { key, .. } = *state {
+            if let UnitState::Cached { key, .. } = *state {
                 let seconds = match kind.text(unit, layout) {
                     Some(text) => text?.1,
                     None => kind.unit(unit, layout, &outlines)?.seconds,
@@ -116,8 +111,7 @@ impl Resolved {
                 self.seconds += seconds;
             }
         }
-        self.files.iter_mut().for_each(FileState::renew);
-        self.recalled = false;
+        self.files.iter_mut().for_each(FileState::force_rerun);
         Ok(())
     }
 
@@ -131,14 +125,14 @@ impl UnitState {
     /// Its key, if it is known.
     pub fn key(&self) -> Option<Key> {
         match *self {
-            UnitState::Current { key, .. } | UnitState::Missing { key, .. } => Some(key),
+            UnitState::Cached { key, .. } | UnitState::Missing { key, .. } => Some(key),
             UnitState::Unknown { .. } => None,
         }
     }
 
     pub fn digest(&self) -> Option<Digest> {
         match self {
-            UnitState::Current { digest, .. } => Some(*digest),
+            UnitState::Cached { digest, .. } => Some(*digest),
             _ => None,
         }
     }
@@ -155,13 +149,13 @@ pub fn resolve(context: Context, stage: usize, inputs: &[&Resolved]) -> Result<R
     let kind = &graph.stages[stage].stage;
     let layout = &graph.layouts[stage];
     let outlines = graph.outlines(stage);
-    let (found, faults) = match surroundings(context, stage) {
+    let (found, faults) = match probe(context, stage) {
         Ok(found) => (Arc::new(found), Vec::new()),
         Err(faults) => (Arc::default(), faults),
     };
     let readings = if kind.reads_files() { Vec::new() } else { readings(&outlines) };
     let state = |key: Key, seconds: f64| match context.store.trace(&key) {
-        Some(trace) => UnitState::Current { key, digest: trace.digest },
+        Some(trace) => UnitState::Cached { key, digest: trace.digest },
         None => UnitState::Missing { key, seconds },
     };
     let one = |unit: usize| -> Result<UnitState> {
@@ -180,25 +174,20 @@ pub fn resolve(context: Context, stage: usize, inputs: &[&Resolved]) -> Result<R
         digests.extend(&readings);
         Ok(state(key::key(&described.manifest, &digests), described.seconds))
     };
-    let mut recalled = false;
-    let memo = Memo::of(context, stage, &outlines, inputs, &readings).filter(|_| faults.is_empty());
-    let units: Vec<UnitState> = match memo.as_ref().and_then(|memo| memo.recall(context.store, layout.units)) {
-        Some(units) => {
-            recalled = true;
-            units
-        }
-        None if layout.units > PARALLEL => threads::map(0..layout.units, one).into_iter().collect::<Result<_>>()?,
-        None => (0..layout.units).map(one).collect::<Result<_>>()?,
+    let units: Vec<UnitState> = if layout.units > PARALLEL {
+        threads::map(0..layout.units, one).into_iter().collect::<Result<_>>()?
+    } else {
+        (0..layout.units).map(one).collect::<Result<_>>()?
     };
     let seconds = units
         .iter()
         .map(|unit| match unit {
-            UnitState::Current { .. } => 0.0,
+            UnitState::Cached { .. } => 0.0,
             UnitState::Missing { seconds, .. } | UnitState::Unknown { seconds } => *seconds,
         })
         .sum();
     let specs = context.publish.files(&graph.stages[stage]);
-    let mut resolved = Resolved { units, specs, files: Vec::new(), seconds, found, faults, memo, recalled };
+    let mut resolved = Resolved { units, specs, files: Vec::new(), seconds, found, faults };
     resolved.files = files(context, &resolved)?;
     Ok(resolved)
 }
@@ -240,7 +229,11 @@ pub fn files(context: Context, resolved: &Resolved) -> Result<Vec<FileState>> {
         let path = context.figures.join(&spec.name);
         let on_disk = if path.is_file() { context.store.file_digest(&path).ok() } else { None };
         let digest = trace.digest;
-        Ok(if on_disk == Some(digest) { FileState::Current { key, digest } } else { FileState::Stored { key, digest } })
+        Ok(if on_disk == Some(digest) {
+            FileState::UpToDate { key, digest }
+        } else {
+            FileState::Stored { key, digest }
+        })
     };
     resolved.specs.iter().map(state).collect()
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::time::{Duration, Instant, SystemTime};
 
-use super::stat::Identity;
+use super::stat::FileStat;
 use super::{Store, lock};
 
 /// No file system's clock has longer ticks than this.
@@ -49,9 +49,9 @@ impl Default for Clocks {
 }
 
 impl Store {
-    /// Whether every change of a file since this store was opened would show in its times. `path` is where it is.
-    pub(super) fn is_settled(&self, path: &Path, identity: &Identity) -> bool {
-        self.clock(path, identity.device).is_past(identity.changed())
+    /// Whether a file may have changed since this store was opened without a change of its stat. Git calls such files racy.
+    pub(super) fn is_racy(&self, path: &Path, stat: &FileStat) -> bool {
+        !self.clock(path, stat.device).is_past(stat.changed())
     }
 
     /// The clock of the file system with this file, as it was when this store was opened: nothing was looked at before.
@@ -72,11 +72,11 @@ impl Store {
     /// system can do that: neither the cache nor the project changes.
     fn written_now(&self, path: &Path, device: u64) -> Option<u128> {
         let stamp = |file: &File| {
-            let own = Identity::of(&file.metadata().ok()?);
+            let own = FileStat::new(&file.metadata().ok()?);
             (own.device == device).then(|| own.changed())
         };
         let tmp = self.dir.join("tmp");
-        let here = std::fs::metadata(&tmp).is_ok_and(|meta| Identity::of(&meta).device == device);
+        let here = std::fs::metadata(&tmp).is_ok_and(|meta| FileStat::new(&meta).device == device);
         let beside = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         if let Some(file) = nameless(if here { &tmp } else { beside }) {
             return stamp(&file);
@@ -123,7 +123,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("data");
         std::fs::write(&file, "x").unwrap();
-        let identity = Identity::of(&std::fs::metadata(&file).unwrap());
+        let identity = FileStat::new(&std::fs::metadata(&file).unwrap());
         let folder = std::fs::metadata(dir.path()).unwrap().modified().unwrap();
         // Without a cache, and with one.
         for prepared in [false, true] {

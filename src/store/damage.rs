@@ -24,7 +24,7 @@ impl Store {
     }
 
     /// Whether nothing is known to be damaged.
-    pub fn is_sound(&self) -> bool {
+    pub fn is_undamaged(&self) -> bool {
         lock(&self.damaged).is_empty()
     }
 

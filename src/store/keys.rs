@@ -43,14 +43,14 @@ impl StageKeys {
 impl Store {
     /// Remember what a stage of this paper needs.
     pub fn set_keys(&self, name: &str, keys: &StageKeys) -> Result<()> {
-        if self.project.is_none() {
+        if self.paper.is_none() {
             return Ok(());
         }
         let (file, bytes) = (format!("{name}{ENDING}"), keys.encode());
-        if std::fs::read(self.last_folder().join(&file)).is_ok_and(|found| found == bytes) {
+        if std::fs::read(self.last_build_folder().join(&file)).is_ok_and(|found| found == bytes) {
             return Ok(());
         }
-        self.write_last(&file, &bytes)
+        self.write_last_build(&file, &bytes)
     }
 }
 

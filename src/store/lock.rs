@@ -14,7 +14,7 @@ impl Store {
 
     /// Keep `gc` away until the guard is dropped; waits for one that is at work. `None` where there is no cache yet, or no lock can be had:
     /// a folder that cannot be written, a file system without locks.
-    pub fn share(&self) -> Option<File> {
+    pub fn lock_shared(&self) -> Option<File> {
         let path = self.lock_path();
         let file = File::open(&path).or_else(|_| {
             // Never in a folder that only a look was meant to be taken at.
@@ -25,7 +25,7 @@ impl Store {
     }
 
     /// Be alone: no build runs until the guard is dropped. Errors: one runs, or the file system has no locks.
-    pub fn alone(&self) -> Result<File> {
+    pub fn lock_exclusive(&self) -> Result<File> {
         let path = self.lock_path();
         let file = File::options().read(true).write(true).create(true).truncate(false).open(&path);
         let file = file.map_err(|e| Error::io("write", &path, &e))?;

@@ -14,7 +14,7 @@ impl Store {
     /// Where the log of a stage is. A cache that several papers share has a folder of logs for each.
     pub fn log_path(&self, name: &str) -> PathBuf {
         let logs = self.dir.join("logs");
-        let folder = match &self.project {
+        let folder = match &self.paper {
             Some(project) if !project.owns_cache => logs.join(&project.id),
             _ => logs,
         };

@@ -29,17 +29,17 @@
 
 mod checkpoint;
 mod clock;
+mod content;
 mod damage;
 mod files;
 mod format;
-mod kept;
-mod last;
 mod keys;
+mod last_build;
 mod lock;
 mod logs;
-mod looks;
-mod memo;
-mod project;
+mod noop;
+mod observed;
+mod papers;
 mod published;
 mod remove;
 mod scratch;
@@ -49,10 +49,10 @@ mod sweep;
 mod temporary;
 mod writer;
 
+pub use content::content_key;
 pub use files::write_file;
-pub use kept::content_key;
 pub use keys::StageKeys;
-pub use project::Neighbour;
+pub use papers::OtherPaper;
 pub use scratch::Scratch;
 pub use stat::hash as hash_file;
 pub use sweep::{Stored, Unwanted, shared};
@@ -98,11 +98,12 @@ pub struct Store {
     /// Shards whose content is not what their hash says.
     broken: Mutex<HashSet<PathBuf>>,
     stat: Mutex<Option<stat::StatCache>>,
-    looks: Mutex<looks::Looks>,
+    /// What was read to decide what is up to date.
+    observations: Mutex<observed::Observations>,
     /// The folders of the cache were made by this process.
     prepared: AtomicBool,
     /// The paper that this cache was opened for.
-    project: Option<project::Project>,
+    paper: Option<papers::RegisteredPaper>,
     /// Files in `figures/` that this paper has written before, once they were asked for.
     published: Mutex<Option<HashSet<String>>>,
     /// Folders outside of the cache in which leftovers of killed processes were deleted.
@@ -128,9 +129,9 @@ impl Store {
             warnings: Mutex::default(),
             broken: Mutex::default(),
             stat: Mutex::default(),
-            looks: Mutex::default(),
+            observations: Mutex::default(),
             prepared: AtomicBool::new(false),
-            project: None,
+            paper: None,
             published: Mutex::default(),
             swept: Mutex::default(),
             clocks: clock::Clocks::default(),

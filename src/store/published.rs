@@ -18,7 +18,7 @@ impl Store {
         if first {
             self.set_aside(path, bytes)?;
         }
-        self.will_write(path);
+        self.will_overwrite(path);
         self.write_artifact(path, bytes)?;
         if first && let Err(error) = self.note_published(name) {
             // Then the file is looked at once more.
@@ -30,7 +30,7 @@ impl Store {
     fn has_published(&self, name: &str) -> bool {
         let mut published = lock(&self.published);
         let read = || {
-            let bytes = std::fs::read(self.last_folder().join(NAME)).unwrap_or_default();
+            let bytes = std::fs::read(self.last_build_folder().join(NAME)).unwrap_or_default();
             String::from_utf8_lossy(&bytes).lines().map(str::to_string).collect::<HashSet<_>>()
         };
         published.get_or_insert_with(read).contains(name)
@@ -38,7 +38,7 @@ impl Store {
 
     fn note_published(&self, name: &str) -> Result<()> {
         self.prepare()?;
-        let folder = self.last_folder();
+        let folder = self.last_build_folder();
         std::fs::create_dir_all(&folder).map_err(|e| Error::io("make the folder", &folder, &e))?;
         let path = folder.join(NAME);
         let mut published = lock(&self.published);

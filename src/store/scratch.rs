@@ -86,7 +86,7 @@ impl Scratch {
     }
 
     /// A folder is not needed any more; it goes now or at the end.
-    pub fn leave(&self, folder: &Path) {
+    pub fn release(&self, folder: &Path) {
         let mut room = lock(&self.room);
         match measure(folder, *room) {
             Some(size) => *room -= size,
@@ -98,7 +98,7 @@ impl Scratch {
     }
 
     /// The same of one for temporary files; most programs leave nothing there.
-    pub fn leave_tmp(&self, folder: PathBuf) {
+    pub fn release_tmp(&self, folder: PathBuf) {
         if std::fs::read_dir(&folder).is_ok_and(|mut entries| entries.next().is_none()) {
             lock(&self.tmp).push(folder);
         } else {
@@ -248,7 +248,7 @@ mod tests {
             let folder = scratch.folder().unwrap();
             std::fs::create_dir(folder.join("in")).unwrap();
             std::fs::write(folder.join("in/file"), vec![0; usize::try_from(bytes).unwrap()]).unwrap();
-            scratch.leave(&folder);
+            scratch.release(&folder);
             folder
         };
         assert!(made(10).exists(), "three blocks of five");
@@ -263,10 +263,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let scratch = Scratch::new(&dir.path().join("scratch")).unwrap();
         let tmp = scratch.tmp().unwrap();
-        scratch.leave_tmp(tmp.clone());
+        scratch.release_tmp(tmp.clone());
         assert_eq!(scratch.tmp().unwrap(), tmp);
         std::fs::write(tmp.join("left"), "").unwrap();
-        scratch.leave_tmp(tmp.clone());
+        scratch.release_tmp(tmp.clone());
         assert!(!tmp.exists());
         assert_ne!(scratch.tmp().unwrap(), tmp);
     }

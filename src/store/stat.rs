@@ -20,7 +20,7 @@ const SMALL: usize = 128 << 10;
 
 /// What tells a file from what it was before: `ctime` sees changes that set `mtime` back.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub(super) struct Identity {
+pub(super) struct FileStat {
     size: u64,
     mtime: u128,
     ctime: i128,
@@ -30,7 +30,7 @@ pub(super) struct Identity {
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Entry {
-    identity: Identity,
+    identity: FileStat,
     digest: String,
 }
 
@@ -50,11 +50,11 @@ pub struct StatCache {
     changed: bool,
 }
 
-impl Identity {
-    /// How many bytes [`Identity::bytes`] are.
+impl FileStat {
+    /// How many bytes [`FileStat::bytes`] are.
     pub(super) const BYTES: usize = 56;
 
-    pub(super) fn of(meta: &std::fs::Metadata) -> Identity {
+    pub(super) fn new(meta: &std::fs::Metadata) -> FileStat {
         let mtime = meta.modified().ok().and_then(|time| time.duration_since(SystemTime::UNIX_EPOCH).ok());
         #[cfg(unix)]
         let (ctime, device, inode) = {
@@ -63,7 +63,7 @@ impl Identity {
         };
         #[cfg(not(unix))]
         let (ctime, device, inode) = (0, 0, 0);
-        Identity { size: meta.len(), mtime: mtime.map_or(0, |d| d.as_nanos()), ctime, device, inode }
+        FileStat { size: meta.len(), mtime: mtime.map_or(0, |d| d.as_nanos()), ctime, device, inode }
     }
 
     /// All of it, to be compared.
@@ -87,17 +87,17 @@ impl Store {
     /// The digest of a file; it is read only if it changed since it was last asked for.
     pub fn file_digest(&self, path: &Path) -> Result<Digest> {
         let meta = std::fs::metadata(path).map_err(|e| Error::io("read", path, &e))?;
-        let identity = Identity::of(&meta);
+        let identity = FileStat::new(&meta);
         let (known, fresh) = self.with_stat(|cache| (cache.entries.get(path).cloned(), cache.fresh.get(path).cloned()));
-        let fresh = fresh.filter(|fresh| fresh.identity == identity && self.is_settled(path, &identity));
+        let fresh = fresh.filter(|fresh| fresh.identity == identity && !self.is_racy(path, &identity));
         if let Some(known) = fresh.or(known).filter(|known| known.identity == identity)
             && let Some(digest) = Digest::parse(&known.digest)
         {
-            self.looked_at_file(path, identity, digest);
+            self.observe_file(path, identity, digest);
             return Ok(digest);
         }
         let digest = hash(path)?;
-        self.looked_at_file(path, identity, digest);
+        self.observe_file(path, identity, digest);
         let entry = Entry { identity, digest: digest.to_string() };
         self.with_stat(|cache| {
             cache.fresh.insert(path.to_path_buf(), entry);
@@ -163,7 +163,7 @@ impl Store {
         let mut guard = lock(&self.stat);
         let Some(cache) = guard.as_mut() else { return };
         for (path, entry) in std::mem::take(&mut cache.fresh) {
-            if self.is_settled(&path, &entry.identity) {
+            if !self.is_racy(&path, &entry.identity) {
                 cache.entries.insert(path, entry);
                 cache.changed = true;
             }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use super::shard::Provenances;
-use super::{Digest, Key, Store, Trace, files, project, published, temporary};
+use super::{Digest, Key, Store, Trace, files, papers, published, temporary};
 use crate::error::{Error, Result};
 
 /// One stored result.
@@ -141,7 +141,7 @@ fn is_own(folder: &str, name: &str) -> bool {
         "partial" => Digest::parse(name).is_some(),
         "last" => ends(&[".json", ".memo", ".keys"]) || name == published::NAME,
         "logs" => ends(&[".log"]),
-        "projects" => project::is_id(name),
+        "projects" => papers::is_id(name),
         "kernels" => ends(&[".cubin", ".so"]),
         "diff" => ends(&[".png"]),
         "view" => ends(&[".html"]),

@@ -179,8 +179,8 @@ fn files_of_programs_are_kept_by_content_and_given_back_checked() {
     let large = vec![3u8; 200_000];
     let store = Store::open(&cache).unwrap();
     let writer = store.writer(serde_json::Value::Null);
-    let (small, _) = writer.keep(&file("a", b"small")).unwrap();
-    let (big, size) = writer.keep(&file("b", &large)).unwrap();
+    let (small, _) = writer.store_file(&file("a", b"small")).unwrap();
+    let (big, size) = writer.store_file(&file("b", &large)).unwrap();
     assert_eq!((small, size), (Digest::hash(b"small"), 200_000));
     assert!(!dir.path().join("b").exists(), "a large file is moved, not copied");
     let check = |store: &Store| {
@@ -202,7 +202,7 @@ fn files_of_programs_are_kept_by_content_and_given_back_checked() {
     assert!(!store.copy_content(&big, &dir.path().join("copy")).unwrap());
     assert_eq!(store.trace(&content_key(&big)), None);
     let writer = store.writer(serde_json::Value::Null);
-    writer.keep(&file("b", &large)).unwrap();
+    writer.store_file(&file("b", &large)).unwrap();
     writer.finish().unwrap();
     check(&Store::open(&cache).unwrap());
 }
@@ -215,7 +215,7 @@ fn a_file_with_a_second_name_is_copied_so_that_nobody_can_change_what_is_kept() 
     std::fs::hard_link(&one, &other).unwrap();
     let store = Store::open(&dir.path().join("cache")).unwrap();
     let writer = store.writer(serde_json::Value::Null);
-    let (digest, _) = writer.keep(&one).unwrap();
+    let (digest, _) = writer.store_file(&one).unwrap();
     std::fs::write(&other, b"changed").unwrap();
     assert_eq!(store.content(&digest).unwrap(), vec![1u8; 100_000]);
 }
@@ -284,11 +284,11 @@ fn builds_share_the_cache_and_whoever_deletes_is_alone() {
     writer.flush().unwrap();
     let other = Store::open(&cache).unwrap();
     let second = other.writer(serde_json::Value::Null);
-    assert_eq!(other.alone().unwrap_err().message, format!("a build is running in `{}`", cache.display()));
+    assert_eq!(other.lock_exclusive().unwrap_err().message, format!("a build is running in `{}`", cache.display()));
     drop(writer);
-    assert!(other.alone().is_err());
+    assert!(other.lock_exclusive().is_err());
     drop(second);
-    assert!(other.alone().is_ok());
+    assert!(other.lock_exclusive().is_ok());
 }
 
 #[test]

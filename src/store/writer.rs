@@ -69,7 +69,7 @@ struct State {
 
 impl<'a> Writer<'a> {
     pub(super) fn new(store: &'a Store, provenance: Provenance<'a>) -> Writer<'a> {
-        let state = State { flushed: Instant::now(), mine: Vec::new(), prepared: false, shared: store.share() };
+        let state = State { flushed: Instant::now(), mine: Vec::new(), prepared: false, shared: store.lock_shared() };
         // What `gc` has deleted since the cache was opened; from now on it is kept away.
         store.rescan();
         Writer { store, provenance, state: Mutex::new(state) }
@@ -220,7 +220,7 @@ impl<'a> Writer<'a> {
         }
         self.store.prepare()?;
         if state.shared.is_none() {
-            state.shared = self.store.share();
+            state.shared = self.store.lock_shared();
         }
         state.prepared = true;
         Ok(())

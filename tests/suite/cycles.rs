@@ -13,7 +13,6 @@ const KNOWN: &[&str] = &[
     "cli/build, cli/plan",
     "exec/inputs, exec/lane, exec/queue, exec/worker, exec/workplace",
     "figures/axes, figures/layout, figures/legend, figures/panel, figures/shapes",
-    "plan/memo, plan/reason, plan/resolve, plan/surroundings",
     "render/latex, render/siunitx",
 ];
 

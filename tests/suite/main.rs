@@ -28,7 +28,6 @@ mod forgery;
 #[cfg(unix)]
 mod gc;
 #[cfg(unix)]
-mod glance;
 mod gpu;
 #[cfg(unix)]
 mod hostile;
@@ -37,6 +36,7 @@ mod invalidation;
 mod latex;
 mod looking;
 mod marks;
+mod noop;
 mod numerics;
 mod paper;
 #[cfg(unix)]

@@ -13,7 +13,7 @@ use super::unpack::{Unpacked, unpack};
 use super::{FETCHED, File, MANIFEST, METADATA, Manifest, Role, TRACES};
 use crate::error::{Error, Result};
 use crate::graph::Graph;
-use crate::plan::{self, Context, Outside, Recorded, StagePlan, State};
+use crate::plan::{self, Context, Outside, Recorded, StagePlan, StageState};
 use crate::render::Publisher;
 use crate::spec::{Paper, Problems, read};
 use crate::stages::{Data, FIGURES, Holds, Stage};
@@ -195,14 +195,16 @@ impl Archive {
     fn not_current(&self, plan: &StagePlan) -> Vec<String> {
         let name = &self.graph.stages[plan.stage].name;
         match plan.state {
-            State::Current | State::Waits => Vec::new(),
-            State::Fault => plan.resolved.faults.iter().map(|error| format!("{name}: {}", error.message)).collect(),
-            State::Stale if plan.units > 0 => {
+            StageState::UpToDate | StageState::Waits => Vec::new(),
+            StageState::Fault => {
+                plan.resolved.faults.iter().map(|error| format!("{name}: {}", error.message)).collect()
+            }
+            StageState::Stale if plan.units > 0 => {
                 let n = plan.units;
                 let results = if n == 1 { "1 result".to_string() } else { format!("{n} results") };
                 vec![format!("{name}: the paper file and its inputs ask for {results} that the traces do not have")]
             }
-            State::Stale => vec![format!("{name}: its files are not those of the traces")],
+            StageState::Stale => vec![format!("{name}: its files are not those of the traces")],
         }
     }
 

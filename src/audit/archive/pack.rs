@@ -10,7 +10,7 @@ use super::trace::Traces;
 use super::{FETCHED, File, LONGEST_MANIFEST, MANIFEST, METADATA, Manifest, OWN, Role, TRACES, VERSION};
 use crate::error::{Error, Result};
 use crate::exchange::ArchiveWriter;
-use crate::plan::{self, Context, StagePlan, State};
+use crate::plan::{self, Context, StagePlan, StageState};
 use crate::stages::{FIGURES, Holds};
 use crate::store::hash_file;
 use crate::value::{Digest, FileEntry, decode_tree};
@@ -78,12 +78,12 @@ pub fn export(
     out: &Path,
 ) -> Result<Exported> {
     // Nothing that is packed may be deleted meanwhile.
-    let _shared = context.store.share();
+    let _shared = context.store.lock_shared();
     let graph = context.graph;
     let plans = plan::plan(context, targets)?;
     let stale: Vec<&str> = plans
         .iter()
-        .filter(|plan| plan.state != State::Current)
+        .filter(|plan| plan.state != StageState::UpToDate)
         .map(|plan| graph.stages[plan.stage].name.as_str())
         .collect();
     if !stale.is_empty() {
@@ -194,7 +194,7 @@ fn lost(stage: &str) -> Error {
 fn tree(context: Context, plan: &StagePlan) -> Result<Vec<FileEntry>> {
     let mut files = Vec::new();
     for unit in &plan.resolved.units {
-        if let plan::UnitState::Current { key, digest } = *unit {
+        if let plan::UnitState::Cached { key, digest } = *unit {
             let tree = context.store.load(&key, &digest).and_then(|payload| decode_tree(&payload));
             files.extend(tree.ok_or_else(|| lost(&context.graph.stages[plan.stage].name))?.files);
         }

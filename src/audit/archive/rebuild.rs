@@ -18,7 +18,7 @@ impl Archive {
         let writer = store.writer(serde_json::json!({"for": "verify"}));
         let home = self.home();
         for file in self.manifest.files.iter().filter(|file| file.role == Role::Fetched) {
-            writer.keep(&home.join(&file.path))?;
+            writer.store_file(&home.join(&file.path))?;
         }
         let figures = self.beside("figures");
         let context = self.context(&store, &home, &figures);
@@ -34,7 +34,7 @@ impl Archive {
             let known: BTreeMap<&str, &ResultTrace> = self.stated.of(&stage.name);
             let layout = &self.graph.layouts[plan.stage];
             for (unit, state) in plan.resolved.units.iter().enumerate() {
-                let UnitState::Current { key, digest } = *state else { continue };
+                let UnitState::Cached { key, digest } = *state else { continue };
                 let name = layout.label(unit);
                 let was = known.get(name.as_str());
                 let size = store.trace(&key).map(|trace| trace.size);

@@ -9,7 +9,7 @@ use serde_json::Value as Json;
 
 use super::facts::{Fact, Facts, Maker};
 use crate::error::{Error, Result};
-use crate::plan::{Context, FileState, Recorded, StagePlan, State, UnitState, stage_digest};
+use crate::plan::{Context, FileState, Recorded, StagePlan, StageState, UnitState, stage_digest};
 use crate::store::{Digest, Key};
 
 /// All traces of a paper.
@@ -58,7 +58,7 @@ impl Traces {
     pub fn of(context: Context, plans: &[StagePlan], wanted: &[usize], facts: &dyn Facts) -> Result<Traces> {
         let mut traces = Traces::default();
         for plan in plans.iter().filter(|plan| wanted.contains(&plan.stage)) {
-            if plan.state != State::Current {
+            if plan.state != StageState::UpToDate {
                 let name = &context.graph.stages[plan.stage].name;
                 let error = Error::stage(format!("{name} is out of date: there is no trace of what it would be"));
                 return Err(error.hint(format!("run `repro build {name}`")));
@@ -76,14 +76,14 @@ impl Traces {
             let layout = &graph.layouts[plan.stage];
             let mut results = Vec::with_capacity(plan.resolved.units.len());
             for (unit, state) in plan.resolved.units.iter().enumerate() {
-                let UnitState::Current { key, digest } = *state else {
+                let UnitState::Cached { key, digest } = *state else {
                     return Err(Error::internal("a current stage lacks a result"));
                 };
                 results.push(traces.result(facts, layout.label(unit), key, digest)?);
             }
             let mut files = Vec::new();
             for (spec, state) in plan.resolved.specs.iter().zip(&plan.resolved.files) {
-                let FileState::Current { key, digest } = *state else {
+                let FileState::UpToDate { key, digest } = *state else {
                     return Err(Error::internal("a current stage lacks a file"));
                 };
                 files.push(traces.result(facts, spec.name.clone(), key, digest)?);

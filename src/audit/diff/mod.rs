@@ -79,14 +79,14 @@ impl<'a> Side<'a> {
 
     fn unit(&self, unit: usize) -> Option<(Key, Digest)> {
         match self.plan.resolved.units.get(unit) {
-            Some(&UnitState::Current { key, digest }) => Some((key, digest)),
+            Some(&UnitState::Cached { key, digest }) => Some((key, digest)),
             _ => None,
         }
     }
 
     fn key(&self, unit: usize) -> Option<Key> {
         match self.plan.resolved.units.get(unit)? {
-            UnitState::Current { key, .. } | UnitState::Missing { key, .. } => Some(*key),
+            UnitState::Cached { key, .. } | UnitState::Missing { key, .. } => Some(*key),
             UnitState::Unknown { .. } => None,
         }
     }
@@ -207,7 +207,7 @@ fn both(old: Side, new: Side, alike: bool, captions: [&str; 2]) -> Result<StageD
         return Ok(diff);
     }
     let manifest = |side: &Side| side.plan.resolved.manifest(&*side.definition().stage);
-    diff.settings = plan::changed(new.definition(), &manifest(&old), &manifest(&new));
+    diff.settings = plan::changed_settings(new.definition(), &manifest(&old), &manifest(&new));
     diff.faults = [old, new].map(|side| side.plan.resolved.faults.first().cloned());
     let Some(pairs) = points::pairs(old.layout(), new.layout(), &mut diff.shape) else {
         diff.decide();

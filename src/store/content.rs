@@ -17,7 +17,7 @@ pub fn content_key(digest: &Digest) -> Key {
 impl Writer<'_> {
     /// Take a file's content; the file itself may be gone afterwards. Small ones go into the next shard, large ones are renamed into
     /// their place where that is possible.
-    pub fn keep(&self, path: &Path) -> Result<(Digest, u64)> {
+    pub fn store_file(&self, path: &Path) -> Result<(Digest, u64)> {
         let size = std::fs::metadata(path).map_err(|e| Error::io("read", path, &e))?.len();
         if size < LARGE {
             let bytes = std::fs::read(path).map_err(|e| Error::io("read", path, &e))?;

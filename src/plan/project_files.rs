@@ -77,15 +77,15 @@ impl Search<'_> {
         let full = self.home.join(path);
         let own = std::fs::symlink_metadata(&full);
         if let Some(link) = own.as_ref().ok().filter(|meta| meta.is_symlink()) {
-            self.store.looked_at_step(&full, link);
+            self.store.observe_component(&full, link);
         }
         for parent in Path::new(path).ancestors().skip(1).filter(|parent| !parent.as_os_str().is_empty()) {
             let parent = self.home.join(parent);
-            if self.store.knows_step(&parent) {
+            if self.store.has_observed(&parent) {
                 break;
             }
             if let Ok(meta) = std::fs::symlink_metadata(&parent) {
-                self.store.looked_at_step(&parent, &meta);
+                self.store.observe_component(&parent, &meta);
             }
         }
     }
@@ -144,7 +144,7 @@ impl Search<'_> {
             names.push(name);
         }
         names.sort();
-        self.store.looked_at_folder(&full, &meta, &names);
+        self.store.observe_folder(&full, &meta, &names);
         names.retain(|name| !name.starts_with('.') && !PASSED_OVER.contains(&name.as_str()));
         Ok(names)
     }
@@ -157,7 +157,7 @@ impl Search<'_> {
             let there = self.home.join(&path).exists();
             // Whether it is there, and what, shows in the folder that it is in; the project's own is listed where that matters.
             if !folder.is_empty() && self.home.join(folder).is_dir() && self.names(folder).is_err() {
-                self.store.looked_at_what_passes();
+                self.store.mark_uncacheable();
             }
             return match rest {
                 _ if !there => Ok(()),

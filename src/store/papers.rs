@@ -13,7 +13,7 @@ const MAGIC: &[u8] = b"repro project 1\n";
 
 /// The paper that a cache was opened for.
 #[derive(Clone, Debug)]
-pub(super) struct Project {
+pub(super) struct RegisteredPaper {
     /// Its folder in `last/`: the hash of where the paper file is.
     pub id: String,
     paper: PathBuf,
@@ -23,7 +23,7 @@ pub(super) struct Project {
 
 /// Another paper that uses this cache.
 #[derive(Clone, Debug)]
-pub struct Neighbour {
+pub struct OtherPaper {
     pub paper: PathBuf,
     /// Its paper file is not there any more. One of another machine is taken to be there.
     pub gone: bool,
@@ -41,13 +41,13 @@ impl Store {
         let paper = home.join(name);
         let id = Digest::hash(paper.as_os_str().as_encoded_bytes()).short();
         let beside = std::path::absolute(&self.dir).ok().and_then(|dir| dir.parent()?.canonicalize().ok());
-        self.project = Some(Project { id, paper, owns_cache: beside.as_ref() == Some(&home) });
+        self.paper = Some(RegisteredPaper { id, paper, owns_cache: beside.as_ref() == Some(&home) });
         self
     }
 
     /// Write down that the paper uses this cache.
     pub(super) fn register(&self) -> Result<()> {
-        let Some(project) = &self.project else { return Ok(()) };
+        let Some(project) = &self.paper else { return Ok(()) };
         let path = self.dir.join("projects").join(&project.id);
         let mut bytes = MAGIC.to_vec();
         bytes.extend(host().into_bytes());
@@ -60,7 +60,7 @@ impl Store {
     }
 
     /// The other papers that use this cache. Errors: it cannot be known what one of them needs.
-    pub fn neighbours(&self) -> Result<Vec<Neighbour>> {
+    pub fn other_papers(&self) -> Result<Vec<OtherPaper>> {
         let folder = self.dir.join("projects");
         let entries = match std::fs::read_dir(&folder) {
             Ok(entries) => entries,
@@ -71,7 +71,7 @@ impl Store {
         for entry in entries {
             let entry = entry.map_err(|e| Error::io("read", &folder, &e))?;
             let id = entry.file_name().to_string_lossy().into_owned();
-            let is_own = self.project.as_ref().is_some_and(|project| project.id == id);
+            let is_own = self.paper.as_ref().is_some_and(|project| project.id == id);
             if is_own || !is_id(&id) {
                 continue;
             }
@@ -86,25 +86,25 @@ impl Store {
                     matches!(e.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory)
                 });
             let stages = if gone { Vec::new() } else { keys::read_all(&self.dir.join("last").join(&id))? };
-            found.push(Neighbour { paper, gone, stages, id });
+            found.push(OtherPaper { paper, gone, stages, id });
         }
         found.sort_by(|a, b| a.paper.cmp(&b.paper));
         Ok(found)
     }
 
     /// The files of the cache that belong to a paper alone: its registration, what it built last, its logs.
-    pub fn files_of(&self, neighbour: &Neighbour) -> Vec<(PathBuf, u64, std::time::Duration)> {
-        let mut found = self.files_in(&format!("last/{}", neighbour.id));
-        found.extend(self.files_in(&format!("logs/{}", neighbour.id)));
-        let registration = self.dir.join("projects").join(&neighbour.id);
+    pub fn files_of(&self, other: &OtherPaper) -> Vec<(PathBuf, u64, std::time::Duration)> {
+        let mut found = self.files_in(&format!("last/{}", other.id));
+        found.extend(self.files_in(&format!("logs/{}", other.id)));
+        let registration = self.dir.join("projects").join(&other.id);
         found.extend(self.files_in("projects").into_iter().filter(|(path, ..)| *path == registration));
         found
     }
 
     /// The folders of what this paper built last and of its logs, as [`Store::files_in`] takes them.
     pub fn own_folders(&self) -> Vec<String> {
-        let of = |project: &Project| ["last", "logs"].map(|folder| format!("{folder}/{}", project.id)).to_vec();
-        self.project.as_ref().map(of).unwrap_or_default()
+        let of = |project: &RegisteredPaper| ["last", "logs"].map(|folder| format!("{folder}/{}", project.id)).to_vec();
+        self.paper.as_ref().map(of).unwrap_or_default()
     }
 }
 

@@ -7,27 +7,27 @@ use crate::error::{Error, Result};
 
 impl Store {
     /// The folder of what the paper built last; that of the cache where no paper is known.
-    pub(super) fn last_folder(&self) -> PathBuf {
+    pub(super) fn last_build_folder(&self) -> PathBuf {
         let last = self.dir.join("last");
-        self.project.as_ref().map_or_else(|| last.clone(), |project| last.join(&project.id))
+        self.paper.as_ref().map_or_else(|| last.clone(), |project| last.join(&project.id))
     }
 
-    pub fn last(&self, name: &str) -> Option<serde_json::Value> {
+    pub fn last_build(&self, name: &str) -> Option<serde_json::Value> {
         // Stage names hold only letters, digits, `-`, `_` and `.`, and begin with a letter or digit; a suffix keeps `.` harmless.
         let file = format!("{name}.json");
         let read = |folder: &Path| serde_json::from_slice(&std::fs::read(folder.join(&file)).ok()?).ok();
         // Before papers had folders of their own, all of them wrote to one.
-        read(&self.last_folder()).or_else(|| read(&self.dir.join("last")))
+        read(&self.last_build_folder()).or_else(|| read(&self.dir.join("last")))
     }
 
-    pub fn set_last(&self, name: &str, value: &serde_json::Value) -> Result<()> {
-        self.write_last(&format!("{name}.json"), value.to_string().as_bytes())
+    pub fn set_last_build(&self, name: &str, value: &serde_json::Value) -> Result<()> {
+        self.write_last_build(&format!("{name}.json"), value.to_string().as_bytes())
     }
 
     /// Write a file of the paper's folder.
-    pub(super) fn write_last(&self, file: &str, bytes: &[u8]) -> Result<()> {
+    pub(super) fn write_last_build(&self, file: &str, bytes: &[u8]) -> Result<()> {
         self.prepare()?;
-        let folder = self.last_folder();
+        let folder = self.last_build_folder();
         std::fs::create_dir_all(&folder).map_err(|e| Error::io("make the folder", &folder, &e))?;
         files::write_lightly(&self.dir.join("tmp"), &folder.join(file), bytes)
     }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Context, Last, Outside, Recorded, files_of};
+use super::{Context, LastBuild, Outside, Recorded, files_of};
 use crate::error::{Error, Result};
 use crate::program;
 use crate::spec::{Located, suggest};
@@ -19,7 +19,7 @@ const MANY_NAMES: usize = 2000;
 const FEW: usize = 8;
 
 /// All that a stage needs, with the content of its files digested. Errors: everything that is missing or cannot be used.
-pub fn surroundings(context: Context, stage: usize) -> Result<Found, Vec<Error>> {
+pub fn probe(context: Context, stage: usize) -> Result<Found, Vec<Error>> {
     let needs = context.graph.stages[stage].stage.needs();
     if needs.is_empty() {
         return Ok(Found::default());
@@ -48,7 +48,7 @@ pub fn surroundings(context: Context, stage: usize) -> Result<Found, Vec<Error>>
     }
     for name in &needs.env {
         let value = std::env::var_os(&name.value);
-        context.store.looked_at_variable(&name.value, value.as_deref());
+        context.store.observe_variable(&name.value, value.as_deref());
         let value = value.map(|value| value.into_string());
         match value.transpose() {
             Ok(value) => {
@@ -63,7 +63,7 @@ pub fn surroundings(context: Context, stage: usize) -> Result<Found, Vec<Error>>
     }
     let last = match context.outside {
         Outside::LastBuild if !needs.tools.is_empty() => {
-            Some(Last::read(context.store, &context.graph.stages[stage].name))
+            Some(LastBuild::read(context.store, &context.graph.stages[stage].name))
         }
         _ => None,
     };
@@ -98,7 +98,7 @@ pub fn faults(context: Context, stage: usize) -> Vec<Error> {
 }
 
 /// The files of the project that these stages and all that they need read now, and paths that should be files and are not.
-pub fn followed(context: Context, stages: &[usize]) -> Vec<PathBuf> {
+pub fn watched_files(context: Context, stages: &[usize]) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for stage in context.graph.needed(stages) {
         let Needs { files, tools, .. } = context.graph.stages[stage].stage.needs();
@@ -126,11 +126,7 @@ fn digested(context: Context, need: &Located<String>) -> Result<Vec<FileEntry>> 
     };
     let digest = |(path, meta): (String, std::fs::Metadata)| {
         let digest = context.store.file_digest(&context.home.join(&path))?;
-        #[cfg(unix)]
-        let executable = std::os::unix::fs::PermissionsExt::mode(&meta.permissions()) & 0o100 != 0;
-        #[cfg(not(unix))]
-        let executable = false;
-        Ok(FileEntry { path, digest, size: meta.len(), executable })
+        Ok(FileEntry { path, digest, size: meta.len(), executable: program::is_executable(&meta) })
     };
     if files.len() > FEW {
         threads::map(files, digest).into_iter().collect()
@@ -177,7 +173,7 @@ fn with_names(context: Context, stage: usize, need: &Located<String>, error: Err
 }
 
 /// The version of a tool as the last build of the stage found it; `None` if there was none.
-fn last_version(last: Option<&Last>, tool: &Tool, home: &Path) -> Result<Option<String>> {
+fn last_version(last: Option<&LastBuild>, tool: &Tool, home: &Path) -> Result<Option<String>> {
     let name = tool.0.first().map(String::as_str).unwrap_or_default();
     if program::find(name, home).is_none() {
         return Err(program::missing(name));
@@ -201,6 +197,6 @@ fn version(store: &Store, tool: &Tool, home: &Path) -> Result<String> {
         None => None,
     };
     // Where a tool is found, and what it says, may change in ways that leave no trace in its file.
-    store.looked_at_what_passes();
+    store.mark_uncacheable();
     store.version(&tool.words(), identity, || program::version(&tool.0, home))
 }

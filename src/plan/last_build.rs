@@ -1,0 +1,39 @@
+//! What the last build of a stage recorded: for explanations and estimates only. It never decides whether something is up to date.
+
+use serde_json::{Value as Json, json};
+
+use crate::store::Store;
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct LastBuild {
+    pub manifest: Json,
+    /// Names and digests of the inputs.
+    pub inputs: Vec<(String, String)>,
+    /// Measured time over estimated time of its units.
+    pub pace: Option<f64>,
+}
+
+impl LastBuild {
+    /// `None` if no stage of this name was built, or its record cannot be read.
+    pub fn read(store: &Store, name: &str) -> Option<LastBuild> {
+        let json = store.last_build(name)?;
+        let inputs = json
+            .get("inputs")?
+            .as_array()?
+            .iter()
+            .filter_map(|pair| Some((pair.get(0)?.as_str()?.to_string(), pair.get(1)?.as_str()?.to_string())));
+        Some(LastBuild {
+            manifest: json.get("manifest")?.clone(),
+            inputs: inputs.collect(),
+            pace: json.get("pace").and_then(Json::as_f64).filter(|pace| pace.is_finite() && *pace > 0.0),
+        })
+    }
+
+    pub fn write(&self, store: &Store, name: &str) {
+        let json = json!({"manifest": self.manifest, "inputs": self.inputs, "pace": self.pace});
+        // Losing this costs an explanation, not a result.
+        if let Err(error) = store.set_last_build(name, &json) {
+            tracing::debug!("last build of {name} not recorded: {error}");
+        }
+    }
+}
