@@ -8,7 +8,7 @@ use super::diagnostics::Source;
 use super::words::{count, duration, thousands};
 use super::{Console, Project, Trouble, Unchecked, diagnostics, interrupt, open, plan, progress, provenance};
 use crate::error::Error;
-use crate::exec::{self, Cards, Options, Outcome};
+use crate::exec::{self, Cards, Options, Outcome, StageWarning};
 use crate::plan::NoopCheck;
 use crate::program;
 use crate::store::Store;
@@ -135,6 +135,7 @@ pub fn exit_code(outcome: &Outcome) -> u8 {
 /// Tell how it ended; returns the exit code.
 fn tell(outcome: &Outcome, source: &Source, console: &Console) -> u8 {
     let code = exit_code(outcome);
+    tell_warnings(outcome, source, console);
     if console.json {
         if let Some(error) = &outcome.broken {
             let _ = console.print_json(&diagnostics::to_json(error, Some(source)));
@@ -176,6 +177,28 @@ fn tell(outcome: &Outcome, source: &Source, console: &Console) -> u8 {
         }
     }
     code
+}
+
+/// Warnings of one build that are shown one by one.
+const WARNINGS: usize = 10;
+
+/// Show what stages warn of, with places and hints.
+fn tell_warnings(outcome: &Outcome, source: &Source, console: &Console) {
+    let shown = if console.json { usize::MAX } else { WARNINGS };
+    for StageWarning { stage, warning } in outcome.warnings.iter().take(shown) {
+        let warning = Error { message: format!("{stage}: {}", warning.message), ..warning.clone() };
+        if console.json {
+            let mut json = diagnostics::to_json(&warning, Some(source));
+            (json["event"], json["stage"]) = (json!("warning"), json!(stage));
+            let _ = console.print_json(&json);
+        } else {
+            console.note(diagnostics::text("warning", &warning, Some(source), console).trim_end());
+        }
+    }
+    let more = outcome.warnings.len().saturating_sub(shown);
+    if more > 0 {
+        console.note(&format!("{} more; `repro build --json --rerun` shows all", count(more, "warning")));
+    }
 }
 
 /// Tell what failed, with places and hints.

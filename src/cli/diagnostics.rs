@@ -65,10 +65,11 @@ pub fn report(trouble: &Trouble, console: &Console) -> u8 {
 
 /// One problem as lines of text; `what` stands before the message.
 pub fn text(what: &str, error: &Error, source: Option<&Source>, console: &Console) -> String {
-    let red = |text: &str| console.paint_err(Style::Red, text);
+    let style = if what == "warning" { Style::Yellow } else { Style::Red };
+    let strong = |text: &str| console.paint_err(style, text);
     let bold = |text: &str| console.paint_err(Style::Bold, text);
     let cyan = |text: &str| console.paint_err(Style::Cyan, text);
-    let mut out = format!("{}{} {}\n", red(what), bold(":"), bold(&harmless(&error.message)));
+    let mut out = format!("{}{} {}\n", strong(what), bold(":"), bold(&harmless(&error.message)));
     if let (Some(span), Some(source)) = (error.span.filter(|span| span.line > 0), source) {
         let number = span.line.to_string();
         let gutter = " ".repeat(number.len());
@@ -78,7 +79,7 @@ pub fn text(what: &str, error: &Error, source: Option<&Source>, console: &Consol
             let label = error.label.as_deref().map(|label| format!(" {}", harmless(label))).unwrap_or_default();
             out += &format!("{gutter} {}\n", cyan("|"));
             out += &format!("{} {} {line}\n", cyan(&number), cyan("|"));
-            out += &format!("{gutter} {} {}\n", cyan("|"), red(&format!("{marks}{label}")));
+            out += &format!("{gutter} {} {}\n", cyan("|"), strong(&format!("{marks}{label}")));
         }
     }
     for line in &error.output {

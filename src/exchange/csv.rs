@@ -43,6 +43,9 @@ pub fn read(bytes: &[u8], separator: char, axes: &Axes) -> Result<Dataset> {
         }
         columns.iter_mut().zip(fields).for_each(|(column, field)| column.fields.push(field));
     }
+    if columns.iter().all(|column| column.fields.is_empty()) {
+        return Err(Error::stage("it has a line of names and no records below it"));
+    }
     records(&columns, axes)
 }
 
@@ -106,14 +109,38 @@ pub fn records(columns: &[Column], axes: &Axes) -> Result<Dataset> {
     let rows = columns.first().map_or(0, |column| column.fields.len());
     if names.is_empty() {
         let axis = || vec![Axis::index("row", rows)];
-        let arrays = columns.iter().filter_map(|column| Some((&column.name, numbers(&column.fields)?)));
         let mut dataset = Dataset::default();
-        for (name, values) in arrays {
-            dataset.insert(name, Array::f64(axis(), values)?);
+        for column in columns {
+            match numbers(&column.fields) {
+                Some(values) => dataset.insert(&column.name, Array::f64(axis(), values)?),
+                None => dataset.leave_out(&column.name, why_text(column)),
+            }
+        }
+        if columns.iter().all(|column| is_number(&column.name)) {
+            dataset.leave_out("names of columns", NO_HEADER);
         }
         return Ok(dataset);
     }
     grid(columns, names, rows)
+}
+
+/// What is said of a file whose first line holds no names.
+const NO_HEADER: &str = "the first line holds numbers only: is the line of names missing?";
+
+fn is_number(text: &str) -> bool {
+    text.trim().parse::<f64>().is_ok()
+}
+
+/// Why a column is no array of numbers.
+fn why_text(column: &Column) -> String {
+    let text = column.fields.iter().enumerate().find(|(_, field)| number(field).is_none());
+    match text {
+        Some((i, field)) => {
+            let short: String = field.chars().take(30).collect();
+            format!("the column holds text, such as `{short}` in record {}", i + 1)
+        }
+        None => "the column holds text".into(),
+    }
 }
 
 /// The numbers of a column; `None` if some field is none.
@@ -160,7 +187,12 @@ fn grid(columns: &[Column], names: &[Located<String>], rows: usize) -> Result<Da
     for name in names {
         let column = columns.iter().find(|column| column.name == name.value).ok_or_else(|| {
             let known: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
-            Error::stage(format!("there is no column `{}`", name.value)).at(name.span).hint(suggest(name, &known))
+            let error = Error::stage(format!("there is no column `{}`", name.value)).at(name.span);
+            if known.iter().all(|name| is_number(name)) {
+                error.hint(NO_HEADER)
+            } else {
+                error.hint(suggest(name, &known))
+            }
         })?;
         let (coords, places) = places(column);
         let n = coords.len();
@@ -187,7 +219,10 @@ fn grid(columns: &[Column], names: &[Located<String>], rows: usize) -> Result<Da
     }
     let mut dataset = Dataset::default();
     for column in columns.iter().filter(|column| names.iter().all(|name| name.value != column.name)) {
-        let Some(numbers) = numbers(&column.fields) else { continue };
+        let Some(numbers) = numbers(&column.fields) else {
+            dataset.leave_out(&column.name, why_text(column));
+            continue;
+        };
         let mut values = vec![f64::NAN; size];
         cells.iter().zip(numbers).for_each(|(&cell, number)| values[cell] = number);
         dataset.insert(&column.name, Array::new(axes.clone(), Dtype::F64, values)?);
@@ -237,7 +272,7 @@ mod tests {
     fn what_cannot_be_read_is_told_with_its_line() {
         assert_eq!(told("a,b\n1,2\n3\n", "[]"), "line 3 has 1 fields, the first line 2 []");
         assert_eq!(told("a,\"b\n1,2\n", "[]"), "the quotes that open in line 1 never close []");
-        assert_eq!(told("a,a\n", "[]"), "two columns are called `a` []");
+        assert_eq!(told("a,a\n1,2\n", "[]"), "two columns are called `a` []");
         assert_eq!(told("", "[]"), "it is empty: a line of names is missing []");
         assert_eq!(told("model,loss\nx,1\n", "[modle]"), "there is no column `modle` [did you mean `model`?]");
         assert_eq!(
@@ -255,11 +290,28 @@ mod tests {
         assert_eq!(told(&text, "[a, b]"), "a grid of 1000 a x 1000 b is too large for 1000 records []");
         // Names are compared with all others at once.
         let many: Vec<String> = (0..100_000).map(|i| format!("c{i}")).collect();
-        assert_eq!(parsed(&format!("{}\n", many.join(",")), "[]").unwrap().arrays.len(), 100_000);
+        let ones = vec!["1"; 100_000].join(",");
+        assert_eq!(parsed(&format!("{}\n{ones}\n", many.join(",")), "[]").unwrap().arrays.len(), 100_000);
     }
 
     #[test]
-    fn a_file_without_records_has_empty_arrays() {
-        assert_eq!(parsed("a,b\n", "[]").unwrap().get("a").unwrap().shape(), [0]);
+    fn a_file_without_records_or_without_names_is_reported() {
+        assert_eq!(told("a,b\n", "[]"), "it has a line of names and no records below it []");
+        assert_eq!(told("a,b\n\n", "[a]"), "it has a line of names and no records below it []");
+        assert_eq!(
+            told("0.1,2\n0.2,3\n", "[lr]"),
+            "there is no column `lr` [the first line holds numbers only: is the line of names missing?]"
+        );
+        let dataset = parsed("0.1,2\n0.2,3\n", "[]").unwrap();
+        assert_eq!(dataset.why_unread("names of columns"), Some(NO_HEADER));
+    }
+
+    #[test]
+    fn columns_of_text_are_left_out_with_the_reason() {
+        for axes in ["[]", "[lr]"] {
+            let dataset = parsed("lr,acc\n0.1,0.5\n0.2,0.5%\n", axes).unwrap();
+            let why = dataset.why_unread("acc").unwrap();
+            assert_eq!(why, "the column holds text, such as `0.5%` in record 2");
+        }
     }
 }

@@ -13,7 +13,7 @@ use crate::value::{Dataset, Dtype};
 
 pub fn read(bytes: &[u8], stem: &str, axes: &Axes) -> Result<Dataset> {
     let json: Json = serde_json::from_slice(bytes)
-        .or_else(|error| serde_json::from_slice(&without_nan(bytes)).map_err(|_| error))
+        .or_else(|error| serde_json::from_slice(&quoted_constants(bytes)).map_err(|_| error))
         .map_err(|error| Error::stage(format!("it is not JSON: {error}")))?;
     if let Some(columns) = columns(&json)? {
         return records(&columns, axes);
@@ -26,13 +26,24 @@ pub fn read(bytes: &[u8], stem: &str, axes: &Axes) -> Result<Dataset> {
     label::label(arrays, axes)
 }
 
-/// Python writes numbers that are none as `NaN`, which JSON does not have.
-fn without_nan(bytes: &[u8]) -> Vec<u8> {
+/// What Python writes for numbers that JSON does not have, and the text that stands for each until it is read: no file holds a text that
+/// begins with this character, which JSON allows only as an escape.
+const CONSTANTS: [(&str, &str); 3] =
+    [("-Infinity", "\"\\u0001-inf\""), ("Infinity", "\"\\u0001inf\""), ("NaN", "\"\\u0001nan\"")];
+
+/// The number that one of the constants stands for.
+fn constant(text: &str) -> Option<f64> {
+    text.strip_prefix('\u{1}')?.parse().ok()
+}
+
+/// The same with the constants of Python as text.
+fn quoted_constants(bytes: &[u8]) -> Vec<u8> {
     let (mut out, mut rest) = (Vec::with_capacity(bytes.len()), bytes);
     let (mut inside, mut escaped) = (false, false);
     while let Some((&byte, tail)) = rest.split_first() {
-        if !inside && let Some(tail) = rest.strip_prefix(b"NaN") {
-            out.extend(b"null");
+        let found = |(name, text): &(&str, &str)| Some((rest.strip_prefix(name.as_bytes())?, text.to_string()));
+        if !inside && let Some((tail, text)) = CONSTANTS.iter().find_map(found) {
+            out.extend(text.as_bytes());
             rest = tail;
             continue;
         }
@@ -49,6 +60,7 @@ fn scalar(json: &Json) -> Option<f64> {
         Json::Null => Some(f64::NAN),
         Json::Bool(value) => Some(f64::from(u8::from(*value))),
         Json::Number(number) => number.as_f64(),
+        Json::String(text) => constant(text),
         _ => None,
     }
 }
@@ -75,7 +87,7 @@ fn columns(json: &Json) -> Result<Option<Vec<Column>>> {
             });
             columns[column].fields[i] = match value {
                 Json::Null => String::new(),
-                Json::String(text) => text.clone(),
+                Json::String(text) => constant(text).map_or_else(|| text.clone(), |number| number.to_string()),
                 other => other.to_string(),
             };
         }
@@ -184,6 +196,11 @@ mod tests {
         let found = parsed(r#"{"a": [1, NaN], "b \"NaN": 2}"#);
         assert!(found[0].2[1].is_nan());
         assert_eq!(found[1].0, "b \"NaN");
+        let found = parsed(r#"{"a": [-Infinity, Infinity, 1], "b": Infinity, "c": ["Infinity"]}"#);
+        assert_eq!(found[0].2, [f64::NEG_INFINITY, f64::INFINITY, 1.0]);
+        assert_eq!((found[1].2.as_slice(), found.len()), (&[f64::INFINITY][..], 2));
+        let records = parsed(r#"[{"threshold": Infinity}, {"threshold": NaN}, {"threshold": 0.5}]"#);
+        assert!(records[0].2[0] == f64::INFINITY && records[0].2[1].is_nan() && records[0].2[2] == 0.5);
         assert!(read(b"{\"a\": Nan}", "x", &Axes::default()).unwrap_err().message.starts_with("it is not JSON: "));
     }
 }

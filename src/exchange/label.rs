@@ -31,7 +31,6 @@ pub fn label(mut raws: BTreeMap<String, Raw>, axes: &Axes) -> Result<Dataset> {
     for (array, raw) in &raws {
         names.insert(array, axis_names(array, raw, axes, own.get(array))?);
     }
-    let mut dataset = Dataset::default();
     // How many arrays have an axis of a name.
     let mut bearers: HashMap<&str, usize> = HashMap::new();
     for names in names.values() {
@@ -41,20 +40,29 @@ pub fn label(mut raws: BTreeMap<String, Raw>, axes: &Axes) -> Result<Dataset> {
         let own = names.get(array).is_some_and(|names| names.iter().any(|name| name == array));
         raw.shape.len() == 1 && bearers.get(array).copied().unwrap_or(0) > usize::from(own)
     };
+    let mut dataset = Dataset::default();
+    let mut labelled: Vec<(String, Vec<Axis>)> = Vec::new();
     for (array, raw) in &raws {
-        let Values::Numbers(dtype, data) = &raw.values else { continue };
         let coordinates_of = array.strip_suffix(COORDS).filter(|axis| bearers.contains_key(axis));
         if is_axis(array, raw) || axes.names(array) && raw.shape.len() == 1 || coordinates_of.is_some() {
             continue;
         }
+        if matches!(raw.values, Values::Text(_)) {
+            dataset.leave_out(array, "it holds text, and is not called like an axis");
+            continue;
+        }
         let named = names.get(array.as_str()).into_iter().flatten().zip(&raw.shape);
-        let labelled: Vec<Axis> =
+        let own: Vec<Axis> =
             named.map(|(name, n)| Axis { name: name.clone(), coords: coordinates(&raws, name, *n) }).collect();
-        if let Some(twice) = labelled.iter().enumerate().find(|(i, a)| labelled[..*i].iter().any(|b| b.name == a.name))
-        {
+        if let Some(twice) = own.iter().enumerate().find(|(i, a)| own[..*i].iter().any(|b| b.name == a.name)) {
             return Err(Error::stage(format!("two axes of `{array}` are called `{}`", twice.1.name)));
         }
-        dataset.insert(array, Array::new(labelled, *dtype, data.clone())?);
+        labelled.push((array.clone(), own));
+    }
+    for (array, axes) in labelled {
+        if let Some(Raw { values: Values::Numbers(dtype, data), .. }) = raws.remove(&array) {
+            dataset.insert(&array, Array::new(axes, dtype, data)?);
+        }
     }
     one_length(&dataset, axes)?;
     Ok(dataset)

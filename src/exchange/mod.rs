@@ -59,11 +59,16 @@ pub fn holds_arrays(path: &str) -> bool {
 /// The arrays in the bytes of a file, by its name's ending. Errors say what is wrong inside the file, not in which one.
 pub fn read(path: &str, bytes: &[u8], axes: &Axes) -> Result<Dataset> {
     match ending(path).as_str() {
-        "npz" => label::label(npz::read(bytes)?, axes),
-        "npy" => {
-            let array = npy::read(bytes)?.ok_or_else(|| Error::stage("it holds neither numbers nor text"))?;
-            label::label([(stem(path).to_string(), array)].into(), axes)
+        "npz" => {
+            let (arrays, others) = npz::read(bytes)?;
+            let mut dataset = label::label(arrays, axes)?;
+            others.into_iter().for_each(|(name, what)| dataset.leave_out(&name, what));
+            Ok(dataset)
         }
+        "npy" => match npy::read(bytes)? {
+            npy::Contents::Array(array) => label::label([(stem(path).to_string(), array)].into(), axes),
+            npy::Contents::Other(what) => Err(Error::stage(what)),
+        },
         "csv" => csv::read(bytes, ',', axes),
         "tsv" => csv::read(bytes, '\t', axes),
         "json" => json::read(bytes, stem(path), axes),

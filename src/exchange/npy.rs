@@ -12,6 +12,9 @@ const MOST_EMPTY: usize = 1 << 16;
 /// The least whole number that 64 bits with a sign do not hold.
 const BEYOND: f64 = 9_223_372_036_854_775_808.0;
 
+/// What stands for the type of elements that have several fields.
+const STRUCTURED: &str = "structured";
+
 /// What the header says.
 struct Header {
     descr: String,
@@ -66,13 +69,38 @@ impl Element {
     }
 }
 
-/// The array in these bytes; `None` if it holds neither numbers nor text.
-pub fn read(bytes: &[u8]) -> Result<Option<Raw>> {
+/// What a file holds.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Contents {
+    Array(Raw),
+    /// Neither real numbers nor text: what it is.
+    Other(String),
+}
+
+/// What elements are that are neither real numbers nor text.
+fn describe(descr: &str) -> String {
+    let kind = descr.trim_start_matches(['<', '>', '|', '=']);
+    match kind.chars().next() {
+        Some('c') => "complex numbers; store their real and imaginary parts, or their size".into(),
+        Some('M') => "dates (datetime64); store them as numbers or as text".into(),
+        Some('m') => "spans of time (timedelta64); store them as numbers".into(),
+        Some('O') => "Python objects; store numbers or text, for example with `.astype(float)`".into(),
+        Some('f') => "floating-point numbers of more than 64 bits; store them as float64".into(),
+        Some('V') => "raw bytes".into(),
+        _ if descr == STRUCTURED => "records of several fields; store each field as an array".into(),
+        _ => format!("elements of the type `{descr}`"),
+    }
+}
+
+/// The array in these bytes, or what they hold instead.
+pub fn read(bytes: &[u8]) -> Result<Contents> {
     let broken = |why: &str| Error::stage(format!("it is not a whole .npy file: {why}"));
     let (header, data) = split(bytes).ok_or_else(|| broken("the header is damaged"))?;
     let Header { descr, fortran, shape } =
         parse(header).ok_or_else(|| broken("its header is not one that NumPy writes"))?;
-    let Some((element, reversed)) = Element::parse(&descr) else { return Ok(None) };
+    let Some((element, reversed)) = Element::parse(&descr) else {
+        return Ok(Contents::Other(format!("it holds {}", describe(&descr))));
+    };
     let count = shape.iter().try_fold(1usize, |count, n| count.checked_mul(*n));
     let size = count.and_then(|count| count.checked_mul(element.width()?));
     // No axis may be longer than memory, even if another one has no places at all.
@@ -89,7 +117,7 @@ pub fn read(bytes: &[u8]) -> Result<Option<Raw>> {
         if count > MOST_EMPTY {
             return Err(broken("its shape is impossible"));
         }
-        return Ok(Some(Raw { shape, values: Values::Text(vec![String::new(); count]) }));
+        return Ok(Contents::Array(Raw { shape, values: Values::Text(vec![String::new(); count]) }));
     }
     let items = data.chunks_exact(width);
     let values = match element {
@@ -110,7 +138,7 @@ pub fn read(bytes: &[u8]) -> Result<Option<Raw>> {
     if matches!(&raw.values, Values::Text(texts) if texts.len() != count) {
         return Err(broken("its text is not Unicode"));
     }
-    Ok(Some(if fortran { transposed(raw) } else { raw }))
+    Ok(Contents::Array(if fortran { transposed(raw) } else { raw }))
 }
 
 /// Header and data.
@@ -138,7 +166,7 @@ fn parse(header: &str) -> Option<Header> {
     let descr = after("descr")?;
     let descr = match descr.strip_prefix('\'') {
         Some(text) => text.split_once('\'')?.0.to_string(),
-        None => "structured".to_string(),
+        None => STRUCTURED.to_string(),
     };
     let fortran = after("fortran_order")?.starts_with("True");
     let (shape, _) = after("shape")?.strip_prefix('(')?.split_once(')')?;
@@ -262,8 +290,15 @@ mod tests {
         bytes
     }
 
+    fn array(bytes: &[u8]) -> Raw {
+        match read(bytes).unwrap() {
+            Contents::Array(raw) => raw,
+            Contents::Other(what) => panic!("{what}"),
+        }
+    }
+
     fn numbers(bytes: &[u8]) -> Vec<f64> {
-        match read(bytes).unwrap().unwrap().values {
+        match array(bytes).values {
             Values::Numbers(_, data) => data,
             Values::Text(texts) => panic!("{texts:?}"),
         }
@@ -298,16 +333,26 @@ mod tests {
         ];
         for array in arrays {
             let bytes = write(&array);
-            assert_eq!(read(&bytes).unwrap().unwrap(), array);
+            assert_eq!(self::array(&bytes), array);
             assert_eq!(bytes.iter().position(|b| *b == b'\n').unwrap() % 64, 63);
         }
     }
 
     #[test]
     fn objects_and_structures_are_left_alone_and_damage_is_told() {
-        assert_eq!(read(&file("'|O'", "False", "(1,)", &[0; 8])).unwrap(), None);
-        assert_eq!(read(&file("[('a', '<f8')]", "False", "(1,)", &[0; 8])).unwrap(), None);
-        assert_eq!(read(&file("'<c16'", "False", "(1,)", &[0; 16])).unwrap(), None);
+        for (descr, what) in [
+            ("'|O'", "it holds Python objects"),
+            ("[('a', '<f8')]", "it holds records of several fields"),
+            ("'<c16'", "it holds complex numbers"),
+            ("'<M8[ns]'", "it holds dates"),
+            ("'<m8[s]'", "it holds spans of time"),
+            ("'<f16'", "it holds floating-point numbers of more than 64 bits"),
+        ] {
+            match read(&file(descr, "False", "(1,)", &[0; 16])).unwrap() {
+                Contents::Other(found) => assert!(found.starts_with(what), "{found}"),
+                Contents::Array(array) => panic!("{descr}: {array:?}"),
+            }
+        }
         let huge = file("'<f8'", "False", "(4611686018427387904, 4)", &[0; 8]);
         assert_eq!(read(&huge).unwrap_err().message, "it is not a whole .npy file: its shape is impossible");
         let whole = write(&Raw::list(Dtype::F64, vec![1.0, 2.0]));
@@ -331,15 +376,15 @@ mod tests {
             let told = read(&file(descr, "False", shape, &[])).unwrap_err().message;
             assert_eq!(told, "it is not a whole .npy file: its shape is impossible", "{descr} {shape}");
         }
-        let few = read(&file("'<U0'", "False", "(2,)", &[])).unwrap().unwrap();
+        let few = array(&file("'<U0'", "False", "(2,)", &[]));
         assert_eq!(few, Raw::texts(vec![String::new(); 2]));
     }
 
     #[test]
     fn whole_numbers_without_a_sign_stay_as_large_as_they_are() {
-        let array = read(&file("'<u8'", "False", "(2,)", &[[0xff; 8], [0; 8]].concat())).unwrap().unwrap();
-        assert_eq!(array.values, Values::Numbers(Dtype::F64, vec![18_446_744_073_709_551_615.0, 0.0]));
-        let small = read(&file("'<u8'", "False", "(1,)", &[7, 0, 0, 0, 0, 0, 0, 0])).unwrap().unwrap();
+        let large = array(&file("'<u8'", "False", "(2,)", &[[0xff; 8], [0; 8]].concat()));
+        assert_eq!(large.values, Values::Numbers(Dtype::F64, vec![18_446_744_073_709_551_615.0, 0.0]));
+        let small = array(&file("'<u8'", "False", "(1,)", &[7, 0, 0, 0, 0, 0, 0, 0]));
         assert_eq!(small.values, Values::Numbers(Dtype::I64, vec![7.0]));
     }
 }

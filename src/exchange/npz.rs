@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use super::npy::Contents;
 use super::{Raw, Values, npy, zip};
 use crate::error::{Error, Result};
 use crate::value::{Coords, Dataset};
@@ -15,18 +16,21 @@ pub const AXES: &str = ".axes";
 /// What is put behind an axis' name where an array has it too.
 pub const COORDS: &str = ".coords";
 
-/// All arrays that hold numbers or text.
-pub fn read(bytes: &[u8]) -> Result<BTreeMap<String, Raw>> {
-    let mut arrays = BTreeMap::new();
-    for (name, content) in zip::read(bytes)? {
-        let Some(name) = name.strip_suffix(".npy") else { continue };
-        let array = npy::read(&content)
+/// The arrays of a file, and the names of those that hold neither numbers nor text, with what they hold.
+pub fn read(bytes: &[u8]) -> Result<(BTreeMap<String, Raw>, BTreeMap<String, String>)> {
+    let (mut arrays, mut others) = (BTreeMap::new(), BTreeMap::new());
+    // One member after another: of each only its array stays in memory.
+    zip::each(bytes, &mut |name, content| {
+        let Some(name) = name.strip_suffix(".npy") else { return Ok(()) };
+        let contents = npy::read(content)
             .map_err(|error| Error::stage(format!("`{name}`: {}", error.message.replace(" .npy file", " array"))))?;
-        if let Some(array) = array {
-            arrays.insert(name.to_string(), array);
+        match contents {
+            Contents::Array(array) => drop(arrays.insert(name.to_string(), array)),
+            Contents::Other(what) => drop(others.insert(name.to_string(), what)),
         }
-    }
-    Ok(arrays)
+        Ok(())
+    })?;
+    Ok((arrays, others))
 }
 
 /// The bytes of a file with all arrays of a dataset, their axes and coordinates. Equal datasets make equal bytes.

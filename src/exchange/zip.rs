@@ -258,15 +258,25 @@ fn widen(bytes: &[u8], from: u64, length: u64, member: &mut Member) -> Option<()
     Some(())
 }
 
-/// Names and contents of all members of an `.npz` file.
-pub fn read(bytes: &[u8]) -> Result<Vec<(String, Vec<u8>)>> {
+/// Take the name and the content of each member of an `.npz` file, one after another.
+pub fn each(bytes: &[u8], take: &mut dyn FnMut(&str, &[u8]) -> Result<()>) -> Result<()> {
     let mut reader = ArchiveReader::of(Cursor::new(bytes), ".npz file")?;
     let names: Vec<String> = reader.names().map(str::to_string).collect();
-    let mut members = Vec::with_capacity(names.len());
     for name in names {
         let content = reader.read(&name)?.unwrap_or_default();
-        members.push((name, content));
+        take(&name, &content)?;
     }
+    Ok(())
+}
+
+/// Names and contents of all members of an `.npz` file.
+#[cfg(test)]
+pub fn read(bytes: &[u8]) -> Result<Vec<(String, Vec<u8>)>> {
+    let mut members = Vec::new();
+    each(bytes, &mut |name, content| {
+        members.push((name.to_string(), content.to_vec()));
+        Ok(())
+    })?;
     Ok(members)
 }
 

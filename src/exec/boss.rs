@@ -1,14 +1,14 @@
 //! The deciding thread: starts stages whose inputs are done, hands out units, takes answers, and keeps the outcome.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::inputs::{is_lost, look_through};
 use super::schedule::Schedule;
 use super::worker::{Answer, Job, Made, Results, Shop};
-use super::{Built, Event, Failure, Observer, Options, Outcome, Unfinished};
+use super::{Built, Event, Failure, Observer, Options, Outcome, StageWarning, Unfinished};
 use crate::error::{Error, Result};
 use crate::plan::{self, FileState, LastBuild, Resolved, UnitState};
 use crate::stages::{Holds, Stage};
@@ -110,6 +110,13 @@ impl<'a, 'b> Boss<'a, 'b> {
     /// The end of the pass: list what was not tried or not finished. True if a lost result is the reason.
     pub fn close(self) -> bool {
         let graph = self.shop.context.graph;
+        let mut warnings = std::mem::take(&mut *self.shop.warnings.lock().unwrap_or_else(PoisonError::into_inner));
+        // The order in which units happen to end says nothing.
+        warnings.sort_by(|a, b| (a.0, a.1.span, &a.1.message).cmp(&(b.0, b.1.span, &b.1.message)));
+        warnings.dedup();
+        let warning =
+            |(stage, warning): (usize, Error)| StageWarning { stage: graph.stages[stage].name.clone(), warning };
+        self.outcome.warnings.extend(warnings.into_iter().map(warning));
         let names = self.schedule.waiting().into_iter().map(|stage| graph.stages[stage].name.clone());
         self.outcome.skipped.extend(names);
         let mut running: Vec<_> = self.running.into_iter().collect();
@@ -321,7 +328,9 @@ impl<'a, 'b> Boss<'a, 'b> {
                     }
                 }
             }
-            Answer::Files { stage, result: Ok(written), seconds } => {
+            // Stopped half-way; the build is ending.
+            Answer::Files { result: Ok(None), .. } => {}
+            Answer::Files { stage, result: Ok(Some(written)), seconds } => {
                 if let Some(running) = self.running.get_mut(&stage) {
                     running.took(seconds);
                 }

@@ -1,10 +1,10 @@
 //! Hands results from the store to running units, and keeps what several units share.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::fs::File;
 use std::io::Write;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::worker::{Results, Shop};
 use super::workplace::Place;
@@ -13,7 +13,7 @@ use crate::plan::{Context, stage_digest};
 use crate::program::set_mode;
 use crate::stages::{self, Found, Holds, Inputs, Workplace};
 use crate::store::{Digest, Key, LARGE, hash_file};
-use crate::value::{Dataset, FileEntry, decode_tree};
+use crate::value::{Dataset, FileEntry, Unread, decode_tree};
 
 const LOST: &str = "a result was lost from the cache while building";
 
@@ -117,6 +117,7 @@ fn lay(bytes: &[u8], to: &Path, executable: bool) -> Result<()> {
 #[derive(Default)]
 pub struct Shared {
     whole: Mutex<HashMap<(usize, Digest), Arc<Dataset>>>,
+    loaded: Mutex<Loaded>,
 }
 
 impl Shared {
@@ -125,6 +126,49 @@ impl Shared {
         if let Ok(mut whole) = self.whole.lock() {
             whole.clear();
         }
+    }
+}
+
+/// Bytes of arrays that are kept in memory, so that files are read once in a build. What is in use does not count.
+const MOST_LOADED: usize = 1 << 30;
+
+/// A dataset, once it is loaded; locked while a thread loads it.
+type Slot = Arc<Mutex<Option<Arc<Dataset>>>>;
+
+/// Arrays read from files, by stage and digest.
+#[derive(Default)]
+struct Loaded {
+    datasets: HashMap<(usize, Digest), Slot>,
+    /// The ones that are kept and their sizes, the one read first in front.
+    order: VecDeque<((usize, Digest), usize)>,
+    bytes: usize,
+}
+
+impl Shared {
+    /// The dataset of this name, loaded once even if several threads ask for it at once.
+    fn load(&self, name: (usize, Digest), load: impl FnOnce() -> Result<Dataset>) -> Result<Arc<Dataset>> {
+        let slot = {
+            let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+            loaded.datasets.entry(name).or_default().clone()
+        };
+        let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(dataset) = &*slot {
+            return Ok(dataset.clone());
+        }
+        let dataset = Arc::new(load()?);
+        *slot = Some(dataset.clone());
+        drop(slot);
+        let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+        let size = dataset.bytes();
+        loaded.order.push_back((name, size));
+        loaded.bytes += size;
+        while loaded.bytes > MOST_LOADED
+            && let Some((oldest, size)) = loaded.order.pop_front()
+        {
+            loaded.datasets.remove(&oldest);
+            loaded.bytes -= size;
+        }
+        Ok(dataset)
     }
 }
 
@@ -154,7 +198,19 @@ impl StageInputs<'_, '_> {
 impl Inputs for StageInputs<'_, '_> {
     fn unit(&self, input: usize, unit: usize) -> Result<Arc<Dataset>> {
         let (stage, result) = self.source(input, unit)?;
-        dataset(self.shop.context, stage, result).map(Arc::new)
+        let read = || dataset(self.shop.context, stage, result);
+        if !self.shop.context.graph.stages[stage].stage.holds().is_files() {
+            return read().map(Arc::new);
+        }
+        self.shop.shared.load((stage, result.1), || {
+            let dataset = read()?;
+            let files = dataset.unread.iter().filter(|(_, unread)| unread.file);
+            let warning = |(path, unread): (&String, &Unread)| {
+                (stage, Error::stage(format!("`{path}` was not read: {}", unread.why)))
+            };
+            self.shop.warnings.lock().unwrap_or_else(PoisonError::into_inner).extend(files.map(warning));
+            Ok(dataset)
+        })
     }
 
     fn whole(&self, input: usize) -> Result<Arc<Dataset>> {
@@ -174,6 +230,10 @@ impl Inputs for StageInputs<'_, '_> {
         let poisoned = |_| Error::internal("a thread that shared a dataset panicked");
         shared.lock().map_err(poisoned)?.insert(name, whole.clone());
         Ok(whole)
+    }
+
+    fn warn(&self, warning: Error) {
+        self.shop.warnings.lock().unwrap_or_else(PoisonError::into_inner).push((self.stage, warning));
     }
 
     fn found(&self) -> &Found {

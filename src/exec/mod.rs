@@ -52,6 +52,8 @@ pub struct Outcome {
     /// Stages that were current.
     pub current: usize,
     pub failures: Vec<Failure>,
+    /// What stages that ran warn of.
+    pub warnings: Vec<StageWarning>,
     /// Stages not tried: something they need failed, or the build ended before.
     pub skipped: Vec<String>,
     /// Stages that were under way when the build ended.
@@ -88,6 +90,13 @@ pub struct Failure {
     pub stage: String,
     pub unit: String,
     pub error: Error,
+}
+
+/// A warning of a stage that ran, such as a mean over NaN.
+#[derive(Debug)]
+pub struct StageWarning {
+    pub stage: String,
+    pub warning: Error,
 }
 
 /// A stage that was under way when the build ended: the units it has, of how many.

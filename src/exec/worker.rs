@@ -52,8 +52,19 @@ impl Job {
 
 /// What a worker answers.
 pub enum Answer {
-    Unit { stage: usize, unit: usize, key: Key, result: Result<Option<Made>>, seconds: f64 },
-    Files { stage: usize, result: Result<Vec<String>>, seconds: f64 },
+    Unit {
+        stage: usize,
+        unit: usize,
+        key: Key,
+        result: Result<Option<Made>>,
+        seconds: f64,
+    },
+    /// The names of the files that were written; `None` if the build ended before all were made.
+    Files {
+        stage: usize,
+        result: Result<Option<Vec<String>>>,
+        seconds: f64,
+    },
 }
 
 /// A unit's result.
@@ -71,6 +82,8 @@ pub struct Shop<'a> {
     pub context: Context<'a>,
     pub writer: &'a Writer<'a>,
     pub shared: Shared,
+    /// Warnings of stages, by number, until the coordinating thread takes them.
+    pub warnings: Mutex<Vec<(usize, Error)>>,
     pub queue: Queue,
     pub lane: Lane,
     /// Nothing new begins, and training leaves a checkpoint and ends.
@@ -92,6 +105,7 @@ impl<'a> Shop<'a> {
             context,
             writer,
             shared: Shared::default(),
+            warnings: Mutex::default(),
             queue: Queue::new(options.jobs, cuda::visible_gpus().len()),
             lane: Lane::default(),
             stop: AtomicBool::new(false),
@@ -272,17 +286,31 @@ impl Control for UnitControl<'_, '_> {
     }
 }
 
-/// Make what is missing, all formats of a figure at once; returns the names of the files written.
+/// Make what is missing, all formats of a figure at once; returns the names of the files written, or `None` if the build ended meanwhile.
 fn make_files(
     shop: &Shop,
     stage: usize,
     units: &[(Key, Digest)],
     files: &[(FileSpec, FileState)],
-) -> Result<Vec<String>> {
+) -> Result<Option<Vec<String>>> {
     let payloads = OnceLock::new();
     let made = threads::map(files, |(spec, state)| make_file(shop, stage, units, &payloads, spec, state));
-    let made: Vec<Option<String>> = made.into_iter().collect::<Result<_>>()?;
-    Ok(made.into_iter().flatten().collect())
+    let made: Vec<Done> = made.into_iter().collect::<Result<_>>()?;
+    let written = |done| match done {
+        Done::Written(name) => Some(Some(name)),
+        Done::UpToDate => Some(None),
+        Done::Stopped => None,
+    };
+    let written: Option<Vec<Option<String>>> = made.into_iter().map(written).collect();
+    Ok(written.map(|names| names.into_iter().flatten().collect()))
+}
+
+/// What became of one file.
+enum Done {
+    Written(String),
+    UpToDate,
+    /// The build ended before it was made.
+    Stopped,
 }
 
 fn make_file(
@@ -292,10 +320,10 @@ fn make_file(
     payloads: &OnceLock<Result<Vec<Vec<u8>>>>,
     spec: &FileSpec,
     state: &FileState,
-) -> Result<Option<String>> {
+) -> Result<Done> {
     let Context { graph, store, publish, figures, .. } = shop.context;
     let (key, stored) = match state {
-        FileState::UpToDate { .. } | FileState::Unknown => return Ok(None),
+        FileState::UpToDate { .. } | FileState::Unknown => return Ok(Done::UpToDate),
         FileState::Stored { key, digest } => (key, store.load(key, digest)),
         FileState::Missing(key) => (key, None),
     };
@@ -306,7 +334,13 @@ fn make_file(
             let started = Instant::now();
             let bytes = match &spec.output {
                 Some(path) => output(shop.context, stage, units, payloads, path)?,
-                None => publish.render(&graph.stages[stage], spec, payloads, &key.to_string())?,
+                None => {
+                    let stop = || shop.breaking_off();
+                    match publish.render(&graph.stages[stage], spec, payloads, &key.to_string(), &stop)? {
+                        Some(bytes) => bytes,
+                        None => return Ok(Done::Stopped),
+                    }
+                }
             };
             shop.writer.put(*key, &bytes, u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX))?;
             bytes
@@ -321,7 +355,7 @@ fn make_file(
         return Err(error.hint("make it a folder, or give the output another name"));
     }
     store.publish(&spec.name, &path, &bytes)?;
-    Ok(Some(spec.name.clone()))
+    Ok(Done::Written(spec.name.clone()))
 }
 
 fn load_all(store: &Store, units: &[(Key, Digest)]) -> Result<Vec<Vec<u8>>> {

@@ -1,6 +1,9 @@
 //! From names to numbers: what a mark reads, selected by name.
 
+use std::borrow::Cow;
+use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use serde_json::{Value as Json, json};
@@ -9,7 +12,7 @@ use super::text;
 use super::theme::Theme;
 use crate::error::{Error, Result, Span};
 use crate::spec::{Coordinate, Decode, Located, Node, Problems, Schemas, Yaml, suggest, wrong_type};
-use crate::value::{Array, Axis, Coords, Dataset};
+use crate::value::{Array, Axis, Coords, Dataset, NanPolicy};
 
 /// Coordinates that are fixed: axis -> coordinate.
 pub type Where = BTreeMap<String, Coordinate>;
@@ -67,6 +70,8 @@ crate::record! {
         pub reduce: Option<Reduce> = None,
         /// A function of every number, after that.
         pub transform: Option<Transform> = None,
+        /// What the reduction, or a mark that reduces the numbers itself, makes of NaN: `propagate`, or `skip` to leave it out.
+        pub nan: NanPolicy = NanPolicy::Propagate,
     }
 }
 
@@ -83,7 +88,8 @@ impl Decode for Channel {
             Yaml::Int(_) | Yaml::Float(_) => f64::decode(node, problems).map(Channel::Number),
             Yaml::Text(name) => {
                 let value = Located { value: name.clone(), span: node.span };
-                Some(Channel::Named(ChannelSettings { value, reduce: None, transform: None }))
+                let nan = NanPolicy::Propagate;
+                Some(Channel::Named(ChannelSettings { value, reduce: None, transform: None, nan }))
             }
             Yaml::Map(_) => ChannelSettings::decode(node, problems).map(Channel::Named),
             _ => wrong_type(node, problems),
@@ -120,6 +126,11 @@ impl Channel {
         }
     }
 
+    /// Whether a mark that reduces its numbers leaves NaN out.
+    pub fn skips_nan(&self) -> bool {
+        matches!(self, Channel::Named(settings) if settings.nan.skips())
+    }
+
     /// The array or axis it names, if any.
     pub fn name(&self) -> Option<&Located<String>> {
         match self {
@@ -139,11 +150,12 @@ pub struct Scope<'a> {
     theme: Arc<Theme>,
     /// Names that come from data are markup.
     math: bool,
+    warnings: Rc<RefCell<Vec<Error>>>,
 }
 
 impl<'a> Scope<'a> {
     pub fn new(data: &'a dyn Fn(&str) -> Option<Arc<Dataset>>) -> Self {
-        Scope { data, of: None, fixed: Vec::new(), theme: Arc::default(), math: false }
+        Scope { data, of: None, fixed: Vec::new(), theme: Arc::default(), math: false, warnings: Rc::default() }
     }
 
     /// The same with other looks.
@@ -164,6 +176,26 @@ impl<'a> Scope<'a> {
     /// Looks where a mark does not say.
     pub fn theme(&self) -> &Theme {
         &self.theme
+    }
+
+    /// Tell the user of something that is no reason to fail.
+    pub fn warn(&self, warning: Error) {
+        self.warnings.borrow_mut().push(warning);
+    }
+
+    /// All warnings so far.
+    pub fn take_warnings(&self) -> Vec<Error> {
+        self.warnings.take()
+    }
+
+    /// The fixed coordinates, each as it was fixed last, with what is added: ` at model=b p=0.1`, or nothing.
+    pub fn place(&self, more: &str) -> String {
+        let last = |(i, (axis, ..)): &(usize, &(String, String, Span))| {
+            !self.fixed[i + 1..].iter().any(|(later, ..)| later == axis)
+        };
+        let fixed = self.fixed.iter().enumerate().filter(last).map(|(_, (axis, at, _))| format!("{axis}={at}"));
+        let parts: Vec<String> = fixed.chain((!more.is_empty()).then(|| more.to_string())).collect();
+        if parts.is_empty() { String::new() } else { format!(" at {}", parts.join(" ")) }
     }
 
     /// The same with another stage (if one is named) and more coordinates fixed.
@@ -207,14 +239,20 @@ impl<'a> Scope<'a> {
     pub fn named(&self, name: &Located<String>) -> Result<Array> {
         let dataset = self.dataset(name.span)?;
         let mut array = match dataset.get(&name.value) {
-            Some(array) => array.clone(),
+            // A large array is copied once, and only the part that is asked for.
+            Some(array) => Cow::Borrowed(array),
             None => match dataset.arrays.values().find_map(|array| array.axis(&name.value)) {
-                Some(axis) => coordinates(axis)?,
+                Some(axis) => Cow::Owned(coordinates(axis)?),
                 None => {
                     let mut known: Vec<String> = dataset.arrays.keys().cloned().collect();
                     known.extend(axes_of(&dataset));
-                    let error = Error::user(format!("there is no array or axis `{}`", name.value)).at(name.span);
-                    return Err(error.hint(suggest(&name.value, &refs(&known))));
+                    let error = match dataset.why_unread(&name.value) {
+                        Some(why) => Error::user(format!("`{}` cannot be shown: {why}", name.value)),
+                        None => Error::user(format!("there is no array or axis `{}`", name.value)),
+                    };
+                    return Err(
+                        dataset.explain(&name.value, error.at(name.span).hint(suggest(&name.value, &refs(&known))))
+                    );
                 }
             },
         };
@@ -226,9 +264,9 @@ impl<'a> Scope<'a> {
                     .at(*span)
                     .hint(suggest(at, &refs(&known))));
             };
-            array = selected;
+            array = Cow::Owned(selected);
         }
-        Ok(array)
+        Ok(array.into_owned())
     }
 
     /// The numbers of a channel.
@@ -239,12 +277,34 @@ impl<'a> Scope<'a> {
         };
         let mut array = self.named(&settings.value)?;
         if let Some(reduce) = &settings.reduce {
-            array = reduce.apply(&array)?;
+            array = self.reduced(settings, reduce, &array)?;
         }
         if let Some(transform) = &settings.transform {
             array.data.mapv_inplace(|v| transform.apply(v));
         }
         Ok(array)
+    }
+
+    /// One number for all along an axis; warns where NaN makes it NaN.
+    fn reduced(&self, settings: &ChannelSettings, reduce: &Reduce, array: &Array) -> Result<Array> {
+        let mut found: Vec<String> = Vec::new();
+        let reduced = reduce.apply(array, settings.nan.skips(), &mut |place| found.push(place))?;
+        if let Some(first) = found.first() {
+            let others = match found.len() - 1 {
+                0 => String::new(),
+                1 => " and at another place".to_string(),
+                n => format!(" and at {n} other places"),
+            };
+            let (name, over) = (&settings.value, &reduce.axis().value);
+            let message = format!("`{}` is NaN{}{others}", name.value, self.place(first));
+            let warning = Error::stage(format!("{message}, so its {} over `{over}` is NaN there", reduce.name()));
+            self.warn(warning.at(name.span).hint(format!(
+                "to leave NaN out, write `{{value: {}, reduce: {{{}: {over}}}, nan: skip}}`",
+                name.value,
+                reduce.name()
+            )));
+        }
+        Ok(reduced)
     }
 
     /// The single number of a channel.
@@ -253,6 +313,28 @@ impl<'a> Scope<'a> {
         let span = channel.name().map(|name| name.span).unwrap_or_default();
         array.single().ok_or_else(|| Error::user(format!("this is not one number: {}", left_over(&array))).at(span))
     }
+}
+
+/// The numbers of a channel that a mark reduces itself: without NaN where that is skipped, else none at all if one is NaN, with a warning.
+/// `what` is what the mark makes of them.
+pub fn reducible(scope: &Scope, channel: &Channel, what: &str) -> Result<Vec<f64>> {
+    let array = scope.channel(channel)?;
+    let mut values = array.values();
+    let nan = values.iter().filter(|value| value.is_nan()).count();
+    if nan > 0 && channel.skips_nan() {
+        values.retain(|value| !value.is_nan());
+    } else if nan > 0 {
+        let n = values.len();
+        let first = array.data.indexed_iter().find(|(_, value)| value.is_nan());
+        let first = first.map(|(index, _)| array.place(&|dim| index[dim])).unwrap_or_default();
+        let name = channel.describe();
+        let message = format!("{nan} of {n} values of `{name}` are NaN, the first{}", scope.place(&first));
+        let warning = Error::stage(format!("{message}, so their {what} are not shown"));
+        let span = channel.name().map(|name| name.span).unwrap_or_default();
+        scope.warn(warning.at(span).hint(format!("to leave NaN out, write `{{value: {name}, nan: skip}}`")));
+        values.clear();
+    }
+    Ok(values)
 }
 
 /// What axes an array still has, for messages.
@@ -320,7 +402,8 @@ impl Reduce {
         }
     }
 
-    fn apply(&self, array: &Array) -> Result<Array> {
+    /// `nan` is told where the array is NaN, if that counts.
+    fn apply(&self, array: &Array, skip: bool, nan: &mut dyn FnMut(String)) -> Result<Array> {
         let axis = self.axis();
         let dim = array.dim(&axis.value).ok_or_else(|| {
             let known: Vec<&str> = array.axes.iter().map(|axis| axis.name.as_str()).collect();
@@ -328,16 +411,23 @@ impl Reduce {
                 .at(axis.span)
                 .hint(suggest(&axis.value, &known))
         })?;
+        if !skip {
+            for (index, _) in array.data.indexed_iter().filter(|(_, value)| value.is_nan()) {
+                nan(array.place(&|dim| index[dim]));
+            }
+        }
         let mut axes = array.axes.clone();
         axes.remove(dim);
         let values = array.data.lanes(ndarray::Axis(dim)).into_iter();
-        Array::f64(axes, values.map(|lane| self.number(lane.iter().copied().collect())).collect())
+        Array::f64(axes, values.map(|lane| self.number(lane.iter().copied().collect(), skip)).collect())
     }
 
-    /// NaNs are left out.
-    fn number(&self, mut values: Vec<f64>) -> f64 {
-        values.retain(|v| !v.is_nan());
-        if values.is_empty() {
+    /// NaN where one of them is, unless NaN is skipped.
+    fn number(&self, mut values: Vec<f64>, skip: bool) -> f64 {
+        if skip {
+            values.retain(|v| !v.is_nan());
+        }
+        if values.is_empty() || values.iter().any(|v| v.is_nan()) {
             return f64::NAN;
         }
         let n = values.len() as f64;
@@ -399,7 +489,17 @@ mod tests {
         let scope = Scope::new(&data).within(&of(), &Where::new());
         let values = |scope: &Scope, text: &str| scope.channel(&channel(text)).map(|array| array.values());
         assert_eq!(values(&scope, "{value: p, transform: reciprocal}").unwrap(), [2.0, 10.0]);
-        assert_eq!(values(&scope, "{value: loss, reduce: {mean: p}}").unwrap(), [1.5, 3.0]);
+        assert_eq!(values(&scope, "{value: loss, reduce: {mean: p}, nan: skip}").unwrap(), [1.5, 3.0]);
+        assert!(scope.take_warnings().is_empty());
+        for reduction in Reduce::NAMES {
+            let found = values(&scope, &format!("{{value: loss, reduce: {{{reduction}: p}}}}")).unwrap();
+            assert!(found[0].is_finite() && found[1].is_nan(), "{reduction}: {found:?}");
+            let warnings = scope.take_warnings();
+            assert_eq!(
+                warnings[0].message,
+                format!("`loss` is NaN at model=b p=0.1, so its {reduction} over `p` is NaN there")
+            );
+        }
         let fixed = scope.fix("model", "b", Span::default()).fix("p", "5e-1", Span::default());
         assert_eq!(values(&fixed, "loss").unwrap(), [3.0]);
         assert_eq!(fixed.number(&channel("loss")).unwrap(), 3.0);

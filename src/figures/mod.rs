@@ -8,6 +8,7 @@ mod bivariate;
 mod color;
 mod colormaps;
 mod data;
+mod empty;
 mod layout;
 mod legend;
 mod marks;
@@ -24,8 +25,9 @@ use std::sync::Arc;
 use axes::{Decor, Fonts, Shown};
 use data::Scope;
 pub use data::Where;
+use empty::EmptyMark;
 use layout::Slot;
-use marks::Mark;
+use marks::{Mark, Shape};
 use panel::{Panel, Prepared};
 use size::{Aspect, Columns, Length};
 pub use theme::Theme;
@@ -35,7 +37,7 @@ use crate::spec::{Coordinate, Located, Node, OneOrMany, Problems};
 use crate::value::{Dataset, Horizontal, Item, Scene, Vertical};
 
 /// Raised when a figure's scene changes though its settings and data did not.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 
 /// The names of all marks.
 pub const MARKS: &[&str] = Mark::NAMES;
@@ -230,8 +232,8 @@ impl Figure {
         (width, self.height.inches(width))
     }
 
-    /// Draw it from the datasets of its stages.
-    pub fn draw(&self, data: &dyn Fn(&str) -> Option<Arc<Dataset>>) -> Result<Scene> {
+    /// Draw it from the datasets of its stages; `warn` is told what is no reason to fail. Errors: it would show nothing at all.
+    pub fn draw(&self, data: &dyn Fn(&str) -> Option<Arc<Dataset>>, warn: &mut dyn FnMut(Error)) -> Result<Scene> {
         let scope = Scope::new(data).themed(self.settled()).with_math(self.math).within(&self.of, &Where::new());
         let prepare = |panels: &[Panel]| -> Result<Vec<Prepared>> {
             let mut prepared = Vec::new();
@@ -259,7 +261,17 @@ impl Figure {
         if self.share_y {
             share(&mut panels, |panel| &mut panel.y);
         }
-        Ok(self.place(header, panels))
+        let mut empty = Vec::new();
+        let marks: usize = header.iter().chain(&panels).map(|panel| panel.marks.len()).sum();
+        let scene = self.place(header, panels, &mut empty);
+        scope.take_warnings().into_iter().for_each(&mut *warn);
+        if empty.len() == marks
+            && let Some(first) = empty.first()
+        {
+            return Err(first.nothing_at_all());
+        }
+        empty.iter().map(EmptyMark::warning).for_each(warn);
+        Ok(scene)
     }
 
     /// The places of the header's panels, then those of all others below them; the number of rows and their heights.
@@ -286,8 +298,8 @@ impl Figure {
         self.columns.map_or_else(|| square_root(panels), |columns| columns as usize).clamp(1, panels)
     }
 
-    /// Put worked out panels on the page.
-    fn place(&self, header: Vec<Prepared>, mut panels: Vec<Prepared>) -> Scene {
+    /// Put worked out panels on the page, and list the marks of which nothing is there.
+    fn place(&self, header: Vec<Prepared>, mut panels: Vec<Prepared>, empty: &mut Vec<EmptyMark>) -> Scene {
         let font_size = self.font_size();
         let fonts = Fonts::of(font_size);
         let columns = self.columns_for(panels.len());
@@ -339,7 +351,13 @@ impl Figure {
             decor.grid(panel, area, &mut items);
             let frame = shapes::Frame::new(area, panel);
             let mut inside = Vec::new();
-            panel.drawing.shapes.iter().for_each(|shape| frame.draw(shape, font_size, &mut inside));
+            let mut shapes = panel.drawing.shapes.iter();
+            for mark in &panel.marks {
+                let before = inside.len();
+                let shapes: Vec<&Shape> = shapes.by_ref().take(mark.shapes).collect();
+                shapes.iter().for_each(|shape| frame.draw(shape, font_size, &mut inside));
+                empty.extend(EmptyMark::found(panel, mark, &shapes, &inside[before..], &frame));
+            }
             match panel.frame {
                 Some(_) => items.push(Item::Clip { area, items: inside }),
                 // A sketch has no edge to be cut at.

@@ -6,7 +6,7 @@ use super::scale::{MOST_DECIMALS, Scale, ScaleKind, Tick, number};
 use super::shapes::Frame;
 use super::template;
 use super::theme::{FrameStyle, TickSide};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, Span};
 use crate::spec::{Located, Node, Problems};
 use crate::value::{Hint, Spots};
 
@@ -25,7 +25,7 @@ crate::record! {
         pub caption: Option<Located<String>> = None,
         pub x: AxisSettings = AxisSettings::default(),
         pub y: AxisSettings = AxisSettings::default(),
-        pub marks: Vec<Mark>,
+        pub marks: Vec<Located<Mark>>,
         /// Where the legend is; it appears when a mark has something to say in it.
         pub legend: LegendPlace = LegendPlace::Best,
         /// Height of the panel divided by its width; by default it fills its place.
@@ -122,6 +122,19 @@ pub struct Prepared {
     /// The lines around it; none for a sketch.
     pub frame: Option<FrameStyle>,
     pub ticks: TickSide,
+    /// Its marks, in the order in which they are drawn.
+    pub marks: Vec<PreparedMark>,
+    /// Which of several panels made from one it is: ` at expert=3`.
+    pub at: String,
+}
+
+/// A mark whose shapes are among those of its panel.
+#[derive(Clone, Debug)]
+pub struct PreparedMark {
+    pub name: &'static str,
+    pub span: Span,
+    /// How many shapes it has.
+    pub shapes: usize,
 }
 
 impl Panel {
@@ -182,10 +195,12 @@ impl Panel {
     pub fn prepare(&self, scope: &Scope) -> Result<Prepared> {
         let mut drawing = Drawing::default();
         let mut bare = true;
+        let mut marks = Vec::new();
         for mark in &self.marks {
-            let mark = mark.entry().draw(scope)?;
-            bare &= mark.bare;
-            drawing = drawing.join(mark);
+            let drawn = mark.entry().draw(scope)?;
+            bare &= drawn.bare;
+            marks.push(PreparedMark { name: mark.name(), span: mark.span, shapes: drawn.shapes.len() });
+            drawing = drawing.join(drawn);
         }
         let theme = scope.theme();
         let text = |text: &Option<Located<String>>| match text {
@@ -211,6 +226,8 @@ impl Panel {
             grid: self.grid.unwrap_or(theme.grid),
             frame: self.frame.unwrap_or(!bare).then(|| theme.frame.clone()),
             ticks: theme.ticks.clone(),
+            marks,
+            at: scope.place(""),
             drawing,
         })
     }
@@ -241,22 +258,37 @@ impl AxisSettings {
         } else if low > high {
             (low, high) = if self.scale == ScaleKind::Log { (1.0, 10.0) } else { (0.0, 1.0) };
         } else if self.scale == ScaleKind::Log {
-            low = if low > 0.0 { low } else { high * 1e-3 };
+            high = if high > 0.0 { high.max(f64::MIN_POSITIVE) } else { 10.0 };
+            low = if low > 0.0 { low.max(f64::MIN_POSITIVE) } else { (high * 1e-3).max(f64::MIN_POSITIVE) };
             let room = if extent.tight { 1.0 } else { crate::train::ln(high / low).max(0.1) * 0.04 + 1.0 };
-            (low, high) = (low / room, high * room);
+            (low, high) = ((low / room).max(f64::MIN_POSITIVE), (high * room).min(f64::MAX));
         } else if low == high {
-            (low, high) = (low - 0.5, high + 0.5);
+            (low, high) = around(low);
         } else if !extent.tight {
-            let room = 0.05 * (high - low);
+            // Half of each, as their difference may be larger than any number.
+            let room = (0.1 * (0.5 * high - 0.5 * low)).min(f64::MAX);
             // Bars and counts stand on the axis, and lines begin at it.
-            low = if low == 0.0 && !extent.loose { 0.0 } else { low - room };
-            high += room;
+            low = if low == 0.0 && !extent.loose { 0.0 } else { (low - room).max(f64::MIN) };
+            high = (high + room).min(f64::MAX);
         }
         let (low, high) = (self.from.unwrap_or(low), self.to.unwrap_or(high));
-        let (low, high) = if low < high { (low, high) } else { (low, low + 1.0) };
+        let (low, high) = if low < high { (low, high) } else { above(low) };
         let (from, to) = if self.reverse { (high, low) } else { (low, high) };
         Scale { kind: self.scale.clone(), from, to }
     }
+}
+
+/// Limits around one value: half a unit on each side, and of large values a twentieth.
+pub fn around(value: f64) -> (f64, f64) {
+    const LARGE: f64 = 1e6;
+    let room = if value.abs() < LARGE { 0.5 } else { 0.05 * value.abs() };
+    ((value - room).max(f64::MIN), (value + room).min(f64::MAX))
+}
+
+/// Limits from a value upwards: a unit, and of large values a tenth.
+fn above(value: f64) -> (f64, f64) {
+    let room = (0.1 * value.abs()).max(1.0);
+    if value + room < f64::INFINITY { (value, value + room) } else { (value - room, value) }
 }
 
 impl PanelAxis {

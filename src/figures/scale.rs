@@ -32,7 +32,9 @@ impl Scale {
     /// The place of a value, 0 at `from` and 1 at `to`; NaN where the scale has no place for it.
     pub fn place(&self, value: f64) -> f64 {
         match self.kind {
-            ScaleKind::Linear => (value - self.from) / (self.to - self.from),
+            ScaleKind::Linear if (self.to - self.from).is_finite() => (value - self.from) / (self.to - self.from),
+            // Limits whose difference is larger than any number.
+            ScaleKind::Linear => (0.5 * value - 0.5 * self.from) / (0.5 * self.to - 0.5 * self.from),
             ScaleKind::Log => (log10(value) - log10(self.from)) / (log10(self.to) - log10(self.from)),
         }
     }
@@ -90,15 +92,38 @@ fn round_step(range: f64, count: usize) -> f64 {
     factors.iter().map(|f| f * power).find(|step| *step >= rough * (1.0 - 1e-9)).unwrap_or(10.0 * power)
 }
 
+/// Numbers of a linear axis from this size on are written with a power of ten.
+const LARGE: f64 = 1e15;
+
+/// The number beside a tick: a large one with a power of ten, and with as many digits as tell it from the others.
+fn plain_or_power(value: f64, all: &[f64]) -> String {
+    if value.abs() < LARGE {
+        return number(value, decimals_of(value));
+    }
+    let written = |digits: usize| -> Vec<String> { all.iter().map(|v| format!("{v:.digits$e}")).collect() };
+    let distinct = |texts: &[String]| texts.windows(2).all(|pair| pair[0] != pair[1]);
+    let digits = (1..16).find(|&digits| distinct(&written(digits))).unwrap_or(16);
+    let text = format!("{value:.digits$e}");
+    match text.split_once('e') {
+        Some((body, power)) => format!("${body} \\times 10^{{{power}}}$"),
+        None => text,
+    }
+}
+
 fn linear_ticks(from: f64, to: f64, count: usize) -> Vec<Tick> {
     let (low, high) = (from.min(to), from.max(to));
     if !(high - low).is_normal() {
-        return vec![Tick { value: low, label: Some(number(low, decimals_of(low))) }];
+        let values = if low < high { vec![low, high] } else { vec![low] };
+        return values.into_iter().map(|value| Tick { value, label: Some(plain_or_power(value, &[value])) }).collect();
     }
     let step = round_step(high - low, count);
     let first = (low / step - 1e-9).ceil() as i64;
     let last = (high / step + 1e-9).floor() as i64;
     let values: Vec<f64> = (first..=last).map(|i| i as f64 * step).collect();
+    if values.iter().any(|value| value.abs() >= LARGE) {
+        let label = |value: &f64| Tick { value: *value, label: Some(plain_or_power(*value, &values)) };
+        return values.iter().map(label).collect();
+    }
     let decimals = decimals_of(step).max(values.iter().map(|v| decimals_of(*v)).max().unwrap_or(0));
     values.into_iter().map(|value| Tick { value, label: Some(number(value, decimals)) }).collect()
 }
@@ -107,7 +132,7 @@ fn linear_ticks(from: f64, to: f64, count: usize) -> Vec<Tick> {
 fn log_ticks(from: f64, to: f64, count: usize) -> Vec<Tick> {
     let (low, high) = (from.min(to), from.max(to));
     let (first, last) = (log10(low).floor() as i32, log10(high).ceil() as i32);
-    let inside = |v: f64| v >= low * (1.0 - 1e-9) && v <= high * (1.0 + 1e-9);
+    let inside = |v: f64| v.is_finite() && v >= low * (1.0 - 1e-9) && v <= high * (1.0 + 1e-9);
     let decades = log10(high) - log10(low);
     let every = ((decades / count.max(1) as f64).ceil() as i32).max(1);
     let mut ticks = Vec::new();
@@ -153,6 +178,24 @@ mod tests {
     fn logarithmic_ticks_are_powers_of_ten_or_their_multiples() {
         assert_eq!(labels(ScaleKind::Log, 1.0, 10.0, 5), ["1", "2", "3", "4", "5", "6", "7", "8", "9", "10"]);
         assert_eq!(labels(ScaleKind::Log, 1e-6, 1e2, 5), ["$10^{-6}$", "$10^{-4}$", "0.01", "1", "100"]);
+    }
+
+    #[test]
+    fn extreme_limits_have_finite_places_and_distinct_ticks() {
+        for (kind, from, to) in [
+            (ScaleKind::Linear, 1.615e18, 1.785e18),
+            (ScaleKind::Linear, f64::MIN, f64::MAX),
+            (ScaleKind::Linear, 1e16, 1e16 + 8.0),
+            (ScaleKind::Log, f64::MIN_POSITIVE, f64::MAX),
+        ] {
+            let scale = Scale { kind: kind.clone(), from, to };
+            let ticks = scale.ticks(6);
+            assert!(!ticks.is_empty() && ticks.iter().all(|tick| scale.place(tick.value).is_finite()), "{scale:?}");
+            let labels: Vec<&String> = ticks.iter().filter_map(|tick| tick.label.as_ref()).collect();
+            assert!(labels.windows(2).all(|pair| pair[0] != pair[1]), "{labels:?}");
+            assert!(labels.iter().all(|label| label.chars().count() < 40), "{labels:?}");
+        }
+        assert_eq!(labels(ScaleKind::Linear, 1.6e18, 1.7e18, 2)[0], "$1.60 \\times 10^{18}$");
     }
 
     #[test]

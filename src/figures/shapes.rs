@@ -46,6 +46,12 @@ impl<'a> Frame<'a> {
                     }
                 }
             }
+            Shape::Caps { at, length, stroke } => {
+                for [x, y] in at.iter().filter_map(|p| self.point(*p)) {
+                    let points = vec![[x - 0.5 * length, y], [x + 0.5 * length, y]];
+                    items.push(Item::Path { points, close: false, fill: None, stroke: Some(stroke.clone()) });
+                }
+            }
             Shape::Points { points, radius, fill, outline } => {
                 for center in points.iter().filter_map(|p| self.point(*p)) {
                     items.push(Item::Circle { center, radius: *radius, fill: *fill, stroke: outline.clone() });

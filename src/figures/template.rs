@@ -4,6 +4,7 @@ use super::data::{Channel, Scope};
 use super::text;
 use crate::error::{Error, Result, Span};
 use crate::spec::{Located, Problems};
+use crate::value::NanPolicy;
 
 /// A piece of a template.
 enum Piece<'a> {
@@ -80,7 +81,12 @@ pub fn fill(text: &str, scope: &Scope, span: Span) -> Result<String> {
                     Some(found) => found,
                     None => {
                         let value = Located { value: name.to_string(), span };
-                        let settings = super::data::ChannelSettings { value, reduce: None, transform: None };
+                        let settings = super::data::ChannelSettings {
+                            value,
+                            reduce: None,
+                            transform: None,
+                            nan: NanPolicy::Propagate,
+                        };
                         let number = scope.number(&Channel::Named(settings))?;
                         (number.to_string(), Some(number))
                     }

@@ -25,7 +25,7 @@ fn figure(text: &str) -> Figure {
 }
 
 fn draw(text: &str) -> Result<Scene> {
-    figure(text).draw(&|_| Some(data()))
+    figure(text).draw(&|_| Some(data()), &mut |_| ())
 }
 
 /// What is inside the plot areas, and the labels, places to a tenth of a point.

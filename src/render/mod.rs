@@ -7,6 +7,7 @@ mod csv;
 mod html;
 mod interactive;
 mod label;
+mod layers;
 mod latex;
 mod looks;
 mod markdown;
@@ -54,10 +55,17 @@ impl Publish for Publisher {
         }
     }
 
-    fn render(&self, stage: &Definition, file: &FileSpec, payloads: &[Vec<u8>], key: &str) -> Result<Vec<u8>> {
+    fn render(
+        &self,
+        stage: &Definition,
+        file: &FileSpec,
+        payloads: &[Vec<u8>],
+        key: &str,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<Option<Vec<u8>>> {
         match stage.stage.publishes() {
-            Published::Figure(figure) => render_figure(stage, figure, file, payloads, key),
-            Published::Table(settings) => render_table(&table_of(stage, payloads)?, settings, file, key),
+            Published::Figure(figure) => render_figure(stage, figure, file, payloads, key, stop),
+            Published::Table(settings) => render_table(&table_of(stage, payloads)?, settings, file, key).map(Some),
             Published::Outputs(_) | Published::Nothing => {
                 Err(Error::internal(format!("no renderer for {}", file.name)))
             }
@@ -89,25 +97,27 @@ fn render_figure(
     file: &FileSpec,
     payloads: &[Vec<u8>],
     key: &str,
-) -> Result<Vec<u8>> {
+    stop: &dyn Fn() -> bool,
+) -> Result<Option<Vec<u8>>> {
     let payload = payloads.first().ok_or_else(|| Error::internal("a figure without a scene"))?;
     let mut scene = decode_scene(payload).ok_or_else(|| Error::internal("a stored result is not a scene"))?;
     if scene.title.is_empty() {
         scene.title.clone_from(&stage.name);
     }
-    figure_file(&scene, file.name.rsplit('.').next().unwrap_or_default(), figure.dpi(), key)
+    figure_file(&scene, file.name.rsplit('.').next().unwrap_or_default(), figure.dpi(), key, stop)
 }
 
-/// A scene in one format.
-fn figure_file(scene: &Scene, format: &str, dpi: u32, key: &str) -> Result<Vec<u8>> {
-    match format {
-        "svg" => Ok(svg(scene, key).into_bytes()),
-        "pdf" => pdf(scene, key),
-        "png" => png(scene, dpi, key),
-        "pgf" => Ok(pgf(scene, key).into_bytes()),
-        "html" => Ok(page(scene, key).into_bytes()),
-        _ => Err(Error::internal(format!("no renderer for figures as `{format}`"))),
-    }
+/// A scene in one format; `None` if `stop` asked to end.
+fn figure_file(scene: &Scene, format: &str, dpi: u32, key: &str, stop: &dyn Fn() -> bool) -> Result<Option<Vec<u8>>> {
+    let bytes = match format {
+        "svg" => svg(scene, key).into_bytes(),
+        "pdf" => pdf(scene, key)?,
+        "png" => return png::png_unless(scene, dpi, key, stop),
+        "pgf" => pgf(scene, key).into_bytes(),
+        "html" => page(scene, key).into_bytes(),
+        _ => return Err(Error::internal(format!("no renderer for figures as `{format}`"))),
+    };
+    Ok(Some(bytes))
 }
 
 fn table_file(stage: &Definition, settings: &TableSettings, format: &TableFormat) -> FileSpec {

@@ -2,6 +2,7 @@
 
 use resvg::{tiny_skia, usvg};
 
+use super::layers::{self, Layer};
 use super::svg;
 use crate::error::{Error, Result};
 use crate::value::Scene;
@@ -9,23 +10,70 @@ use crate::value::Scene;
 /// More pixels than this would take half a gigabyte of memory.
 const PIXELS: f64 = 1.2e8;
 
-/// The file's bytes, at so many pixels an inch.
+/// The file's bytes at a resolution.
 pub fn png(scene: &Scene, dpi: u32, key: &str) -> Result<Vec<u8>> {
+    png_unless(scene, dpi, key, &|| false)?.ok_or_else(|| Error::internal("a png was given up that nobody stopped"))
+}
+
+/// The same; `None` if `stop` asked to end.
+pub fn png_unless(scene: &Scene, dpi: u32, key: &str, stop: &dyn Fn() -> bool) -> Result<Option<Vec<u8>>> {
     let pixels = |points: f64| (points / 72.0 * f64::from(dpi)).round().max(1.0);
     let (width, height) = (pixels(scene.width), pixels(scene.height));
     if width * height > PIXELS || width.max(height) > 65_000.0 {
         let error = Error::stage(format!("a png of {width} by {height} pixels is too large"));
         return Err(error.hint(format!("lower `dpi`, {dpi} now, or the size of the figure")));
     }
-    let broken = |cause: &dyn std::fmt::Display| Error::internal(format!("the figure's svg cannot be drawn: {cause}"));
-    let tree = usvg::Tree::from_str(&svg::svg(scene, key), &usvg::Options::default()).map_err(|e| broken(&e))?;
-    let size = tree.size();
     let mut picture = tiny_skia::Pixmap::new(width as u32, height as u32).ok_or_else(|| broken(&"it has no size"))?;
-    let scale = tiny_skia::Transform::from_scale(width as f32 / size.width(), height as f32 / size.height());
-    resvg::render(&tree, scale, &mut picture.as_mut());
+    match layers::layers(scene)? {
+        None => draw(&svg::svg(scene, key), &mut picture)?,
+        Some(layers) => {
+            picture.fill(tiny_skia::Color::WHITE);
+            for layer in layers {
+                if !draw_layer(scene, &layer, &mut picture, stop)? {
+                    return Ok(None);
+                }
+            }
+        }
+    }
     let bytes = picture.encode_png().map_err(|e| broken(&e))?;
     describe(&bytes, &crate::figures::text::plain(&scene.title), dpi, key)
+        .map(Some)
         .ok_or_else(|| Error::internal("the encoder made no png"))
+}
+
+fn broken(cause: &dyn std::fmt::Display) -> Error {
+    Error::internal(format!("the figure's svg cannot be drawn: {cause}"))
+}
+
+/// Draw an svg over what is there already.
+fn draw(svg: &str, picture: &mut tiny_skia::Pixmap) -> Result<()> {
+    let tree = usvg::Tree::from_str(svg, &usvg::Options::default()).map_err(|e| broken(&e))?;
+    let (size, width, height) = (tree.size(), picture.width() as f32, picture.height() as f32);
+    let scale = tiny_skia::Transform::from_scale(width / size.width(), height / size.height());
+    resvg::render(&tree, scale, &mut picture.as_mut());
+    Ok(())
+}
+
+/// Draw the parts of a layer one after another; false if `stop` asked to end.
+fn draw_layer(scene: &Scene, layer: &Layer, picture: &mut tiny_skia::Pixmap, stop: &dyn Fn() -> bool) -> Result<bool> {
+    let mut own = match layer.opacity {
+        Some(_) => {
+            let own = tiny_skia::Pixmap::new(picture.width(), picture.height());
+            Some(own.ok_or_else(|| broken(&"it has no size"))?)
+        }
+        None => None,
+    };
+    for part in &layer.parts {
+        if stop() {
+            return Ok(false);
+        }
+        draw(&svg::layer(scene, part), own.as_mut().unwrap_or(picture))?;
+    }
+    if let (Some(own), Some(opacity)) = (own, layer.opacity) {
+        let paint = tiny_skia::PixmapPaint { opacity: f32::from(opacity) / 255.0, ..Default::default() };
+        picture.draw_pixmap(0, 0, own.as_ref(), &paint, tiny_skia::Transform::identity(), None);
+    }
+    Ok(true)
 }
 
 /// The same file with resolution, title and key, which the encoder cannot write: chunks of their own after the header.

@@ -17,19 +17,31 @@ use crate::value::{Color, Item, Label, Rect, Scene};
 
 /// The file's text. `key` is the name of what it was made from.
 pub fn svg(scene: &Scene, key: &str) -> String {
+    let title = text::plain(&scene.title);
+    let mut about = String::new();
+    if !title.is_empty() {
+        about += &format!("<title>{}</title>\n", escape(&title));
+    }
+    about += &format!("<metadata>repro key {}</metadata>\n", escape(key));
+    let (width, height) = (number(scene.width), number(scene.height));
+    document(scene, &about, &format!("<path fill=\"#fff\" d=\"M0 0h{width}v{height}H0z\"/>\n"), &scene.items)
+}
+
+/// Some items on a page of a scene's size that is transparent.
+pub(super) fn layer(scene: &Scene, items: &[Item]) -> String {
+    document(scene, "", "", items)
+}
+
+fn document(scene: &Scene, about: &str, page: &str, items: &[Item]) -> String {
     let mut writer = Writer::default();
-    writer.items(&scene.items);
+    writer.items(items);
     let Writer { body, glyphs, clips } = writer;
     let (width, height) = (number(scene.width), number(scene.height));
     let mut out = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" xmlns:xlink=\"http://www.w3.org/1999/xlink\" width=\"{width}pt\" \
          height=\"{height}pt\" viewBox=\"0 0 {width} {height}\" role=\"graphics-document\" stroke-linejoin=\"round\">\n"
     );
-    let title = text::plain(&scene.title);
-    if !title.is_empty() {
-        out += &format!("<title>{}</title>\n", escape(&title));
-    }
-    out += &format!("<metadata>repro key {}</metadata>\n", escape(key));
+    out += about;
     if !glyphs.is_empty() || !clips.is_empty() {
         out += "<defs>\n";
         for (id, path) in glyphs.iter().filter(|(_, path)| !path.is_empty()) {
@@ -40,7 +52,7 @@ pub fn svg(scene: &Scene, key: &str) -> String {
         }
         out += "</defs>\n";
     }
-    out += &format!("<path fill=\"#fff\" d=\"M0 0h{width}v{height}H0z\"/>\n");
+    out += page;
     out + &body + "</svg>\n"
 }
 

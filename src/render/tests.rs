@@ -341,7 +341,7 @@ fn what_cannot_be_seen_is_in_no_file() {
 #[test]
 fn every_format_of_figures_has_a_renderer() {
     for format in FigureFormat::NAMES {
-        let bytes = figure_file(&small(), format, 72, KEY).unwrap();
+        let bytes = figure_file(&small(), format, 72, KEY, &|| false).unwrap().unwrap();
         let start: &[u8] = match *format {
             "svg" => b"<svg",
             "pdf" => b"%PDF",
@@ -351,7 +351,10 @@ fn every_format_of_figures_has_a_renderer() {
         };
         assert!(bytes.starts_with(start), "{format}");
     }
-    assert_eq!(figure_file(&small(), "bmp", 72, KEY).unwrap_err().message, "no renderer for figures as `bmp`");
+    assert_eq!(
+        figure_file(&small(), "bmp", 72, KEY, &|| false).unwrap_err().message,
+        "no renderer for figures as `bmp`"
+    );
 }
 
 #[test]

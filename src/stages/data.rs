@@ -232,6 +232,10 @@ impl Stage for Data {
         if self.settings.url.is_none() { Holds::ProjectFiles } else { Holds::Files }
     }
 
+    fn declares_axis(&self, name: &str) -> bool {
+        self.settings.axes.names(name)
+    }
+
     fn inputs(&self) -> Vec<Located<String>> {
         Vec::new()
     }

@@ -491,6 +491,10 @@ impl Stage for Exec {
         Demand { cpus: cpus.get(), memory: memory.map_or(0, |memory| memory.0), gpus: *gpus }
     }
 
+    fn declares_axis(&self, name: &str) -> bool {
+        self.settings.outputs.0.iter().any(|output| output.axes.names(name))
+    }
+
     fn reads_files(&self) -> bool {
         true
     }

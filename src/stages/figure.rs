@@ -146,7 +146,12 @@ impl Stage for FigureStage {
         for (i, outline) in outlines.iter().enumerate() {
             datasets.insert(outline.name.to_string(), inputs.whole(i)?);
         }
-        let scene = self.0.draw(&|name: &str| datasets.get(name).cloned())?;
+        let scene = self.0.draw(&|name: &str| datasets.get(name).cloned(), &mut |warning| inputs.warn(warning))?;
+        if !scene.is_finite() {
+            // Its encoding could not be read back.
+            let error = Error::stage("a number of this figure is too extreme to be drawn");
+            return Err(error.hint("set the limits of the axes: `x: {from: ..., to: ...}`, `y: {from: ..., to: ...}`"));
+        }
         Ok(Some(encode_scene(&scene)))
     }
 }

@@ -150,6 +150,8 @@ pub trait Inputs: Sync {
     fn unit(&self, input: usize, unit: usize) -> Result<Arc<Dataset>>;
     /// All units of an input stacked along its axes.
     fn whole(&self, input: usize) -> Result<Arc<Dataset>>;
+    /// Tell the user of something that is no reason to fail.
+    fn warn(&self, warning: Error);
     /// What was found of the stage's needs when its key was made.
     fn found(&self) -> &Found;
     /// A folder of its own for a program to run in; it is deleted with everything in it when this is dropped.
@@ -231,6 +233,11 @@ pub trait Stage: Debug + Send + Sync {
 
     /// The stages it reads, as named in the paper file; no name twice.
     fn inputs(&self) -> Vec<Located<String>>;
+
+    /// Whether the paper file gives this name to an axis of its arrays, whose coordinates are known only when it has run.
+    fn declares_axis(&self, _name: &str) -> bool {
+        false
+    }
 
     /// What it needs of the world besides other stages.
     fn needs(&self) -> Needs {
@@ -349,6 +356,7 @@ pub fn stack(layout: &Layout, units: &[Arc<Dataset>]) -> Dataset {
         return units.first().map(|unit| (**unit).clone()).unwrap_or_default();
     }
     let Some(first) = units.first() else { return stacked };
+    stacked.unread.clone_from(&first.unread);
     for name in first.arrays.keys() {
         let parts: Option<Vec<_>> = units.iter().map(|unit| unit.get(name)).collect();
         if let Some(array) = parts.and_then(|parts| crate::value::Array::stack(&layout.axes, &parts)) {

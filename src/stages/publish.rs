@@ -21,6 +21,13 @@ pub trait Publish: Sync {
     /// The files of a stage; none for stages that are only steps on the way.
     fn files(&self, stage: &Definition) -> Vec<FileSpec>;
 
-    /// The bytes of one file from the payloads of the stage's units. `key` goes into the file's metadata.
-    fn render(&self, stage: &Definition, file: &FileSpec, payloads: &[Vec<u8>], key: &str) -> Result<Vec<u8>>;
+    /// The bytes of one file from the payloads of the stage's units; `None` if `stop` asked to end. `key` goes into the file's metadata.
+    fn render(
+        &self,
+        stage: &Definition,
+        file: &FileSpec,
+        payloads: &[Vec<u8>],
+        key: &str,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<Option<Vec<u8>>>;
 }

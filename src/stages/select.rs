@@ -153,6 +153,15 @@ pub fn check(
     }
     let Some(coordinates) = coordinates else {
         let example = format!("for example `{}: [0, 1]`", name.value);
+        if input.stage.declares_axis(name) {
+            let message = format!(
+                "the values of `{}` of `{}` are known only when it has run: list those that have rows",
+                name.value, input.name
+            );
+            let hint = format!("write `rows: {{{}: [VALUE, VALUE]}}`", name.value);
+            problems.push(Error::user(message).at(name.span).hint(hint));
+            return;
+        }
         let message = format!("`{}` is no axis of `{}`: list the values that have rows", name.value, input.name);
         problems.push(Error::user(message).at(name.span).hint(example));
         return;

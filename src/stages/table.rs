@@ -25,6 +25,42 @@ struct Cell<'a> {
     sources: Vec<(Read, Selection)>,
 }
 
+/// NaN entries of a cell.
+#[derive(Default)]
+struct NanEntries {
+    count: usize,
+    /// Where the first of them are.
+    places: Vec<String>,
+}
+
+impl NanEntries {
+    /// Places that a warning names.
+    const NAMED: usize = 5;
+
+    fn add(&mut self, unit: &str, place: &dyn Fn() -> String) {
+        self.count += 1;
+        if self.places.len() < NanEntries::NAMED {
+            let place = place();
+            let parts: Vec<&str> = [unit, &place].into_iter().filter(|part| !part.is_empty()).collect();
+            self.places.push(parts.join(" "));
+        }
+    }
+
+    fn warning(&self, cell: &Cell, entries: usize) -> Error {
+        let row: Vec<String> = cell.row.iter().map(|(key, value)| format!("{key}={value}")).collect();
+        let are = if self.count == 1 { "is" } else { "are" };
+        let mut message =
+            format!("`{}` at {}: {} of {entries} values {are} NaN", cell.column.name.value, row.join(" "), self.count);
+        let places: Vec<&str> = self.places.iter().map(String::as_str).filter(|place| !place.is_empty()).collect();
+        if !places.is_empty() {
+            let more = if self.count > places.len() { ", ..." } else { "" };
+            message += &format!(" ({}{more})", places.join(", "));
+        }
+        let error = Error::stage(format!("{message}, so the cell is NaN")).at(cell.column.name.span);
+        error.hint("to leave NaN out and show how many values are left, write `nan: skip` in the column or the table")
+    }
+}
+
 impl Decode for TableStage {
     fn decode(node: &Node, problems: &mut Problems) -> Option<Self> {
         TableSettings::decode(node, problems).map(TableStage)
@@ -194,7 +230,10 @@ impl Stage for TableStage {
     fn unit(&self, unit: usize, layout: &Layout, inputs: &[Outline]) -> Result<Unit> {
         let cell = self.cell(unit, layout, inputs)?;
         let select: Vec<Json> = cell.sources.iter().map(|(_, selection)| selection.manifest()).collect();
-        let manifest = json!({"kind": "cell", "version": tables::VERSION, "row": cell.row, "select": select});
+        let mut manifest = json!({"kind": "cell", "version": tables::VERSION, "row": cell.row, "select": select});
+        if self.0.skips_nan(cell.column) {
+            manifest["nan"] = json!("skip");
+        }
         let reads: Vec<Read> = cell.sources.into_iter().map(|(read, _)| read).collect();
         let units: usize = reads.iter().map(|read| read.units.len()).sum();
         Ok(Unit { manifest, reads, seconds: 1e-4 + 2e-5 * units as f64 })
@@ -210,13 +249,25 @@ impl Stage for TableStage {
     ) -> Result<Option<Vec<u8>>> {
         let cell = self.cell(unit, layout, outlines)?;
         let mut entries = Vec::new();
+        let mut nan = NanEntries::default();
         for (read, selection) in &cell.sources {
             let stage = outlines.get(read.input).map_or("", |outline| outline.name);
             for &source in &read.units {
                 let dataset = inputs.unit(read.input, source)?;
-                selection.entries(&dataset, stage, &mut entries).map_err(|error| error.at(cell.column.name.span))?;
+                let unit = outlines.get(read.input).map_or(String::new(), |outline| outline.layout.label(source));
+                let mut found = |place: &dyn Fn() -> String| nan.add(&unit, place);
+                selection
+                    .entries(&dataset, stage, &mut entries, &mut found)
+                    .map_err(|error| error.at(cell.column.name.span))?;
             }
         }
-        Ok(Some(encode(&Summary::of(&entries).dataset(&cell.row))))
+        let summary = match self.0.skips_nan(cell.column) {
+            true => Summary::skipping_nan(&entries),
+            false => Summary::of(&entries),
+        };
+        if nan.count > 0 && !self.0.skips_nan(cell.column) && !cell.column.settings.count {
+            inputs.warn(nan.warning(&cell, entries.len()));
+        }
+        Ok(Some(encode(&summary.dataset(&cell.row))))
     }
 }

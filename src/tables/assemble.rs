@@ -30,12 +30,7 @@ impl TableSettings {
             name: column.name.value.clone(),
             label: fold(column.settings.label.as_ref().unwrap_or(&column.name)),
             groups: column.settings.group.0.iter().map(|group| fold(group)).collect(),
-            statistics: self
-                .format_of(column)
-                .statistics()
-                .iter()
-                .map(|statistic| statistic.name().to_string())
-                .collect(),
+            statistics: self.statistics_of(column).iter().map(|statistic| statistic.name().to_string()).collect(),
         });
         Ok(Table {
             name: name.to_string(),
@@ -60,10 +55,14 @@ impl TableSettings {
 
     fn cell(&self, column: &NamedColumn, summary: &Summary) -> Cell {
         let format = self.format_of(column);
+        let (n, skips) = (summary.get(Statistic::N), self.skips_nan(column));
         // Nothing to count is 0; nothing to average is missing.
-        let nothing = summary.get(Statistic::N) == 0.0 && !column.settings.count;
-        let text = if nothing { self.missing.clone() } else { format.text(summary, &self.missing) };
-        let values = format.statistics().into_iter().map(|statistic| summary.get(statistic)).collect();
+        let nothing = n == 0.0 && (skips || summary.nan() == 0.0) && !column.settings.count;
+        let mut text = if nothing { self.missing.clone() } else { format.text(summary, &self.missing) };
+        if skips && summary.nan() > 0.0 && !nothing && !format.statistics().contains(&Statistic::N) {
+            text += &format!(" (n={n})");
+        }
+        let values = self.statistics_of(column).into_iter().map(|statistic| summary.get(statistic)).collect();
         Cell { text: fold(&text), values, bold: false }
     }
 
@@ -122,8 +121,13 @@ mod tests {
             [("scheme", ["a", "b"][row / 2]), ("c", ["1", "2"][row % 2])].map(|(k, v)| (k.to_string(), v.to_string()))
         };
         let width = settings.columns.0.len();
-        let cells: Vec<Dataset> =
-            cells.iter().enumerate().map(|(i, entries)| Summary::of(entries).dataset(&row(i / width))).collect();
+        let cells: Vec<Dataset> = {
+            let summary = |i: usize, entries: &[f64]| match settings.skips_nan(&settings.columns.0[i % width]) {
+                true => Summary::skipping_nan(entries),
+                false => Summary::of(entries),
+            };
+            cells.iter().enumerate().map(|(i, entries)| summary(i, entries).dataset(&row(i / width))).collect()
+        };
         settings.assemble("t", &cells).unwrap()
     }
 
@@ -138,9 +142,29 @@ mod tests {
     fn nothing_to_average_is_missing_and_nothing_to_count_is_zero() {
         let cells: [&[f64]; 8] = [&[1.0, 1.0], &[0.5, 1.0], &[1.0], &[2.0], &[], &[], &[], &[f64::NAN]];
         let made = table("{experts: {count: true, label: Experts}, usage: {format: '{mean:.2f} ± {std:.2f}'}}", &cells);
-        assert_eq!(texts(&made), ["A 1 2 0.75 ± 0.35", "A 2 1 2.00 ± –", "B 1 0 –", "B 2 0 –"]);
+        assert_eq!(texts(&made), ["A 1 2 0.75 ± 0.35", "A 2 1 2.00 ± –", "B 1 0 –", "B 2 0 NaN ± NaN"]);
         assert_eq!(made.columns[1].statistics, ["mean", "std"]);
         assert_eq!(made.rows[0].cells[1].values[0], 0.75);
+    }
+
+    #[test]
+    fn nan_is_shown_and_never_best_and_where_it_is_skipped_the_number_of_entries_is_shown() {
+        let nan = f64::NAN;
+        let cells: [&[f64]; 4] = [&[0.5, nan, 2.5], &[1.0, 3.0, 5.0], &[nan], &[4.0, 4.0]];
+        let shown = |more: &str| {
+            let column = format!("{{loss: {{format: '{{mean:.1f}} ± {{std:.1f}}', best: lowest{more}}}}}");
+            table(&column, &cells)
+        };
+        let propagated = shown("");
+        assert_eq!(texts(&propagated), ["A 1 NaN ± NaN", "A 2 *3.0 ± 2.0", "B 1 NaN ± NaN", "B 2 4.0 ± 0.0"]);
+        assert!(propagated.rows[0].cells[0].values.iter().all(|value| value.is_nan()));
+        let skipped = shown(", nan: skip");
+        assert_eq!(texts(&skipped), ["A 1 *1.5 ± 1.4 (n=2)", "A 2 3.0 ± 2.0", "B 1 –", "B 2 4.0 ± 0.0"]);
+        assert_eq!(skipped.columns[0].statistics, ["mean", "std", "n"]);
+        assert_eq!(skipped.rows[0].cells[0].values[2], 2.0);
+        // A format that shows n needs no other word for it.
+        let named = table("{loss: {format: '{mean:.1f} of {n}', nan: skip}}", &cells);
+        assert_eq!(texts(&named)[0], "A 1 1.5 of 2");
     }
 
     #[test]

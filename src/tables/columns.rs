@@ -5,6 +5,7 @@ use serde_json::{Map, Value as Json, json};
 use super::{Conditions, Format, OneOrMany};
 use crate::error::Error;
 use crate::spec::{Decode, Located, Node, Problems, Schemas, Yaml, wrong_type};
+use crate::value::NanPolicy;
 
 crate::record! {
     /// One column: an aggregate of the entries of an array that each row selects.
@@ -23,7 +24,10 @@ crate::record! {
         pub group: OneOrMany<String> = OneOrMany::default(),
         /// How its cells are written, such as `{mean:.3f} ± {std:.3f}`.
         pub format: Option<Format> = None,
-        /// Which of its cells is set in bold.
+        /// What its aggregates make of NaN, if not what the table says: `propagate`, or `skip` to leave it out and show how many entries are
+        /// left.
+        pub nan: Option<NanPolicy> = None,
+        /// Which of its cells is set in bold; never one that is NaN.
         pub best: Option<Extreme> = None,
     }
 }

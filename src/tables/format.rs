@@ -72,11 +72,13 @@ impl Format {
         statistics
     }
 
-    /// The text of a cell, as markup; `missing` stands for numbers that are not there.
+    /// The text of a cell, as markup; `missing` stands for numbers that need more entries than there are.
     pub fn text(&self, summary: &Summary, missing: &str) -> String {
         let piece = |piece: &Piece| match piece {
             Piece::Text(text) => text.clone(),
             Piece::Number(statistic, spec) => match summary.get(*statistic) {
+                // Two numbers have every aggregate, so it is not their number that is to blame.
+                value if value.is_nan() && (summary.nan() > 0.0 || summary.get(Statistic::N) > 1.0) => "NaN".into(),
                 value if value.is_nan() => missing.to_string(),
                 value => spec.text(value),
             },

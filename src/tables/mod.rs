@@ -23,9 +23,10 @@ pub use summary::{Statistic, Summary};
 
 use crate::error::Error;
 use crate::spec::{Decode, Located, Node, OneOrMany, Problems, suggest};
+use crate::value::NanPolicy;
 
 /// Raised when a cell's numbers change though its entries did not.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 crate::union! {
     /// What a table is saved as.
@@ -62,6 +63,9 @@ crate::record! {
         pub headers: BTreeMap<String, String> = BTreeMap::new(),
         /// What is shown in cells without entries.
         pub missing: String = "–".to_string(),
+        /// What aggregates make of NaN where the column does not say. With `skip` they leave it out, and the cell shows how many entries
+        /// are left, as `(n=2)`.
+        pub nan: NanPolicy = NanPolicy::Propagate,
         /// Lines below the table.
         pub footnotes: Vec<String> = Vec::new(),
         /// Names that come from data may hold mathematics between dollar signs, as labels do.
@@ -118,6 +122,20 @@ impl TableSettings {
         }
     }
 
+    /// Whether a column's aggregates leave NaN out.
+    pub fn skips_nan(&self, column: &NamedColumn) -> bool {
+        column.settings.nan.as_ref().unwrap_or(&self.nan).skips()
+    }
+
+    /// The statistics behind a column's cells: those that it shows, and where NaN may be left out the number of entries.
+    fn statistics_of(&self, column: &NamedColumn) -> Vec<Statistic> {
+        let mut statistics = self.format_of(column).statistics();
+        if self.skips_nan(column) && !statistics.contains(&Statistic::N) {
+            statistics.push(Statistic::N);
+        }
+        statistics
+    }
+
     /// What decides the text of a file in one format, besides the cells.
     pub fn presentation(&self, name: &str, format: &TableFormat) -> Json {
         let columns: Vec<Json> = self.columns.0.iter().map(|column| self.column_presentation(column, format)).collect();
@@ -146,7 +164,7 @@ impl TableSettings {
     fn column_presentation(&self, column: &NamedColumn, format: &TableFormat) -> Json {
         let written = self.format_of(column);
         if *format == TableFormat::Csv {
-            let statistics: Vec<&str> = written.statistics().into_iter().map(Statistic::name).collect();
+            let statistics: Vec<&str> = self.statistics_of(column).into_iter().map(Statistic::name).collect();
             return json!({"name": column.name.value, "statistics": statistics});
         }
         let settings = &column.settings;
@@ -175,6 +193,10 @@ impl TableSettings {
                 let error = Error::user(format!("`{}` is no key of the rows", within.value)).at(within.span);
                 problems.push(error.hint(suggest(within, &keys)));
             }
+        }
+        if self.missing == "skip" {
+            let error = Error::user("`missing` is the text of cells without entries, and `skip` is none");
+            problems.push(error.at(body.deepest(&["missing"]).span).hint("to leave NaN out, write `nan: skip`"));
         }
         for name in self.headers.keys().filter(|name| !keys.contains(&name.as_str())) {
             let error = Error::user(format!("`{name}` in `headers` is no key of the rows"));

@@ -30,9 +30,16 @@ impl Selection {
         json!({"value": self.value, "conditions": self.conditions})
     }
 
-    /// Append the selected entries of a unit in the order of the array; `stage` names the unit's stage in messages. A selection without a
-    /// value gives a 1 for each entry of the arrays that it compares, or for the unit as a whole if it compares none.
-    pub fn entries(&self, unit: &Dataset, stage: &str, entries: &mut Vec<f64>) -> Result<()> {
+    /// Append the selected entries of a unit in the order of the array, and say of each that is NaN where it is in the array. `stage` names
+    /// the unit's stage in messages. A selection without a value gives a 1 for each entry of the arrays that it compares, or for the unit as
+    /// a whole if it compares none.
+    pub fn entries(
+        &self,
+        unit: &Dataset,
+        stage: &str,
+        entries: &mut Vec<f64>,
+        nan: &mut dyn FnMut(&dyn Fn() -> String),
+    ) -> Result<()> {
         let array = match &self.value {
             Some(name) => Some(self.array(unit, stage, name)?),
             None => self.conditions.iter().filter_map(|(name, _)| unit.get(name)).max_by_key(|array| array.axes.len()),
@@ -61,6 +68,9 @@ impl Selection {
                 }
             };
             if tests.iter().all(holds) {
+                if self.value.is_some() && entry.is_nan() {
+                    nan(&|| array.place(&|dim| position(dim)));
+                }
                 entries.push(if self.value.is_some() { entry } else { 1.0 });
             }
         }
@@ -69,7 +79,13 @@ impl Selection {
 
     fn array<'a>(&self, unit: &'a Dataset, stage: &str, name: &str) -> Result<&'a Array> {
         let names: Vec<&str> = unit.arrays.keys().map(String::as_str).collect();
-        let missing = || Error::stage(format!("`{stage}` has no array `{name}`")).hint(suggest(name, &names));
+        let missing = || {
+            let error = match unit.why_unread(name) {
+                Some(why) => Error::stage(format!("`{name}` of `{stage}` cannot be shown: {why}")),
+                None => Error::stage(format!("`{stage}` has no array `{name}`")),
+            };
+            unit.explain(name, error.hint(suggest(name, &names)))
+        };
         unit.get(name).ok_or_else(missing)
     }
 }
@@ -117,8 +133,11 @@ fn unknown(unit: &Dataset, stage: &str, name: &str) -> Error {
     names.extend(unit.arrays.values().flat_map(|array| &array.axes).map(|axis| axis.name.as_str()));
     names.sort_unstable();
     names.dedup();
-    Error::stage(format!("`{stage}` has no array `{name}`, and the column's array no axis of that name"))
-        .hint(suggest(name, &names))
+    let error = match unit.why_unread(name) {
+        Some(why) => Error::stage(format!("`{name}` of `{stage}` cannot be compared: {why}")),
+        None => Error::stage(format!("`{stage}` has no array `{name}`, and the column's array no axis of that name")),
+    };
+    unit.explain(name, error.hint(suggest(name, &names)))
 }
 
 #[cfg(test)]
@@ -142,7 +161,7 @@ mod tests {
             conditions.iter().map(|(name, values)| (name.to_string(), values.iter().map(|v| v.to_string()).collect()));
         let selection = Selection { value: value.map(str::to_string), conditions: conditions.collect() };
         let mut found = Vec::new();
-        match selection.entries(&unit(), "usage", &mut found) {
+        match selection.entries(&unit(), "usage", &mut found, &mut |_| ()) {
             Ok(()) => Ok(found),
             Err(error) => Err(format!("{} [{}]", error.message, error.hints.join("; "))),
         }

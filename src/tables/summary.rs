@@ -46,16 +46,32 @@ impl Statistic {
     }
 }
 
-/// Aggregates of the entries that are numbers; NaN where there are too few of them.
+/// What the array is called that counts the NaN entries of a cell; it is stored only where there are any.
+const NAN: &str = "nan";
+
+/// Aggregates of the entries of a cell; NaN where there are too few of them, or where an entry is NaN and NaN is not skipped.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Summary {
     values: [f64; Statistic::ALL.len()],
+    /// How many entries are NaN.
+    nan: f64,
 }
 
 impl Summary {
-    /// Entries that are NaN are left out, and `n` counts the rest. `std` is the sample's, over n - 1; `sem` is std / sqrt(n); the median
-    /// of an even number of entries is the middle of its two middle ones. `sum` of nothing is 0.
+    /// Aggregates of all entries: if one is NaN, so are all of them except `n`, which counts the others. `std` is the sample's, over n - 1;
+    /// `sem` is std / sqrt(n); the median of an even number of entries is the middle of its two middle ones. `sum` of nothing is 0.
     pub fn of(entries: &[f64]) -> Summary {
+        let mut summary = Summary::skipping_nan(entries);
+        if summary.nan > 0.0 {
+            let n = summary.get(Statistic::N);
+            summary.values = [f64::NAN; Statistic::ALL.len()];
+            summary.values[Statistic::N as usize] = n;
+        }
+        summary
+    }
+
+    /// Aggregates of the entries that are not NaN.
+    pub fn skipping_nan(entries: &[f64]) -> Summary {
         let mut sorted: Vec<f64> = entries.iter().copied().filter(|entry| !entry.is_nan()).collect();
         let n = sorted.len() as f64;
         let sum: f64 = sorted.iter().fold(0.0, |sum, entry| sum + entry);
@@ -76,7 +92,13 @@ impl Summary {
             Statistic::N => n,
             Statistic::Sem => std / n.sqrt(),
         };
-        Summary { values: Statistic::ALL.map(value) }
+        let nan = (entries.len() - sorted.len()) as f64;
+        Summary { values: Statistic::ALL.map(value), nan }
+    }
+
+    /// How many entries are NaN.
+    pub fn nan(&self) -> f64 {
+        self.nan
     }
 
     pub fn get(&self, statistic: Statistic) -> f64 {
@@ -92,6 +114,11 @@ impl Summary {
                 dataset.insert(statistic.name(), array);
             }
         }
+        if self.nan > 0.0
+            && let Ok(array) = Array::f64(axes, vec![self.nan])
+        {
+            dataset.insert(NAN, array);
+        }
         dataset
     }
 
@@ -102,7 +129,8 @@ impl Summary {
             *slot = cell.get(statistic.name())?.single()?;
         }
         let coordinates = cell.get(Statistic::N.name())?.axes.iter().map(|axis| axis.coords.label(0)).collect();
-        Some((Summary { values }, coordinates))
+        let nan = cell.get(NAN).and_then(Array::single).unwrap_or(0.0);
+        Some((Summary { values, nan }, coordinates))
     }
 }
 
@@ -111,11 +139,26 @@ mod tests {
     use super::*;
 
     fn all(entries: &[f64]) -> [f64; 8] {
-        Statistic::ALL.map(|statistic| Summary::of(entries).get(statistic))
+        Statistic::ALL.map(|statistic| Summary::skipping_nan(entries).get(statistic))
     }
 
     #[test]
-    fn entries_that_are_no_numbers_are_left_out() {
+    fn aggregates_over_nan_are_nan_and_n_counts_the_numbers() {
+        let summary = Summary::of(&[1.0, f64::NAN, 2.0]);
+        for statistic in Statistic::ALL {
+            match statistic {
+                Statistic::N => assert_eq!(summary.get(statistic), 2.0),
+                _ => assert!(summary.get(statistic).is_nan(), "{}", statistic.name()),
+            }
+        }
+        assert_eq!(summary.nan(), 1.0);
+        assert_eq!(Summary::of(&[1.0, 2.0]), Summary::skipping_nan(&[1.0, 2.0]));
+        let (read, _) = Summary::from(&summary.dataset(&[])).unwrap();
+        assert_eq!((read.nan(), read.get(Statistic::N)), (1.0, 2.0));
+    }
+
+    #[test]
+    fn nan_is_left_out_if_it_is_skipped() {
         let [mean, std, median, min, max, sum, n, sem] = all(&[4.0, f64::NAN, 1.0, 2.0, 9.0, f64::NAN]);
         assert_eq!([mean, median, min, max, sum, n], [4.0, 3.0, 1.0, 9.0, 16.0, 4.0]);
         // Deviations 0, -3, -2, 5: sum of squares 38, over n - 1 = 3.

@@ -42,6 +42,17 @@ pub struct Array {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Dataset {
     pub arrays: BTreeMap<String, Array>,
+    /// What files hold besides and why it is no array here, by the name of the array, column or file; for messages, no part of the encoding.
+    pub unread: BTreeMap<String, Unread>,
+}
+
+/// Something that could not be read as an array of numbers.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Unread {
+    /// `it holds complex numbers`.
+    pub why: String,
+    /// A whole file, not something in one.
+    pub file: bool,
 }
 
 impl Coords {
@@ -79,6 +90,7 @@ impl Coords {
         const MANY: usize = 12;
         let labels: Vec<String> = (0..self.len().min(MANY)).map(|i| self.label(i)).collect();
         match self {
+            _ if self.is_empty() => "it has no coordinates at all".into(),
             Coords::Labels(labels) => {
                 let names: Vec<&str> = labels.iter().map(String::as_str).collect();
                 if labels.len() <= MANY || nearest(typed, names.iter().copied()).is_some() {
@@ -176,6 +188,12 @@ impl Array {
         self.axes.iter().position(|axis| axis.name == name)
     }
 
+    /// Where an entry is, given its position along each dimension: `model=dense p=0.1`.
+    pub fn place(&self, position: &dyn Fn(usize) -> usize) -> String {
+        let place = |(dim, axis): (usize, &Axis)| format!("{}={}", axis.name, axis.coords.label(position(dim)));
+        self.axes.iter().enumerate().map(place).collect::<Vec<_>>().join(" ")
+    }
+
     /// All values in row-major order.
     pub fn values(&self) -> Vec<f64> {
         self.data.iter().copied().collect()
@@ -229,7 +247,36 @@ impl Array {
     }
 }
 
+/// Things that could not be read which an error lists.
+const MOST_UNREAD: usize = 5;
+
 impl Dataset {
+    /// About how much memory it takes.
+    pub fn bytes(&self) -> usize {
+        let coords = |axis: &Axis| match &axis.coords {
+            Coords::Index(_) => 0,
+            Coords::Numbers(values) => 8 * values.len(),
+            Coords::Labels(labels) => labels.iter().map(|label| 24 + label.len()).sum(),
+        };
+        self.arrays.values().map(|array| 8 * array.data.len() + array.axes.iter().map(coords).sum::<usize>()).sum()
+    }
+
+    /// Remember why something in a file is no array here.
+    pub fn leave_out(&mut self, name: &str, why: impl Into<String>) {
+        self.unread.insert(name.to_string(), Unread { why: why.into(), file: false });
+    }
+
+    /// The reason why an array or a column of this name is not here, if it is known.
+    pub fn why_unread(&self, name: &str) -> Option<&str> {
+        self.unread.get(name).map(|unread| unread.why.as_str())
+    }
+
+    /// An error about a name that is not here, with a hint for each thing that could not be read.
+    pub fn explain(&self, missing: &str, error: Error) -> Error {
+        let others = self.unread.iter().filter(|(name, _)| *name != missing).take(MOST_UNREAD);
+        others.fold(error, |error, (name, unread)| error.hint(format!("`{name}` was not read: {}", unread.why)))
+    }
+
     pub fn get(&self, name: &str) -> Option<&Array> {
         self.arrays.get(name)
     }

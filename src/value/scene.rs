@@ -221,7 +221,10 @@ pub fn four_digits(value: f64) -> String {
 
 /// Places are kept to a thousandth of a point, so that the last bits of the machine's arithmetic never reach a file.
 fn fix(x: &mut f64) {
-    *x = (*x * 1000.0).round() / 1000.0 + 0.0;
+    // A number this large has no decimals, and a thousand times it may be none.
+    if x.abs() < 1e15 {
+        *x = (*x * 1000.0).round() / 1000.0 + 0.0;
+    }
 }
 
 fn round_hint(hint: &mut Hint) {
@@ -248,6 +251,35 @@ fn round(items: &mut [Item]) {
                 round(items);
             }
         }
+    }
+}
+
+/// Whether every item has places and sizes that are finite.
+fn finite(items: &[Item]) -> bool {
+    let rect = |r: &Rect| [r.x, r.y, r.width, r.height].iter().all(|v| v.is_finite());
+    let line = |stroke: &Option<Stroke>| {
+        stroke.as_ref().is_none_or(|stroke| stroke.width.is_finite() && stroke.dashes.iter().all(|v| v.is_finite()))
+    };
+    items.iter().all(|item| match item {
+        Item::Path { points, stroke, .. } => points.iter().flatten().all(|v| v.is_finite()) && line(stroke),
+        Item::Circle { center, radius, stroke, .. } => {
+            center.iter().chain([radius]).all(|v| v.is_finite()) && line(stroke)
+        }
+        Item::Label(label) => label.at.iter().chain([&label.size, &label.rotation]).all(|v| v.is_finite()),
+        Item::Image { area, .. } => rect(area),
+        Item::Clip { area, items } => rect(area) && finite(items),
+    })
+}
+
+impl Scene {
+    /// Whether all places in it are finite: then its encoding can be read back.
+    pub fn is_finite(&self) -> bool {
+        let spots = self.hints.iter().all(|hint| match &hint.spots {
+            Spots::Points(points) => points.iter().flatten().all(|v| v.is_finite()),
+            Spots::Boxes(boxes) => boxes.iter().flatten().flatten().all(|v| v.is_finite()),
+            Spots::Cells { x, y } => x.iter().chain(y).all(|v| v.is_finite()),
+        });
+        self.width.is_finite() && self.height.is_finite() && spots && finite(&self.items)
     }
 }
 

@@ -36,6 +36,8 @@ mod invalidation;
 mod latex;
 mod looking;
 mod marks;
+#[cfg(unix)]
+mod nan;
 mod noop;
 mod numerics;
 mod paper;

@@ -87,7 +87,7 @@ fn a_cell_reads_the_units_that_it_selects_and_no_others() {
     assert_eq!(names(&reads), ["run=0 scheme=k-hot"]);
     assert_eq!(
         unit.manifest.to_string(),
-        r#"{"kind":"cell","row":[["scheme","k-hot"],["monosemantic","2"]],"select":[{"conditions":[["monosemantic",["2"]]],"value":"usage-unchanged"}],"version":1}"#
+        r#"{"kind":"cell","row":[["scheme","k-hot"],["monosemantic","2"]],"select":[{"conditions":[["monosemantic",["2"]]],"value":"usage-unchanged"}],"version":2}"#
     );
 }
 
@@ -320,7 +320,7 @@ scheme  monosemantic  Experts      unchanged  First run
 ───────────────────────────────────────────────────────
 Xavier  0                   2  0.500 ± 0.354        0.5
         1                   1      0.500 ± –        0.5
-        2                   0              –          –
+        2                   0      NaN ± NaN        NaN
 
 k-hot   0                   3  1.000 ± 0.000          1
         1                   0              –          –
@@ -356,7 +356,7 @@ fn the_page_about_tables_shows_what_its_example_makes() {
         entries.map(|entries| repro::value::encode(&repro::tables::Summary::of(&entries).dataset(&at)))
     });
     let file = Publisher.files(stage).into_iter().find(|file| file.name == "table1.md").unwrap();
-    let made = Publisher.render(stage, &file, &cells.collect::<Vec<_>>(), "abc").unwrap();
+    let made = Publisher.render(stage, &file, &cells.collect::<Vec<_>>(), "abc", &|| false).unwrap().unwrap();
     let made = String::from_utf8(made).unwrap();
     let made = made.strip_prefix("<!-- repro: key abc -->\n\n").unwrap();
     assert!(page.contains(made), "{made}");

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
+use crate::cli::words::harmless;
 use crate::stages::Layout;
-use crate::value::{Array, Axis, Coords, Dataset, Dtype};
+use crate::value::{Array, Axis, Coords, Dataset, Dtype, Unread};
 
 /// Values that are written out.
 const FEW: usize = 12;
@@ -34,7 +35,19 @@ pub fn text(name: &str, dataset: &Dataset) -> String {
         text.push('\n');
         text += &matrix(array);
     }
-    text + &axes(dataset.arrays.values().flat_map(|array| &array.axes))
+    text + &axes(dataset.arrays.values().flat_map(|array| &array.axes)) + &unread(dataset)
+}
+
+/// What could not be read, with the reasons.
+fn unread(dataset: &Dataset) -> String {
+    if dataset.unread.is_empty() {
+        return String::new();
+    }
+    let width = dataset.unread.keys().map(|name| name.chars().count()).max().unwrap_or(0);
+    let line = |(name, unread): (&String, &Unread)| {
+        format!("  {}  {}\n", harmless(&format!("{name:width$}")), harmless(&unread.why))
+    };
+    format!("not read\n{}", dataset.unread.iter().map(line).collect::<String>())
 }
 
 /// Names and shapes alone, from one of many units.
@@ -46,7 +59,7 @@ pub fn shapes(name: &str, layout: &Layout, first: &Dataset) -> String {
         text += format!("  {name:width$}  {}  {}", dtype(array), shape(&all)).trim_end();
         text.push('\n');
     }
-    text + &axes(layout.axes.iter().chain(first.arrays.values().flat_map(|array| &array.axes)))
+    text + &axes(layout.axes.iter().chain(first.arrays.values().flat_map(|array| &array.axes))) + &unread(first)
 }
 
 /// A line of JSON for each array.

@@ -59,6 +59,17 @@ impl Draw for Bars {
             drawing.bar = of.bar.then(|| (scale.clone(), of.label.clone()));
             colors = of.by.is_none().then(|| (scale, values.values()));
         }
+        if let Some(row) =
+            rows.iter().find(|row| self.stacked && !self.y.skips_nan() && row.y.iter().any(|y| y.is_nan()))
+        {
+            let series = row.label.as_ref().map_or(String::new(), |label| format!(" of `{label}`"));
+            let name = self.y.describe();
+            let message =
+                format!("values of `{name}`{series} are NaN{}, so stacks are lower than their sum", scope.place(""));
+            let span = self.y.name().map(|name| name.span).unwrap_or_default();
+            let hint = format!("if they may be left out, write `{{value: {name}, nan: skip}}`");
+            scope.warn(Error::stage(message).at(span).hint(hint));
+        }
         let count = if self.stacked { 1 } else { rows.len().max(1) };
         let width = self.width / count as f64;
         // Heights reached so far at each place: upwards and downwards.

@@ -2,7 +2,7 @@
 
 use super::super::color::Paint;
 use super::super::colormaps::Palette;
-use super::super::data::{Channel, Scope, Where, quantile};
+use super::super::data::{Channel, Scope, Where, quantile, reducible};
 use super::{Draw, Drawing, Extent, Shape, Style};
 use crate::error::Result;
 use crate::spec::Located;
@@ -75,8 +75,7 @@ impl Draw for BoxPlot {
         let mut hints = Vec::new();
         let thin = Style::Solid.stroke(Color::BLACK, 0.8);
         for (i, scope) in boxes {
-            let mut values = scope.channel(&self.y)?.values();
-            values.retain(|v| !v.is_nan());
+            let mut values = reducible(&scope, &self.y, "quartiles")?;
             drawing.y = drawing.y.join(Extent::of(values.iter().copied()));
             if values.is_empty() {
                 continue;

@@ -2,6 +2,7 @@
 
 use super::super::color::Paint;
 use super::super::data::{Channel, Scope, Where};
+use super::super::panel::around;
 use super::{Draw, Drawing, Entry, Extent, Shape, Swatch};
 use crate::error::{Error, Result};
 use crate::spec::Located;
@@ -58,10 +59,18 @@ impl Draw for Histogram {
             }
             None => vec![1.0; values.data.len()],
         };
+        let nan = values.data.iter().filter(|value| value.is_nan()).count();
+        if nan > 0 && !self.x.skips_nan() {
+            let (name, n) = (self.x.describe(), values.data.len());
+            let message = format!("{nan} of {n} values of `{name}` are NaN{} and in no bin", scope.place(""));
+            let span = self.x.name().map(|name| name.span).unwrap_or_default();
+            let hint = format!("if they may be left out, write `{{value: {name}, nan: skip}}`");
+            scope.warn(Error::stage(message).at(span).hint(hint));
+        }
         let found = Extent::of(values.data.iter().copied());
         let (low, high) = (self.from.unwrap_or(found.low), self.to.unwrap_or(found.high));
         let bins = self.bins.clamp(1, 10_000) as usize;
-        let (low, high) = if low < high { (low, high) } else { (low - 0.5, low + 0.5) };
+        let (low, high) = if low < high { (low, high) } else { around(if low.is_finite() { low } else { 0.0 }) };
         let width = (high - low) / bins as f64;
         let mut counts = vec![0.0; bins];
         for (value, weight) in values.data.iter().zip(weights) {

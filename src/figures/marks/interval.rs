@@ -24,8 +24,8 @@ crate::record! {
         pub color: ColorChannel = ColorChannel::Fixed(Paint(Color::BLACK)),
         /// Points.
         pub width: f64 = 1.0,
-        /// Width of the caps in units of x; 0 for none.
-        pub cap: f64 = 0.2,
+        /// Length of the caps in points; 0 for none.
+        pub cap: f64 = 5.0,
         /// What the legend calls it.
         pub label: Option<String> = None,
     }
@@ -52,13 +52,11 @@ impl Draw for Interval {
             let stroke = Stroke::solid(interval.color(), self.width);
             drawing.x = drawing.x.join(interval.x_extent().loose());
             drawing.y = drawing.y.join(interval.y_extent());
-            let mut line = |a, b| drawing.shapes.push(Shape::Line { points: vec![a, b], stroke: stroke.clone() });
             for [x, low, high] in interval.places() {
-                line([x, low], [x, high]);
+                let stroke = stroke.clone();
+                drawing.shapes.push(Shape::Line { points: vec![[x, low], [x, high]], stroke: stroke.clone() });
                 if self.cap > 0.0 {
-                    for end in [low, high] {
-                        line([x - 0.5 * self.cap, end], [x + 0.5 * self.cap, end]);
-                    }
+                    drawing.shapes.push(Shape::Caps { at: vec![[x, low], [x, high]], length: self.cap, stroke });
                 }
             }
             drawing.hints.push(interval.hint());

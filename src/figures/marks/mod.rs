@@ -106,6 +106,12 @@ pub enum Shape {
         points: Vec<[f64; 2]>,
         stroke: Stroke,
     },
+    /// Short level lines around places, of a length in points.
+    Caps {
+        at: Vec<[f64; 2]>,
+        length: f64,
+        stroke: Stroke,
+    },
     Points {
         points: Vec<[f64; 2]>,
         radius: f64,
@@ -144,6 +150,18 @@ pub enum Shape {
         horizontal: Horizontal,
         vertical: Vertical,
     },
+}
+
+impl Shape {
+    /// The places that it stands at, as far as these are single points.
+    pub fn places(&self) -> &[[f64; 2]] {
+        match self {
+            Shape::Line { points, .. } | Shape::Points { points, .. } | Shape::Area { corners: points, .. } => points,
+            Shape::Caps { at, .. } => at,
+            Shape::Text { at, .. } => std::slice::from_ref(at),
+            Shape::Cells { .. } | Shape::Across { .. } | Shape::Band { .. } => &[],
+        }
+    }
 }
 
 /// What a mark needs of an axis.

@@ -80,6 +80,16 @@ impl Draw for Pie {
                 return Err(error.hint("fix an axis with `where` or `for`, or `reduce` it"));
             }
         };
+        if let Some(i) = array.data.iter().position(|value| value.is_nan()).filter(|_| !self.y.skips_nan()) {
+            let message = format!(
+                "a pie has no slice for NaN, which `{}` is at {}={}",
+                self.y.describe(),
+                axis.name,
+                axis.coords.label(i)
+            );
+            let error = Error::stage(message).at(span);
+            return Err(error.hint(format!("to leave NaN out, write `{{value: {}, nan: skip}}`", self.y.describe())));
+        }
         let values: Vec<f64> = array.values().into_iter().map(|v| if v.is_nan() { 0.0 } else { v }).collect();
         let whole: f64 = values.iter().sum();
         if let Some(value) = values.iter().find(|value| **value < 0.0) {

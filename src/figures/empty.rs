@@ -1,0 +1,70 @@
+//! Marks of which nothing is to be seen: a warning each, and an error for a figure of nothing else.
+
+use super::marks::Shape;
+use super::panel::{Prepared, PreparedMark};
+use super::shapes::Frame;
+use crate::error::{Error, Span};
+use crate::value::Item;
+
+/// A mark of which nothing is on the page, and why.
+pub struct EmptyMark {
+    name: &'static str,
+    span: Span,
+    /// Which panel it is in: ` at expert=3`, or nothing.
+    panel: String,
+    why: String,
+    hint: Option<&'static str>,
+}
+
+impl EmptyMark {
+    /// The mark, if its shapes came to no items that can be seen.
+    pub fn found(
+        panel: &Prepared,
+        mark: &PreparedMark,
+        shapes: &[&Shape],
+        items: &[Item],
+        frame: &Frame,
+    ) -> Option<EmptyMark> {
+        if items.iter().any(is_seen) {
+            return None;
+        }
+        let places = || shapes.iter().flat_map(|shape| shape.places());
+        let numbers = places().filter(|place| place.iter().all(|v| v.is_finite())).count();
+        let placed = places().filter(|place| frame.point(**place).is_some()).count();
+        let (why, hint) = match (places().count(), numbers, placed) {
+            (0, ..) => ("it has no numbers, or all of them are NaN".to_string(), None),
+            (1, 0, _) => ("its only number is NaN or infinite".to_string(), None),
+            (n, 0, _) => (format!("all of its {n} numbers are NaN or infinite"), None),
+            (_, _, 0) => ("none of its numbers has a place on a logarithmic axis".to_string(), None),
+            _ if mark.name == "line" => (
+                "a line needs two neighbouring numbers".to_string(),
+                Some("`dots: 2` shows single ones, and so does the mark `points`"),
+            ),
+            _ => ("its numbers make no shape".to_string(), None),
+        };
+        Some(EmptyMark { name: mark.name, span: mark.span, panel: panel.at.clone(), why, hint })
+    }
+
+    fn error(&self, message: String) -> Error {
+        let error = Error::stage(message).at(self.span);
+        self.hint.iter().fold(error, |error, hint| error.hint(*hint))
+    }
+
+    /// What is said of one empty mark.
+    pub fn warning(&self) -> Error {
+        self.error(format!("this `{}` shows nothing{}: {}", self.name, self.panel, self.why))
+    }
+
+    /// What is said of a figure whose marks are all empty, this one first.
+    pub fn nothing_at_all(&self) -> Error {
+        self.error(format!("this figure would be empty: its `{}` shows nothing{}: {}", self.name, self.panel, self.why))
+    }
+}
+
+fn is_seen(item: &Item) -> bool {
+    match item {
+        Item::Image { cells, .. } => cells.iter().any(Option::is_some),
+        Item::Clip { items, .. } => items.iter().any(is_seen),
+        Item::Path { .. } | Item::Circle { .. } | Item::Label(_) => true,
+    }
+}
