@@ -11,6 +11,8 @@ pub enum Kind {
     User,
     /// A stage failed while it ran, or the machine refused something (exit code 1).
     Stage,
+    /// A result that was in the cache is damaged or gone: its unit must run again (exit code 1 if it cannot).
+    Lost,
     /// A promise of the program itself was broken (exit code 3).
     Internal,
 }
@@ -53,6 +55,11 @@ impl Error {
     /// A stage failed, or the machine refused something (a full disk, a folder that cannot be written).
     pub fn stage(message: impl Into<String>) -> Self {
         Error::new(Kind::Stage, message)
+    }
+
+    /// A result that should be in the cache is not.
+    pub fn lost(message: impl Into<String>) -> Self {
+        Error::new(Kind::Lost, message)
     }
 
     /// A bug in `repro`.
@@ -101,7 +108,7 @@ impl Error {
     /// 1 a stage failed, 2 the paper file or arguments are wrong, 3 internal.
     pub fn exit_code(&self) -> u8 {
         match self.kind {
-            Kind::Stage => 1,
+            Kind::Stage | Kind::Lost => 1,
             Kind::User => 2,
             Kind::Internal => 3,
         }

@@ -8,7 +8,7 @@ use super::diagnostics::Source;
 use super::words::{count, duration, thousands};
 use super::{Console, Project, Trouble, Unchecked, diagnostics, interrupt, open, plan, progress, provenance};
 use crate::error::Error;
-use crate::exec::{self, Cards, Options, Outcome, StageWarning};
+use crate::exec::{self, Gpus, Options, Outcome, StageWarning};
 use crate::plan::NoopCheck;
 use crate::program;
 use crate::store::Store;
@@ -43,7 +43,7 @@ pub fn build(args: &Build, project: &Project, noop: Option<NoopCheck>, console: 
     let targets = project.targets(&args.work.targets)?;
     let again = if args.rerun { targets.clone() } else { Vec::new() };
     let options = Options {
-        cards: cards(args, &project.store)?,
+        gpus: gpus(args, &project.store)?,
         jobs: jobs(args.work.jobs),
         keep_going: args.work.keep_going,
         no_train: args.work.no_train,
@@ -83,18 +83,18 @@ fn warn(project: &Project, stages: &[usize], console: &Console) {
 
 /// The graphics cards that train. Those that were asked for have to be there; others are looked for when there is something to train, and are
 /// spoken of only if one seems to be there and cannot be used.
-fn cards(args: &Build, store: &Store) -> Result<Cards, Error> {
+fn gpus(args: &Build, store: &Store) -> Result<Gpus, Error> {
     let (memory, kernels) = (args.gpu_memory, store.kernels());
     match args.device {
-        Device::Cpu => Ok(Cards::none()),
+        Device::Cpu => Ok(Gpus::none()),
         Device::Cuda => {
-            cuda::find_gpus(memory, &kernels).map(Cards::given).map_err(|GpuUnavailable { why, hint, .. }| {
+            cuda::find_gpus(memory, &kernels).map(Gpus::given).map_err(|GpuUnavailable { why, hint, .. }| {
                 Error::user(format!("`--device cuda`: {why}"))
                     .hint(hint)
                     .hint("without it the processor trains, to the same results")
             })
         }
-        Device::Auto => Ok(Cards::automatic(move || match cuda::find_gpus(memory, &kernels) {
+        Device::Auto => Ok(Gpus::automatic(move || match cuda::find_gpus(memory, &kernels) {
             Err(GpuUnavailable { why, hint, seems_present: true }) => {
                 Err(Error::user(format!("no graphics card is used, the processor trains: {why}; {hint}")))
             }
@@ -111,8 +111,8 @@ pub fn jobs(asked: Option<u16>) -> usize {
 
 /// Options of a build that runs again what was built.
 pub fn options(jobs: usize, keep_going: bool) -> Options {
-    let (cards, again) = (Cards::none(), Vec::new());
-    Options { jobs, keep_going, no_train: false, no_run: false, cards, again, interrupted: interrupt::watch() }
+    let (gpus, again) = (Gpus::none(), Vec::new());
+    Options { jobs, keep_going, no_train: false, no_run: false, gpus, again, interrupted: interrupt::watch() }
 }
 
 /// What the program does inside, on standard error.

@@ -1,22 +1,22 @@
-//! What a build tells while it runs, for progress bars, log lines and machines.
+//! The events of a build, for progress bars, log lines and JSON.
 
 use std::path::PathBuf;
 
 use crate::error::Error;
 use crate::stages::KindInfo;
 
-/// One thing that happened.
+/// Something that happened in a build.
 #[derive(Debug)]
 pub enum Event<'a> {
-    /// A stage has units to run: how many, of how many, estimated seconds of work on one core; `again` although it was current.
+    /// A stage has `units` of `total` units to run, with an estimate of seconds on one core; `again` if it is up to date and forced to rerun.
     StageStarted { stage: &'a str, kind: &'static KindInfo, units: usize, total: usize, seconds: f64, again: bool },
-    /// A unit ended well. `found` is true where another process, or another stage of this build, had made it meanwhile.
+    /// A unit succeeded. `found`: another process, or another stage of this build, made its result in the meantime.
     UnitFinished { stage: &'a str, unit: &'a str, seconds: f64, found: bool, done: usize, units: usize },
-    /// Work done, inside running units too: in units (2.25: two points and a quarter), and as a share of the stage's estimated time. `log` is
-    /// where the program of the stage prints, if it has one.
+    /// Work done, also inside running units: in units (2.25: two points and a quarter), and as a share of the estimated time. `log` is the
+    /// log of the stage's program, if it has one.
     Progress { stage: &'a str, done: f64, units: usize, share: f64, log: Option<PathBuf> },
-    /// All units and files of a stage are there; `ran` counts the units made by this build; of a stage that ran again, `other` those that
-    /// came to another result than before.
+    /// All units and files of a stage exist. `ran`: units run by this build; `other`: units of a forced rerun with a
+    /// different result.
     StageFinished {
         stage: &'a str,
         kind: &'static KindInfo,
@@ -29,9 +29,9 @@ pub enum Event<'a> {
     StageFailed { stage: &'a str, unit: &'a str, error: &'a Error },
 }
 
-/// Who is told.
+/// Receives the events of a build.
 pub trait Observer {
     fn event(&mut self, event: &Event);
-    /// A word that belongs to nobody in particular, such as a damaged file in the cache.
+    /// A warning about no particular stage, such as a damaged file in the cache.
     fn warning(&mut self, text: &str);
 }

@@ -1,22 +1,23 @@
-//! Builds on this machine: one thread decides, `jobs` threads run units, and every finished unit goes to the store at once.
+//! Builds on this machine: one coordinator thread, `jobs` worker threads; every finished unit goes to the store at once.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
-use super::boss::Boss;
-use super::cards::work_on_card;
-use super::worker::{Shop, work};
+use super::coordinator::Coordinator;
+use super::gpus::work_on_gpu;
+use super::shared::BuildShared;
+use super::worker::work;
 use super::{Observer, Options, Outcome};
 use crate::error::{Error, Result};
 use crate::plan::Context;
 use crate::store::Writer;
 
-/// How often the deciding thread looks at the clock, at Ctrl-C and at the writer.
+/// How often the coordinator does its periodic work.
 const TICK: Duration = Duration::from_millis(100);
-/// A result can be lost from the cache while building; what needs it is made again, but not for ever: so often besides once a stage, as each
-/// may have lost what the next one needs.
+/// A result can be lost from the cache during a build; then another pass rebuilds it. At most this many passes, plus one a stage, since each
+/// stage may have lost what the next one needs.
 const PASSES: usize = 4;
 
 /// Build the targets and all they need. Whatever happens, finished units are on disk when this returns.
@@ -33,9 +34,9 @@ pub fn build(
         for passes_left in (0..PASSES + context.graph.stages.len()).rev() {
             (outcome.current, outcome.skipped, outcome.unfinished) = (0, Vec::new(), Vec::new());
             match pass(context, targets, options, writer, observer, &mut outcome, passes_left > 0) {
-                Ok(End::Done) => return Ok(()),
-                // Its damage is known to the store now, so the next pass makes it again.
-                Ok(End::Lost) => {}
+                Ok(PassEnd::Done) => return Ok(()),
+                // The store knows the damage now, so the next pass rebuilds the result.
+                Ok(PassEnd::Lost) => {}
                 Err(error) => return Err(error),
             }
         }
@@ -56,9 +57,9 @@ pub fn build(
 
 /// How a pass over the graph ended.
 #[derive(Debug)]
-enum End {
+enum PassEnd {
     Done,
-    /// A result that the store had promised turned out to be damaged or gone.
+    /// A result in the store turned out to be damaged or gone.
     Lost,
 }
 
@@ -71,27 +72,27 @@ fn pass(
     observer: &mut dyn Observer,
     outcome: &mut Outcome,
     may_repeat: bool,
-) -> Result<End> {
-    let shop = Shop::new(context, writer, options);
-    let (answers, inbox) = mpsc::channel();
+) -> Result<PassEnd> {
+    let shared = BuildShared::new(context, writer, options);
+    let (reports, inbox) = mpsc::channel();
     std::thread::scope(|scope| {
-        // Workers wait for jobs: whatever ends this closure, also a panic, has to send them home.
-        let _open = shop.open();
-        let mut boss = Boss::new(&shop, options, observer, targets, outcome, may_repeat);
-        boss.check_needs();
-        let (mut threads, mut cards) = (0, 0);
-        // The system may allow no more than there are.
+        // Workers wait for jobs: however this closure ends, the queues must be closed.
+        let _open = shared.open();
+        let mut coordinator = Coordinator::new(&shared, options, observer, targets, outcome, may_repeat);
+        coordinator.check_needs();
+        let (mut threads, mut gpus) = (0, 0);
+        // The system may allow fewer threads.
         let mut most = options.jobs.max(1);
         let result = (|| {
             loop {
-                boss.start_ready()?;
-                if boss.idle() {
+                coordinator.start_ready()?;
+                if coordinator.is_idle() {
                     return Ok(());
                 }
-                // Threads are made when there is something to run: a build with nothing to do starts none.
+                // Threads start when there is a job: a build with nothing to do starts none.
                 while threads < most {
-                    let (shop, answers) = (&shop, answers.clone());
-                    match std::thread::Builder::new().spawn_scoped(scope, move || work(shop, &answers)) {
+                    let (shared, reports) = (&shared, reports.clone());
+                    match std::thread::Builder::new().spawn_scoped(scope, move || work(shared, &reports)) {
                         Ok(_) => threads += 1,
                         Err(cause) if threads == 0 => return Err(no_threads(&cause)),
                         Err(cause) => {
@@ -100,22 +101,22 @@ fn pass(
                         }
                     }
                 }
-                while cards < boss.cards().len() {
-                    let (shop, answers, device) = (&shop, answers.clone(), &boss.cards()[cards]);
-                    let work = move || work_on_card(shop, &**device, options.cards.wanted(), &answers);
+                while gpus < coordinator.gpus().len() {
+                    let (shared, reports, device) = (&shared, reports.clone(), &coordinator.gpus()[gpus]);
+                    let work = move || work_on_gpu(shared, &**device, options.gpus.wanted(), &reports);
                     std::thread::Builder::new().spawn_scoped(scope, work).map_err(|cause| no_threads(&cause))?;
-                    cards += 1;
+                    gpus += 1;
                 }
                 match inbox.recv_timeout(TICK) {
-                    Ok(answer) => boss.answer(answer)?,
+                    Ok(report) => coordinator.handle(report)?,
                     Err(RecvTimeoutError::Timeout) => {}
                     Err(RecvTimeoutError::Disconnected) => return Err(Error::internal("all workers are gone")),
                 }
-                boss.tick()?;
+                coordinator.tick()?;
             }
         })();
-        let lost = boss.close();
-        result.map(|()| if lost { End::Lost } else { End::Done })
+        let lost = coordinator.finish();
+        result.map(|()| if lost { PassEnd::Lost } else { PassEnd::Done })
     })
 }
 

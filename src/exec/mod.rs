@@ -1,19 +1,24 @@
-//! Runs what a plan calls for: schedule, events, and the local executor. It knows neither terminals nor file formats.
+//! Runs a plan: schedule, events, and the local executor. It does not know terminals.
 
-mod boss;
-mod cards;
+mod content;
+mod coordinator;
+mod dataset_cache;
 mod event;
+mod gpu_queue;
+mod gpus;
 mod inputs;
-mod lane;
+mod job;
+mod job_queue;
 mod local;
-mod queue;
+mod sandbox;
 mod schedule;
+mod shared;
+mod stage_inputs;
 mod worker;
-mod workplace;
 
-pub use cards::Cards;
+pub use content::{content, dataset};
 pub use event::{Event, Observer};
-pub use inputs::{content, dataset};
+pub use gpus::Gpus;
 pub use local::build;
 pub use schedule::Schedule;
 
@@ -21,22 +26,22 @@ use std::sync::atomic::AtomicBool;
 
 use crate::error::Error;
 
-/// How to build.
+/// Options of a build.
 #[derive(Debug)]
 pub struct Options {
     /// Units that run at once.
     pub jobs: usize,
-    /// After a failure, go on with what does not need the failed stage.
+    /// After a failure, go on with stages that do not need the failed one.
     pub keep_going: bool,
     /// Fail instead of training.
     pub no_train: bool,
     /// Fail instead of training, fetching or running a program: only metrics, figures and tables are made.
     pub no_run: bool,
-    /// Graphics cards that train.
-    pub cards: Cards,
-    /// Stages that run again although they are current.
+    /// GPUs that train.
+    pub gpus: Gpus,
+    /// Stages that are rerun even if they are up to date.
     pub again: Vec<usize>,
-    /// Set from outside (Ctrl-C): stop as soon as possible; finished units are kept.
+    /// Set by Ctrl-C: stop as soon as possible; finished units are kept.
     pub interrupted: &'static AtomicBool,
 }
 
@@ -47,19 +52,19 @@ pub struct Outcome {
     pub ran: usize,
     /// Models trained among them.
     pub trained: usize,
-    /// Stages that ran something or wrote a file, and are done.
+    /// Finished stages that ran a unit or wrote a file.
     pub built: Vec<Built>,
-    /// Stages that were current.
+    /// Number of stages that were up to date.
     pub current: usize,
     pub failures: Vec<Failure>,
-    /// What stages that ran warn of.
+    /// Warnings of stages that ran.
     pub warnings: Vec<StageWarning>,
-    /// Stages not tried: something they need failed, or the build ended before.
+    /// Stages that did not start: one that they need failed, or the build ended first.
     pub skipped: Vec<String>,
-    /// Stages that were under way when the build ended.
+    /// Stages that were running when the build ended.
     pub unfinished: Vec<Unfinished>,
     pub interrupted: bool,
-    /// Why the build as a whole could not go on: a full disk, a bug.
+    /// Why the whole build could not go on: a full disk, a bug.
     pub broken: Option<Error>,
 }
 
@@ -77,14 +82,14 @@ impl Outcome {
         self.built.iter().flat_map(|built| &built.written).map(String::as_str).collect()
     }
 
-    /// Every stage was current, or is now.
+    /// Whether every stage is up to date now.
     pub fn is_whole(&self) -> bool {
         let nothing = self.failures.is_empty() && self.skipped.is_empty() && self.unfinished.is_empty();
         nothing && self.broken.is_none() && !self.interrupted
     }
 }
 
-/// A stage that failed, with the unit if one is to blame.
+/// A stage that failed, with the name of the unit that did.
 #[derive(Debug)]
 pub struct Failure {
     pub stage: String,
@@ -99,7 +104,7 @@ pub struct StageWarning {
     pub warning: Error,
 }
 
-/// A stage that was under way when the build ended: the units it has, of how many.
+/// A stage that was running when the build ended: how many of its units are done.
 #[derive(Debug)]
 pub struct Unfinished {
     pub stage: String,

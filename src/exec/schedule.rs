@@ -1,4 +1,4 @@
-//! Which stage may run next: pure bookkeeping over the graph, without threads or clocks.
+//! Which stage may run next: a pure data structure over the graph, without threads or clocks.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -6,28 +6,28 @@ use std::collections::BinaryHeap;
 use crate::graph::Graph;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
+enum StageProgress {
     NotNeeded,
     Waiting,
     Started,
     Done,
-    /// It failed, or something it needs did.
+    /// It failed, or a stage that it needs did.
     Failed,
 }
 
-/// The state of every stage of a build. Whatever is asked of it takes time by the links between stages, not by their number.
+/// The state of every stage of a build. Operations take time in proportion to the edges of a stage, not to the number of stages.
 #[derive(Debug)]
 pub struct Schedule {
-    states: Vec<State>,
+    states: Vec<StageProgress>,
     /// Needed stages, inputs first.
     order: Vec<usize>,
-    /// Where each stage stands in `order`.
+    /// The index of each stage in `order`.
     place: Vec<usize>,
-    /// Who reads each stage, of those that are needed.
+    /// The needed stages that read each stage.
     readers: Vec<Vec<usize>>,
-    /// For each stage the inputs that are not done.
+    /// For each stage the number of inputs that are not done.
     awaited: Vec<usize>,
-    /// Places of stages whose inputs are all done, the first of the order on top.
+    /// Indices in `order` of stages whose inputs are all done, the smallest first.
     ready: BinaryHeap<Reverse<usize>>,
 }
 
@@ -36,7 +36,7 @@ impl Schedule {
         let order = graph.needed(targets);
         let count = graph.stages.len();
         let mut schedule = Schedule {
-            states: vec![State::NotNeeded; count],
+            states: vec![StageProgress::NotNeeded; count],
             place: vec![0; count],
             readers: vec![Vec::new(); count],
             awaited: vec![0; count],
@@ -44,7 +44,7 @@ impl Schedule {
             order,
         };
         for (place, &stage) in schedule.order.iter().enumerate() {
-            schedule.states[stage] = State::Waiting;
+            schedule.states[stage] = StageProgress::Waiting;
             schedule.place[stage] = place;
             schedule.awaited[stage] = graph.inputs[stage].len();
             graph.inputs[stage].iter().for_each(|&input| schedule.readers[input].push(stage));
@@ -55,12 +55,12 @@ impl Schedule {
         schedule
     }
 
-    /// A stage whose inputs are all done, the first in order; it counts as started from now on.
+    /// Start the first stage whose inputs are all done.
     pub fn take(&mut self) -> Option<usize> {
         while let Some(Reverse(place)) = self.ready.pop() {
             let stage = self.order[place];
-            if self.states[stage] == State::Waiting {
-                self.states[stage] = State::Started;
+            if self.states[stage] == StageProgress::Waiting {
+                self.states[stage] = StageProgress::Started;
                 return Some(stage);
             }
         }
@@ -68,7 +68,7 @@ impl Schedule {
     }
 
     pub fn done(&mut self, stage: usize) {
-        self.states[stage] = State::Done;
+        self.states[stage] = StageProgress::Done;
         for &reader in &self.readers[stage] {
             self.awaited[reader] -= 1;
             if self.awaited[reader] == 0 {
@@ -79,13 +79,13 @@ impl Schedule {
 
     /// Mark a stage failed; returns the stages that now cannot run, in order.
     pub fn failed(&mut self, stage: usize) -> Vec<usize> {
-        self.states[stage] = State::Failed;
+        self.states[stage] = StageProgress::Failed;
         let mut skipped = Vec::new();
         let mut hit = vec![stage];
         while let Some(stage) = hit.pop() {
             for &reader in &self.readers[stage] {
-                if self.states[reader] == State::Waiting {
-                    self.states[reader] = State::Failed;
+                if self.states[reader] == StageProgress::Waiting {
+                    self.states[reader] = StageProgress::Failed;
                     skipped.push(reader);
                     hit.push(reader);
                 }
@@ -97,6 +97,6 @@ impl Schedule {
 
     /// Stages that never started.
     pub fn waiting(&self) -> Vec<usize> {
-        self.order.iter().copied().filter(|&stage| self.states[stage] == State::Waiting).collect()
+        self.order.iter().copied().filter(|&stage| self.states[stage] == StageProgress::Waiting).collect()
     }
 }

@@ -7,7 +7,7 @@ use serde_json::{Value as Json, json};
 
 use super::files::read_tree;
 use super::paths::{is_pattern, normal};
-use super::{Holds, Inputs, KindInfo, Layout, Needs, NodeShape, Outline, Report, Stage, Unit, Workplace};
+use super::{Holds, Inputs, KindInfo, Layout, Needs, NodeShape, Outline, Report, Sandbox, Stage, Unit};
 use crate::error::{Error, Result};
 use crate::exchange::{self, Axes};
 use crate::program::{self, End, Program};
@@ -132,8 +132,8 @@ impl Data {
     /// Fetch the file, unless its content is kept already.
     fn fetch(&self, url: &Located<String>, inputs: &dyn Inputs, control: &dyn Control) -> Result<Option<Tree>> {
         let name = file_name(url);
-        let place = inputs.workplace()?;
-        let kept = self.pin().and_then(|pin| place.kept(&pin).map(|size| (pin, size)));
+        let place = inputs.sandbox()?;
+        let kept = self.pin().and_then(|pin| place.stored_size(&pin).map(|size| (pin, size)));
         let (digest, size) = match kept {
             Some(kept) => kept,
             None => {
@@ -141,7 +141,7 @@ impl Data {
                 if !download(url, &file, &*place, control)? {
                     return Ok(None);
                 }
-                place.keep(&file)?
+                place.store_output(&file)?
             }
         };
         let tree = Tree { files: vec![FileEntry { path: name, digest, size, executable: false }] };
@@ -184,7 +184,7 @@ fn decoded(text: &str) -> String {
 }
 
 /// False if `control` stopped it.
-fn download(url: &Located<String>, to: &Path, place: &dyn Workplace, control: &dyn Control) -> Result<bool> {
+fn download(url: &Located<String>, to: &Path, place: &dyn Sandbox, control: &dyn Control) -> Result<bool> {
     if let Some(path) = url.strip_prefix("file://") {
         let path = decoded(path.strip_prefix("localhost").unwrap_or(path));
         std::fs::copy(&path, to).map_err(|e| Error::io("read", Path::new(&path), &e).at(url.span))?;

@@ -13,8 +13,8 @@ use super::files::read_tree;
 use super::paths::{Paths, is_pattern, normal};
 use super::quantity::{Memory, Time};
 use super::{
-    Declaration, Demand, Holds, Inputs, KindInfo, Layout, Needs, NodeShape, Outline, Published, Read, Report, Stage,
-    Tool, Unit, Workplace,
+    Declaration, Demand, Holds, Inputs, KindInfo, Layout, Needs, NodeShape, Outline, Published, Read, Report, Sandbox,
+    Stage, Tool, Unit,
 };
 use crate::error::{Error, Result};
 use crate::exchange::{self, Axes};
@@ -428,10 +428,10 @@ impl Stage for Exec {
         inputs: &dyn Inputs,
         control: &dyn Control,
     ) -> Result<Option<Vec<u8>>> {
-        let place = inputs.workplace()?;
+        let place = inputs.sandbox()?;
         // First of all: what an earlier run printed is not shown as this one's.
         let (log, path) = place.log()?;
-        place.furnish()?;
+        place.materialize_inputs()?;
         self.prepare(&*place)?;
         let mut environment = place.environment();
         let threads = THREADS.iter().map(|name| (name.to_string(), self.settings.cpus.to_string().into()));
@@ -446,7 +446,7 @@ impl Stage for Exec {
             let printed: Vec<String> =
                 program::tail(&path, TAIL).into_iter().map(|line| line.replace(&folder, "")).collect();
             let mut error = Error::stage(what).at(self.settings.run.span);
-            for hint in place.unseen(&printed) {
+            for hint in place.undeclared_paths(&printed) {
                 error = error.hint(hint);
             }
             if let Some(left) = program::free_space(place.folder()).filter(|left| *left < CROWDED) {
@@ -514,7 +514,7 @@ impl Stage for Exec {
 
 impl Exec {
     /// What is in the folder besides inputs: parameters, and the folders of outputs.
-    fn prepare(&self, place: &dyn Workplace) -> Result<()> {
+    fn prepare(&self, place: &dyn Sandbox) -> Result<()> {
         if !self.settings.params.is_empty() {
             let path = place.folder().join(PARAMS);
             let text = format!("{:#}\n", Decode::manifest(&self.settings.params));

@@ -155,25 +155,25 @@ pub trait Inputs: Sync {
     /// What was found of the stage's needs when its key was made.
     fn found(&self) -> &Found;
     /// A folder of its own for a program to run in; it is deleted with everything in it when this is dropped.
-    fn workplace(&self) -> Result<Box<dyn Workplace + '_>>;
+    fn sandbox(&self) -> Result<Box<dyn Sandbox + '_>>;
 }
 
 /// A folder for a program, and the way of files into it and out of it.
-pub trait Workplace {
+pub trait Sandbox {
     fn folder(&self) -> &Path;
     /// Lay out all needed files and all inputs: files of the project at their own paths; `NAME.npz` for arrays; in a folder `NAME` what a
     /// program made or was fetched; in `figures` the files of figures and tables.
-    fn furnish(&self) -> Result<()>;
+    fn materialize_inputs(&self) -> Result<()>;
     /// The variables that every program sees, and the stage's own.
     fn environment(&self) -> Vec<(String, OsString)>;
     /// A new log, and where users find it.
     fn log(&self) -> Result<(File, PathBuf)>;
     /// Hints at files that a text speaks of and that are not laid out there: those of the project, and those that other stages make.
-    fn unseen(&self, lines: &[String]) -> Vec<String>;
+    fn undeclared_paths(&self, lines: &[String]) -> Vec<String>;
     /// Take a file's content into the store: its digest and size. The file may be gone afterwards.
-    fn keep(&self, file: &Path) -> Result<(Digest, u64)>;
+    fn store_output(&self, file: &Path) -> Result<(Digest, u64)>;
     /// The size of content that is in the store already.
-    fn kept(&self, digest: &Digest) -> Option<u64>;
+    fn stored_size(&self, digest: &Digest) -> Option<u64>;
 }
 
 /// What a unit takes of the machine while it runs.

@@ -223,7 +223,7 @@ fn a_panic_of_the_deciding_thread_ends_the_build_and_keeps_what_was_finished() {
         outside: repro::plan::Outside::Machine,
     };
     let options = repro::exec::Options {
-        cards: repro::exec::Cards::none(),
+        gpus: repro::exec::Gpus::none(),
         jobs: 2,
         keep_going: false,
         no_train: false,

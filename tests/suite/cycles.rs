@@ -11,7 +11,6 @@ const KNOWN: &[&str] = &[
     "audit/archive/facts, audit/archive/trace",
     "cli/archive, cli/verify",
     "cli/build, cli/plan",
-    "exec/inputs, exec/lane, exec/queue, exec/worker, exec/workplace",
     "figures/axes, figures/layout, figures/legend, figures/panel, figures/shapes",
     "render/latex, render/siunitx",
 ];

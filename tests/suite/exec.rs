@@ -312,11 +312,11 @@ fn what_another_stage_makes_is_not_taken_from_the_project() {
     paper
         .run("build use -j 1")
         .code(1)
-        .says("hint: `prepare` makes `data/clean.csv`: it lies at `prepare/data/clean.csv` here\n");
+        .says("hint: `prepare` makes `data/clean.csv`: it is at `prepare/data/clean.csv` in the sandbox\n");
     paper
         .run("build far -j 1")
         .code(1)
-        .says("with that stage among the inputs, it lies at `prepare/data/clean.csv` here");
+        .says("with that stage among the inputs, it is at `prepare/data/clean.csv` in the sandbox");
     paper
         .edit("inputs: [prepare]", "inputs: [prepare, data/clean.csv]")
         .run("build use")

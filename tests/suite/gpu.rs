@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use crate::support::{GRID, Paper};
-use repro::exec::{Cards, Event, Observer, Options};
+use repro::exec::{Event, Gpus, Observer, Options};
 use repro::graph::Graph;
 use repro::spec::{Problems, read};
 use repro::store::Store;
@@ -27,8 +27,8 @@ fn models() -> String {
     format!("repro: 1\nstages:\n{}", stages.concat())
 }
 
-fn on_host(cards: usize) -> Paper {
-    Paper::new().yaml(&models()).env("REPRO_CUDA", &format!("host:{cards}"))
+fn on_host(gpus: usize) -> Paper {
+    Paper::new().yaml(&models()).env("REPRO_CUDA", &format!("host:{gpus}"))
 }
 
 #[test]
@@ -178,13 +178,13 @@ fn the_cpu_continues_after_a_gpu_is_lost_with_one_warning() {
     };
     // A batch takes two launches: one is done when the device is lost, and one is half-way.
     let card = LostDevice { host: HostDevice::new(&store.kernels()), left: 3.into() };
-    let cards = Cards::given(vec![Arc::new(card)]);
+    let gpus = Gpus::given(vec![Arc::new(card)]);
     let options = Options {
         jobs: 2,
         keep_going: false,
         no_train: false,
         no_run: false,
-        cards,
+        gpus,
         again: Vec::new(),
         interrupted: &NEVER,
     };

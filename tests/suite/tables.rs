@@ -240,7 +240,7 @@ fn build(paper: &str, dir: &Path) -> (usize, Vec<String>) {
     };
     let writer = store.writer(serde_json::json!({}));
     let options = Options {
-        cards: repro::exec::Cards::none(),
+        gpus: repro::exec::Gpus::none(),
         jobs: 2,
         keep_going: false,
         no_train: false,

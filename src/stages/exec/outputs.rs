@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::{Map, Value as Json, json};
 
-use super::super::Workplace;
+use super::super::Sandbox;
 use super::super::paths::{is_pattern, normal};
 use super::FIGURES;
 use crate::error::{Error, Result, Span};
@@ -104,7 +104,7 @@ impl Decode for Outputs {
 }
 
 /// Take all outputs into the cache. The inner error is the program's: it did not make what it should; nothing was taken then.
-pub fn collect(outputs: &Outputs, place: &dyn Workplace) -> Result<Result<Tree>> {
+pub fn collect(outputs: &Outputs, place: &dyn Sandbox) -> Result<Result<Tree>> {
     let mut found = Vec::new();
     for output in &outputs.0 {
         let path = &output.path.value;
@@ -119,7 +119,7 @@ pub fn collect(outputs: &Outputs, place: &dyn Workplace) -> Result<Result<Tree>>
     }
     let mut files = Vec::new();
     for (path, executable) in found {
-        let (digest, size) = place.keep(&place.folder().join(&path))?;
+        let (digest, size) = place.store_output(&place.folder().join(&path))?;
         files.push(FileEntry { path, digest, size, executable });
     }
     files.sort();

@@ -1,41 +1,41 @@
-//! Training runs that wait for a graphics card, which takes many at once.
+//! Training runs that wait for a GPU, which takes many at once.
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-use super::worker::Job;
+use super::job::Job;
 
-/// The most runs that a card takes at once: results of others shall not wait for long.
+/// At most this many runs are given to a GPU at once, so that results do not wait for long.
 const MOST: usize = 1 << 15;
 
 #[derive(Default)]
-pub struct Lane {
-    state: Mutex<State>,
+pub struct GpuQueue {
+    state: Mutex<GpuQueueState>,
     changed: Condvar,
 }
 
 #[derive(Default)]
-struct State {
+struct GpuQueueState {
     jobs: VecDeque<Job>,
-    /// Cards at work; those that failed are gone.
-    cards: usize,
+    /// Number of GPUs that work; a failed one is taken off.
+    gpus: usize,
     closed: bool,
 }
 
-impl Lane {
-    fn state(&self) -> MutexGuard<'_, State> {
+impl GpuQueue {
+    fn state(&self) -> MutexGuard<'_, GpuQueueState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// So many cards begin to work.
-    pub fn open(&self, cards: usize) {
-        self.state().cards = cards;
+    /// `gpus` GPUs begin to work.
+    pub fn open(&self, gpus: usize) {
+        self.state().gpus = gpus;
     }
 
-    /// Add jobs; gives them back if no card is there to take them.
+    /// Add jobs; returns them if there is no GPU to take them.
     pub fn push(&self, jobs: Vec<Job>) -> Result<(), Vec<Job>> {
         let mut state = self.state();
-        if state.cards == 0 {
+        if state.gpus == 0 {
             return Err(jobs);
         }
         state.jobs.extend(jobs);
@@ -43,30 +43,30 @@ impl Lane {
         Ok(())
     }
 
-    /// Jobs for one card: its share, so that several cards finish together. Empty when no more will come.
+    /// The next jobs for one GPU: its share, so that all GPUs finish together. Empty once the queue is closed.
     pub fn take(&self) -> Vec<Job> {
         let mut state = self.state();
         while state.jobs.is_empty() && !state.closed {
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
-        let share = match state.cards {
+        let share = match state.gpus {
             0 | 1 => state.jobs.len(),
-            // Half of its part now, the rest by who is quicker.
-            cards => state.jobs.len().div_ceil(2 * cards),
+            // Half of its share now; the rest goes to the GPU that is free first.
+            gpus => state.jobs.len().div_ceil(2 * gpus),
         };
         let count = share.min(MOST).min(state.jobs.len());
         state.jobs.drain(..count).collect()
     }
 
-    /// A card has failed; returns the jobs that wait if it was the last one.
-    pub fn lose_card(&self) -> Vec<Job> {
+    /// A GPU has failed; returns the waiting jobs if it was the last one.
+    pub fn lose_gpu(&self) -> Vec<Job> {
         let mut state = self.state();
-        state.cards = state.cards.saturating_sub(1);
-        if state.cards == 0 { state.jobs.drain(..).collect() } else { Vec::new() }
+        state.gpus = state.gpus.saturating_sub(1);
+        if state.gpus == 0 { state.jobs.drain(..).collect() } else { Vec::new() }
     }
 
-    /// Forget the jobs that no card has taken; returns how many.
-    pub fn drop_waiting(&self) -> usize {
+    /// Drop the jobs that no GPU has taken; returns how many.
+    pub fn clear_waiting(&self) -> usize {
         let mut state = self.state();
         let dropped = state.jobs.len();
         state.jobs.clear();

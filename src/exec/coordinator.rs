@@ -1,33 +1,34 @@
-//! The deciding thread: starts stages whose inputs are done, hands out units, takes answers, and keeps the outcome.
+//! The coordinator thread: starts stages whose inputs are done, queues their units, handles the reports of workers, records the outcome.
 
 use std::collections::HashMap;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::inputs::{is_lost, look_through};
+use super::content::find_damage;
+use super::job::{Job, JobReport, UnitResult, UnitResults};
 use super::schedule::Schedule;
-use super::worker::{Answer, Job, Made, Results, Shop};
+use super::shared::BuildShared;
 use super::{Built, Event, Failure, Observer, Options, Outcome, StageWarning, Unfinished};
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::plan::{self, FileState, LastBuild, Resolved, UnitState};
 use crate::stages::{Holds, Stage};
 use crate::store::{Digest, Key, StageKeys};
 use crate::train::cuda::ComputeDevice;
 
-/// How often the results of other processes are looked for.
+/// How often the store is read again for results of other processes.
 const RESCAN: Duration = Duration::from_secs(2);
 
-/// How often progress is told.
-const TELL: Duration = Duration::from_millis(90);
+/// How often progress is reported.
+const REPORT: Duration = Duration::from_millis(90);
 
 /// A stage that is being built.
-struct Running {
+struct RunningStage {
     resolved: Resolved,
-    /// What it came to before, if it runs again although it was current.
+    /// The digests before a forced rerun.
     before: Option<Vec<Option<Digest>>>,
     results: Vec<Option<(Key, Digest)>>,
-    /// Units still to come, of those that were missing.
+    /// Missing units that are not done yet.
     left: usize,
     missing: usize,
     ran: usize,
@@ -37,45 +38,45 @@ struct Running {
     /// Measured and estimated time of the units that ran from their beginning.
     measured: f64,
     estimated: f64,
-    /// When the first of its work began; before, it waits for a worker.
+    /// When its first unit began; until then it waits for a worker.
     began: Option<Instant>,
 }
 
-impl Running {
-    /// Work of so many seconds has just ended.
-    fn took(&mut self, seconds: f64) {
+impl RunningStage {
+    /// Record that work of `seconds` has just ended.
+    fn add_time(&mut self, seconds: f64) {
         let now = Instant::now();
         let start = now.checked_sub(Duration::try_from_secs_f64(seconds).unwrap_or_default()).unwrap_or(now);
         self.began = Some(self.began.map_or(start, |began| began.min(start)));
     }
 }
 
-pub struct Boss<'a, 'b> {
-    shop: &'b Shop<'a>,
+pub struct Coordinator<'a, 'b> {
+    shared: &'b BuildShared<'a>,
     options: &'b Options,
     observer: &'b mut dyn Observer,
     outcome: &'b mut Outcome,
     schedule: Schedule,
-    running: HashMap<usize, Running>,
-    finished: HashMap<usize, (Resolved, Results)>,
-    /// Who waits for a key that is being made: equal units of other stages share one run.
+    running: HashMap<usize, RunningStage>,
+    finished: HashMap<usize, (Resolved, UnitResults)>,
+    /// The units that wait for each key: equal units of several stages share one run.
     claims: HashMap<Key, Vec<(usize, usize)>>,
-    /// Jobs handed out and not answered.
+    /// Jobs that are queued or running.
     in_flight: usize,
-    /// Graphics cards have been given work.
-    uses_cards: bool,
-    /// Whether a lost result may be made again in another pass.
+    /// GPUs have been given work.
+    uses_gpus: bool,
+    /// Whether another pass may rebuild a lost result.
     may_repeat: bool,
     lost: bool,
     rescanned: Instant,
-    told: Instant,
-    /// Where in the outcome the stages stand that were built, in earlier passes too.
+    reported: Instant,
+    /// Index in `outcome.built` of each stage that was built, in earlier passes too.
     built: HashMap<String, usize>,
 }
 
-impl<'a, 'b> Boss<'a, 'b> {
+impl<'a, 'b> Coordinator<'a, 'b> {
     pub fn new(
-        shop: &'b Shop<'a>,
+        shared: &'b BuildShared<'a>,
         options: &'b Options,
         observer: &'b mut dyn Observer,
         targets: &[usize],
@@ -83,35 +84,35 @@ impl<'a, 'b> Boss<'a, 'b> {
         may_repeat: bool,
     ) -> Self {
         let built = outcome.built.iter().enumerate().map(|(at, built)| (built.stage.clone(), at)).collect();
-        Boss {
-            shop,
+        Coordinator {
+            shared,
             options,
             observer,
             outcome,
-            schedule: Schedule::new(shop.context.graph, targets),
+            schedule: Schedule::new(shared.context.graph, targets),
             running: HashMap::new(),
             finished: HashMap::new(),
             claims: HashMap::new(),
             in_flight: 0,
-            uses_cards: false,
+            uses_gpus: false,
             may_repeat,
             lost: false,
             rescanned: Instant::now(),
-            told: Instant::now(),
+            reported: Instant::now(),
             built,
         }
     }
 
-    /// Nothing runs and nothing waits for a worker.
-    pub fn idle(&self) -> bool {
+    /// Whether no job is queued or running.
+    pub fn is_idle(&self) -> bool {
         self.in_flight == 0
     }
 
-    /// The end of the pass: list what was not tried or not finished. True if a lost result is the reason.
-    pub fn close(self) -> bool {
-        let graph = self.shop.context.graph;
-        let mut warnings = std::mem::take(&mut *self.shop.warnings.lock().unwrap_or_else(PoisonError::into_inner));
-        // The order in which units happen to end says nothing.
+    /// End the pass: record what was not tried or not finished. Returns whether a lost result is the reason.
+    pub fn finish(self) -> bool {
+        let graph = self.shared.context.graph;
+        let mut warnings = std::mem::take(&mut *self.shared.warnings.lock().unwrap_or_else(PoisonError::into_inner));
+        // Units end in any order.
         warnings.sort_by(|a, b| (a.0, a.1.span, &a.1.message).cmp(&(b.0, b.1.span, &b.1.message)));
         warnings.dedup();
         let warning =
@@ -130,16 +131,16 @@ impl<'a, 'b> Boss<'a, 'b> {
     }
 
     fn name(&self, stage: usize) -> &str {
-        &self.shop.context.graph.stages[stage].name
+        &self.shared.context.graph.stages[stage].name
     }
 
     fn trains(&self, stage: usize) -> bool {
-        self.shop.context.graph.stages[stage].stage.kind().trains
+        self.shared.context.graph.stages[stage].stage.kind().trains
     }
 
-    /// Files and tools that are missing are told before anything runs.
+    /// Report missing files and tools before anything runs.
     pub fn check_needs(&mut self) {
-        let context = self.shop.context;
+        let context = self.shared.context;
         let mut any = false;
         for stage in self.schedule.waiting() {
             for error in plan::faults(context, stage) {
@@ -154,7 +155,7 @@ impl<'a, 'b> Boss<'a, 'b> {
 
     /// Start every stage whose inputs are done.
     pub fn start_ready(&mut self) -> Result<()> {
-        while !self.shop.stopping() {
+        while !self.shared.stopping() {
             let Some(stage) = self.schedule.take() else { break };
             self.start(stage)?;
         }
@@ -162,7 +163,7 @@ impl<'a, 'b> Boss<'a, 'b> {
     }
 
     fn start(&mut self, stage: usize) -> Result<()> {
-        let context = self.shop.context;
+        let context = self.shared.context;
         let graph = context.graph;
         let inputs: Option<Vec<&Resolved>> =
             graph.inputs[stage].iter().map(|i| self.finished.get(i).map(|(resolved, _)| resolved)).collect();
@@ -209,17 +210,17 @@ impl<'a, 'b> Boss<'a, 'b> {
             let error = Error::stage(format!("{what}, and {option} forbids it"))
                 .hint(why)
                 .hint(format!("build without {option} where that is allowed, and share the cache"));
-            // Nothing is wasted by going on, and all that is forbidden is told at once.
+            // Going on wastes nothing, and everything forbidden is reported at once.
             self.fail(stage, String::new(), error, true);
             return Ok(());
         }
         let demand = graph.stages[stage].stage.demand();
-        let there = self.shop.queue.cards();
+        let there = self.shared.queue.gpus();
         if demand.gpus as usize > there && !missing.is_empty() {
             let gpus = if demand.gpus == 1 { "a GPU".to_string() } else { format!("{} GPUs", demand.gpus) };
             let has = if there == 0 { "none that CUDA shows".to_string() } else { format!("{there}") };
             let error = Error::stage(format!("it needs {gpus}, and this machine has {has}"))
-                .hint("`gpus` is no part of the key: what was made elsewhere is current here with the same cache")
+                .hint("`gpus` is not in the key: results from another machine are up to date here with the same cache")
                 .hint("where it runs without a GPU too, and to the same result, take `gpus` out");
             self.fail(stage, String::new(), error, false);
             return Ok(());
@@ -229,7 +230,7 @@ impl<'a, 'b> Boss<'a, 'b> {
         let found = resolved.found.clone();
         self.running.insert(
             stage,
-            Running {
+            RunningStage {
                 resolved,
                 before,
                 results,
@@ -246,7 +247,7 @@ impl<'a, 'b> Boss<'a, 'b> {
         if count == 0 {
             return self.units_done(stage);
         }
-        self.shop.writer.begin();
+        self.shared.writer.begin();
         if let Some(running) = self.running.get(&stage) {
             self.remember_keys(stage, &running.resolved);
         }
@@ -262,7 +263,7 @@ impl<'a, 'b> Boss<'a, 'b> {
         });
         // Long units first, so that the cores finish together.
         missing.sort_by(|a, b| b.2.total_cmp(&a.2));
-        let results: Vec<Results> = graph.inputs[stage].iter().map(|i| self.finished[i].1.clone()).collect();
+        let results: Vec<UnitResults> = graph.inputs[stage].iter().map(|i| self.finished[i].1.clone()).collect();
         let mut jobs = Vec::new();
         for (unit, key, _) in missing {
             let claim = self.claims.entry(key).or_default();
@@ -274,37 +275,38 @@ impl<'a, 'b> Boss<'a, 'b> {
         }
         self.in_flight += jobs.len();
         if !self.trains(stage) {
-            // Metrics and figures are quick: what is ready to be seen does not wait for training.
-            self.shop.queue.push(0.0, jobs);
-        } else if let Err(jobs) = self.offer_to_cards(jobs, seconds) {
-            self.shop.queue.push(seconds, jobs);
+            // Metrics and figures are quick: they do not wait behind training.
+            self.shared.queue.push(0.0, jobs);
+        } else if let Err(jobs) = self.offer_to_gpus(jobs, seconds) {
+            self.shared.queue.push(seconds, jobs);
         }
         Ok(())
     }
 
-    /// Give training runs to graphics cards, if there are any and it is worth it; else they come back.
-    fn offer_to_cards(&mut self, jobs: Vec<Job>, seconds: f64) -> std::result::Result<(), Vec<Job>> {
-        let Shop { queue, lane, .. } = self.shop;
+    /// Give training runs to GPUs, if there are any and it is worthwhile; otherwise return them.
+    fn offer_to_gpus(&mut self, jobs: Vec<Job>, seconds: f64) -> std::result::Result<(), Vec<Job>> {
+        let BuildShared { queue, gpu_queue, .. } = self.shared;
         let (options, observer) = (self.options, &mut *self.observer);
         let seconds = seconds / options.jobs.max(1) as f64;
-        let cards = options.cards.suited(jobs.len(), seconds, &mut |why| observer.warning(&why));
-        if !cards.is_empty() && !self.uses_cards {
-            self.uses_cards = true;
-            queue.know_cards(cards.iter().map(|card| card.number() + 1).max().unwrap_or(0));
-            lane.open(cards.len());
+        let gpus = options.gpus.suited(jobs.len(), seconds, &mut |why| observer.warning(&why));
+        if !gpus.is_empty() && !self.uses_gpus {
+            self.uses_gpus = true;
+            queue.add_gpus(gpus.iter().map(|gpu| gpu.number() + 1).max().unwrap_or(0));
+            gpu_queue.open(gpus.len());
         }
-        lane.push(jobs)
+        gpu_queue.push(jobs)
     }
 
-    /// The graphics cards that train, once there is something for them.
-    pub fn cards(&self) -> &'b [Arc<dyn ComputeDevice>] {
-        if self.uses_cards { self.options.cards.found() } else { &[] }
+    /// The GPUs that train, once there is work for them.
+    pub fn gpus(&self) -> &'b [Arc<dyn ComputeDevice>] {
+        if self.uses_gpus { self.options.gpus.found() } else { &[] }
     }
 
-    pub fn answer(&mut self, answer: Answer) -> Result<()> {
+    /// Handle the report of a worker.
+    pub fn handle(&mut self, report: JobReport) -> Result<()> {
         self.in_flight -= 1;
-        match answer {
-            Answer::Unit { stage, unit, key, result, seconds } => {
+        match report {
+            JobReport::Unit { stage, unit, key, result, seconds } => {
                 let claims = self.claims.remove(&key).unwrap_or_default();
                 match result {
                     Ok(Some(made)) => {
@@ -313,14 +315,14 @@ impl<'a, 'b> Boss<'a, 'b> {
                             self.outcome.trained += usize::from(self.trains(stage));
                         }
                         for (i, (stage, unit)) in claims.into_iter().enumerate() {
-                            let made = Made { found: made.found || i > 0, ..made };
+                            let made = UnitResult { found: made.found || i > 0, ..made };
                             self.unit_done(stage, unit, key, made, seconds)?;
                         }
                     }
-                    // Stopped half-way; the build is ending.
+                    // It was interrupted; the build is ending.
                     Ok(None) => {}
                     Err(error) => {
-                        let graph = self.shop.context.graph;
+                        let graph = self.shared.context.graph;
                         self.fail(stage, graph.layouts[stage].label(unit), error.clone(), false);
                         for (stage, unit) in claims.into_iter().skip(1) {
                             self.fail(stage, graph.layouts[stage].label(unit), error.clone(), false);
@@ -328,23 +330,23 @@ impl<'a, 'b> Boss<'a, 'b> {
                     }
                 }
             }
-            // Stopped half-way; the build is ending.
-            Answer::Files { result: Ok(None), .. } => {}
-            Answer::Files { stage, result: Ok(Some(written)), seconds } => {
+            // It was interrupted; the build is ending.
+            JobReport::Files { result: Ok(None), .. } => {}
+            JobReport::Files { stage, result: Ok(Some(written)), seconds } => {
                 if let Some(running) = self.running.get_mut(&stage) {
-                    running.took(seconds);
+                    running.add_time(seconds);
                 }
                 self.stage_done(stage, written)?;
             }
-            Answer::Files { stage, result: Err(error), .. } => self.fail(stage, String::new(), error, false),
+            JobReport::Files { stage, result: Err(error), .. } => self.fail(stage, String::new(), error, false),
         }
         Ok(())
     }
 
-    fn unit_done(&mut self, stage: usize, unit: usize, key: Key, made: Made, seconds: f64) -> Result<()> {
-        // A stage that has failed meanwhile is not told of any more.
+    fn unit_done(&mut self, stage: usize, unit: usize, key: Key, made: UnitResult, seconds: f64) -> Result<()> {
+        // The stage has failed meanwhile.
         let Some(running) = self.running.get_mut(&stage) else { return Ok(()) };
-        running.took(seconds);
+        running.add_time(seconds);
         let estimate = match running.resolved.units.get(unit) {
             Some(UnitState::Missing { seconds, .. }) => *seconds,
             _ => 0.0,
@@ -360,7 +362,7 @@ impl<'a, 'b> Boss<'a, 'b> {
             }
         }
         let (left, missing) = (running.left, running.missing);
-        let graph = self.shop.context.graph;
+        let graph = self.shared.context.graph;
         self.observer.event(&Event::UnitFinished {
             stage: &graph.stages[stage].name,
             unit: &graph.layouts[stage].label(unit),
@@ -372,14 +374,14 @@ impl<'a, 'b> Boss<'a, 'b> {
         if left == 0 { self.units_done(stage) } else { Ok(()) }
     }
 
-    /// All units of a stage have results: make its files, or be done.
+    /// All units of a stage have results: write its files, or finish it.
     fn units_done(&mut self, stage: usize) -> Result<()> {
         let Some(running) = self.running.get_mut(&stage) else { return Ok(()) };
         let units: Option<Vec<(Key, Digest)>> = running.results.iter().copied().collect();
         let units = units.ok_or_else(|| Error::internal("a finished stage lacks a result"))?;
         if running.missing > 0 {
             running.resolved.units = units.iter().map(|&(key, digest)| UnitState::Cached { key, digest }).collect();
-            running.resolved.files = plan::files(self.shop.context, &running.resolved)?;
+            running.resolved.files = plan::files(self.shared.context, &running.resolved)?;
         }
         if running.before.is_some() {
             running.resolved.files.iter_mut().for_each(FileState::force_rerun);
@@ -390,13 +392,13 @@ impl<'a, 'b> Boss<'a, 'b> {
             return self.stage_done(stage, Vec::new());
         }
         self.in_flight += 1;
-        self.shop.queue.push(0.0, [Job::Files { stage, units: Arc::new(units), files }]);
+        self.shared.queue.push(0.0, [Job::Files { stage, units: Arc::new(units), files }]);
         Ok(())
     }
 
     fn stage_done(&mut self, stage: usize, written: Vec<String>) -> Result<()> {
         let Some(mut running) = self.running.remove(&stage) else { return Ok(()) };
-        let context = self.shop.context;
+        let context = self.shared.context;
         if !written.is_empty() {
             // Their digests are known now; readers ask for them.
             running.resolved.files = plan::files(context, &running.resolved)?;
@@ -445,38 +447,38 @@ impl<'a, 'b> Boss<'a, 'b> {
         let units = running.results.iter().copied().flatten().collect();
         self.finished.insert(stage, (running.resolved, Arc::new(units)));
         self.schedule.done(stage);
-        self.shop.shared.clear();
+        self.shared.datasets.clear_stacked();
         Ok(())
     }
 
-    /// Write down which results this paper needs of a stage: `gc` of another paper with the same cache keeps them.
+    /// Record which results of a stage this paper needs, so that `gc` of another paper with the same cache keeps them.
     fn remember_keys(&self, stage: usize, resolved: &Resolved) {
-        let context = self.shop.context;
+        let context = self.shared.context;
         let definition = &context.graph.stages[stage];
         let units = resolved.units.iter().filter_map(UnitState::key);
         let keys = units.chain(resolved.files.iter().filter_map(FileState::key)).collect();
         let lists_files = definition.stage.holds().is_files();
-        // Where it cannot be written, results cannot either, and that is told.
+        // If this cannot be written, results cannot either, and that is an error.
         if let Err(error) = context.store.set_keys(&definition.name, &StageKeys { lists_files, keys }) {
             tracing::debug!("{error}");
         }
     }
 
-    /// A stage cannot be made. Units of it that are under way are not awaited.
+    /// Fail a stage. Its running units are not awaited.
     fn fail(&mut self, stage: usize, unit: String, error: Error, go_on: bool) {
         self.running.remove(&stage);
-        if is_lost(&error) && self.may_repeat {
+        if error.kind == Kind::Lost && self.may_repeat {
             if !self.lost {
                 self.lost = true;
                 self.stop();
-                // Damage seldom comes alone, and what is found now is made again in the same pass.
-                let context = self.shop.context;
+                // Damage seldom comes alone; what is found now is rebuilt in the same pass.
+                let context = self.shared.context;
                 let inputs = context.graph.inputs[stage].iter().filter_map(|i| Some((*i, &self.finished.get(i)?.1)));
-                inputs.for_each(|(input, results)| look_through(context, input, results));
+                inputs.for_each(|(input, results)| find_damage(context, input, results));
             }
             return;
         }
-        // One failure of many units of a stage is told.
+        // Of many failed units of a stage, the first is reported.
         let name = self.name(stage);
         if !self.outcome.failures.iter().any(|failure| failure.stage == name) {
             self.failed(stage, unit, error);
@@ -486,24 +488,25 @@ impl<'a, 'b> Boss<'a, 'b> {
         }
     }
 
-    /// Tell a failure; what needs the stage is skipped.
+    /// Report a failure; the stages that need this one are skipped.
     fn failed(&mut self, stage: usize, unit: String, error: Error) {
-        let graph = self.shop.context.graph;
+        let graph = self.shared.context.graph;
         let skipped = self.schedule.failed(stage);
         self.outcome.skipped.extend(skipped.into_iter().map(|stage| graph.stages[stage].name.clone()));
         self.observer.event(&Event::StageFailed { stage: &graph.stages[stage].name, unit: &unit, error: &error });
         self.outcome.failures.push(Failure { stage: graph.stages[stage].name.clone(), unit, error });
     }
 
-    /// Begin nothing new. Training ends with a checkpoint; programs are awaited, or their work would be for nothing.
+    /// Start nothing new. Training ends with a checkpoint; programs are awaited, since they have no checkpoints.
     fn stop(&mut self) {
-        if self.shop.stop.swap(true, Ordering::Relaxed) {
+        if self.shared.stop.swap(true, Ordering::Relaxed) {
             return;
         }
-        self.drop_waiting();
-        let stages = &self.shop.context.graph.stages;
-        let program =
-            |stage: &usize| stages[*stage].stage.kind().is_program && self.shop.at_work[*stage].load(Ordering::Relaxed);
+        self.clear_waiting();
+        let stages = &self.shared.context.graph.stages;
+        let program = |stage: &usize| {
+            stages[*stage].stage.kind().is_program && self.shared.started[*stage].load(Ordering::Relaxed)
+        };
         let mut running: Vec<usize> = self.running.keys().copied().filter(program).collect();
         running.sort_unstable();
         if !running.is_empty() && !self.lost {
@@ -517,38 +520,38 @@ impl<'a, 'b> Boss<'a, 'b> {
         }
     }
 
-    fn drop_waiting(&mut self) {
-        self.in_flight -= self.shop.queue.drop_waiting() + self.shop.lane.drop_waiting();
+    fn clear_waiting(&mut self) {
+        self.in_flight -= self.shared.queue.clear_waiting() + self.shared.gpu_queue.clear_waiting();
     }
 
-    /// Look after the clock: flush finished units, tell progress, heed Ctrl-C.
+    /// Periodic work: flush finished units, report progress, react to Ctrl-C.
     pub fn tick(&mut self) -> Result<()> {
-        self.shop.writer.tick()?;
-        for warning in self.shop.context.store.take_warnings() {
+        self.shared.writer.tick()?;
+        for warning in self.shared.context.store.take_warnings() {
             self.observer.warning(&warning);
         }
-        if self.shop.breaking_off() {
-            self.drop_waiting();
+        if self.shared.cancelled() {
+            self.clear_waiting();
         }
         if self.rescanned.elapsed() >= RESCAN {
-            self.shop.context.store.rescan();
+            self.shared.context.store.rescan();
             self.rescanned = Instant::now();
         }
-        // Thousands of stages may be under way, and thousands of answers come in a second.
-        if self.told.elapsed() < TELL {
+        // Thousands of stages may be running, and thousands of reports come in a second.
+        if self.reported.elapsed() < REPORT {
             return Ok(());
         }
-        self.told = Instant::now();
+        self.reported = Instant::now();
         for (&stage, running) in &self.running {
-            let inside = self.shop.inside[stage].load(Ordering::Relaxed) as f64 / 1e6;
-            // Most of them wait for a worker, and nothing can be said of those.
-            if running.left > 0 && self.shop.at_work[stage].load(Ordering::Relaxed) {
+            let inside = self.shared.inside[stage].load(Ordering::Relaxed) as f64 / 1e6;
+            // Most of them wait for a worker and have no progress.
+            if running.left > 0 && self.shared.started[stage].load(Ordering::Relaxed) {
                 let done = (running.missing - running.left) as f64 + inside;
-                // Running units are taken for average ones of those that are left.
+                // Running units count as average ones of those that are left.
                 let inside_work = inside * (running.work - running.worked) / running.left as f64;
                 let share = (running.worked + inside_work) / running.work;
-                let definition = &self.shop.context.graph.stages[stage];
-                let log = || self.shop.context.store.log_path(&definition.name);
+                let definition = &self.shared.context.graph.stages[stage];
+                let log = || self.shared.context.store.log_path(&definition.name);
                 self.observer.event(&Event::Progress {
                     stage: &definition.name,
                     log: definition.stage.kind().is_program.then(log),
@@ -562,7 +565,7 @@ impl<'a, 'b> Boss<'a, 'b> {
     }
 }
 
-/// What would have to be done for the missing units of a stage, and the option that forbids it.
+/// The work that missing units of a stage need and an option forbids, with that option.
 fn forbidden(stage: &dyn Stage, missing: usize, options: &Options) -> Option<(String, &'static str)> {
     let kind = stage.kind();
     let models = || {

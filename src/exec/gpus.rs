@@ -1,11 +1,13 @@
-//! Graphics cards as workers: each takes many training runs at once. What a card cannot do, or had not done when it failed, is done by the
-//! other workers.
+//! GPUs as workers: each takes many training runs at once. Work that a GPU cannot do, or did not finish before it failed, goes to the
+//! CPU workers.
 
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
-use super::worker::{Answer, Job, Made, Shop, UnitControl, guarded, keep};
+use super::job::{Job, JobReport, UnitResult};
+use super::shared::BuildShared;
+use super::worker::{UnitControl, guarded, keep};
 use crate::error::{Error, Result};
 use crate::stages;
 use crate::store::Key;
@@ -13,57 +15,57 @@ use crate::threads;
 use crate::train::cuda::{self, ComputeDevice, DeviceError, DeviceFailure, FinishedTasks, TrainingTask};
 use crate::train::{Engine, Recipe};
 
-/// Training is left to the processor's cores if it takes them less than this, in seconds, or has fewer runs: a card is slow to start, and slow
-/// with few.
+/// The CPU trains if it takes less than this many seconds, or if there are fewer runs than this: a GPU is slow to start, and slow with
+/// few runs.
 const SHORT: f64 = 2.0;
 const FEW: usize = 64;
 
-/// A run that takes a core less than this, in seconds, is begun anew after a failure.
+/// A run that takes a core fewer seconds than this restarts from the beginning after a failure.
 const CHEAP: f64 = 0.5;
 
 type Find = dyn Fn() -> std::result::Result<Vec<Arc<dyn ComputeDevice>>, Error> + Send + Sync;
 
-/// Graphics cards that may train.
-pub struct Cards {
+/// GPUs that may train.
+pub struct Gpus {
     find: Box<Find>,
-    /// They were asked for: they get all training, and what keeps them from it is an error.
+    /// The user asked for them: they get all training, and it is an error if they cannot do it.
     wanted: bool,
     found: OnceLock<Vec<Arc<dyn ComputeDevice>>>,
 }
 
-impl std::fmt::Debug for Cards {
+impl std::fmt::Debug for Gpus {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Cards").field("wanted", &self.wanted).finish_non_exhaustive()
+        f.debug_struct("Gpus").field("wanted", &self.wanted).finish_non_exhaustive()
     }
 }
 
-impl Cards {
-    /// None: the processor trains.
-    pub fn none() -> Cards {
-        Cards::given(Vec::new())
+impl Gpus {
+    /// No GPUs: the CPU trains.
+    pub fn none() -> Gpus {
+        Gpus::given(Vec::new())
     }
 
-    /// These and no others; if there are any, they get all training.
-    pub fn given(cards: Vec<Arc<dyn ComputeDevice>>) -> Cards {
-        let wanted = !cards.is_empty();
-        Cards { find: Box::new(|| Ok(Vec::new())), wanted, found: OnceLock::from(cards) }
+    /// Exactly these GPUs; if there are any, they get all training.
+    pub fn given(gpus: Vec<Arc<dyn ComputeDevice>>) -> Gpus {
+        let wanted = !gpus.is_empty();
+        Gpus { find: Box::new(|| Ok(Vec::new())), wanted, found: OnceLock::from(gpus) }
     }
 
-    /// Those that are found, once there is enough to train. An error says why one that seems to be there cannot be used.
-    pub fn automatic(find: impl Fn() -> Result<Vec<Arc<dyn ComputeDevice>>> + Send + Sync + 'static) -> Cards {
-        Cards { find: Box::new(find), wanted: false, found: OnceLock::new() }
+    /// GPUs found by `find`, called once there is enough to train. Its error says why a GPU that seems to exist cannot be used.
+    pub fn automatic(find: impl Fn() -> Result<Vec<Arc<dyn ComputeDevice>>> + Send + Sync + 'static) -> Gpus {
+        Gpus { find: Box::new(find), wanted: false, found: OnceLock::new() }
     }
 
     pub(super) fn wanted(&self) -> bool {
         self.wanted
     }
 
-    /// As [`Cards::suited`] found them.
+    /// The GPUs that [`Gpus::suited`] found.
     pub(super) fn found(&self) -> &[Arc<dyn ComputeDevice>] {
         self.found.get().map_or(&[], Vec::as_slice)
     }
 
-    /// The cards for so many runs that take the cores so many seconds. `warn` is told once what is wrong.
+    /// The GPUs to use for `runs` runs that would take the CPU `seconds`. `warn` is called once if GPUs cannot be used.
     pub(super) fn suited(&self, runs: usize, seconds: f64, warn: &mut dyn FnMut(String)) -> &[Arc<dyn ComputeDevice>] {
         if !self.wanted && (runs < FEW || seconds < SHORT) {
             return &[];
@@ -77,8 +79,8 @@ impl Cards {
     }
 }
 
-/// A unit on a card.
-struct Run {
+/// A unit that trains on a GPU.
+struct GpuRun {
     job: Job,
     stage: usize,
     unit: usize,
@@ -86,37 +88,37 @@ struct Run {
     recipe: Recipe,
 }
 
-/// The life of a worker that has a card.
-pub fn work_on_card(shop: &Shop, device: &dyn ComputeDevice, wanted: bool, answers: &Sender<Answer>) {
+/// The loop of a worker that has a GPU.
+pub fn work_on_gpu(shared: &BuildShared, device: &dyn ComputeDevice, wanted: bool, reports: &Sender<JobReport>) {
     loop {
-        let jobs = shop.lane.take();
+        let jobs = shared.gpu_queue.take();
         if jobs.is_empty() {
             return;
         }
-        // Not while a program of the user has it.
-        let Some(taken) = shop.queue.take_card(device.number()) else { return };
-        let ended = train(shop, jobs, device, answers);
-        shop.queue.give_back(taken);
+        // A program of the user may have it.
+        let Some(allocation) = shared.queue.take_gpu(device.number()) else { return };
+        let ended = train(shared, jobs, device, reports);
+        shared.queue.release(allocation);
         let Err((fault, rest)) = ended else { continue };
-        let (why, hint) = words(&fault);
+        let (why, hint) = describe(&fault);
         let name = device.name();
         if wanted && matches!(fault, DeviceError::Unfit { .. } | DeviceError::Kernel { .. }) {
             let mut waiting = rest;
             if matches!(fault, DeviceError::Kernel { .. }) {
-                waiting.extend(shop.lane.lose_card());
+                waiting.extend(shared.gpu_queue.lose_gpu());
             }
             for job in waiting {
                 let Job::Unit { stage, unit, key, .. } = job else { continue };
                 let error = Error::stage(why.clone()).hint(hint.clone());
-                let _ = answers.send(Answer::Unit { stage, unit, key, result: Err(error), seconds: 0.0 });
+                let _ = reports.send(JobReport::Unit { stage, unit, key, result: Err(error), seconds: 0.0 });
             }
         } else {
-            shop.context.store.warn(format!("{name}: {why}; the processor trains what is left"));
+            shared.context.store.warn(format!("{name}: {why}; the processor trains what is left"));
             let mut waiting = rest;
             if !matches!(fault, DeviceError::Unfit { .. }) {
-                waiting.extend(shop.lane.lose_card());
+                waiting.extend(shared.gpu_queue.lose_gpu());
             }
-            shop.queue.push(f64::MAX, waiting);
+            shared.queue.push(f64::MAX, waiting);
         }
         if !matches!(fault, DeviceError::Unfit { .. }) {
             return;
@@ -124,7 +126,7 @@ pub fn work_on_card(shop: &Shop, device: &dyn ComputeDevice, wanted: bool, answe
     }
 }
 
-fn words(fault: &DeviceError) -> (String, String) {
+fn describe(fault: &DeviceError) -> (String, String) {
     match fault {
         DeviceError::Unfit { why, hint } | DeviceError::Kernel { why, hint } => (why.clone(), hint.clone()),
         DeviceError::Memory => ("no memory is left for one more model".into(), String::new()),
@@ -132,56 +134,56 @@ fn words(fault: &DeviceError) -> (String, String) {
     }
 }
 
-/// Train what the jobs are, and answer each; what the card leaves comes back, with the reason.
+/// GpuRun the jobs and report each. Errors: why the GPU stopped, and the jobs that it did not finish.
 fn train(
-    shop: &Shop,
+    shared: &BuildShared,
     jobs: Vec<Job>,
     device: &dyn ComputeDevice,
-    answers: &Sender<Answer>,
+    reports: &Sender<JobReport>,
 ) -> std::result::Result<(), (DeviceError, Vec<Job>)> {
-    let answer = |stage, unit, key, result, seconds| {
-        // Nobody listens any more when the build has ended.
-        let _ = answers.send(Answer::Unit { stage, unit, key, result, seconds });
+    let report = |stage, unit, key, result, seconds| {
+        // The receiver is gone when the build has ended.
+        let _ = reports.send(JobReport::Unit { stage, unit, key, result, seconds });
     };
-    let graph = shop.context.graph;
+    let graph = shared.context.graph;
     // Other engines have no kernels.
     let (mut runs, mut elsewhere) = (Vec::new(), Vec::new());
     for job in jobs {
         let Job::Unit { stage, unit, key, again, .. } = job else { continue };
-        if let Some(trace) = shop.context.store.trace(&key).filter(|_| !again) {
-            answer(stage, unit, key, Ok(Some(Made { digest: trace.digest, found: true, whole: false })), 0.0);
+        if let Some(trace) = shared.context.store.trace(&key).filter(|_| !again) {
+            report(stage, unit, key, Ok(Some(UnitResult { digest: trace.digest, found: true, whole: false })), 0.0);
             continue;
         }
         match graph.stages[stage].stage.training(unit, &graph.layouts[stage]) {
             Some(Ok(recipe)) if recipe.engine != Engine::Fused => elsewhere.push(job),
-            Some(Ok(recipe)) => runs.push(Run { job, stage, unit, key, recipe }),
-            Some(Err(error)) => answer(stage, unit, key, Err(error), 0.0),
-            None => answer(stage, unit, key, Err(Error::internal("a unit for a card trains nothing")), 0.0),
+            Some(Ok(recipe)) => runs.push(GpuRun { job, stage, unit, key, recipe }),
+            Some(Err(error)) => report(stage, unit, key, Err(error), 0.0),
+            None => report(stage, unit, key, Err(Error::internal("a unit for a GPU does not train")), 0.0),
         }
     }
-    shop.queue.push(f64::MAX, elsewhere);
+    shared.queue.push(f64::MAX, elsewhere);
     let controls: Vec<UnitControl> =
-        runs.iter().map(|run| UnitControl::new(shop, run.stage, run.key, run.recipe.steps)).collect();
+        runs.iter().map(|run| UnitControl::new(shared, run.stage, run.key, run.recipe.steps)).collect();
     let tasks: Vec<TrainingTask> =
         runs.iter().zip(&controls).map(|(run, control)| TrainingTask { recipe: run.recipe.clone(), control }).collect();
     let mut left = vec![true; runs.len()];
-    // The time since the last results is shared among these.
+    // The time since the last results is divided among these.
     let mut since = Instant::now();
     let mut done = |ended: FinishedTasks| {
         let took = since.elapsed().div_f64(ended.len().max(1) as f64);
         since = Instant::now();
         ended.iter().for_each(|(number, _)| left[*number] = false);
-        // Many at a time: writing them down must not take longer than training them.
+        // In parallel: encoding results must not take longer than training.
         threads::map(ended, |(number, outcome)| {
-            let Run { stage, unit, key, recipe, .. } = &runs[number];
+            let GpuRun { stage, unit, key, recipe, .. } = &runs[number];
             controls[number].forget_progress();
             let result = outcome.map(|outcome| {
                 let payload = stages::trained(recipe, &outcome)?;
-                let digest = keep(shop, *key, &payload, took)?;
-                // Its time says nothing of how long a core takes.
-                Ok(Made { digest, found: false, whole: false })
+                let digest = keep(shared, *key, &payload, took)?;
+                // Its time does not say how long a core would take.
+                Ok(UnitResult { digest, found: false, whole: false })
             });
-            answer(*stage, *unit, *key, result.transpose(), took.as_secs_f64());
+            report(*stage, *unit, *key, result.transpose(), took.as_secs_f64());
         });
     };
     let ended = guarded(|| Ok(cuda::train(device, &tasks, &mut done)));
@@ -193,7 +195,7 @@ fn train(
     for (number, checkpoint) in &broken.checkpoints {
         let run = &runs[*number];
         if run.recipe.seconds() > CHEAP
-            && let Err(error) = shop.context.store.save_checkpoint(&run.key, checkpoint)
+            && let Err(error) = shared.context.store.save_checkpoint(&run.key, checkpoint)
         {
             tracing::debug!("no checkpoint: {error}");
         }

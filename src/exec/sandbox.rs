@@ -1,4 +1,4 @@
-//! A folder of its own for one run of a program: below the cache, furnished with exactly the declared inputs, and gone afterwards.
+//! The sandbox of one run of a program: a folder below the cache with exactly the declared inputs, deleted afterwards.
 
 use std::cell::RefCell;
 use std::collections::HashSet;
@@ -6,16 +6,17 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use super::inputs::{StageInputs, copy, copy_of_project, lost};
+use super::content::{copy, copy_of_project, lost};
+use super::stage_inputs::StageInputs;
 use crate::error::{Error, Result};
 use crate::exchange;
 use crate::plan;
-use crate::stages::{FIGURES, Holds, Inputs, Workplace};
+use crate::stages::{FIGURES, Holds, Sandbox};
 use crate::store::{Scratch, content_key};
 use crate::train::cuda;
 use crate::value::{Digest, decode_tree};
 
-/// What every program sees of the environment: where programs and libraries are, and who the user is.
+/// Variables that are passed to every program: where programs and libraries are, and who the user is.
 const PASSED: [&str; 13] = [
     "PATH",
     "HOME",
@@ -32,7 +33,7 @@ const PASSED: [&str; 13] = [
     "SystemRoot",
 ];
 
-/// What is the same everywhere, so that results are: language, time zone, dates that programs write into files, Python's order of sets.
+/// Variables with fixed values, for reproducible results: language, time zone, dates in files, Python's hash seed.
 const FIXED: [(&str, &str); 6] = [
     ("LC_ALL", "C.UTF-8"),
     ("TZ", "UTC"),
@@ -42,23 +43,23 @@ const FIXED: [(&str, &str); 6] = [
     ("PYTHONUNBUFFERED", "1"),
 ];
 
-pub struct Place<'a> {
+pub struct ProgramSandbox<'a> {
     inputs: &'a StageInputs<'a, 'a>,
     scratch: &'a Scratch,
     folder: PathBuf,
     tmp: PathBuf,
-    /// Folders that are known to be there.
+    /// Folders that have been created.
     made: RefCell<HashSet<PathBuf>>,
 }
 
-impl<'a> Place<'a> {
-    pub fn new(inputs: &'a StageInputs<'_, '_>) -> Result<Place<'a>> {
-        let scratch = inputs.shop.scratch()?;
+impl<'a> ProgramSandbox<'a> {
+    pub fn new(inputs: &'a StageInputs<'_, '_>) -> Result<ProgramSandbox<'a>> {
+        let scratch = inputs.shared.scratch()?;
         let (folder, tmp) = (scratch.folder()?, scratch.tmp()?);
-        Ok(Place { inputs, scratch, made: RefCell::new(HashSet::from([folder.clone()])), folder, tmp })
+        Ok(ProgramSandbox { inputs, scratch, made: RefCell::new(HashSet::from([folder.clone()])), folder, tmp })
     }
 
-    /// The full name of a place in the folder, with the folders above it made; no two inputs lie at one place.
+    /// The full path of an input in the sandbox, with its parent folders created. Errors: another input has this path.
     fn place(&self, path: &str) -> Result<PathBuf> {
         let full = self.folder.join(path);
         let folder = full.parent().unwrap_or(&self.folder);
@@ -66,12 +67,12 @@ impl<'a> Place<'a> {
             return if full.symlink_metadata().is_err() {
                 Ok(full)
             } else {
-                Err(Error::user(format!("two inputs lie at `{path}`")).hint("rename one of them"))
+                Err(Error::user(format!("two inputs map to the same path `{path}`")).hint("rename one of them"))
             };
         }
         std::fs::create_dir_all(folder).map_err(|e| match e.kind() {
             std::io::ErrorKind::NotADirectory | std::io::ErrorKind::AlreadyExists => {
-                Error::user(format!("two inputs lie at `{path}`, one of them a file where the other has a folder"))
+                Error::user(format!("two inputs map to the same path `{path}`: one is a file, the other a folder"))
             }
             _ => Error::io("make the folder", folder, &e),
         })?;
@@ -81,9 +82,9 @@ impl<'a> Place<'a> {
         Ok(full)
     }
 
-    /// Files that a stage is made of: in the project at their own paths, else in a folder of the stage's name.
+    /// Copy the files of a stage: files of the project to their own paths, others into a folder named like the stage.
     fn files(&self, input: usize, stage: usize) -> Result<()> {
-        let context = self.inputs.shop.context;
+        let context = self.inputs.shared.context;
         let definition = &context.graph.stages[stage];
         let own_path = definition.stage.holds() == Holds::ProjectFiles;
         for &unit in self.inputs.results[input].iter() {
@@ -102,34 +103,36 @@ impl<'a> Place<'a> {
         Ok(())
     }
 
-    /// Whether a file of the project is there already because it is named as a file too.
+    /// Whether this file of the project was copied already because the stage also names it as a file.
     fn needed(&self, path: &str, digest: &Digest) -> bool {
         self.inputs.found.tree.get(path).is_some_and(|file| file.digest == *digest)
     }
 
-    /// A file of the project that is not an input.
+    /// A hint, if this is a file of the project that is not an input.
     fn undeclared(&self, name: &str) -> Option<String> {
-        let unseen = self.inputs.shop.context.home.join(name).exists() && self.inputs.found.tree.get(name).is_none();
-        unseen.then(|| format!("`{name}` is in the project, but not an input: add it to `inputs` if it is read"))
+        let undeclared_paths =
+            self.inputs.shared.context.home.join(name).exists() && self.inputs.found.tree.get(name).is_none();
+        undeclared_paths
+            .then(|| format!("`{name}` is in the project, but not an input: add it to `inputs` if it is read"))
     }
 
-    /// A file that another stage makes.
+    /// A hint, if another stage makes this file.
     fn made(&self, name: &str) -> Option<String> {
-        let graph = self.inputs.shop.context.graph;
+        let graph = self.inputs.shared.context.graph;
         let inputs = &graph.inputs[self.inputs.stage];
-        // One that is an input comes before others that make a file of this name.
+        // Inputs come before other stages that make a file of this name.
         let others = (0..graph.stages.len()).filter(|stage| !inputs.contains(stage) && *stage != self.inputs.stage);
         inputs.iter().copied().chain(others).find_map(|stage| {
             let definition = &graph.stages[stage];
             let place = definition.output_path(name)?;
             let first = if inputs.contains(&stage) { "" } else { "with that stage among the inputs, " };
-            Some(format!("`{}` makes `{name}`: {first}it lies at `{place}` here", definition.name))
+            Some(format!("`{}` makes `{name}`: {first}it is at `{place}` in the sandbox", definition.name))
         })
     }
 
-    /// The files that a figure or a table leaves in `figures/`.
+    /// Write the files of a figure or a table to `figures/`.
     fn published(&self, input: usize, stage: usize) -> Result<()> {
-        let context = self.inputs.shop.context;
+        let context = self.inputs.shared.context;
         let digests: Vec<Digest> = self.inputs.results[input].iter().map(|(_, digest)| *digest).collect();
         for spec in context.publish.files(&context.graph.stages[stage]) {
             let key = plan::file_key(&spec, &digests);
@@ -141,20 +144,20 @@ impl<'a> Place<'a> {
     }
 }
 
-impl Drop for Place<'_> {
+impl Drop for ProgramSandbox<'_> {
     fn drop(&mut self) {
         self.scratch.release_tmp(std::mem::take(&mut self.tmp));
         self.scratch.release(&self.folder);
     }
 }
 
-impl Workplace for Place<'_> {
+impl Sandbox for ProgramSandbox<'_> {
     fn folder(&self) -> &Path {
         &self.folder
     }
 
-    fn furnish(&self) -> Result<()> {
-        let context = self.inputs.shop.context;
+    fn materialize_inputs(&self) -> Result<()> {
+        let context = self.inputs.shared.context;
         for file in &self.inputs.found.tree.files {
             copy_of_project(context, file, &self.place(&file.path)?)?;
         }
@@ -165,7 +168,7 @@ impl Workplace for Place<'_> {
                 Holds::Nothing => {}
                 Holds::Scene | Holds::Cells => self.published(input, stage)?,
                 Holds::Arrays => {
-                    let bytes = exchange::npz(&*self.inputs.whole(input)?).map_err(|error| Error {
+                    let bytes = exchange::npz(&*self.inputs.stacked(input)?).map_err(|error| Error {
                         message: format!("`{}`: {}", definition.name, error.message),
                         ..error
                     })?;
@@ -181,12 +184,12 @@ impl Workplace for Place<'_> {
         let passed = PASSED.iter().filter_map(|name| Some((name.to_string(), std::env::var_os(name)?)));
         let fixed = FIXED.iter().map(|(name, value)| (name.to_string(), OsString::from(value)));
         let visible = cuda::visible_gpus();
-        let cards: Vec<&str> = self.inputs.cards.iter().filter_map(|&card| Some(visible.get(card)?.as_str())).collect();
-        // A program that asks for none sees none: it could not be told from one that has them for itself.
-        let cards = [("CUDA_VISIBLE_DEVICES".to_string(), OsString::from(cards.join(",")))];
+        let gpus: Vec<&str> = self.inputs.gpus.iter().filter_map(|&gpu| Some(visible.get(gpu)?.as_str())).collect();
+        // A program without `gpus` sees none: it must not use GPUs that belong to another.
+        let gpus = [("CUDA_VISIBLE_DEVICES".to_string(), OsString::from(gpus.join(",")))];
         let own = ["TMPDIR", "TMP", "TEMP"].iter().map(|name| (name.to_string(), self.tmp.clone().into_os_string()));
-        let mut variables: Vec<(String, OsString)> = passed.chain(fixed).chain(own).chain(cards).collect();
-        // What the stage names itself is what its key says it is.
+        let mut variables: Vec<(String, OsString)> = passed.chain(fixed).chain(own).chain(gpus).collect();
+        // Variables in `env` have the values that are in the key.
         variables.retain(|(name, _)| !self.inputs.found.env.contains_key(name));
         let named = self.inputs.found.values.iter().map(|(name, value)| (name.clone(), value.0.clone().into()));
         variables.extend(named);
@@ -194,12 +197,12 @@ impl Workplace for Place<'_> {
     }
 
     fn log(&self) -> Result<(File, PathBuf)> {
-        let context = self.inputs.shop.context;
+        let context = self.inputs.shared.context;
         let path = context.store.log_path(&context.graph.stages[self.inputs.stage].name);
         context.store.new_log(&path).map(|file| (file, path))
     }
 
-    fn unseen(&self, lines: &[String]) -> Vec<String> {
+    fn undeclared_paths(&self, lines: &[String]) -> Vec<String> {
         let mut hints: Vec<String> = Vec::new();
         let separates = |c: char| c.is_whitespace() || "'\"`,;:()[]{}<>=".contains(c);
         for word in lines.iter().flat_map(|line| line.split(separates)) {
@@ -219,12 +222,12 @@ impl Workplace for Place<'_> {
         hints
     }
 
-    fn keep(&self, file: &Path) -> Result<(Digest, u64)> {
-        self.inputs.shop.writer.store_file(file)
+    fn store_output(&self, file: &Path) -> Result<(Digest, u64)> {
+        self.inputs.shared.writer.store_file(file)
     }
 
-    fn kept(&self, digest: &Digest) -> Option<u64> {
-        let store = self.inputs.shop.context.store;
+    fn stored_size(&self, digest: &Digest) -> Option<u64> {
+        let store = self.inputs.shared.context.store;
         let trace = store.trace(&content_key(digest))?;
         store.content(digest).map(|_| trace.size)
     }
