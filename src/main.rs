@@ -1,7 +1,6 @@
-//! Arguments to exit code.
+//! The command line entry point: parse the arguments, run the command, return the exit code.
 
-// Nothing that users give it may make the program panic: what can fail returns an error, and what cannot is written so that the compiler
-// sees it. Tests may stop where something is not as expected.
+// No input may make the program panic: fallible functions return errors. Tests may panic.
 #![cfg_attr(
     not(test),
     deny(

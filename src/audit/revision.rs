@@ -38,8 +38,8 @@ impl Revision {
     pub fn of(home: &Path, file: &str, name: &str) -> Result<Revision, Wrong> {
         let text = String::from_utf8_lossy(&git::show(home, name, file)?).into_owned();
         let mut problems = Problems::default();
-        let graph =
-            read(&text, &mut problems).and_then(|root| Graph::of(&Paper::of(&root, &mut problems), &mut problems));
+        let graph = read(&text, &mut problems)
+            .and_then(|root| Graph::of(&Paper::from_node(&root, &mut problems), &mut problems));
         let Some(graph) = graph.filter(|_| problems.is_empty()) else {
             return Err(Wrong::Paper { text, errors: problems.into_errors() });
         };

@@ -74,9 +74,9 @@ pub fn build(args: &Build, project: &Project, noop: Option<NoopCheck>, console: 
 fn warn(project: &Project, stages: &[usize], console: &Console) {
     let cores = u32::try_from(jobs(None)).unwrap_or(u32::MAX);
     for stage in stages.iter().map(|&stage| &project.graph.stages[stage]) {
-        for doubt in stage.stage.doubts(&stage.body, cores, program::memory()) {
-            let line = doubt.span.map(|span| format!(" ({}:{})", project.source.file, span.line));
-            console.warning(&format!("{}: {}{}", stage.name, doubt.message, line.unwrap_or_default()));
+        for warning in stage.stage.warnings(&stage.body, cores, program::memory()) {
+            let line = warning.span.map(|span| format!(" ({}:{})", project.source.file, span.line));
+            console.warning(&format!("{}: {}{}", stage.name, warning.message, line.unwrap_or_default()));
         }
     }
 }

@@ -51,7 +51,7 @@ impl Unchecked {
         let Unchecked { source, store, figures, home } = self;
         let mut problems = Problems::default();
         let graph = read(&source.text, &mut problems)
-            .and_then(|root| Graph::of(&Paper::of(&root, &mut problems), &mut problems));
+            .and_then(|root| Graph::of(&Paper::from_node(&root, &mut problems), &mut problems));
         match graph.filter(|_| problems.is_empty()) {
             Some(graph) => Ok(Project { source, graph, store, figures, home, publisher: Publisher }),
             None => Err(Trouble { errors: problems.into_errors(), source: Some(source) }),

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::spec::{SIZE_UNITS, TIME_UNITS, parse_quantity, unit_names};
+
 /// `1 model`, `2 models`, `22,620 models`.
 pub fn count(n: usize, noun: &str) -> String {
     let plural = match noun.strip_suffix('y') {
@@ -58,27 +60,20 @@ pub fn bytes(n: u64) -> String {
 
 /// `90min`, `12 h`, `30d`; `0`.
 pub fn parse_time(text: &str) -> Result<Duration, String> {
-    const UNITS: [(&str, f64); 5] = [("s", 1.0), ("min", 60.0), ("h", 3600.0), ("d", 86_400.0), ("w", 604_800.0)];
-    parse(text, &UNITS).map(Duration::from_secs_f64)
+    parse(text, &TIME_UNITS, "30h").map(Duration::from_secs_f64)
 }
 
 /// `500MB`, `2 GB`; `0`.
 pub fn parse_size(text: &str) -> Result<u64, String> {
-    const UNITS: [(&str, f64); 5] = [("B", 1.0), ("kB", 1e3), ("MB", 1e6), ("GB", 1e9), ("TB", 1e12)];
-    parse(text, &UNITS).map(|bytes| bytes as u64)
+    parse(text, &SIZE_UNITS, "30MB").map(|bytes| bytes as u64)
 }
 
-fn parse(text: &str, units: &[(&str, f64)]) -> Result<f64, String> {
-    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
-    let unit = text[end..].trim();
-    let factor = units.iter().find(|(name, _)| name.eq_ignore_ascii_case(unit)).map(|(_, factor)| *factor);
-    match (text[..end].parse::<f64>(), factor) {
-        (Ok(number), _) if number == 0.0 && unit.is_empty() => Ok(0.0),
-        (Ok(number), Some(factor)) if number * factor < 1e18 => Ok(number * factor),
-        _ => {
-            let names: Vec<&str> = units.iter().map(|(name, _)| *name).collect();
-            Err(format!("a number and one of {}, such as `30{}`", names.join(", "), names[names.len() / 2]))
-        }
+/// Parse a number with a unit; zero needs none.
+fn parse(text: &str, units: &[(&str, f64)], example: &str) -> Result<f64, String> {
+    let is_zero = text.parse::<f64>() == Ok(0.0);
+    match parse_quantity(text, units).or(is_zero.then_some(0.0)) {
+        Some(value) if value < 1e18 => Ok(value),
+        _ => Err(format!("a number and one of {}, such as `{example}`", unit_names(units).join(", "))),
     }
 }
 
@@ -162,7 +157,10 @@ mod tests {
         assert_eq!(parse_time("1.5 h"), Ok(Duration::from_secs(5400)));
         assert_eq!(parse_time("2w"), Ok(Duration::from_secs(14 * 86_400)));
         assert_eq!((parse_time("0"), parse_size("2 GB")), (Ok(Duration::ZERO), Ok(2_000_000_000)));
-        assert_eq!(parse_size("12"), Err("a number and one of B, kB, MB, GB, TB, such as `30MB`".into()));
+        assert_eq!(
+            parse_size("12"),
+            Err("a number and one of B, kB, MB, GB, TB, KiB, MiB, GiB, such as `30MB`".into())
+        );
         assert!(
             ["", "d", "-1d", "1e300d", "3 parsecs", "9".repeat(400).as_str()]
                 .iter()

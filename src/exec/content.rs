@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::Write;
 use std::path::Path;
 
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::plan::Context;
 use crate::program::set_mode;
 use crate::stages::Holds;
@@ -42,7 +42,7 @@ pub fn dataset(context: Context, stage: usize, (key, digest): (Key, Digest)) -> 
     let definition = &context.graph.stages[stage];
     let named = |error: Error| Error { message: format!("`{}`: {}", definition.name, error.message), ..error };
     let read = definition.stage.dataset(&payload, &|file| content(context, stage, (key, digest), file));
-    read.map_err(|error| if error.kind == Kind::Lost { error } else { named(error) })
+    read.map_err(|error| if error.kind == ErrorKind::Lost { error } else { named(error) })
 }
 
 /// The content of a file in a result that is files.

@@ -10,7 +10,7 @@ use super::job::{Job, JobReport, UnitResult, UnitResults};
 use super::schedule::Schedule;
 use super::shared::BuildShared;
 use super::{Built, Event, Failure, Observer, Options, Outcome, StageWarning, Unfinished};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::plan::{self, FileState, LastBuild, Resolved, UnitState};
 use crate::stages::{Holds, Stage};
 use crate::store::{Digest, Key, StageKeys};
@@ -467,7 +467,7 @@ impl<'a, 'b> Coordinator<'a, 'b> {
     /// Fail a stage. Its running units are not awaited.
     fn fail(&mut self, stage: usize, unit: String, error: Error, go_on: bool) {
         self.running.remove(&stage);
-        if error.kind == Kind::Lost && self.may_repeat {
+        if error.kind == ErrorKind::Lost && self.may_repeat {
             if !self.lost {
                 self.lost = true;
                 self.stop();

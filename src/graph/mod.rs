@@ -82,7 +82,7 @@ fn decode(paper: &Paper, problems: &mut Problems) -> Vec<Definition> {
             );
             continue;
         }
-        let key = crate::spec::Key { name: entry.kind.clone(), span: entry.kind_span };
+        let key = crate::spec::MapKey { name: entry.kind.clone(), span: entry.kind_span };
         let node = crate::spec::Node::new(crate::spec::Yaml::Map(vec![(key, entry.body.clone())]), entry.body.span);
         if let Some(kind) = Kind::decode(&node, problems) {
             let stage = kind.entry().resolve(&names, problems);

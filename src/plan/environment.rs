@@ -73,8 +73,8 @@ pub fn probe(context: Context, stage: usize) -> Result<Found, Vec<Error>> {
             None => version(context.store, tool, context.home).map(Some),
         };
         match version {
-            Ok(Some(version)) => drop(found.tools.insert(tool.words(), version)),
-            Ok(None) => found.unasked.push(tool.words()),
+            Ok(Some(version)) => drop(found.tools.insert(tool.command_line(), version)),
+            Ok(None) => found.unasked.push(tool.command_line()),
             Err(error) => errors.push(error.at(tool.span)),
         }
     }
@@ -178,7 +178,7 @@ fn last_version(last: Option<&LastBuild>, tool: &Tool, home: &Path) -> Result<Op
     if program::find(name, home).is_none() {
         return Err(program::missing(name));
     }
-    let known = last.and_then(|last| last.manifest.get("tools")?.get(tool.words())?.as_str());
+    let known = last.and_then(|last| last.manifest.get("tools")?.get(tool.command_line())?.as_str());
     Ok(known.map(str::to_string))
 }
 
@@ -198,5 +198,5 @@ fn version(store: &Store, tool: &Tool, home: &Path) -> Result<String> {
     };
     // Where a tool is found, and what it says, may change in ways that leave no trace in its file.
     store.mark_uncacheable();
-    store.version(&tool.words(), identity, || program::version(&tool.0, home))
+    store.version(&tool.command_line(), identity, || program::version(&tool.0, home))
 }

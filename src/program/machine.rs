@@ -1,8 +1,8 @@
-//! What the machine has: room on a disk, memory.
+//! Resources of the machine: free disk space and memory.
 
 use std::path::Path;
 
-/// Free bytes of the file system that holds this path; `None` where that is not known.
+/// Free bytes of the file system that contains this path; `None` if unknown.
 pub fn free_space(path: &Path) -> Option<u64> {
     #[cfg(unix)]
     {
@@ -16,7 +16,7 @@ pub fn free_space(path: &Path) -> Option<u64> {
     }
 }
 
-/// All memory of this machine, in bytes; `None` where that is not known.
+/// The total memory of this machine in bytes; `None` if unknown.
 pub fn memory() -> Option<u64> {
     let text = std::fs::read_to_string("/proc/meminfo").ok()?;
     let kilobytes = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;

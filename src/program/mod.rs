@@ -1,8 +1,8 @@
-//! Runs one program in a folder of its own: its environment, its log, a time limit, and the certainty that nothing of it outlives this
-//! process. It knows no stages, no cache and no paper file.
+//! Run a program in a working directory, with an environment, a log and a time limit. Nothing that it starts outlives this process. This
+//! module knows no stages, no cache and no paper file.
 //!
-//! Every program has a supervisor, which kills what the program leaves behind: on a time limit or Ctrl-C the program is first asked to end
-//! and killed a few seconds later; after its own end its stragglers are killed at once, and also when this process is killed.
+//! Every program has a supervisor, which kills the processes that the program leaves behind. After a timeout or Ctrl-C the program gets
+//! SIGTERM, and SIGKILL a few seconds later. When it exits, or when this process is killed, its remaining processes are killed at once.
 
 mod log;
 mod machine;
@@ -23,9 +23,9 @@ pub use tool::{find, missing, version};
 pub use unsupervised::init;
 
 #[cfg(unix)]
-use supervisor::Running;
+use supervisor::RunningProgram;
 #[cfg(not(unix))]
-use unsupervised::Running;
+use unsupervised::RunningProgram;
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -35,80 +35,80 @@ use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
 
-/// A program that was asked to end has so long before it is killed.
-const GRACE: Duration = Duration::from_secs(3);
-/// The longest pause between two looks at a running program.
-const PAUSE: Duration = Duration::from_millis(20);
+/// Time between SIGTERM and SIGKILL.
+const GRACE_PERIOD: Duration = Duration::from_secs(3);
+/// How often a running program is polled.
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
-/// What to run.
+/// A program to run.
 #[derive(Debug)]
 pub struct Program<'a> {
     /// The program and its arguments.
     pub words: &'a [String],
-    /// The folder it runs in, by its full name without links.
+    /// Its working directory: an absolute path without symbolic links.
     pub folder: &'a Path,
-    /// All variables that it sees.
+    /// All of its environment variables.
     pub environment: &'a [(String, OsString)],
-    /// Takes what it prints, both streams in the order of printing.
+    /// Receives its standard output and standard error.
     pub log: &'a File,
     pub limit: Option<Duration>,
 }
 
-/// How it ended.
+/// Why a program ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum End {
+pub enum ExitReason {
     Exited(ExitStatus),
-    /// The time limit passed.
+    /// It exceeded its time limit.
     TimedOut,
-    /// It was asked to stop from outside.
+    /// `stop` returned true.
     Stopped,
 }
 
-/// Run a program to its end, or until `stop` says so. Errors: it cannot be started.
-pub fn run(program: &Program, stop: &dyn Fn() -> bool) -> Result<End> {
-    let mut running = Running::start(program)?;
+/// Run a program until it exits, exceeds its time limit, or `stop` returns true. Errors: it cannot be started.
+pub fn run(program: &Program, stop: &dyn Fn() -> bool) -> Result<ExitReason> {
+    let mut running = RunningProgram::start(program)?;
     let started = Instant::now();
     let mut freed = 0;
     let asked = loop {
-        if let Some(status) = running.wait(PAUSE)? {
-            return Ok(End::Exited(status));
+        if let Some(status) = running.wait(POLL_INTERVAL)? {
+            return Ok(ExitReason::Exited(status));
         }
         log::free_middle(program.log, &mut freed);
         if stop() {
-            break End::Stopped;
+            break ExitReason::Stopped;
         }
         if program.limit.is_some_and(|limit| started.elapsed() >= limit) {
-            break End::TimedOut;
+            break ExitReason::TimedOut;
         }
     };
-    running.ask();
+    running.terminate();
     let asked_at = Instant::now();
-    while asked_at.elapsed() < GRACE && running.wait(PAUSE)?.is_none() {}
+    while asked_at.elapsed() < GRACE_PERIOD && running.wait(POLL_INTERVAL)?.is_none() {}
     Ok(asked)
 }
 
-/// `exit code 1`, `signal 9 (killed, perhaps for lack of memory)`.
-pub fn words(status: ExitStatus) -> String {
+/// Describe an exit status: `exit code 1`, `signal 9 (SIGKILL, possibly out of memory)`.
+pub fn describe_exit(status: ExitStatus) -> String {
     #[cfg(unix)]
     if let Some(signal) = std::os::unix::process::ExitStatusExt::signal(&status) {
-        return format!("signal {signal}{}", meaning(signal));
+        return format!("signal {signal}{}", describe_signal(signal));
     }
     match status.code() {
-        // Shells tell the signal that ended a program in this way.
-        Some(code @ 129..=159) => format!("exit code {code}{}", meaning(code - 128)),
+        // Shells report a signal as 128 plus its number.
+        Some(code @ 129..=159) => format!("exit code {code}{}", describe_signal(code - 128)),
         Some(code) => format!("exit code {code}"),
-        None => "an unknown end".into(),
+        None => "unknown exit status".into(),
     }
 }
 
-fn meaning(signal: i32) -> &'static str {
+fn describe_signal(signal: i32) -> &'static str {
     match signal {
-        6 => " (SIGABRT: it aborted)",
-        9 => " (SIGKILL: killed, perhaps for lack of memory)",
-        11 => " (SIGSEGV: it touched memory that is not its own)",
-        15 => " (SIGTERM: it was asked to end)",
-        24 => " (SIGXCPU: it used up its processor time)",
-        25 => " (SIGXFSZ: a file grew too large)",
+        6 => " (SIGABRT, aborted)",
+        9 => " (SIGKILL, possibly out of memory)",
+        11 => " (SIGSEGV, segmentation fault)",
+        15 => " (SIGTERM, terminated)",
+        24 => " (SIGXCPU, CPU time limit exceeded)",
+        25 => " (SIGXFSZ, file size limit exceeded)",
         _ => "",
     }
 }
@@ -122,24 +122,25 @@ fn cannot_start(program: &Program, cause: &std::io::Error) -> Error {
     match cause.kind() {
         std::io::ErrorKind::NotFound if name.contains(' ') && program.words.len() == 1 => {
             let words: Vec<&str> = name.split_whitespace().collect();
-            Error::stage(format!("there is no program `{name}`")).hint(format!(
-                "in a list every word is an item of its own: `[{}]`; or write the command as text, for the shell",
+            Error::stage(format!("program `{name}` not found")).hint(format!(
+                "in a list every argument is a separate item: `[{}]`; or write the command as text, for the shell",
                 words.join(", ")
             ))
         }
-        std::io::ErrorKind::NotFound => Error::stage(format!("there is no program `{name}`")).hint(
-            "install it, or set PATH so that it is found; a program of the paper is an input and written `./name`",
-        ),
+        std::io::ErrorKind::NotFound => Error::stage(format!("program `{name}` not found"))
+            .hint("install it or add it to PATH; a program of the project must be an input, written as `./name`"),
         std::io::ErrorKind::PermissionDenied => {
-            Error::stage(format!("`{name}` may not be run")).hint(format!("make it executable: `chmod +x {name}`"))
+            Error::stage(format!("`{name}` is not executable")).hint(format!("run `chmod +x {name}`"))
         }
-        std::io::ErrorKind::ArgumentListTooLong => too_long(program, Error::io("start", Path::new(name), cause)),
-        _ => crowded(Error::io("start", Path::new(name), cause)),
+        std::io::ErrorKind::ArgumentListTooLong => {
+            explain_too_long(program, Error::io("start", Path::new(name), cause))
+        }
+        _ => suggest_limits(Error::io("start", Path::new(name), cause)),
     }
 }
 
-/// The system limits the length of arguments and variables: which one is it?
-fn too_long(program: &Program, error: Error) -> Error {
+/// Name the argument or variable that exceeds the system's limit.
+fn explain_too_long(program: &Program, error: Error) -> Error {
     let kilobytes = |length: usize| length.div_ceil(1000);
     let word = program.words.iter().map(String::len).max().unwrap_or(0);
     let variable = program.environment.iter().max_by_key(|(name, value)| name.len() + value.len());
@@ -155,7 +156,7 @@ fn too_long(program: &Program, error: Error) -> Error {
     }
 }
 
-/// Advice where the system has no more processes or memory.
-fn crowded(error: Error) -> Error {
-    error.hint("too many processes, or too little memory: `ulimit -a` shows the limits, a smaller `-j` needs less")
+/// Add a hint for a system that is out of processes or memory.
+fn suggest_limits(error: Error) -> Error {
+    error.hint("too many processes or too little memory: see `ulimit -a` for the limits, or use a smaller `-j`")
 }

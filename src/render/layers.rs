@@ -343,7 +343,7 @@ mod tests {
             vertical: crate::value::Vertical::Top,
         });
         let error = super::super::png(&scene(vec![label]), 72, "").unwrap_err();
-        assert_eq!(error.kind, crate::error::Kind::Stage);
+        assert_eq!(error.kind, crate::error::ErrorKind::Stage);
         assert_eq!(error.hints, ["shorten it, or take `png` out of `formats`"]);
     }
 }

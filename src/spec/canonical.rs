@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::Value as Json;
 
-/// Append the canonical text of a value.
+/// Append a value as canonical JSON.
 pub fn canonical(value: &Json, out: &mut String) {
     // Writing to a string cannot fail.
     let _ = write!(out, "{value}");

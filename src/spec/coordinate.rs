@@ -1,23 +1,23 @@
-//! A coordinate of an axis as the paper file writes it: text or a number.
+//! A coordinate of an axis in the paper file: text or a number.
 
 use serde_json::{Value as Json, json};
 
 use super::{Decode, Located, Node, Problems, Schemas, Yaml, wrong_type};
 use crate::error::Span;
 
-/// A coordinate of an axis, or a value of an array, as text, and where it stands.
+/// A coordinate of an axis, or a value of an array, as text with its location.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Coordinate(pub Located<String>);
 
 impl Coordinate {
-    /// Whether both name the same coordinate: `0.1` is `1e-1`.
+    /// Whether both are the same coordinate: `0.1` and `1e-1` are.
     pub fn is(&self, other: &str) -> bool {
         let text: &str = &self.0.value;
         text == other || matches!((text.parse::<f64>(), other.parse::<f64>()), (Ok(a), Ok(b)) if a == b)
     }
 
-    /// One text for all spellings of a coordinate.
-    pub fn spelling(&self) -> String {
+    /// A text that is equal for equal coordinates.
+    pub fn canonical_text(&self) -> String {
         match self.text().parse::<f64>() {
             Ok(number) if !number.is_nan() => format!("{:?}", number + 0.0),
             _ => format!("`{}", self.text()),

@@ -1,5 +1,5 @@
-//! From nodes to typed settings: one trait for decoding, for assigning one field (what an axis does), for the canonical manifest
-//! and for the JSON Schema. `record!` and `union!` implement it for structs and tagged values; here are the scalars.
+//! The trait of all settings: decode a node, assign one field (as axes do), the canonical manifest and the JSON Schema. `record!` and
+//! `union!` implement it for structs and tagged values; this file for scalars, lists and mappings.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
@@ -12,30 +12,29 @@ use crate::error::{Error, Span};
 /// The shared definitions of a JSON Schema, by type name.
 pub type Schemas = BTreeMap<String, Json>;
 
-/// Settings that a paper file can hold.
+/// A type that can be decoded from the paper file.
 pub trait Decode: Sized {
-    /// The value of a node; `None` when at least one problem was reported.
+    /// Decode a node; `None` if it reported at least one error.
     fn decode(node: &Node, problems: &mut Problems) -> Option<Self>;
 
     /// Set the field at `path` (empty: the value itself) from a node, as an axis of a sweep does.
     fn assign(&mut self, path: &[&str], node: &Node, problems: &mut Problems) -> Option<()> {
         if let Some(first) = path.first() {
-            problems.push(
-                Error::user(format!("there is no field `{first}` here: the value is not a mapping")).at(node.span),
-            );
+            let message = format!("there is no field `{first}` here: the value is not a mapping");
+            problems.push_unknown_field(Error::user(message).at(node.span));
             return None;
         }
         *self = Self::decode(node, problems)?;
         Some(())
     }
 
-    /// The canonical description of the value: what decides the bytes of results, with defaults filled in.
+    /// The canonical description of the value for keys, with defaults filled in.
     fn manifest(&self) -> Json;
 
-    /// The JSON Schema of the value; named types go into `schemas` and are referred to.
+    /// The JSON Schema of the type; named types are defined in `schemas` and referenced.
     fn schema(schemas: &mut Schemas) -> Json;
 
-    /// What the value is, in words: "a whole number", "a list of numbers".
+    /// What is expected, for messages: "a whole number", "a list of numbers".
     fn expected() -> String;
 }
 
@@ -45,7 +44,7 @@ pub fn wrong_type<T: Decode>(node: &Node, problems: &mut Problems) -> Option<T> 
     None
 }
 
-/// A value and its place in the file. The place is not content: it is not in the manifest.
+/// A value and its location, which is not part of the manifest.
 #[derive(Clone, Debug)]
 pub struct Located<T> {
     pub value: T,
@@ -146,19 +145,19 @@ impl Decode for f64 {
     }
 }
 
-/// What to do about text where a number should be.
+/// Add a hint where text was found instead of a number.
 fn number_hint(error: Error, node: &Node) -> Error {
     match node.as_text().map(str::trim) {
         Some(text) if text.parse::<f64>().is_ok() => error.hint("remove the quotes"),
         Some(text) if text.starts_with(|c: char| c.is_ascii_digit()) => {
-            error.hint("write the number alone: without unit, suffix or separators")
+            error.hint("write a plain number, without unit, suffix or separators")
         }
         _ => error,
     }
 }
 
-/// Whole numbers; `1e4` is one, `1.5` and `-1` are not.
-fn whole(node: &Node, least: u64, most: u64, problems: &mut Problems) -> Option<u64> {
+/// Decode a whole number in a range; `1e4` is one, `1.5` is not.
+fn whole_number(node: &Node, least: u64, most: u64, problems: &mut Problems) -> Option<u64> {
     let mut fail = |message: String| {
         problems.push(number_hint(Error::user(message).at(node.span), node));
         None
@@ -185,7 +184,7 @@ macro_rules! integer {
         impl Decode for $type {
             fn decode(node: &Node, problems: &mut Problems) -> Option<Self> {
                 let make: fn(u64) -> Option<$type> = $make;
-                whole(node, $least, $most, problems).and_then(make)
+                whole_number(node, $least, $most, problems).and_then(make)
             }
             fn manifest(&self) -> Json {
                 json!(self)
@@ -239,7 +238,7 @@ impl<T: Decode> Decode for Option<T> {
     }
 }
 
-/// The items of a list, each decoded; all problems are reported.
+/// Decode the items of a list, reporting the errors of all.
 pub fn decode_list<T: Decode>(node: &Node, problems: &mut Problems) -> Option<Vec<T>> {
     let Some(items) = node.as_list() else {
         problems.push(
@@ -266,7 +265,7 @@ impl<T: Decode> Decode for Vec<T> {
             Some(item) => item.assign(rest, node, problems),
             None => {
                 problems.push(
-                    Error::user(format!("`{first}` is not a position of this list of {length} (they count from 0)"))
+                    Error::user(format!("`{first}` is not an index of this list of {length} (indices start at 0)"))
                         .at(node.span),
                 );
                 None

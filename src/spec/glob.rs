@@ -1,21 +1,21 @@
-//! Patterns of names, as in a shell.
+//! Glob patterns, as in a shell.
 
-/// Whether a pattern stands for the text: `*` is any text, `?` any one character.
+/// Whether a pattern matches the whole text: `*` matches any text, `?` any one character.
 pub fn glob(pattern: &str, text: &str) -> bool {
     let (pattern, text): (Vec<char>, Vec<char>) = (pattern.chars().collect(), text.chars().collect());
     let (mut p, mut t) = (0, 0);
-    // Where to go on if what follows the last `*` does not fit: one character further in the text.
-    let mut again: Option<(usize, usize)> = None;
+    // Where to backtrack to on a mismatch: after the last `*`, one character further in the text.
+    let mut backtrack: Option<(usize, usize)> = None;
     while t < text.len() {
         match pattern.get(p) {
             Some('*') => {
-                again = Some((p + 1, t));
+                backtrack = Some((p + 1, t));
                 p += 1;
             }
             Some(c) if *c == '?' || *c == text[t] => (p, t) = (p + 1, t + 1),
-            _ => match again {
+            _ => match backtrack {
                 Some((after, from)) => {
-                    again = Some((after, from + 1));
+                    backtrack = Some((after, from + 1));
                     (p, t) = (after, from + 1);
                 }
                 None => return false,
@@ -42,7 +42,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pattern_of_many_stars_ends_soon() {
+    fn many_stars_take_no_exponential_time() {
         assert!(!glob(&"*a".repeat(50), &format!("{}b", "a".repeat(1000))));
     }
 }

@@ -1,11 +1,11 @@
-//! Where one value is as good as a list of one: `of: usage`, `of: [dense, sparse]`.
+//! Settings that accept one value or a list: `of: usage`, `of: [dense, sparse]`.
 
 use serde_json::{Value as Json, json};
 
 use super::{Decode, Node, Problems, Schemas, decode_list};
 use crate::error::Error;
 
-/// One value or a list of values; as content always a list.
+/// One value or a list of values; the manifest always has a list.
 #[derive(Clone, Debug, PartialEq)]
 pub struct OneOrMany<T>(pub Vec<T>);
 
@@ -37,6 +37,6 @@ impl<T: Decode> Decode for OneOrMany<T> {
     }
 
     fn expected() -> String {
-        format!("{} or a list of such", T::expected())
+        format!("{} or a list of these", T::expected())
     }
 }

@@ -1,9 +1,8 @@
-//! YAML to entries with spans, and the macros that declare what the entries may hold.
+//! Parse the paper file, and macros that declare settings.
 //!
-//! `read` turns text into a tree of [`Node`]s, each with its place in the file; `paper` cuts the tree into named stages of one kind
-//! each. It knows no stage kind: the settings of stages, models, metrics and marks are declared where they are used, with two macros
-//! that generate from one declaration the Rust type, its decoder (all problems at once, "did you mean"), its JSON Schema and its
-//! canonical manifest:
+//! `read` parses YAML into a tree of [`Node`]s with locations; `paper` splits the tree into named stages. The settings of stages, models,
+//! metrics and marks are declared where they are used, with two macros. From one declaration they generate the Rust type, its decoder
+//! (reports all errors at once, with "did you mean"), its JSON Schema and its canonical manifest:
 //!
 //! ```
 //! use repro::spec::{Decode, Problems, read};
@@ -40,6 +39,7 @@ mod list;
 mod node;
 mod paper;
 mod problems;
+mod quantity;
 mod read;
 mod record;
 mod suggest;
@@ -50,13 +50,14 @@ pub use coordinate::Coordinate;
 pub use decode::{Decode, Located, Schemas, decode_list, wrong_type};
 pub use glob::glob;
 pub use list::OneOrMany;
-pub use node::{Key, Node, Yaml};
-pub use paper::{Entry, Paper};
+pub use node::{MapKey, Node, Yaml};
+pub use paper::{Paper, StageEntry};
 pub use problems::Problems;
+pub use quantity::{SIZE_UNITS, TIME_UNITS, parse_quantity, unit_names};
 pub use read::{MAX_BYTES, read, too_large};
-pub use record::{Fields, define, is_kebab, kebab, no_field, object_schema};
+pub use record::{Fields, define_schema, is_kebab, kebab, object_schema, report_unknown_field};
 pub use suggest::{choices, nearest, suggest};
-pub use union::{Tag, kebab_words, no_body, tag, variant_schema};
+pub use union::{Tag, parse_tag, reject_body, split_camel_case, variant_schema};
 
 #[cfg(test)]
 mod tests;

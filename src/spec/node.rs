@@ -1,9 +1,9 @@
-//! The paper file as a tree, each node with its place in the file.
+//! The paper file as a tree of values with locations.
 
 use crate::error::Span;
 
-/// Of longer texts so many characters are shown in messages.
-const SHOWN: usize = 80;
+/// Longer texts are cut to this many characters in messages.
+const MAX_SHOWN: usize = 80;
 
 /// A YAML value.
 #[derive(Clone, Debug, PartialEq)]
@@ -14,17 +14,17 @@ pub enum Yaml {
     Float(f64),
     Text(String),
     List(Vec<Node>),
-    Map(Vec<(Key, Node)>),
+    Map(Vec<(MapKey, Node)>),
 }
 
-/// A mapping's key and its place.
+/// A key of a mapping, with its location.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Key {
+pub struct MapKey {
     pub name: String,
     pub span: Span,
 }
 
-/// A YAML value and its place. For an alias or a merged value that is where the value is written, not where it is used.
+/// A YAML value and its location. An alias or a merged value has the location of its definition.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Node {
     pub value: Yaml,
@@ -36,14 +36,14 @@ impl Node {
         Node { value, span }
     }
 
-    /// What the node is, in words for messages.
+    /// Describe the value for messages: "the number `3`", "a list".
     pub fn describe(&self) -> String {
         match &self.value {
             Yaml::Null => "nothing".into(),
             Yaml::Bool(value) => format!("`{value}`"),
             Yaml::Int(value) => format!("the number `{value}`"),
             Yaml::Float(value) => format!("the number `{value}`"),
-            Yaml::Text(value) => match value.char_indices().nth(SHOWN) {
+            Yaml::Text(value) => match value.char_indices().nth(MAX_SHOWN) {
                 Some((end, _)) => format!("the text `{}...`", &value[..end]),
                 None => format!("the text `{value}`"),
             },
@@ -52,7 +52,7 @@ impl Node {
         }
     }
 
-    /// How many values it holds, with itself.
+    /// The number of values in this tree, including itself.
     pub fn size(&self) -> usize {
         let inner: usize = match &self.value {
             Yaml::List(items) => items.iter().map(Node::size).sum(),
@@ -62,7 +62,7 @@ impl Node {
         1 + inner
     }
 
-    pub fn as_map(&self) -> Option<&[(Key, Node)]> {
+    pub fn as_map(&self) -> Option<&[(MapKey, Node)]> {
         match &self.value {
             Yaml::Map(entries) => Some(entries),
             _ => None,
@@ -95,7 +95,7 @@ impl Node {
         self.as_map()?.iter().find(|(k, _)| k.name == key).map(|(_, node)| node)
     }
 
-    /// The node at a path of keys and positions, or the deepest that exists on the way there. The kind of a tagged value
+    /// The node at a path of keys and indices, or its deepest existing ancestor. The kind of a tagged value
     /// (`data: {sparse-uniform: {...}}`) may be left out of the path.
     pub fn deepest<'a>(&'a self, path: &[&str]) -> &'a Node {
         let Some((first, rest)) = path.split_first() else { return self };

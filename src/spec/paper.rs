@@ -1,26 +1,26 @@
-//! The frame of a paper file: version, title, theme and named stages of one kind each.
+//! The top level of a paper file: version, title, theme and named stages.
 
-use super::{Key, Node, Problems, Yaml, suggest};
+use super::{MapKey, Node, Problems, Yaml, suggest};
 use crate::error::{Error, Span};
 
-/// The version of the paper file's language that this program reads.
-const LANGUAGE: f64 = 1.0;
+/// The supported version of the paper file format.
+const FORMAT_VERSION: f64 = 1.0;
 
-/// Every figure holds the theme: no more values than this, together.
-const SHARED: usize = 4_000_000;
+/// The theme is copied into every figure; this is the most values of all copies together.
+const MAX_THEME_VALUES: usize = 4_000_000;
 
-/// A paper file cut into stages, in the order of the file.
+/// A paper file split into stages, in the order of the file.
 #[derive(Clone, Debug, Default)]
 pub struct Paper {
     pub title: String,
-    /// Looks that all figures share; it stands in the settings of each figure too.
+    /// Settings that all figures share; they are copied into the settings of each figure.
     pub theme: Option<Node>,
-    pub entries: Vec<Entry>,
+    pub entries: Vec<StageEntry>,
 }
 
 /// A stage as written: its name, its kind and the kind's settings.
 #[derive(Clone, Debug)]
-pub struct Entry {
+pub struct StageEntry {
     pub name: String,
     pub name_span: Span,
     pub kind: String,
@@ -31,8 +31,8 @@ pub struct Entry {
 const KEYS: [&str; 4] = ["repro", "title", "theme", "stages"];
 
 impl Paper {
-    /// Cut a tree into stages; everything wrong with the frame is reported, and what is right is kept.
-    pub fn of(root: &Node, problems: &mut Problems) -> Paper {
+    /// Split a tree into stages. Reports all errors of the top level, and returns the stages that are valid.
+    pub fn from_node(root: &Node, problems: &mut Problems) -> Paper {
         let mut paper = Paper::default();
         let Some(entries) = root.as_map() else {
             problems.push(
@@ -46,24 +46,24 @@ impl Paper {
             return paper;
         };
         for (key, _) in entries {
-            // Keys that begin with `x-` hold anchors for reuse.
+            // Keys that start with `x-` are ignored: they can define anchors.
             if !KEYS.contains(&key.name.as_str()) && !key.name.starts_with("x-") {
                 problems.push(
                     Error::user(format!("unknown key `{}`", key.name))
                         .at(key.span)
                         .hint(suggest(&key.name, &KEYS))
-                        .hint("keys that begin with `x-` are free, for anchors"),
+                        .hint("keys that start with `x-` are ignored: use them for anchors"),
                 );
             }
         }
         match root.get("repro") {
             None => problems.push(
-                Error::user("`repro` is missing: the version of the paper file's language")
+                Error::user("`repro` is missing: the version of the paper file format")
                     .at(root.span)
                     .hint("add `repro: 1` at the top"),
             ),
-            Some(node) if node.as_number() != Some(LANGUAGE) => problems.push(
-                Error::user(format!("this program reads paper files of version 1, this one is {}", node.describe()))
+            Some(node) if node.as_number() != Some(FORMAT_VERSION) => problems.push(
+                Error::user(format!("unsupported paper file version: expected 1, found {}", node.describe()))
                     .at(node.span)
                     .hint("write `repro: 1`, or use a newer repro"),
             ),
@@ -80,7 +80,7 @@ impl Paper {
             None => problems.push(
                 Error::user("`stages` is missing: the named stages of the paper")
                     .at(root.span)
-                    .hint("`repro init` shows some"),
+                    .hint("`repro init` writes an example"),
             ),
             Some(stages) => match stages.as_map() {
                 None => problems.push(
@@ -88,18 +88,18 @@ impl Paper {
                         .at(stages.span),
                 ),
                 Some(stages) => {
-                    paper.entries.extend(stages.iter().filter_map(|(key, node)| entry(key, node, problems)));
+                    paper.entries.extend(stages.iter().filter_map(|(key, node)| parse_stage(key, node, problems)));
                     if let Some(theme) = &paper.theme {
                         let figures = paper.entries.iter_mut().filter(|entry| entry.kind == "figure");
-                        let figures: Vec<&mut Entry> = figures.collect();
+                        let figures: Vec<&mut StageEntry> = figures.collect();
                         let size = theme.size();
-                        if size.saturating_mul(figures.len()) > SHARED {
+                        if size.saturating_mul(figures.len()) > MAX_THEME_VALUES {
                             let message =
                                 format!("a theme of {size} values is too large for {} figures", figures.len());
                             problems.push(Error::user(message).at(theme.span));
                             return paper;
                         }
-                        figures.into_iter().for_each(|figure| share(theme, &mut figure.body));
+                        figures.into_iter().for_each(|figure| apply_theme(theme, &mut figure.body));
                     }
                 }
             },
@@ -108,33 +108,33 @@ impl Paper {
     }
 }
 
-/// Put the paper's theme into a figure's settings; what the figure's own theme says stays.
-fn share(theme: &Node, figure: &mut Node) {
+/// Add the paper's theme to a figure's settings; the figure's own theme takes precedence.
+fn apply_theme(theme: &Node, figure: &mut Node) {
     let (Some(shared), Yaml::Map(settings)) = (theme.as_map(), &mut figure.value) else { return };
     match settings.iter_mut().find(|(key, _)| key.name == "theme") {
-        None => settings.push((Key { name: "theme".into(), span: theme.span }, theme.clone())),
+        None => settings.push((MapKey { name: "theme".into(), span: theme.span }, theme.clone())),
         Some((_, Node { value: Yaml::Map(own), .. })) => {
-            let missing = |(key, _): &&(Key, Node)| !own.iter().any(|(own, _)| own.name == key.name);
-            let missing: Vec<(Key, Node)> = shared.iter().filter(missing).cloned().collect();
+            let missing = |(key, _): &&(MapKey, Node)| !own.iter().any(|(own, _)| own.name == key.name);
+            let missing: Vec<(MapKey, Node)> = shared.iter().filter(missing).cloned().collect();
             own.extend(missing);
         }
-        // What is no mapping is reported where it is read.
+        // A theme that is not a mapping is reported when the figure is decoded.
         Some(_) => {}
     }
 }
 
-fn entry(key: &Key, node: &Node, problems: &mut Problems) -> Option<Entry> {
+fn parse_stage(key: &MapKey, node: &Node, problems: &mut Problems) -> Option<StageEntry> {
     let name = &key.name;
     let fine = name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
         && name.starts_with(|c: char| c.is_ascii_alphanumeric())
         && name.len() <= 100;
     if !fine {
-        problems.push(Error::user(format!("`{name}` cannot be a stage's name")).at(key.span).hint(
-            "names begin with a letter or digit and hold letters, digits, `-`, `_` and `.`: files are named after them",
+        problems.push(Error::user(format!("`{name}` is not a valid stage name")).at(key.span).hint(
+            "names start with a letter or digit and contain only letters, digits, `-`, `_` and `.`, because files are named after them",
         ));
     }
     match node.as_map() {
-        Some([(kind, body)]) if fine => Some(Entry {
+        Some([(kind, body)]) if fine => Some(StageEntry {
             name: name.clone(),
             name_span: key.span,
             kind: kind.name.clone(),

@@ -1,25 +1,38 @@
-//! The list of everything that is wrong with a paper file: decoders add to it and go on.
+//! All errors of a paper file: decoders report an error here and continue, so that one run shows everything that is wrong.
 
 use std::collections::HashSet;
 
 use crate::error::{Error, Span};
 
+/// Collected errors, without duplicates.
 #[derive(Debug, Default)]
 pub struct Problems {
     errors: Vec<Error>,
-    known: HashSet<Error>,
+    seen: HashSet<Error>,
+    unknown_field: Option<Error>,
 }
 
 impl Problems {
     pub fn push(&mut self, error: Error) {
-        // A merged or aliased node is decoded once for each use; its problem is told once.
-        if self.known.insert(error.clone()) {
+        // A merged or aliased node is decoded once for each use, but reported once.
+        if self.seen.insert(error.clone()) {
             self.errors.push(error);
         }
     }
 
-    /// Add a hint to what is wrong at a place.
-    pub fn advise(&mut self, span: Span, hint: &str) {
+    /// Report that an assignment names a field that the settings do not have.
+    pub fn push_unknown_field(&mut self, error: Error) {
+        self.unknown_field.get_or_insert_with(|| error.clone());
+        self.push(error);
+    }
+
+    /// The first error that was reported with [`Problems::push_unknown_field`].
+    pub fn into_unknown_field(self) -> Option<Error> {
+        self.unknown_field
+    }
+
+    /// Add a hint to every error at this span.
+    pub fn add_hint(&mut self, span: Span, hint: &str) {
         for error in self.errors.iter_mut().filter(|error| error.span == Some(span)) {
             if !error.hints.iter().any(|known| known == hint) {
                 error.hints.push(hint.to_string());
@@ -35,7 +48,7 @@ impl Problems {
         self.errors.len()
     }
 
-    /// All problems in the order of the file.
+    /// All errors in the order of the file.
     pub fn into_errors(mut self) -> Vec<Error> {
         self.errors.sort_by_key(|error| error.span.unwrap_or_default());
         self.errors

@@ -1,41 +1,43 @@
-//! Text to tree.
+//! Parse YAML text into a tree of nodes.
 //!
-//! The YAML crate is serde-saphyr: it is maintained, `Spanned` gives the place of every value (the anchor's place for aliases and
-//! merge keys), it refuses duplicate keys, and its budgets stop YAML bombs. serde_yaml is archived and forgets places while parsing;
-//! saphyr and yaml-rust2 alone have no merge keys and no budgets.
+//! The YAML crate is serde-saphyr: it is maintained, `Spanned` gives the location of every value (for aliases and merge keys that of the
+//! anchor), it detects duplicate keys, and its budgets stop YAML bombs. serde_yaml is archived and drops locations while parsing; saphyr
+//! and yaml-rust2 have no merge keys and no budgets.
 
 use std::collections::HashMap;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_saphyr::budget::BudgetBreach;
+use serde_saphyr::granit_parser::ErrorKind;
 use serde_saphyr::options::{DuplicateKeyPolicy, NonFiniteFloatPolicy};
-use serde_saphyr::{Location, Spanned};
+use serde_saphyr::{Error as YamlError, ExternalMessageSource, Location, Spanned};
 
-use super::{Key, Node, Problems, Yaml};
+use super::{MapKey, Node, Problems, Yaml};
 use crate::error::{Error, Span};
 
-/// A paper file larger than this is refused unread: it is a mistake or an attack. A hundred thousand stages fit.
+/// The largest paper file that is read. A hundred thousand stages fit.
 pub const MAX_BYTES: usize = 32 << 20;
-/// Aliases may unfold to so many values.
-const UNFOLDED: usize = 400_000;
-/// The most values of all.
+/// Aliases may always expand to this many values, however small the file is.
+const MIN_NODES: usize = 400_000;
+/// The most values in total.
 const MAX_NODES: usize = 4_000_000;
-/// The most lists and mappings inside each other.
+/// The deepest nesting of lists and mappings.
 const MAX_DEPTH: usize = 64;
-/// The most bytes of text, with what aliases repeat.
+/// The most bytes of text, including what aliases repeat.
 const MAX_TEXT: usize = 64 << 20;
 
-/// The tree of one YAML document; `None` (and a problem) if the text is not YAML, is too large, or unfolds to too much.
+/// Parse one YAML document; reports an error and returns `None` if it is not valid YAML, or too large.
 pub fn read(text: &str, problems: &mut Problems) -> Option<Node> {
     if text.len() > MAX_BYTES {
         problems.push(too_large(text.len() as u64));
         return None;
     }
-    let nodes = text.len().clamp(UNFOLDED, MAX_NODES);
+    let nodes = text.len().clamp(MIN_NODES, MAX_NODES);
     let options = serde_saphyr::options! {
         with_snippet: false,
         // YAML 1.1 reads `y` and `no` as booleans; here they are text.
         strict_booleans: true,
-        // Both are told with all other problems instead of ending the reading.
+        // Both are reported later with all other errors, instead of stopping the parser.
         duplicate_keys: DuplicateKeyPolicy::PassThrough,
         non_finite_float_policy: NonFiniteFloatPolicy::PassThrough,
         budget: serde_saphyr::budget! {
@@ -43,28 +45,25 @@ pub fn read(text: &str, problems: &mut Problems) -> Option<Node> {
             max_depth: MAX_DEPTH,
             max_nodes: nodes,
             max_total_scalar_bytes: MAX_TEXT,
-            // What they unfold to is bounded; how many there are is not: a recipe may be shared by thousands of stages.
+            // `max_nodes` bounds what they expand to. Their number may be large: thousands of stages can share a recipe.
             max_aliases: nodes,
             max_anchors: nodes,
             max_merge_keys: nodes,
             enforce_alias_anchor_ratio: false,
         },
     };
-    match serde_saphyr::from_str_with_options::<Tree>(text, options) {
-        Ok(Tree(mut node)) => {
-            unique(&mut node, problems);
+    match serde_saphyr::from_str_with_options::<SpannedNode>(text, options) {
+        Ok(SpannedNode(mut node)) => {
+            remove_duplicate_keys(&mut node, problems);
             Some(node)
         }
         Err(error) => {
-            let place = error.location().map(|location| span(&location));
-            let mut problem = message(&error, nodes);
-            if problem.message.contains("tabs disallowed") {
-                problem = problem.hint("indent with spaces");
-            }
-            // What lacks quotes is often noticed only some lines below.
-            match place.filter(|place| place.line > 0).map(|place| (place, unquoted(text, place.line))) {
-                Some((_, Some((place, hint)))) => problem = problem.at(place).hint(hint),
-                Some((place, None)) => problem = problem.at(place),
+            let location = error.location().map(|location| span(&location)).filter(|span| span.line > 0);
+            let mut problem = convert_error(&error, nodes);
+            // The parser often notices a missing quote only some lines below it.
+            match location.map(|span| (span, find_missing_quotes(text, span.line))) {
+                Some((_, Some((span, hint)))) => problem = problem.at(span).hint(hint),
+                Some((span, None)) => problem = problem.at(span),
                 None => {}
             }
             problems.push(problem);
@@ -73,8 +72,8 @@ pub fn read(text: &str, problems: &mut Problems) -> Option<Node> {
     }
 }
 
-/// A value that needs quotes, in this line or in one of a few above it, with advice.
-fn unquoted(text: &str, line: u32) -> Option<(Span, String)> {
+/// A value that needs quotes, in this line or a few lines above it, and a hint.
+fn find_missing_quotes(text: &str, line: u32) -> Option<(Span, String)> {
     const ABOVE: usize = 5;
     const LONG: usize = 200;
     let end = line as usize;
@@ -86,7 +85,7 @@ fn unquoted(text: &str, line: u32) -> Option<(Span, String)> {
         length: u32::try_from(length).unwrap_or(u32::MAX),
     };
     lines.into_iter().rev().find_map(|(number, line)| {
-        // `color: #ff0000`: a comment, which may hide the end of a list or a mapping.
+        // `color: #ff0000` is a comment, which may hide the end of a list or a mapping.
         if let Some((before, color)) = line.split_once(": #") {
             let digits = color.chars().take_while(char::is_ascii_hexdigit).count();
             if matches!(digits, 3 | 4 | 6 | 8) {
@@ -95,7 +94,7 @@ fn unquoted(text: &str, line: u32) -> Option<(Span, String)> {
                 return Some((at(number, &format!("{before}: "), digits + 1), hint));
             }
         }
-        // `title: One: two`: a second mapping within the value of the first.
+        // `title: One: two` is a mapping inside the value of another.
         let (key, value) = line.split_once(": ")?;
         let value = value.trim();
         let plain =
@@ -111,20 +110,20 @@ fn unquoted(text: &str, line: u32) -> Option<(Span, String)> {
     })
 }
 
-/// Report keys that stand twice in a mapping; the first is kept.
-fn unique(node: &mut Node, problems: &mut Problems) {
+/// Report and remove duplicate keys.
+fn remove_duplicate_keys(node: &mut Node, problems: &mut Problems) {
     match &mut node.value {
-        Yaml::List(items) => items.iter_mut().for_each(|item| unique(item, problems)),
+        Yaml::List(items) => items.iter_mut().for_each(|item| remove_duplicate_keys(item, problems)),
         Yaml::Map(entries) => {
             let mut first: HashMap<String, Span> = HashMap::new();
             entries.retain_mut(|(key, value)| {
-                unique(value, problems);
+                remove_duplicate_keys(value, problems);
                 let before = *first.entry(key.name.clone()).or_insert(key.span);
                 if before != key.span {
                     problems.push(
-                        Error::user(format!("`{}` stands twice in the same mapping", key.name))
+                        Error::user(format!("duplicate key `{}`", key.name))
                             .at(key.span)
-                            .hint(format!("the first is in line {}; rename or remove one of them", before.line)),
+                            .hint(format!("first defined in line {}; rename or remove one of them", before.line)),
                     );
                 }
                 before == key.span
@@ -134,34 +133,54 @@ fn unique(node: &mut Node, problems: &mut Problems) {
     }
 }
 
-/// The problem of a paper file that is larger than is read.
+/// The error for a paper file that is too large.
 pub fn too_large(bytes: u64) -> Error {
     let (found, most) = (bytes >> 20, MAX_BYTES >> 20);
-    Error::user(format!("the paper file is {found} MB large; at most {most} MB are read"))
-        .hint("keep data in files of its own and name them in the paper file")
+    Error::user(format!("the paper file is {found} MB; the limit is {most} MB"))
+        .hint("put data into separate files and refer to them in the paper file")
 }
 
-/// The parser's words, without the place, which is shown with the source line; of its limits in ours.
-fn message(error: &serde_saphyr::Error, nodes: usize) -> Error {
-    let text = error.without_snippet().to_string();
-    let text = text.split(" at line ").next().unwrap_or(&text).trim_end_matches(':').to_string();
-    let text = text.trim_start_matches("error: ").trim_end_matches(" (defined");
-    let repeats = "aliases and merges (`*name`, `<<`) repeat all that they name";
-    match text.strip_prefix("budget breached: ").map(|limit| limit.split(' ').next().unwrap_or_default()) {
-        Some("Depth") => Error::user(format!("lists and mappings are nested more than {MAX_DEPTH} deep")),
-        None if text == "recursion limit exceeded" => {
-            Error::user(format!("lists and mappings are nested more than {MAX_DEPTH} deep"))
-        }
-        Some("ScalarBytes") => {
-            Error::user(format!("the paper file unfolds to more than {} MB of text", MAX_TEXT >> 20)).hint(repeats)
-        }
-        Some("Documents") => Error::user("a paper file is one document; `---` begins another"),
-        Some(_) => Error::user(format!("the paper file unfolds to more than {nodes} values")).hint(repeats),
-        None if text.starts_with("multiple YAML documents") => {
-            Error::user("a paper file is one document; `---` begins another")
-        }
-        None => Error::user(format!("this is not valid YAML: {text}")),
+/// The parser's error as one of ours. Its location is left out of the message: it is shown with the source line.
+fn convert_error(error: &serde_saphyr::Error, nodes: usize) -> Error {
+    let error = error.without_snippet();
+    let mut cause = error;
+    while let YamlError::AliasError { error: inner, .. } | YamlError::WithSnippet { error: inner, .. } = cause {
+        cause = inner;
     }
+    let syntax = match cause {
+        YamlError::ExternalMessage { source, .. } => match &**source {
+            ExternalMessageSource::Parser(scan_error) => Some(scan_error.kind()),
+            _ => None,
+        },
+        _ => None,
+    };
+    let too_deep = || Error::user(format!("lists and mappings are nested more than {MAX_DEPTH} deep"));
+    let two_documents = || Error::user("a paper file is a single YAML document, and `---` starts another one");
+    let repeats = "aliases and merges (`*name`, `<<`) repeat everything that they refer to";
+    match (cause, syntax) {
+        (YamlError::Budget { breach: BudgetBreach::Depth { .. }, .. }, _)
+        | (_, Some(ErrorKind::RecursionLimitExceeded)) => too_deep(),
+        (YamlError::Budget { breach: BudgetBreach::Documents { .. }, .. } | YamlError::MultipleDocuments { .. }, _) => {
+            two_documents()
+        }
+        (YamlError::Budget { breach: BudgetBreach::ScalarBytes { .. }, .. }, _) => {
+            Error::user(format!("the paper file expands to more than {} MB of text", MAX_TEXT >> 20)).hint(repeats)
+        }
+        (YamlError::Budget { .. }, _) => {
+            Error::user(format!("the paper file expands to more than {nodes} values")).hint(repeats)
+        }
+        (_, Some(ErrorKind::TabNotAllowed | ErrorKind::TabInBlockIndentation)) => {
+            invalid_yaml(error).hint("indent with spaces")
+        }
+        _ => invalid_yaml(error),
+    }
+}
+
+fn invalid_yaml(error: &serde_saphyr::Error) -> Error {
+    let text = error.to_string();
+    let text = text.split(" at line ").next().unwrap_or(&text).trim_end_matches(':');
+    let text = text.trim_start_matches("error: ").trim_end_matches(" (defined");
+    Error::user(format!("this is not valid YAML: {text}"))
 }
 
 fn span(location: &Location) -> Span {
@@ -169,26 +188,26 @@ fn span(location: &Location) -> Span {
     Span { line: small(location.line()), column: small(location.column()), length: small(location.span().len()).max(1) }
 }
 
-struct Tree(Node);
+struct SpannedNode(Node);
 
-impl<'de> Deserialize<'de> for Tree {
+impl<'de> Deserialize<'de> for SpannedNode {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let spanned = Spanned::<Raw>::deserialize(deserializer)?;
-        Ok(Tree(Node::new(spanned.value.0, span(&spanned.defined))))
+        let spanned = Spanned::<PlainValue>::deserialize(deserializer)?;
+        Ok(SpannedNode(Node::new(spanned.value.0, span(&spanned.defined))))
     }
 }
 
-struct Raw(Yaml);
+struct PlainValue(Yaml);
 
-impl<'de> Deserialize<'de> for Raw {
+impl<'de> Deserialize<'de> for PlainValue {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(RawVisitor).map(Raw)
+        deserializer.deserialize_any(YamlVisitor).map(PlainValue)
     }
 }
 
-struct RawVisitor;
+struct YamlVisitor;
 
-impl<'de> Visitor<'de> for RawVisitor {
+impl<'de> Visitor<'de> for YamlVisitor {
     type Value = Yaml;
 
     fn expecting(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
@@ -229,7 +248,7 @@ impl<'de> Visitor<'de> for RawVisitor {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Yaml, A::Error> {
         let mut list = Vec::new();
-        while let Some(Tree(node)) = items.next_element()? {
+        while let Some(SpannedNode(node)) = items.next_element()? {
             list.push(node);
         }
         Ok(Yaml::List(list))
@@ -239,8 +258,8 @@ impl<'de> Visitor<'de> for RawVisitor {
         let mut map = Vec::new();
         // Keys are text as written: an axis value `0.10` used as a label stays `0.10`.
         while let Some(key) = entries.next_key::<Spanned<String>>()? {
-            let Tree(node) = entries.next_value()?;
-            map.push((Key { name: key.value, span: span(&key.defined) }, node));
+            let SpannedNode(node) = entries.next_value()?;
+            map.push((MapKey { name: key.value, span: span(&key.defined) }, node));
         }
         Ok(Yaml::Map(map))
     }
@@ -258,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn every_value_knows_its_place() {
+    fn every_value_has_its_location() {
         let node = ok("a: 1\nb:\n  - x\n  - 2.5\n");
         let item = node.deepest(&["b", "1"]);
         assert_eq!(item.value, Yaml::Float(2.5));
@@ -266,12 +285,12 @@ mod tests {
     }
 
     #[test]
-    fn merged_values_point_at_where_they_are_written() {
+    fn merged_values_have_the_location_of_their_definition() {
         let node = ok("a: &base {x: 1, y: 2}\nb:\n  <<: *base\n  y: 3\n");
         assert_eq!(node.deepest(&["b", "x"]).span.line, 1);
         assert_eq!(node.deepest(&["b", "y"]).value, Yaml::Int(3));
         assert_eq!(node.get("b").unwrap().as_map().unwrap().len(), 2);
-        // The merge may stand last, and several may be merged: what is written here wins, then the first.
+        // The merge may come last, and several may be merged: own keys win, then the first merge.
         let node = ok("a: &a {x: 1, y: 2}\nc: &c {x: 5, z: 6}\nb:\n  y: 3\n  <<: [*a, *c]\n");
         let values: Vec<_> = ["x", "y", "z"].map(|key| node.deepest(&["b", key]).value.clone()).to_vec();
         assert_eq!(values, [Yaml::Int(1), Yaml::Int(3), Yaml::Int(6)]);
@@ -279,17 +298,17 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_stands_twice_is_a_problem_with_both_places() {
+    fn duplicate_keys_are_reported_with_both_locations() {
         let mut problems = Problems::default();
         let node = read("a: 1\nb: {c: 1, c: 2}\na: .nan\n", &mut problems).unwrap();
         let lines = problems.into_errors().into_iter().map(|e| format!("{} {}", e.span.unwrap().line, e.message));
-        let told = ["2 `c` stands twice in the same mapping", "3 `a` stands twice in the same mapping"];
+        let told = ["2 duplicate key `c`", "3 duplicate key `a`"];
         assert_eq!(lines.collect::<Vec<_>>(), told);
         assert_eq!(node.get("a").unwrap().value, Yaml::Int(1));
     }
 
     #[test]
-    fn values_that_need_quotes_are_told_where_they_stand() {
+    fn missing_quotes_are_reported_where_they_are_missing() {
         let told = |text: &str| {
             let mut problems = Problems::default();
             assert!(read(text, &mut problems).is_none(), "{text}");
@@ -324,10 +343,10 @@ mod tests {
             assert!(read(text, &mut problems).is_none());
             problems.into_errors().into_iter().map(|error| error.message).collect::<Vec<_>>()
         };
-        assert_eq!(told(&text), ["the paper file unfolds to more than 400000 values"]);
+        assert_eq!(told(&text), ["the paper file expands to more than 400000 values"]);
         let long = format!("a: &a {}\nb: [{}]\n", "x".repeat(1 << 20), vec!["*a"; 1000].join(","));
-        assert_eq!(told(&long), ["the paper file unfolds to more than 64 MB of text"]);
-        assert_eq!(told("a: 1\n---\nb: 1\n"), ["a paper file is one document; `---` begins another"]);
+        assert_eq!(told(&long), ["the paper file expands to more than 64 MB of text"]);
+        assert_eq!(told("a: 1\n---\nb: 1\n"), ["a paper file is a single YAML document, and `---` starts another one"]);
     }
 
     #[test]
@@ -348,7 +367,7 @@ mod tests {
             (format!("a:\n  {}x", "- ".repeat(10_000)), deep),
             (indented, deep),
             ("a: ".repeat(50_000), "this is not valid YAML: mapping values are not allowed in this context"),
-            ("x".repeat(MAX_BYTES + 1), "the paper file is 32 MB large; at most 32 MB are read"),
+            ("x".repeat(MAX_BYTES + 1), "the paper file is 32 MB; the limit is 32 MB"),
         ] {
             let told = move || {
                 let mut problems = Problems::default();

@@ -1,31 +1,31 @@
-//! `record!`: settings with named fields.
+//! `record!`: declare settings with named fields.
 
 use serde_json::{Map, Value as Json, json};
 
-use super::{Decode, Key, Node, Problems, Schemas, suggest};
+use super::{Decode, MapKey, Node, Problems, Schemas, suggest};
 use crate::error::Error;
 
-/// `feature_norm` in Rust is `feature-norm` in the paper file.
+/// The paper file's name of a field: `feature_norm` in Rust is `feature-norm`.
 pub fn kebab(name: &str) -> String {
     name.trim_start_matches("r#").replace('_', "-")
 }
 
-/// Whether a name of the paper file is that of a field in Rust; without making either.
+/// Whether a name in the paper file is that of a Rust field; does not allocate.
 pub fn is_kebab(name: &str, field: &str) -> bool {
     let field = field.trim_start_matches("r#").bytes().map(|byte| if byte == b'_' { b'-' } else { byte });
     name.bytes().eq(field)
 }
 
-/// Takes the fields of a mapping one by one; what is left over is unknown.
+/// Decodes the fields of a mapping one by one, then reports unknown keys.
 pub struct Fields<'a> {
     node: &'a Node,
-    entries: &'a [(Key, Node)],
+    entries: &'a [(MapKey, Node)],
     known: Vec<String>,
 }
 
 impl<'a> Fields<'a> {
     /// `None` (and a problem) if the node is not a mapping. An absent body (`zero:`) is an empty mapping.
-    pub fn of<T: Decode>(node: &'a Node, problems: &mut Problems) -> Option<Self> {
+    pub fn from_node<T: Decode>(node: &'a Node, problems: &mut Problems) -> Option<Self> {
         let entries = match &node.value {
             super::Yaml::Map(entries) => entries.as_slice(),
             super::Yaml::Null => &[],
@@ -39,7 +39,7 @@ impl<'a> Fields<'a> {
         self.entries.iter().find(|(key, _)| key.name == name).map(|(_, node)| node)
     }
 
-    /// A field that must be there.
+    /// Decode a required field.
     pub fn required<T: Decode>(&mut self, name: &str, problems: &mut Problems) -> Option<T> {
         match self.find(name) {
             Some(node) => T::decode(node, problems),
@@ -50,7 +50,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// A field with a default.
+    /// Decode a field with a default.
     pub fn optional<T: Decode>(
         &mut self,
         name: &str,
@@ -63,7 +63,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// Report every key that no field has taken.
+    /// Report all unknown keys.
     pub fn finish(self, problems: &mut Problems) {
         let known: Vec<&str> = self.known.iter().map(String::as_str).collect();
         for (key, _) in self.entries.iter().filter(|(key, _)| !known.contains(&key.name.as_str())) {
@@ -97,14 +97,15 @@ pub fn object_schema(doc: &str, fields: Vec<(String, &str, Json, bool)>) -> Json
     schema
 }
 
-/// Report an axis field that a record does not have.
-pub fn no_field(first: &str, known: &[String], node: &Node, problems: &mut Problems) {
+/// Report an assignment to a field that a record does not have.
+pub fn report_unknown_field(first: &str, known: &[String], node: &Node, problems: &mut Problems) {
     let known: Vec<&str> = known.iter().map(String::as_str).collect();
-    problems.push(Error::user(format!("there is no field `{first}` here")).at(node.span).hint(suggest(first, &known)));
+    let error = Error::user(format!("there is no field `{first}` here")).at(node.span);
+    problems.push_unknown_field(error.hint(suggest(first, &known)));
 }
 
-/// The definition of a type, made once and referred to by its name; a second type of the same name gets its module's name too.
-pub fn define(module: &str, name: &str, schemas: &mut Schemas, make: impl FnOnce(&mut Schemas) -> Json) -> Json {
+/// Define the schema of a type once and return a reference to it. A second type of the same name is prefixed with its module.
+pub fn define_schema(module: &str, name: &str, schemas: &mut Schemas, make: impl FnOnce(&mut Schemas) -> Json) -> Json {
     let of = |schema: &Json| schema.get("$comment").and_then(Json::as_str) == Some(module);
     let long = format!("{}.{name}", module.rsplit("::").next().unwrap_or(module));
     let name = match schemas.get(name) {
@@ -120,8 +121,8 @@ pub fn define(module: &str, name: &str, schemas: &mut Schemas, make: impl FnOnce
     json!({"$ref": format!("#/$defs/{name}")})
 }
 
-/// Declare settings with named fields; `= default` makes a field optional. `struct Name with function` lets `function(&self, &mut map)`
-/// have the last word on the manifest. See the example in [`crate::spec`].
+/// Declare settings with named fields; `= default` makes a field optional. With `struct Name with function`, `function(&self, &mut map)`
+/// edits the manifest. See the example in [`crate::spec`].
 #[macro_export]
 macro_rules! record {
     ($(#[doc = $doc:expr])* pub struct $name:ident $(with $finish:path)? {
@@ -136,7 +137,7 @@ macro_rules! record {
         impl $crate::spec::Decode for $name {
             fn decode(node: &$crate::spec::Node, problems: &mut $crate::spec::Problems) -> Option<Self> {
                 #[allow(unused_mut)]
-                let mut fields = $crate::spec::Fields::of::<Self>(node, problems)?;
+                let mut fields = $crate::spec::Fields::from_node::<Self>(node, problems)?;
                 $(let $field: Option<$type> =
                     $crate::record!(@take fields, $crate::spec::kebab(stringify!($field)), problems $(, $default)?);)*
                 fields.finish(problems);
@@ -158,7 +159,7 @@ macro_rules! record {
                 })*
                 let _ = rest;
                 let known = [$($crate::spec::kebab(stringify!($field))),*];
-                $crate::spec::no_field(first, &known, node, problems);
+                $crate::spec::report_unknown_field(first, &known, node, problems);
                 None
             }
 
@@ -171,7 +172,7 @@ macro_rules! record {
             }
 
             fn schema(schemas: &mut $crate::spec::Schemas) -> serde_json::Value {
-                $crate::spec::define(module_path!(), stringify!($name), schemas, |schemas| {
+                $crate::spec::define_schema(module_path!(), stringify!($name), schemas, |schemas| {
                     let _ = &schemas;
                     $crate::spec::object_schema(
                         concat!($($doc, "\n"),*),

@@ -1,15 +1,15 @@
-//! "Did you mean", and lists of what exists.
+//! "Did you mean" hints, and lists of valid names.
 
-/// Names that are longer are not compared.
-const LONGEST: usize = 200;
+/// Longer names are not compared.
+const MAX_LENGTH: usize = 200;
 
-/// The candidate nearest to what was typed, if it is near enough to be a slip.
+/// The candidate that is most similar to what was typed, if it could be a typo of it.
 pub fn nearest<'a>(typed: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let length = typed.chars().count();
     let limit = (length / 3).max(1) + 1;
     let lower = typed.to_lowercase();
-    // To compare long texts takes time and memory by the product of their lengths, and they are no slips of names.
-    let short = |candidate: &&str| length <= LONGEST && candidate.len() <= 4 * LONGEST;
+    // Comparing two texts takes time and memory proportional to the product of their lengths.
+    let short = |candidate: &&str| length <= MAX_LENGTH && candidate.len() <= 4 * MAX_LENGTH;
     candidates
         .into_iter()
         .filter(short)
@@ -29,7 +29,7 @@ pub fn nearest<'a>(typed: &str, candidates: impl IntoIterator<Item = &'a str>) -
         .map(|(_, candidate)| candidate)
 }
 
-/// A hint for an unknown name: the nearest candidate, or all of them.
+/// A hint for an unknown name: the most similar candidate, or all of them.
 pub fn suggest(typed: &str, candidates: &[&str]) -> String {
     match nearest(typed, candidates.iter().copied()) {
         Some(candidate) => format!("did you mean `{candidate}`?"),
@@ -37,16 +37,16 @@ pub fn suggest(typed: &str, candidates: &[&str]) -> String {
     }
 }
 
-/// More names than this are not listed.
-const MANY: usize = 100;
+/// The most names that are listed.
+const MAX_LISTED: usize = 100;
 
 /// "`a`, `b` or `c`".
 pub fn choices(names: &[&str]) -> String {
-    let quoted: Vec<String> = names.iter().take(MANY).map(|name| format!("`{name}`")).collect();
+    let quoted: Vec<String> = names.iter().take(MAX_LISTED).map(|name| format!("`{name}`")).collect();
     match quoted.as_slice() {
         [] => "nothing".into(),
         [only] => only.clone(),
-        all if names.len() > MANY => format!("{} or {} more", all.join(", "), names.len() - MANY),
+        all if names.len() > MAX_LISTED => format!("{} or {} more", all.join(", "), names.len() - MAX_LISTED),
         [first @ .., last] => format!("{} or {last}", first.join(", ")),
     }
 }
@@ -56,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn slips_are_recognised_and_strangers_are_not() {
+    fn typos_are_recognised_and_unrelated_names_are_not() {
         assert_eq!(nearest("experst", ["experts", "features"]), Some("experts"));
         assert_eq!(nearest("ordered_k_hot", ["ordered-k-hot", "random-k-hot"]), Some("ordered-k-hot"));
         assert_eq!(nearest("zzz", ["experts", "features"]), None);

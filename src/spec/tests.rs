@@ -1,10 +1,10 @@
-//! How declared settings behave: decoding, errors, assignment, manifests, schema.
+//! Tests of declared settings: decoding, errors, assignment, manifests, schema.
 
 use super::*;
 
 crate::record! {
     /// Some data.
-    pub struct Data {
+    pub struct TestData {
         /// Chance of presence.
         pub probability: f64 = 0.1,
         pub importance: Vec<f64> = vec![1.0],
@@ -12,16 +12,16 @@ crate::record! {
 }
 crate::union! {
     /// What to train on.
-    pub enum Source {
+    pub enum TestSource {
         /// Sparse.
-        "sparse-uniform" => Sparse(Data),
+        "sparse-uniform" => Sparse(TestData),
         /// Nothing.
         "zero" => Zero,
     }
 }
 crate::record! {
-    pub struct Recipe {
-        pub data: Source,
+    pub struct TestRecipe {
+        pub data: TestSource,
         pub batch: u32,
         pub label: Option<String> = None,
     }
@@ -40,8 +40,9 @@ fn decode<T: Decode>(text: &str) -> Result<T, Vec<String>> {
 }
 
 #[test]
-fn every_problem_is_told_at_once() {
-    let errors = decode::<Recipe>("data: {sparse-uniform: {probabilty: 0.5, importance: [1, x]}}\nbatch: -1\nfoo: 1\n");
+fn all_errors_are_reported_at_once() {
+    let errors =
+        decode::<TestRecipe>("data: {sparse-uniform: {probabilty: 0.5, importance: [1, x]}}\nbatch: -1\nfoo: 1\n");
     assert_eq!(
         errors.unwrap_err(),
         [
@@ -51,28 +52,28 @@ fn every_problem_is_told_at_once() {
             "3:1 unknown key `foo` [known here: `data`, `batch` or `label`]",
         ]
     );
-    assert_eq!(decode::<Recipe>("data: {sparse: {}}\n").unwrap_err().len(), 2);
+    assert_eq!(decode::<TestRecipe>("data: {sparse: {}}\n").unwrap_err().len(), 2);
 }
 
 #[test]
-fn spelling_is_not_content() {
-    let a: Recipe = decode("{data: {sparse-uniform: {probability: 1e-1, importance: [1]}}, batch: 1e3}").unwrap();
-    let b: Recipe =
+fn spelling_does_not_change_the_manifest() {
+    let a: TestRecipe = decode("{data: {sparse-uniform: {probability: 1e-1, importance: [1]}}, batch: 1e3}").unwrap();
+    let b: TestRecipe =
         decode("batch: 1000\ndata:\n  sparse-uniform:\n    importance: [1.0]\n    probability: 0.1\n").unwrap();
-    let c: Recipe = decode("{data: sparse-uniform, batch: 1000}").unwrap();
+    let c: TestRecipe = decode("{data: sparse-uniform, batch: 1000}").unwrap();
     assert_eq!(a.manifest().to_string(), b.manifest().to_string());
     assert_eq!(a, c);
 }
 
 #[test]
 fn a_field_is_assigned_by_its_path_with_or_without_the_kind() {
-    let mut recipe: Recipe = decode("{data: sparse-uniform, batch: 10}").unwrap();
+    let mut recipe: TestRecipe = decode("{data: sparse-uniform, batch: 10}").unwrap();
     let mut problems = Problems::default();
     let value = read("0.25", &mut problems).unwrap();
     recipe.assign(&["data", "probability"], &value, &mut problems).unwrap();
     recipe.assign(&["data", "sparse-uniform", "importance", "0"], &value, &mut problems).unwrap();
     assert!(problems.is_empty());
-    assert_eq!(recipe.data, Source::Sparse(Data { probability: 0.25, importance: vec![0.25] }));
+    assert_eq!(recipe.data, TestSource::Sparse(TestData { probability: 0.25, importance: vec![0.25] }));
     assert!(recipe.assign(&["data", "sparsty"], &value, &mut problems).is_none());
     assert!(recipe.assign(&["batch"], &value, &mut problems).is_none());
     assert_eq!(problems.len(), 2);
@@ -81,7 +82,7 @@ fn a_field_is_assigned_by_its_path_with_or_without_the_kind() {
 #[test]
 fn the_schema_accepts_what_the_decoder_accepts() {
     let mut schemas = Schemas::new();
-    let mut schema = Recipe::schema(&mut schemas);
+    let mut schema = TestRecipe::schema(&mut schemas);
     schema["$defs"] = serde_json::to_value(&schemas).unwrap();
     let validator = jsonschema::validator_for(&schema).unwrap();
     for (text, valid) in [
@@ -93,6 +94,6 @@ fn the_schema_accepts_what_the_decoder_accepts() {
     ] {
         let json: serde_json::Value = serde_json::from_str(text).unwrap();
         assert_eq!(validator.is_valid(&json), valid, "{text}");
-        assert_eq!(decode::<Recipe>(text).is_ok(), valid, "{text}");
+        assert_eq!(decode::<TestRecipe>(text).is_ok(), valid, "{text}");
     }
 }

@@ -1,16 +1,16 @@
-//! `union!`: one of several kinds, written as a mapping with one key (`rule: {x: 1}`) or, where nothing needs setting, as its name.
+//! `union!`: declare a tagged value, written as a mapping with one key (`rule: {x: 1}`) or, without settings, as its name.
 
-use super::{Key, Node, Problems, Yaml, suggest};
+use super::{MapKey, Node, Problems, Yaml, suggest};
 use crate::error::Error;
 
-/// The kind that a node names, and its body.
+/// The tag of a node, and its body.
 pub struct Tag<'a> {
     pub name: &'a str,
     pub body: std::borrow::Cow<'a, Node>,
 }
 
-/// Read the one key of a tagged value; `None` (and a problem) if there is not exactly one known key.
-pub fn tag<'a>(node: &'a Node, what: &str, known: &[&str], problems: &mut Problems) -> Option<Tag<'a>> {
+/// Read the one key of a tagged value; reports an error and returns `None` if there is not exactly one known key.
+pub fn parse_tag<'a>(node: &'a Node, what: &str, known: &[&str], problems: &mut Problems) -> Option<Tag<'a>> {
     let unknown = |name: &str, span, problems: &mut Problems| {
         problems.push(Error::user(format!("unknown {what} `{name}`")).at(span).hint(suggest(name, known)));
     };
@@ -23,10 +23,10 @@ pub fn tag<'a>(node: &'a Node, what: &str, known: &[&str], problems: &mut Proble
             None
         }
         Yaml::Map(entries) => match entries.as_slice() {
-            [(Key { name, .. }, body)] if known.contains(&name.as_str()) => {
+            [(MapKey { name, .. }, body)] if known.contains(&name.as_str()) => {
                 Some(Tag { name, body: std::borrow::Cow::Borrowed(body) })
             }
-            [(Key { name, span }, _)] => {
+            [(MapKey { name, span }, _)] => {
                 unknown(name, *span, problems);
                 None
             }
@@ -80,8 +80,8 @@ macro_rules! union {
 
         impl $crate::spec::Decode for $name {
             fn decode(node: &$crate::spec::Node, problems: &mut $crate::spec::Problems) -> Option<Self> {
-                let what = $crate::spec::kebab_words(stringify!($name));
-                let tag = $crate::spec::tag(node, &what, Self::NAMES, problems)?;
+                let what = $crate::spec::split_camel_case(stringify!($name));
+                let tag = $crate::spec::parse_tag(node, &what, Self::NAMES, problems)?;
                 match tag.name {
                     $($key => $crate::union!(@decode $name $variant (tag, problems) $($body)?),)*
                     _ => None,
@@ -98,7 +98,7 @@ macro_rules! union {
                     *self = Self::decode(node, problems)?;
                     return Some(());
                 }
-                // The kind may stand in the path or be left out of it.
+                // The kind may be left out of the path.
                 let path = if path[0] == self.name() { &path[1..] } else { path };
                 match self {
                     $($crate::union!(@bind $name $variant body $($body)?) =>
@@ -117,7 +117,7 @@ macro_rules! union {
             }
 
             fn schema(schemas: &mut $crate::spec::Schemas) -> serde_json::Value {
-                $crate::spec::define(module_path!(), stringify!($name), schemas, |schemas| {
+                $crate::spec::define_schema(module_path!(), stringify!($name), schemas, |schemas| {
                     let _ = &schemas;
                     let names: &[&str] = Self::NAMES;
                     let kinds = vec![
@@ -143,7 +143,7 @@ macro_rules! union {
     (@entry $name:ident [] [$($variant:ident)*]) => {};
     (@entry $name:ident [$trait:path] [$($variant:ident)*]) => {
         impl $name {
-            /// The settings, as what every entry can do.
+            /// The settings, as the trait that all variants implement.
             pub fn entry(&self) -> &dyn $trait {
                 match self {
                     $($name::$variant(body) => body,)*
@@ -156,13 +156,13 @@ macro_rules! union {
     (@bind $name:ident $variant:ident $bound:ident) => { $name::$variant };
     (@bind $name:ident $variant:ident $bound:ident $body:ty) => { $name::$variant($bound) };
     (@decode $name:ident $variant:ident ($tag:ident, $problems:ident)) => {
-        $crate::spec::no_body(&$tag, $problems).map(|()| $name::$variant)
+        $crate::spec::reject_body(&$tag, $problems).map(|()| $name::$variant)
     };
     (@decode $name:ident $variant:ident ($tag:ident, $problems:ident) $body:ty) => {
         <$body as $crate::spec::Decode>::decode(&$tag.body, $problems).map($name::$variant)
     };
     (@assign $bound:ident ($path:ident, $node:ident, $problems:ident)) => {{
-        $crate::spec::no_field($path.first().copied().unwrap_or_default(), &[], $node, $problems);
+        $crate::spec::report_unknown_field($path.first().copied().unwrap_or_default(), &[], $node, $problems);
         None
     }};
     (@assign $bound:ident ($path:ident, $node:ident, $problems:ident) $body:ty) => {
@@ -174,8 +174,8 @@ macro_rules! union {
     (@schema $schemas:ident $body:ty) => { <$body as $crate::spec::Decode>::schema($schemas) };
 }
 
-/// A kind without settings must not be given any.
-pub fn no_body(tag: &Tag, problems: &mut Problems) -> Option<()> {
+/// Report settings of a kind that has none.
+pub fn reject_body(tag: &Tag, problems: &mut Problems) -> Option<()> {
     let empty = match &tag.body.value {
         Yaml::Null => true,
         Yaml::Map(entries) => entries.is_empty(),
@@ -189,8 +189,8 @@ pub fn no_body(tag: &Tag, problems: &mut Problems) -> Option<()> {
     Some(())
 }
 
-/// `LoadBalance` in a message is "load balance".
-pub fn kebab_words(name: &str) -> String {
+/// A type name for messages: `LoadBalance` becomes "load balance".
+pub fn split_camel_case(name: &str) -> String {
     let mut words = String::new();
     for c in name.chars() {
         if c.is_uppercase() && !words.is_empty() {

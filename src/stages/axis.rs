@@ -9,15 +9,15 @@ use crate::spec::{Decode, Located, Node, Problems, Schemas, Yaml};
 use crate::train::Recipe;
 use crate::value::{Axis, Coords};
 
-/// More points than this on one axis is taken for a slip.
+/// The most values of one axis; more are considered a typo.
 const MAX_VALUES: usize = 1_000_000;
-/// Decimals beyond these are 0 in every number.
+/// No `f64` has nonzero decimals beyond this.
 const MAX_DECIMALS: u32 = 340;
 
 crate::record! {
     /// The values of one axis, each written as `field` and `values`, `from`/`to`/`step`, `from`/`to`/`count` or `count`, or as
     /// named `cases` that set several fields.
-    pub struct AxisSettings {
+    pub struct SweepAxisSettings {
         /// The field of the recipe that varies, such as `data.importance.last`. Kinds (`sparse-uniform`) may be left out.
         pub field: Option<Located<String>> = None,
         /// The values, one by one.
@@ -26,13 +26,13 @@ crate::record! {
         pub from: Option<f64> = None,
         /// The last value of a range, included.
         pub to: Option<f64> = None,
-        /// The distance of two values; with `count` and no `to`, 1.
+        /// The distance between two values; with `count` and no `to`, 1.
         pub step: Option<f64> = None,
         /// How many values.
         pub count: Option<u32> = None,
         /// With `from`, `to` and `count`: equal steps of the value, or of its logarithm.
-        pub scale: Scale = Scale::Linear,
-        /// Values rounded to so many decimals.
+        pub scale: RangeScale = RangeScale::Linear,
+        /// Round the values to this number of decimals.
         pub round: Option<u32> = None,
         /// Named cases, each a mapping from fields to values.
         pub cases: Option<Vec<(String, Vec<(String, Node)>)>> = None,
@@ -41,7 +41,7 @@ crate::record! {
 
 crate::union! {
     /// How a range is divided.
-    pub enum Scale {
+    pub enum RangeScale {
         /// Equal differences.
         "linear" => Linear,
         /// Equal ratios.
@@ -52,13 +52,13 @@ crate::union! {
 /// An axis as written.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AxisSpec {
-    settings: AxisSettings,
+    settings: SweepAxisSettings,
     span: Span,
 }
 
-/// An axis worked out: its coordinates, and for each what to assign.
+/// An axis with its coordinates, and the assignments for each.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Resolved {
+pub struct ResolvedAxis {
     pub axis: Axis,
     /// For each coordinate the fields it sets: path, value.
     pub settings: Vec<Vec<(Vec<String>, Node)>>,
@@ -66,7 +66,7 @@ pub struct Resolved {
 
 impl Decode for AxisSpec {
     fn decode(node: &Node, problems: &mut Problems) -> Option<Self> {
-        Some(AxisSpec { settings: AxisSettings::decode(node, problems)?, span: node.span })
+        Some(AxisSpec { settings: SweepAxisSettings::decode(node, problems)?, span: node.span })
     }
 
     fn manifest(&self) -> Json {
@@ -74,7 +74,7 @@ impl Decode for AxisSpec {
         // Only what is written: an axis has many alternative keys.
         if let Some(map) = json.as_object_mut() {
             map.retain(|_, value| !value.is_null());
-            if self.settings.scale == Scale::Linear {
+            if self.settings.scale == RangeScale::Linear {
                 map.remove("scale");
             }
         }
@@ -82,7 +82,7 @@ impl Decode for AxisSpec {
     }
 
     fn schema(schemas: &mut Schemas) -> Json {
-        AxisSettings::schema(schemas)
+        SweepAxisSettings::schema(schemas)
     }
 
     fn expected() -> String {
@@ -91,9 +91,8 @@ impl Decode for AxisSpec {
 }
 
 impl AxisSpec {
-    /// The coordinates and what each sets; problems (an empty axis, a field that the recipe lacks, a value of the wrong type) are
-    /// reported.
-    pub fn resolve(&self, name: &str, recipe: &Recipe, problems: &mut Problems) -> Option<Resolved> {
+    /// Compute the coordinates and their assignments. Reports an empty axis, a field that the recipe lacks, and a value of the wrong type.
+    pub fn resolve(&self, name: &str, recipe: &Recipe, problems: &mut Problems) -> Option<ResolvedAxis> {
         let resolved = match (&self.settings.cases, &self.settings.field) {
             (Some(cases), None) => self.cases(name, cases, problems)?,
             (None, Some(field)) => self.values(name, field, recipe, problems)?,
@@ -114,19 +113,24 @@ impl AxisSpec {
             problems.push(Error::user(format!("axis `{name}` is empty: it has no values")).at(self.span));
             return None;
         }
-        self.probe(&resolved, recipe, problems)?;
+        self.check_values(&resolved, recipe, problems)?;
         Some(resolved)
     }
 
-    fn cases(&self, name: &str, cases: &[(String, Vec<(String, Node)>)], problems: &mut Problems) -> Option<Resolved> {
+    fn cases(
+        &self,
+        name: &str,
+        cases: &[(String, Vec<(String, Node)>)],
+        problems: &mut Problems,
+    ) -> Option<ResolvedAxis> {
         let s = &self.settings;
         if s.values.is_some() || s.from.is_some() || s.to.is_some() || s.step.is_some() || s.count.is_some() {
-            problems.push(Error::user("an axis with `cases` takes no values or range").at(self.span));
+            problems.push(Error::user("an axis with `cases` cannot have values or a range").at(self.span));
             return None;
         }
         let labels = cases.iter().map(|(label, _)| label.clone()).collect();
         let settings = cases.iter().map(|(_, fields)| fields.iter().map(|(f, node)| (path(f), node.clone())).collect());
-        Some(Resolved { axis: Axis::labels(name, labels), settings: settings.collect() })
+        Some(ResolvedAxis { axis: Axis::labels(name, labels), settings: settings.collect() })
     }
 
     fn values(
@@ -135,7 +139,7 @@ impl AxisSpec {
         field: &Located<String>,
         recipe: &Recipe,
         problems: &mut Problems,
-    ) -> Option<Resolved> {
+    ) -> Option<ResolvedAxis> {
         if let Some(error) = unknown_field(recipe, &path(field), field.span) {
             problems.push(error);
             return None;
@@ -158,13 +162,14 @@ impl AxisSpec {
         };
         let mut seen = HashSet::new();
         for node in &nodes {
-            if !seen.insert(spelling(&node.value)) {
-                problems.push(Error::user(format!("{} stands twice on axis `{name}`", node.describe())).at(node.span));
+            if !seen.insert(canonical_text(&node.value)) {
+                let message = format!("duplicate value on axis `{name}`: {}", node.describe());
+                problems.push(Error::user(message).at(node.span));
                 return None;
             }
         }
         let settings = nodes.into_iter().map(|node| vec![(path(field), node)]).collect();
-        Some(Resolved { axis: Axis { name: name.to_string(), coords }, settings })
+        Some(ResolvedAxis { axis: Axis { name: name.to_string(), coords }, settings })
     }
 
     /// The values of a range, as numbers rounded to 12 significant digits so that `0.075` is `0.075` however it was reached.
@@ -192,22 +197,25 @@ impl AxisSpec {
             (Some(from), Some(to), None, Some(count)) => {
                 let last = f64::from(count.max(2) - 1);
                 match s.scale {
-                    Scale::Linear => (0..count).map(|i| from + (to - from) * f64::from(i) / last).collect(),
-                    Scale::Log if from > 0.0 && to > 0.0 => {
+                    RangeScale::Linear => (0..count).map(|i| from + (to - from) * f64::from(i) / last).collect(),
+                    RangeScale::Log if from > 0.0 && to > 0.0 => {
                         (0..count).map(|i| from * (to / from).powf(f64::from(i) / last)).collect()
                     }
-                    Scale::Log => return fail("a logarithmic range needs `from` and `to` above 0", problems),
+                    RangeScale::Log => return fail("a logarithmic range needs `from` and `to` above 0", problems),
                 }
             }
             (from, None, step, Some(count)) => {
                 let own = || number_at(&recipe.manifest(), &path(field));
                 let Some(first) = from.or_else(own) else {
-                    return fail("`count` alone continues the recipe's own number, and this field has none", problems);
+                    return fail(
+                        "`count` without `from` starts at the recipe's value, and this field has no number",
+                        problems,
+                    );
                 };
                 (0..count).map(|i| first + f64::from(i) * step.unwrap_or(1.0)).collect()
             }
             (None, None, None, None) => return fail("this axis has no values", problems),
-            _ => return fail("this range is not complete", problems),
+            _ => return fail("this range is incomplete", problems),
         };
         let node = |value: f64| {
             let value = match s.round {
@@ -221,8 +229,8 @@ impl AxisSpec {
         Some(numbers.into_iter().map(node).collect())
     }
 
-    /// Try every value on the recipe, so that a slip is told before anything trains.
-    fn probe(&self, resolved: &Resolved, recipe: &Recipe, problems: &mut Problems) -> Option<()> {
+    /// Assign every value to a copy of the recipe, so that errors are reported before anything trains.
+    fn check_values(&self, resolved: &ResolvedAxis, recipe: &Recipe, problems: &mut Problems) -> Option<()> {
         let mut fine = true;
         for settings in &resolved.settings {
             let mut recipe = recipe.clone();
@@ -243,12 +251,12 @@ fn path(field: &str) -> Vec<String> {
     field.split('.').map(str::to_string).collect()
 }
 
-/// One text for each value.
-fn spelling(value: &Yaml) -> String {
+/// A text that is equal for equal values.
+fn canonical_text(value: &Yaml) -> String {
     match value {
         // 0 and -0 are one number.
         Yaml::Float(number) => format!("{:?}", number + 0.0),
-        // `1` and `1.0` too, as long as both say the same.
+        // `1` and `1.0` are one number too, where the conversion is exact.
         Yaml::Int(number) if number.unsigned_abs() < 1 << 53 => format!("{:?}", *number as f64),
         Yaml::Int(number) => number.to_string(),
         Yaml::Text(text) => format!("`{text}"),
@@ -263,19 +271,19 @@ fn label(node: &Node) -> String {
     }
 }
 
-/// A problem if a recipe cannot be given this field, whatever the value.
+/// An error if the recipe has no such field.
 fn unknown_field(recipe: &Recipe, path: &[String], span: Span) -> Option<Error> {
     let names: Vec<&str> = path.iter().map(String::as_str).collect();
     let mut found = Problems::default();
-    // A value that no field takes: only the name is tried.
+    // No field accepts an empty mapping as its value; only the field's name matters here.
     let nothing = Node::new(Yaml::Map(Vec::new()), span);
     recipe.clone().assign(&names, &nothing, &mut found);
-    let mut error = found.into_errors().into_iter().find(|error| error.message.starts_with("there is no field"))?;
+    let mut error = found.into_unknown_field()?;
     error.message = format!("the recipe has no field `{}` to vary", path.join("."));
     Some(error)
 }
 
-/// The number at a path of a manifest, stepping over the kinds of tagged values.
+/// The number at a path of a manifest; the kinds of tagged values may be left out of the path.
 fn number_at(manifest: &Json, path: &[String]) -> Option<f64> {
     let Some((first, rest)) = path.split_first() else { return manifest.as_f64() };
     let map = manifest.as_object()?;
@@ -286,7 +294,7 @@ fn number_at(manifest: &Json, path: &[String]) -> Option<f64> {
     }
 }
 
-/// Any YAML, kept as it is until an axis assigns it.
+/// Any YAML value; it is decoded when an axis assigns it.
 impl Decode for Node {
     fn decode(node: &Node, _problems: &mut Problems) -> Option<Self> {
         Some(node.clone())

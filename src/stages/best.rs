@@ -1,4 +1,4 @@
-//! Best of several runs: keep the model with the smallest value of an array, and say how far the others were.
+//! Best of several runs: select the model with the smallest value of an array, and report the best, median and worst value.
 
 use std::sync::Arc;
 
@@ -10,24 +10,24 @@ use crate::spec::{Decode, Located, Node, Problems, suggest};
 use crate::value::{Array, Axis, Dataset};
 
 crate::record! {
-    /// Which of several runs is kept.
+    /// Which of several runs is selected.
     pub struct Best with canonical {
-        /// The array whose smallest value decides; a tie goes to the first. With `evaluation-loss` all runs are compared on one set of
-        /// fresh inputs, where `loss` is that of each run's own last batch.
+        /// The array whose smallest value wins; the first run wins a tie. `evaluation-loss` compares all runs on the same fresh inputs;
+        /// `loss` is that of each run's own last batch.
         pub by: String = "loss".to_string(),
-        /// The axis along which the runs lie.
+        /// The axis of the runs.
         pub over: Located<String>,
-        /// With `by: evaluation-loss`: how many fresh inputs; 65536 if not given.
+        /// With `by: evaluation-loss`: the number of fresh inputs, 65536 by default.
         pub samples: Option<u32> = None,
-        /// With `by: evaluation-loss`: decides the inputs; 0 if not given.
+        /// With `by: evaluation-loss`: the seed of the inputs, 0 by default.
         pub seed: Option<u64> = None,
     }
 }
 
-/// The one value of `by` that is worked out here rather than read.
+/// The value of `by` that is computed here instead of read.
 const EVALUATION: &str = "evaluation-loss";
 
-/// What the key says of a choice: how a loss is evaluated only where one is.
+/// The manifest contains the settings of the evaluation only where a loss is evaluated.
 fn canonical(best: &Best, map: &mut Map<String, Json>) {
     match best.evaluation() {
         Some(evaluation) => {
@@ -40,7 +40,7 @@ fn canonical(best: &Best, map: &mut Map<String, Json>) {
 }
 
 impl Best {
-    /// The evaluation that decides, if one does.
+    /// The evaluation, if `by` is `evaluation-loss`.
     fn evaluation(&self) -> Option<EvaluationLoss> {
         let defaults = EvaluationLoss::default();
         (self.by == EVALUATION).then(|| EvaluationLoss {
@@ -49,11 +49,11 @@ impl Best {
         })
     }
 
-    /// Report settings of an evaluation where there is none. `node` is the metric's.
+    /// Report settings of an evaluation without `by: evaluation-loss`. `node` is the metric's.
     pub fn check_settings(&self, node: &Node, problems: &mut Problems) {
         for (name, given) in [("samples", self.samples.is_some()), ("seed", self.seed.is_some())] {
             if given && self.by != EVALUATION {
-                let error = Error::user(format!("`{name}` belongs to `by: {EVALUATION}`, this is `by: {}`", self.by));
+                let error = Error::user(format!("`{name}` requires `by: {EVALUATION}`, found `by: {}`", self.by));
                 problems.push(error.at(node.deepest(&["best", name]).span));
             }
         }
@@ -72,12 +72,12 @@ impl Best {
         }
     }
 
-    /// The arrays that the choice adds to a result.
+    /// The arrays that the selection adds to a result.
     pub fn outputs(&self) -> [String; 3] {
         ["best", "median", "worst"].map(|name| format!("{}-{name}", self.by))
     }
 
-    /// The best candidate; adds the best, median and worst value to `result`. A NaN is never best.
+    /// Select the best candidate; adds the best, median and worst value to `result`. NaN is never best.
     pub fn choose(&self, candidates: &[Arc<Dataset>], result: &mut Dataset) -> Result<Option<Arc<Dataset>>> {
         let mut values = Vec::with_capacity(candidates.len());
         for candidate in candidates {
@@ -88,7 +88,7 @@ impl Best {
             let value =
                 evaluated.as_ref().unwrap_or(candidate).get(&self.by).and_then(Array::single).ok_or_else(|| {
                     let names: Vec<&str> = candidate.arrays.keys().map(String::as_str).collect();
-                    Error::user(format!("`{}` is not a single number of each run", self.by))
+                    Error::user(format!("`{}` is not a single number for each run", self.by))
                         .at(self.over.span)
                         .hint(suggest(&self.by, &names))
                 })?;
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn fresh_inputs_decide_whatever_the_last_batch_said() {
+    fn the_loss_on_fresh_inputs_decides_not_that_of_the_last_batch() {
         let mut problems = Problems::default();
         let node =
             crate::spec::read("{by: evaluation-loss, over: run, samples: 5000, seed: 3}", &mut problems).unwrap();
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn only_an_evaluation_adds_to_the_key() {
+    fn settings_of_an_evaluation_are_in_the_key_only_with_an_evaluation() {
         let manifest = |text: &str| {
             let mut problems = Problems::default();
             let node = crate::spec::read(text, &mut problems).unwrap();

@@ -1,28 +1,28 @@
-//! `data`: files that nobody computes. Those of the project are followed, or pinned by their digest; one from elsewhere is fetched once,
-//! checked against its digest and kept in the cache.
+//! `data`: source files. Files of the project are tracked, or pinned by their digest; a file with a URL is downloaded once, checked against
+//! its digest and stored in the cache.
 
 use std::path::Path;
 
 use serde_json::{Value as Json, json};
 
 use super::files::read_tree;
-use super::paths::{is_pattern, normal};
+use super::paths::{PathRole, is_pattern, normalize};
 use super::{Holds, Inputs, KindInfo, Layout, Needs, NodeShape, Outline, Report, Sandbox, Stage, Unit};
 use crate::error::{Error, Result};
 use crate::exchange::{self, Axes};
-use crate::program::{self, End, Program};
+use crate::program::{self, ExitReason, Program};
 use crate::spec::{Decode, Located, Node, OneOrMany, Problems, Schemas, Yaml};
 use crate::train::Control;
 use crate::value::{Dataset, Digest, FileEntry, Tree, encode_tree};
 
-/// Raised when the same files make another result.
+/// Part of the key; increase it when the same files give another result.
 const VERSION: u32 = 1;
 
-/// Schemes of addresses that can be fetched; all but `file` by curl.
+/// Supported URL schemes; all but `file` are downloaded with curl.
 const SCHEMES: [&str; 4] = ["https", "http", "ftp", "file"];
 
-/// Variables that curl heeds on its way through a network.
-const NETWORK: [&str; 8] = [
+/// Environment variables that configure curl's network access.
+const NETWORK_VARIABLES: [&str; 8] = [
     "http_proxy",
     "https_proxy",
     "HTTPS_PROXY",
@@ -38,23 +38,23 @@ crate::record! {
     pub struct DataSettings {
         /// A file, a folder or a pattern (`runs/*.csv`, `**/*.npz`) in the project, or several of these.
         pub path: OneOrMany<Located<String>> = OneOrMany::default(),
-        /// Where one file is fetched from, instead of `path`: `https://...` or `file:///...`; needs `digest`.
+        /// The URL of one file, instead of `path`: `https://...` or `file:///...`; needs `digest`.
         pub url: Option<Located<String>> = None,
-        /// The BLAKE3 digest that the content must have: `blake3:` and 64 digits. Without it, files of the project are followed.
+        /// The BLAKE3 digest that the content must have: `blake3:` and 64 hexadecimal digits. Without it, files of the project are tracked.
         pub digest: Option<Located<String>> = None,
         /// Names of the axes of the arrays in the files.
         pub axes: Axes = Axes::default(),
     }
 }
 
-/// Files, with their paths in one spelling.
+/// A `data` stage, with normalized paths.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Data {
+pub struct DataStage {
     settings: DataSettings,
     paths: Vec<Located<String>>,
 }
 
-impl Decode for Data {
+impl Decode for DataStage {
     fn decode(node: &Node, problems: &mut Problems) -> Option<Self> {
         let settings = match &node.value {
             // `data: corpus.csv`
@@ -67,12 +67,12 @@ impl Decode for Data {
         };
         let mut paths = Vec::new();
         for path in &settings.path.0 {
-            match normal(path) {
+            match normalize(path, PathRole::Input) {
                 Ok(value) => paths.push(Located { value, span: path.span }),
                 Err(error) => problems.push(error),
             }
         }
-        Some(Data { settings, paths })
+        Some(DataStage { settings, paths })
     }
     fn manifest(&self) -> Json {
         self.settings.manifest()
@@ -85,13 +85,13 @@ impl Decode for Data {
     }
 }
 
-impl Data {
-    /// The name of the file that is fetched, if one is.
+impl DataStage {
+    /// The name of the downloaded file, if it is one.
     pub fn fetched_name(&self) -> Option<String> {
         self.settings.url.as_ref().map(|url| file_name(url))
     }
 
-    /// The result that these files make. Errors: they are not the content that is pinned.
+    /// The stage's result from these files. Errors: they do not match the pinned digest.
     pub fn result(&self, tree: &Tree) -> Result<Vec<u8>> {
         self.check_pin(tree)?;
         Ok(encode_tree(tree))
@@ -104,7 +104,7 @@ impl Data {
         Digest::parse(digits)
     }
 
-    /// What a digest is compared with: the content of the one named file, or the tree of all files.
+    /// The digest of the one named file, or of the tree of all files.
     fn digest(&self, tree: &Tree) -> Digest {
         match (tree.files.as_slice(), self.paths.as_slice()) {
             ([file], [path]) if file.path == path.value => file.digest,
@@ -113,23 +113,23 @@ impl Data {
         }
     }
 
-    /// The content is what the paper file says, or it says nothing.
+    /// Check the files against the digest in the paper file, if there is one.
     fn check_pin(&self, tree: &Tree) -> Result<()> {
         let found = self.digest(tree);
         match (&self.settings.digest, self.pin()) {
             (Some(written), Some(pin)) if pin != found => {
                 let what = match tree.files.as_slice() {
-                    [file] => format!("`{}` is", file.path),
-                    files => format!("these {} files are", files.len()),
+                    [file] => format!("`{}` does", file.path),
+                    files => format!("these {} files do", files.len()),
                 };
-                let error = Error::stage(format!("{what} not the content that the paper file pins")).at(written.span);
-                Err(error.hint(format!("if it may be the new content, write `digest: blake3:{found}`")))
+                let error = Error::stage(format!("{what} not match its `digest`")).at(written.span);
+                Err(error.hint(format!("if the new content is right, write `digest: blake3:{found}`")))
             }
             _ => Ok(()),
         }
     }
 
-    /// Fetch the file, unless its content is kept already.
+    /// Download the file, unless its content is already in the cache.
     fn fetch(&self, url: &Located<String>, inputs: &dyn Inputs, control: &dyn Control) -> Result<Option<Tree>> {
         let name = file_name(url);
         let place = inputs.sandbox()?;
@@ -146,25 +146,25 @@ impl Data {
         };
         let tree = Tree { files: vec![FileEntry { path: name, digest, size, executable: false }] };
         if self.settings.digest.is_none() {
-            let error = Error::stage(format!("what is fetched from `{}` must be pinned by its digest", url.value));
+            let error = Error::stage(format!("`{}` has no `digest`", url.value));
             return Err(error
                 .at(url.span)
-                .hint(format!("it was fetched; write `digest: blake3:{digest}` below `url`")));
+                .hint(format!("the file was downloaded; write `digest: blake3:{digest}` below `url`")));
         }
         Ok(Some(tree))
     }
 }
 
-/// The last part of an address, as a name for the file.
+/// A file name from the last part of a URL.
 fn file_name(url: &str) -> String {
     let path = url.split(['?', '#']).next().unwrap_or_default().trim_end_matches('/');
     let name = path.rsplit('/').next().unwrap_or_default();
-    let name = Located { value: decoded(name), span: crate::error::Span::default() };
-    normal(&name).ok().filter(|name| !name.contains('/')).unwrap_or_else(|| "data".into())
+    let name = Located { value: percent_decode(name), span: crate::error::Span::default() };
+    normalize(&name, PathRole::Input).ok().filter(|name| !name.contains('/')).unwrap_or_else(|| "data".into())
 }
 
-/// Without `%20` and the like.
-fn decoded(text: &str) -> String {
+/// Decode percent escapes such as `%20`.
+fn percent_decode(text: &str) -> String {
     let mut bytes = Vec::new();
     let mut rest = text.as_bytes();
     while let Some((&byte, tail)) = rest.split_first() {
@@ -183,10 +183,10 @@ fn decoded(text: &str) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// False if `control` stopped it.
+/// Download a URL into a file; false if `control` stopped it.
 fn download(url: &Located<String>, to: &Path, place: &dyn Sandbox, control: &dyn Control) -> Result<bool> {
     if let Some(path) = url.strip_prefix("file://") {
-        let path = decoded(path.strip_prefix("localhost").unwrap_or(path));
+        let path = percent_decode(path.strip_prefix("localhost").unwrap_or(path));
         std::fs::copy(&path, to).map_err(|e| Error::io("read", Path::new(&path), &e).at(url.span))?;
         return Ok(true);
     }
@@ -194,16 +194,14 @@ fn download(url: &Located<String>, to: &Path, place: &dyn Sandbox, control: &dyn
     let mut words: Vec<String> = words.iter().map(|word| word.to_string()).collect();
     words.extend([to.display().to_string(), "--".into(), url.value.clone()]);
     let mut environment = place.environment();
-    let network = NETWORK.iter().filter_map(|name| Some((name.to_string(), std::env::var_os(name)?)));
+    let network = NETWORK_VARIABLES.iter().filter_map(|name| Some((name.to_string(), std::env::var_os(name)?)));
     environment.extend(network);
     let (log, path) = place.log()?;
     let program = Program { words: &words, folder: place.folder(), environment: &environment, log: &log, limit: None };
     match program::run(&program, &|| control.stop()).map_err(|error| error.at(url.span))? {
-        End::Exited(status) if status.success() => Ok(true),
-        End::Stopped => Ok(false),
-        _ => {
-            Err(Error::stage(format!("`{}` cannot be fetched", url.value)).at(url.span).output(program::tail(&path, 3)))
-        }
+        ExitReason::Exited(status) if status.success() => Ok(true),
+        ExitReason::Stopped => Ok(false),
+        _ => Err(Error::stage(format!("cannot download `{}`", url.value)).at(url.span).output(program::tail(&path, 3))),
     }
 }
 
@@ -218,16 +216,16 @@ static KIND: KindInfo = KindInfo {
     ..KindInfo::COMPUTED
 };
 
-impl Stage for Data {
+impl Stage for DataStage {
     fn kind(&self) -> &'static KindInfo {
         &KIND
     }
 
-    fn source(&self) -> Option<&Data> {
+    fn source(&self) -> Option<&DataStage> {
         Some(self)
     }
 
-    /// Files without an address lie in the project, at the paths of their tree.
+    /// Files without a URL are in the project, at the paths of their tree.
     fn holds(&self) -> Holds {
         if self.settings.url.is_none() { Holds::ProjectFiles } else { Holds::Files }
     }
@@ -247,29 +245,29 @@ impl Stage for Data {
     fn check(&self, body: &Node, problems: &mut Problems) {
         let DataSettings { path, url, digest, .. } = &self.settings;
         match (path.0.is_empty(), url) {
-            (true, None) => problems.push(Error::user("`path` or `url` is missing: which files").at(body.span)),
+            (true, None) => problems.push(Error::user("`path` or `url` is missing").at(body.span)),
             (false, Some(url)) => {
-                problems.push(Error::user("`path` and `url` exclude each other").at(url.span).hint("make two stages"));
+                problems
+                    .push(Error::user("`path` and `url` cannot be used together").at(url.span).hint("use two stages"));
             }
             (true, Some(url)) => {
                 let scheme = url.value.split_once("://").map_or("", |(scheme, _)| scheme);
                 if !SCHEMES.contains(&scheme) {
-                    let error =
-                        Error::user(format!("`{}` is not an address that can be fetched", url.value)).at(url.span);
-                    problems.push(error.hint(format!("addresses begin with {}", schemes())));
+                    let error = Error::user(format!("unsupported URL `{}`", url.value)).at(url.span);
+                    problems.push(error.hint(format!("URLs start with {}", schemes())));
                 }
             }
             (false, None) => {}
         }
         if let Some(digest) = digest.as_ref().filter(|_| self.pin().is_none()) {
             let error = Error::user(format!("`{}` is not a BLAKE3 digest", digest.value)).at(digest.span);
-            let hint = "write `blake3:` and 64 hexadecimal digits, as `b3sum FILE` prints them; any other digest, and the error says the right one";
+            let hint = "write `blake3:` and 64 hexadecimal digits, as `b3sum FILE` prints them; if the digest is wrong, the error shows the right one";
             problems.push(error.hint(hint));
         }
     }
 
     fn layout(&self, _inputs: &[Outline], _problems: &mut Problems) -> Layout {
-        Layout::of(Vec::new())
+        Layout::new(Vec::new())
     }
 
     fn manifest(&self) -> Json {
@@ -279,7 +277,7 @@ impl Stage for Data {
     fn unit(&self, _unit: usize, _layout: &Layout, _inputs: &[Outline]) -> Result<Unit> {
         let mut manifest = json!({"kind": "data", "version": VERSION, "digest": self.pin().map(|pin| pin.to_string())});
         if let Some(url) = &self.settings.url {
-            // Pinned content is the same wherever it comes from.
+            // Pinned content does not depend on the URL.
             let from = if self.pin().is_some() { file_name(url) } else { url.value.clone() };
             manifest["from"] = json!(from);
         }
@@ -304,7 +302,7 @@ impl Stage for Data {
         json!({"version": exchange::VERSION, "axes": self.settings.axes.manifest()})
     }
 
-    /// One file: its arrays. Several, or a folder or a pattern: the arrays of all files that hold some, along a first axis `file`.
+    /// One file: its arrays. Several files, or a pattern: the arrays of all of them, stacked along a first axis `file`.
     fn dataset(&self, payload: &[u8], content: &dyn Fn(&FileEntry) -> Result<Vec<u8>>) -> Result<Dataset> {
         let several = self.paths.len() > 1 || self.paths.iter().any(|path| is_pattern(path));
         read_tree(payload, several, content, |_| &self.settings.axes)
@@ -322,7 +320,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_fetched_file_is_called_like_the_end_of_its_address() {
+    fn a_downloaded_file_is_named_after_the_end_of_its_url() {
         assert_eq!(file_name("https://example.org/a/mnist.npz?download=1"), "mnist.npz");
         assert_eq!(file_name("file:///data/two%20words.csv"), "two words.csv");
         assert_eq!(file_name("https://example.org/a/..%2f..%2fx"), "data");

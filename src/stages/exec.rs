@@ -1,5 +1,4 @@
-//! `exec`: any program. It runs in a folder of its own that holds exactly its declared inputs, and its result is the files that it is
-//! declared to make, all of them or none.
+//! `exec`: run a program in a sandbox directory that contains exactly its declared inputs. Its result is its declared outputs, all or none.
 
 mod outputs;
 
@@ -10,7 +9,7 @@ use std::sync::Arc;
 use serde_json::{Value as Json, json};
 
 use super::files::read_tree;
-use super::paths::{Paths, is_pattern, normal};
+use super::paths::{PathRole, Paths, is_pattern, normalize};
 use super::quantity::{Memory, Time};
 use super::{
     Declaration, Demand, Holds, Inputs, KindInfo, Layout, Needs, NodeShape, Outline, Published, Read, Report, Sandbox,
@@ -18,23 +17,23 @@ use super::{
 };
 use crate::error::{Error, Result};
 use crate::exchange::{self, Axes};
-use crate::program::{self, End, Program};
+use crate::program::{self, ExitReason, Program};
 use crate::spec::{Decode, Located, Node, Problems, Schemas, Yaml, wrong_type};
 use crate::train::Control;
 use crate::value::{Dataset, FileEntry, encode_tree};
 use outputs::Outputs;
 
-/// Raised when the same inputs are laid out or run in another way.
+/// Part of the key; increase it when programs are run or find their inputs in another way.
 const VERSION: u32 = 1;
-/// Where a program finds its parameters.
+/// The file that holds the program's parameters.
 const PARAMS: &str = "params.json";
-/// What is put before the name of a parameter as an environment variable.
+/// Prefix of the environment variables that hold parameters.
 const PREFIX: &str = "REPRO_PARAM_";
-/// Lines of its log that a failed program shows.
+/// The number of log lines in the error of a failed program.
 const TAIL: usize = 20;
-/// With less free space than this, a program probably failed for the want of it.
-const CROWDED: u64 = 256 << 10;
-/// Variables by which libraries are told how many threads to use.
+/// With less free disk space than this, a program probably failed because of it.
+const DISK_FULL_LIMIT: u64 = 256 << 10;
+/// Environment variables that set the number of threads of numerical libraries.
 const THREADS: [&str; 6] = [
     "OMP_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",
@@ -43,47 +42,47 @@ const THREADS: [&str; 6] = [
     "VECLIB_MAXIMUM_THREADS",
     "RAYON_NUM_THREADS",
 ];
-/// Published outputs lie in this folder, as the paper file writes it.
+/// The folder of outputs that are copied into the project, as the paper file writes it.
 pub const FIGURES: &str = "figures/";
 
 crate::record! {
     /// A program of the user.
     pub struct ExecSettings {
-        /// The command: text for the shell (`sh -e`), or a list of the program and its arguments, without one.
-        pub run: Located<Run>,
+        /// The command: text for the shell (`sh -e`), or a list of the program and its arguments, run without a shell.
+        pub run: Located<ExecCommand>,
         /// Stages by name, and files, folders and patterns of the project. The program sees these and nothing else.
         pub inputs: Vec<Located<String>> = Vec::new(),
-        /// The files that it makes, or folders with all in them (`runs/`); files in `figures/` are put into the project.
+        /// The files that it writes, or folders with everything in them (`runs/`); files in `figures/` are copied into the project.
         pub outputs: Outputs,
-        /// Settings, which the program finds in `params.json`, and plain ones as `REPRO_PARAM_NAME` too.
+        /// Parameters: all are in `params.json`, scalars also in environment variables `REPRO_PARAM_NAME`.
         pub params: BTreeMap<String, Param> = BTreeMap::new(),
         /// Environment variables that it may read; their values are part of the key.
         pub env: Vec<Located<String>> = Vec::new(),
-        /// Tools whose versions are part of the key: names (`python3 --version` is asked), or whole commands, as text or as lists.
+        /// Tools whose versions are part of the key: names (`python3 --version` is run), or whole commands, as text or as lists.
         pub tools: Vec<Located<Tool>> = Vec::new(),
-        /// It is ended after this time: `90 s`, `10 min`, `2 h`.
+        /// Time limit, after which it is terminated: `90 s`, `10 min`, `2 h`.
         pub timeout: Option<Time> = None,
-        /// Cores that it uses; no more run at once than `-j` says.
+        /// CPU cores that it uses; programs share the cores of `-j`.
         pub cpus: NonZeroU32 = NonZeroU32::MIN,
-        /// Memory that it needs, such as `4 GB`; no more runs at once than the machine has.
+        /// Memory that it needs, such as `4 GB`; programs share the memory of the machine.
         pub memory: Option<Memory> = None,
-        /// Graphics cards that it uses: no other unit uses them meanwhile, and `CUDA_VISIBLE_DEVICES` names them.
+        /// GPUs that it uses exclusively; `CUDA_VISIBLE_DEVICES` lists them.
         pub gpus: u32 = 0,
     }
 }
 
 /// A command.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Run {
+pub enum ExecCommand {
     Shell(String),
-    Words(Vec<String>),
+    Args(Vec<String>),
 }
 
-/// Any value, as it is written.
+/// A parameter: any value, as written.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Param(Json);
 
-/// A program, with its inputs separated into stages and files.
+/// An `exec` stage, with its inputs separated into stages and files.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Exec {
     settings: ExecSettings,
@@ -91,22 +90,22 @@ pub struct Exec {
     files: Vec<Located<String>>,
 }
 
-impl Run {
-    fn words(&self) -> Vec<String> {
+impl ExecCommand {
+    fn argv(&self) -> Vec<String> {
         match self {
-            Run::Shell(script) => vec!["/bin/sh".into(), "-ec".into(), script.clone()],
-            Run::Words(words) => words.clone(),
+            ExecCommand::Shell(script) => vec!["/bin/sh".into(), "-ec".into(), script.clone()],
+            ExecCommand::Args(words) => words.clone(),
         }
     }
 
-    /// The command in a line, for messages. Of a script of several lines nobody knows which one it was.
-    fn short(&self) -> String {
+    /// The command in one line, for messages; a script of several lines is not quoted, as the failed line is not known.
+    fn summary(&self) -> String {
         let text = match self {
-            Run::Shell(script) => match script.trim().lines().count() {
+            ExecCommand::Shell(script) => match script.trim().lines().count() {
                 0 | 1 => script.trim().to_string(),
                 lines => return format!("its script of {lines} lines"),
             },
-            Run::Words(words) => words.join(" "),
+            ExecCommand::Args(words) => words.join(" "),
         };
         let long = text.chars().count() > 70;
         let text = if long { text.chars().take(67).chain("...".chars()).collect() } else { text };
@@ -114,31 +113,31 @@ impl Run {
     }
 }
 
-impl Decode for Run {
+impl Decode for ExecCommand {
     fn decode(node: &Node, problems: &mut Problems) -> Option<Self> {
         let run = match &node.value {
-            Yaml::Text(script) => Run::Shell(script.trim_end().to_string()),
-            Yaml::List(_) => Run::Words(Decode::decode(node, problems)?),
+            Yaml::Text(script) => ExecCommand::Shell(script.trim_end().to_string()),
+            Yaml::List(_) => ExecCommand::Args(Decode::decode(node, problems)?),
             _ => return wrong_type(node, problems),
         };
-        let words = run.words();
-        if words.iter().any(|word| word.contains('\0')) || words.iter().all(|word| word.trim().is_empty()) {
-            problems.push(Error::user("the command is empty, or holds a zero byte").at(node.span));
+        let argv = run.argv();
+        if argv.iter().any(|word| word.contains('\0')) || argv.iter().all(|word| word.trim().is_empty()) {
+            problems.push(Error::user("the command is empty, or contains a zero byte").at(node.span));
             return None;
         }
         Some(run)
     }
     fn manifest(&self) -> Json {
         match self {
-            Run::Shell(script) => json!(script),
-            Run::Words(words) => json!(words),
+            ExecCommand::Shell(script) => json!(script),
+            ExecCommand::Args(words) => json!(words),
         }
     }
     fn schema(_: &mut Schemas) -> Json {
         json!({"anyOf": [{"type": "string", "minLength": 1}, {"type": "array", "minItems": 1, "items": {"type": ["string", "integer"]}}]})
     }
     fn expected() -> String {
-        "a command, `python3 train.py`, or a list of its words".into()
+        "a command, such as `python3 train.py`, or a list of a program and its arguments".into()
     }
 }
 
@@ -176,7 +175,7 @@ impl Decode for Param {
 }
 
 impl Declaration for ExecSettings {
-    /// An input is a stage if there is one of its name, else a file.
+    /// An input is a stage if there is one with its name, otherwise a file.
     fn resolve(&self, names: &HashSet<&str>, problems: &mut Problems) -> Arc<dyn Stage> {
         let mut exec = Exec { settings: self.clone(), stages: Vec::new(), files: Vec::new() };
         let mut taken = HashSet::new();
@@ -187,7 +186,7 @@ impl Declaration for ExecSettings {
                 }
                 continue;
             }
-            match normal(input) {
+            match normalize(input, PathRole::Input) {
                 Ok(value) => exec.files.push(Located { value, span: input.span }),
                 Err(error) => problems.push(error),
             }
@@ -201,29 +200,31 @@ impl Exec {
         let outputs = &self.settings.outputs.0;
         if outputs.is_empty() {
             problems.push(
-                Error::user("`outputs` is empty: name the files that the program makes")
+                Error::user("`outputs` is empty: list the files that the program writes")
                     .at(body.deepest(&["outputs"]).span),
             );
         }
         let files: Vec<&Located<String>> = self.files.iter().filter(|input| !is_pattern(input)).collect();
-        let inputs = Paths::of(files.iter().map(|input| input.value.as_str()));
+        let inputs = Paths::new(files.iter().map(|input| input.value.as_str()));
         let mut before = Paths::default();
         for (i, output) in outputs.iter().enumerate() {
             let path = &output.path;
             if let Some(other) = before.overlapping(path) {
                 let other = &outputs[other].path.value;
-                let error = Error::user(format!("`{other}` and `{}` are one output", path.value)).at(path.span);
-                problems.push(error.hint("name a file once, or the folder alone"));
+                let error = Error::user(format!("outputs `{other}` and `{}` overlap", path.value)).at(path.span);
+                problems.push(error.hint("list each file once, or only the folder"));
             }
             before.insert(path, i);
             if let Some(input) = inputs.overlapping(path).map(|input| files[input]) {
                 let error =
-                    Error::user(format!("`{}` is an input and `{}` an output", input.value, path.value)).at(path.span);
-                problems.push(error.hint("inputs are not written: give what is made another name"));
+                    Error::user(format!("input `{}` and output `{}` overlap", input.value, path.value)).at(path.span);
+                problems.push(error.hint("a program must not write its inputs: rename the output"));
             }
             if path.value == FIGURES.trim_end_matches('/') {
-                let error = Error::user("name the files in `figures` one by one").at(path.span);
-                problems.push(error.hint("they are put into the project, where no two stages may write one file"));
+                let error = Error::user("list the files in `figures` one by one").at(path.span);
+                problems.push(
+                    error.hint("they are copied into the project, where two stages must not write the same file"),
+                );
             }
             if path.value == PARAMS {
                 problems.push(
@@ -233,15 +234,15 @@ impl Exec {
         }
     }
 
-    /// A file that another stage makes is not the one that lies in the project under the same name. A folder of the project may have the name of
-    /// one in which it makes files.
-    fn check_twice(&self, stage: &str, outputs: Vec<&str>, problems: &mut Problems) {
-        let made = Paths::of(outputs);
+    /// Report a file that is both an output of an input stage and a file of the project: they would be confused. A folder of the project may
+    /// have the same name as a folder of outputs.
+    fn check_ambiguous_files(&self, stage: &str, outputs: Vec<&str>, problems: &mut Problems) {
+        let made = Paths::new(outputs);
         let own = |file: &&Located<String>| !is_pattern(file) && !file.starts_with(FIGURES);
-        for file in self.files.iter().filter(own).filter(|file| made.holding(file).is_some()) {
+        for file in self.files.iter().filter(own).filter(|file| made.containing(file).is_some()) {
             let name = &file.value;
-            let error = Error::user(format!("`{name}` is what `{stage}` makes, and a file of the project too"));
-            let hint = format!("what `{stage}` makes lies at `{stage}/{name}`: take `{name}` out of `inputs`");
+            let error = Error::user(format!("`{name}` is both an output of `{stage}` and a file of the project"));
+            let hint = format!("the output of `{stage}` is at `{stage}/{name}`: remove `{name}` from `inputs`");
             problems.push(error.at(file.span).hint(hint));
         }
     }
@@ -287,7 +288,7 @@ impl Stage for Exec {
         Holds::Files
     }
 
-    /// Outputs that are put into the project.
+    /// Outputs that are copied into the project.
     fn publishes(&self) -> Published<'_> {
         let paths = self.settings.outputs.0.iter().map(|output| &output.path);
         Published::Outputs(paths.filter(|path| path.starts_with(FIGURES)).collect())
@@ -295,8 +296,8 @@ impl Stage for Exec {
 
     fn command(&self) -> Option<String> {
         Some(match &self.settings.run.value {
-            Run::Shell(script) => script.clone(),
-            Run::Words(words) => words.join(" "),
+            ExecCommand::Shell(script) => script.clone(),
+            ExecCommand::Args(words) => words.join(" "),
         })
     }
 
@@ -317,39 +318,43 @@ impl Stage for Exec {
         let mut seen: BTreeMap<String, &str> = BTreeMap::new();
         for name in self.settings.params.keys() {
             if let Some(other) = seen.insert(variable(name), name) {
-                let error =
-                    Error::user(format!("the parameters `{other}` and `{name}` are one variable, {}", variable(name)));
+                let error = Error::user(format!(
+                    "the parameters `{other}` and `{name}` set the same environment variable, {}",
+                    variable(name)
+                ));
                 problems.push(error.at(body.deepest(&["params", name]).span).hint("rename one of them"));
             }
         }
         for name in &self.settings.env {
             let fine = |c: char| c.is_ascii_alphanumeric() || c == '_';
             if name.is_empty() || !name.chars().all(fine) || name.starts_with(|c: char| c.is_ascii_digit()) {
-                let error =
-                    Error::user(format!("`{}` is not the name of an environment variable", name.value)).at(name.span);
-                problems
-                    .push(error.hint("names hold letters, digits and `_`; values come from outside, or use `params`"));
+                let error = Error::user(format!("`{}` is not a valid name of an environment variable", name.value))
+                    .at(name.span);
+                problems.push(error.hint("names consist of letters, digits and `_`; to set a value, use `params`"));
             }
         }
     }
 
-    fn doubts(&self, body: &Node, cores: u32, memory: Option<u64>) -> Vec<Error> {
+    fn warnings(&self, body: &Node, cores: u32, memory: Option<u64>) -> Vec<Error> {
         let at = |setting: &str, message: String| Error::user(message).at(body.deepest(&[setting]).span);
-        let mut doubts = Vec::new();
+        let mut warnings = Vec::new();
         let ExecSettings { cpus, memory: needed, .. } = &self.settings;
         if cpus.get() > cores {
-            doubts.push(at("cpus", format!("`cpus` is {cpus}, and this machine has {cores}: nothing runs beside it")));
+            warnings.push(at(
+                "cpus",
+                format!("`cpus` is {cpus}, and this machine has {cores}: nothing else runs at the same time"),
+            ));
         }
         match (needed.map(|needed| needed.0), memory) {
             (Some(needed), _) if needed < 1 << 20 => {
-                doubts.push(at("memory", format!("`memory` is {needed} bytes: with a unit it is written `4 GB`")));
+                warnings.push(at("memory", format!("`memory` is {needed} bytes: write a unit, such as `4 GB`")));
             }
             (Some(needed), Some(memory)) if needed > memory => {
                 let gigabytes = |bytes: u64| bytes as f64 / 1e9;
-                doubts.push(at(
+                warnings.push(at(
                     "memory",
                     format!(
-                        "`memory` is {:.1} GB, and this machine has {:.1} GB: nothing runs beside it",
+                        "`memory` is {:.1} GB, and this machine has {:.1} GB: nothing else runs at the same time",
                         gigabytes(needed),
                         gigabytes(memory)
                     ),
@@ -358,17 +363,17 @@ impl Stage for Exec {
             _ => {}
         }
         let unset = self.settings.env.iter().filter(|name| std::env::var_os(&name.value).is_none());
-        doubts.extend(
-            unset.map(|name| Error::user(format!("the variable `{}` of `env` is not set", name.value)).at(name.span)),
-        );
-        doubts
+        warnings.extend(unset.map(|name| {
+            Error::user(format!("the environment variable `{}` in `env` is not set", name.value)).at(name.span)
+        }));
+        warnings
     }
 
     fn layout(&self, inputs: &[Outline], problems: &mut Problems) -> Layout {
         let outputs = &self.settings.outputs.0;
-        let paths = Paths::of(outputs.iter().map(|output| output.path.as_str()));
+        let paths = Paths::new(outputs.iter().map(|output| output.path.as_str()));
         for input in inputs {
-            self.check_twice(input.name, input.stage.outputs(), problems);
+            self.check_ambiguous_files(input.name, input.stage.outputs(), problems);
             let place = match input.stage.holds() {
                 Holds::Nothing => {
                     let error = Error::user(format!("`{}` is a group, which has no files of its own", input.name));
@@ -382,19 +387,19 @@ impl Stage for Exec {
             };
             if let Some(output) = paths.overlapping(&place).map(|output| &outputs[output]) {
                 let error = Error::user(format!(
-                    "the input `{}` lies at `{place}`, where `{}` would be made",
+                    "the input `{}` is at `{place}`, which overlaps the output `{}`",
                     input.name, output.path.value
                 ));
-                problems.push(error.at(output.path.span).hint("give the output another name"));
+                problems.push(error.at(output.path.span).hint("rename the output"));
             }
         }
-        Layout::of(Vec::new())
+        Layout::new(Vec::new())
     }
 
     fn manifest(&self) -> Json {
         let mut manifest = Decode::manifest(&self.settings);
         if let Some(map) = manifest.as_object_mut() {
-            // They say how to run it, not what it makes; `env` and `tools` are compared by what was found.
+            // These do not decide the result; `env` and `tools` are compared by their digests and versions.
             ["timeout", "cpus", "memory", "gpus", "env", "tools", "inputs"]
                 .iter()
                 .for_each(|name| drop(map.remove(*name)));
@@ -404,7 +409,7 @@ impl Stage for Exec {
     }
 
     fn unit(&self, _unit: usize, _layout: &Layout, inputs: &[Outline]) -> Result<Unit> {
-        // Neither the order of inputs nor that of outputs is content. Where an input lies is: the program sees it.
+        // The order of inputs and outputs does not matter. The paths of inputs do: the program sees them.
         let mut order: Vec<(usize, &Outline)> = inputs.iter().enumerate().collect();
         order.sort_by_key(|(_, input)| input.name);
         let places: Vec<&str> = order
@@ -429,52 +434,52 @@ impl Stage for Exec {
         control: &dyn Control,
     ) -> Result<Option<Vec<u8>>> {
         let place = inputs.sandbox()?;
-        // First of all: what an earlier run printed is not shown as this one's.
+        // Start a new log first, so that the output of an earlier run is never shown as this one's.
         let (log, path) = place.log()?;
         place.materialize_inputs()?;
-        self.prepare(&*place)?;
+        self.write_params_and_folders(&*place)?;
         let mut environment = place.environment();
         let threads = THREADS.iter().map(|name| (name.to_string(), self.settings.cpus.to_string().into()));
         environment.extend(threads.filter(|(name, _)| !inputs.found().env.contains_key(name)).collect::<Vec<_>>());
         environment.extend(self.variables().into_iter().map(|(name, value)| (name, value.into())));
-        let words = self.settings.run.words();
+        let words = self.settings.run.argv();
         let limit = self.settings.timeout.map(|time| time.0);
         let program = Program { words: &words, folder: place.folder(), environment: &environment, log: &log, limit };
-        let failed = |what: String| {
-            // Where the folder lies is nothing to the user, and another place every time.
+        let failed = |message: String| {
+            // The sandbox path means nothing to the user and changes with every run.
             let folder = format!("{}/", place.folder().display());
             let printed: Vec<String> =
                 program::tail(&path, TAIL).into_iter().map(|line| line.replace(&folder, "")).collect();
-            let mut error = Error::stage(what).at(self.settings.run.span);
+            let mut error = Error::stage(message).at(self.settings.run.span);
             for hint in place.undeclared_paths(&printed) {
                 error = error.hint(hint);
             }
-            if let Some(left) = program::free_space(place.folder()).filter(|left| *left < CROWDED) {
-                // Such a program can often not even say so: its log has no room either.
+            if let Some(left) = program::free_space(place.folder()).filter(|left| *left < DISK_FULL_LIMIT) {
+                // The program could often not log this itself, for lack of space.
                 let left = left / 1024;
                 error = error.hint(format!(
                     "there is no space left on the disk ({left} kB): free some space, then run the same command again"
                 ));
             }
             if !printed.is_empty() {
-                error = error.hint(format!("all that it printed is in {}", path.display()));
+                error = error.hint(format!("the full log is in {}", path.display()));
             }
             Err(error.output(printed))
         };
-        let command = self.settings.run.short();
+        let command = self.settings.run.summary();
         let end = program::run(&program, &|| control.stop());
-        // A log that stays long does no harm but to the disk.
+        // If this fails, the log only uses more disk space.
         let _ = program::shorten(&path);
         match end.map_err(|error| error.at(self.settings.run.span))? {
-            End::Stopped => Ok(None),
-            End::TimedOut => {
+            ExitReason::Stopped => Ok(None),
+            ExitReason::TimedOut => {
                 let limit = limit.unwrap_or_default().as_secs_f64();
-                failed(format!("{command} did not end within its time limit of {limit} s"))
+                failed(format!("{command} timed out after {limit} s (`timeout`)"))
             }
-            End::Exited(status) if !status.success() => {
-                failed(format!("{command} ended with {}", program::words(status)))
+            ExitReason::Exited(status) if !status.success() => {
+                failed(format!("{command} failed with {}", program::describe_exit(status)))
             }
-            End::Exited(_) => match outputs::collect(&self.settings.outputs, &*place)? {
+            ExitReason::Exited(_) => match outputs::collect(&self.settings.outputs, &*place)? {
                 Ok(tree) => Ok(Some(encode_tree(&tree))),
                 Err(wrong) => {
                     let Error { message, span, hints, .. } = wrong;
@@ -506,15 +511,15 @@ impl Stage for Exec {
     fn dataset(&self, payload: &[u8], content: &dyn Fn(&FileEntry) -> Result<Vec<u8>>) -> Result<Dataset> {
         const NONE: &Axes = &Axes::NONE;
         let outputs = &self.settings.outputs.0;
-        let paths = Paths::of(outputs.iter().map(|output| output.path.as_str()));
+        let paths = Paths::new(outputs.iter().map(|output| output.path.as_str()));
         let axes = |path: &str| paths.overlapping(path).map_or(NONE, |output| &outputs[output].axes);
         read_tree(payload, false, content, axes)
     }
 }
 
 impl Exec {
-    /// What is in the folder besides inputs: parameters, and the folders of outputs.
-    fn prepare(&self, place: &dyn Sandbox) -> Result<()> {
+    /// Write the parameters and create the folders of outputs.
+    fn write_params_and_folders(&self, place: &dyn Sandbox) -> Result<()> {
         if !self.settings.params.is_empty() {
             let path = place.folder().join(PARAMS);
             let text = format!("{:#}\n", Decode::manifest(&self.settings.params));

@@ -1,8 +1,8 @@
-//! `figure`: a scene drawn from the datasets of other stages. File formats are no part of it: they are made from the scene.
+//! `figure`: a scene drawn from the datasets of other stages. Files are rendered from the scene later.
 
 use serde_json::{Value as Json, json};
 
-use super::{Holds, Inputs, KindInfo, Layout, NodeShape, Outline, Published, Read, Stage, Unit, once};
+use super::{Holds, Inputs, KindInfo, Layout, NodeShape, Outline, Published, Read, Stage, Unit, deduplicate};
 use crate::error::{Error, Result};
 use crate::figures::{self, Figure};
 use crate::metrics::AXES;
@@ -30,7 +30,7 @@ impl Decode for FigureStage {
 }
 
 impl FigureStage {
-    /// Report arrays, axes and coordinates that the stages will not have, before anything trains.
+    /// Report unknown arrays, axes and coordinates before anything trains.
     fn check_names(&self, inputs: &[Outline], problems: &mut Problems) {
         let find = |of: &Located<String>| inputs.iter().find(|input| input.name == of.value);
         for (of, name) in self.0.names() {
@@ -59,13 +59,13 @@ impl FigureStage {
     }
 }
 
-/// The units of all inputs: what a figure, or an assembled table, reads.
+/// Read all units of all inputs.
 pub(super) fn read_all(inputs: &[Outline]) -> Vec<Read> {
     let all = |(input, outline): (usize, &Outline)| Read { input, units: (0..outline.layout.units).collect() };
     inputs.iter().enumerate().map(all).collect()
 }
 
-/// Figures and tables hold no numbers that others could use.
+/// Report inputs without arrays.
 pub(super) fn check_inputs(names: &[Located<String>], inputs: &[Outline], problems: &mut Problems) {
     for (name, input) in names.iter().zip(inputs) {
         if !input.stage.holds().has_arrays() {
@@ -99,7 +99,7 @@ impl Stage for FigureStage {
     }
 
     fn inputs(&self) -> Vec<Located<String>> {
-        once(self.0.stages())
+        deduplicate(self.0.stages())
     }
 
     fn check(&self, body: &Node, problems: &mut Problems) {
@@ -112,13 +112,13 @@ impl Stage for FigureStage {
         if problems.len() == before {
             self.check_names(inputs, problems);
         }
-        Layout::of(Vec::new())
+        Layout::new(Vec::new())
     }
 
     fn manifest(&self) -> Json {
         let mut settings = Decode::manifest(self);
         if let Some(map) = settings.as_object_mut() {
-            // The scene does not depend on what it will be saved as.
+            // The scene does not depend on its file formats.
             for setting in ["formats", "dpi", "reference"] {
                 map.remove(setting);
             }

@@ -1,4 +1,4 @@
-//! From the files of a stage to its arrays.
+//! Read arrays from the files of a stage.
 
 use std::sync::Arc;
 
@@ -8,9 +8,9 @@ use crate::exchange::{self, Axes};
 use crate::spec::choices;
 use crate::value::{Axis, Dataset, FileEntry, Unread, decode_tree};
 
-/// The arrays of a tree. Those of several equal files, and of files that hold arrays of the same names, lie along the axis `file`; else all
-/// files are put together, and no two may hold an array of one name. Files that hold no arrays are passed over; a tree of such alone is refused.
-/// A file that cannot be read is left out with the reason, unless the others lie along `file`: numbers of all of them would lack its own.
+/// The arrays of a tree of files. With `several`, or if all files contain arrays of the same names, they are stacked along the axis `file`;
+/// otherwise they are merged, and array names must be unique. Files without arrays are skipped. A file that cannot be read is left out with
+/// the reason, except when stacking, where every file is needed. Errors: no file contains arrays.
 pub fn read_tree<'a>(
     payload: &[u8],
     several: bool,
@@ -36,18 +36,18 @@ pub fn read_tree<'a>(
         let names: Vec<&str> = tree.files.iter().take(5).map(|file| file.path.as_str()).collect();
         let endings: Vec<String> = exchange::ENDINGS.iter().map(|ending| format!(".{ending}")).collect();
         let endings: Vec<&str> = endings.iter().map(String::as_str).collect();
-        let error = Error::stage(format!("none of its files holds arrays: {}", names.join(", ")));
+        let error = Error::stage(format!("none of its files contains arrays: {}", names.join(", ")));
         return Err(error.hint(format!("arrays are read from files that end in {}", choices(&endings))));
     }
     let names = |(_, dataset): &(&str, Dataset)| dataset.arrays.keys().cloned().collect::<Vec<_>>();
-    let alike = read.len() > 1 && read.windows(2).all(|pair| names(&pair[0]) == names(&pair[1]));
-    if several || alike {
+    let same_names = read.len() > 1 && read.windows(2).all(|pair| names(&pair[0]) == names(&pair[1]));
+    if several || same_names {
         if let Some((path, error)) = unread.into_iter().next() {
             return Err(of_file(path, error));
         }
         let names = read.iter().map(|(path, _)| path.to_string()).collect();
         let parts: Vec<Arc<Dataset>> = read.into_iter().map(|(_, dataset)| Arc::new(dataset)).collect();
-        return Ok(stack(&Layout::of(vec![Axis::labels("file", names)]), &parts));
+        return Ok(stack(&Layout::new(vec![Axis::labels("file", names)]), &parts));
     }
     let mut all = Dataset::default();
     for (path, error) in unread {
@@ -59,7 +59,7 @@ pub fn read_tree<'a>(
         for (name, array) in dataset.arrays {
             if let Some((_, other)) = holders.iter().find(|(known, _)| *known == name) {
                 let error = Error::stage(format!("the array `{name}` is in `{other}` and in `{path}`"));
-                return Err(error.hint("give one of them another name where it is written, or make two stages"));
+                return Err(error.hint("rename one of them where it is written, or use two stages"));
             }
             holders.push((name.clone(), path));
             all.insert(&name, array);

@@ -1,8 +1,8 @@
-//! `group`: one name for several stages, so that `repro build fig6` builds all panels of Figure 6. It has no result of its own.
+//! `group`: one name for several stages, so that `repro build fig6` builds all panels of Figure 6. A group has no result.
 
 use serde_json::Value as Json;
 
-use super::{Holds, Inputs, KindInfo, Layout, Outline, Stage, Unit, once};
+use super::{Holds, Inputs, KindInfo, Layout, Outline, Stage, Unit, deduplicate};
 use crate::error::{Error, Result};
 use crate::spec::{Decode, Located, Node, Problems, Schemas};
 use crate::train::Control;
@@ -43,7 +43,7 @@ impl Stage for Group {
     }
 
     fn inputs(&self) -> Vec<Located<String>> {
-        once(self.0.iter().cloned())
+        deduplicate(self.0.iter().cloned())
     }
 
     fn layout(&self, _inputs: &[Outline], _problems: &mut Problems) -> Layout {

@@ -1,20 +1,20 @@
-//! What other modules need to know of a kind of stage: its words, its shape in the graph, how its progress is shown. Each kind declares one
-//! [`KindInfo`].
+//! The properties of a stage kind that other modules need: names for messages, its shape in the graph, how progress is shown. Each kind
+//! declares one [`KindInfo`].
 
 /// The properties that all stages of a kind share.
 #[derive(Debug)]
 pub struct KindInfo {
-    /// As the paper file spells it.
+    /// Its name in the paper file.
     pub name: &'static str,
     /// What one unit is called: `point`.
     pub unit: &'static str,
-    /// What happens to a unit: `train`.
+    /// The verb for running a unit: `train`.
     pub verb: &'static str,
-    /// The same, done: `trained`.
+    /// Its past participle: `trained`.
     pub past: &'static str,
     pub shape: NodeShape,
     pub report: Report,
-    /// A stage of this kind is always one unit, so that messages need not count.
+    /// A stage of this kind always has exactly one unit; messages do not count it.
     pub single: bool,
     /// Running it trains a model, which `--no-train` forbids.
     pub trains: bool,
@@ -23,7 +23,7 @@ pub struct KindInfo {
 }
 
 impl KindInfo {
-    /// A kind whose many units are computed, for kinds to change what is different in them.
+    /// Defaults for the other kinds.
     pub(super) const COMPUTED: KindInfo = KindInfo {
         name: "",
         unit: "unit",
@@ -51,26 +51,26 @@ pub enum NodeShape {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Report {
     StartAndEnd,
-    /// Its start is not worth a line: it may wait long for its turn.
+    /// Not the start, because the stage may wait long for resources.
     End,
-    /// Usually done at once.
+    /// Only the end, and only if it took long.
     EndIfSlow,
 }
 
-/// What a stage's results are.
+/// What a stage's results contain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Holds {
     /// Named arrays.
     Arrays,
-    /// Files kept in the cache; some may hold arrays.
+    /// Files stored in the cache; some may contain arrays.
     Files,
-    /// Files of the project, which stay where they are; some may hold arrays.
+    /// Files of the project, which are not copied; some may contain arrays.
     ProjectFiles,
     /// The drawing of a figure.
     Scene,
     /// The cells of a table.
     Cells,
-    /// It stands for its inputs.
+    /// No result of its own, as for a group.
     Nothing,
 }
 

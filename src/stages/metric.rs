@@ -1,9 +1,9 @@
-//! `metric`: named arrays from the results of another stage, unit by unit, so that a new point of a sweep costs its own metrics only.
+//! `metric`: compute named arrays from another stage, unit by unit, so that a new point of a sweep computes only its own metrics.
 
 use serde_json::{Value as Json, json};
 
 use super::best::Best;
-use super::{Inputs, KindInfo, Layout, Outline, Read, Stage, Unit, once};
+use super::{Inputs, KindInfo, Layout, Outline, Read, Stage, Unit, deduplicate};
 use crate::error::{Error, Result};
 use crate::metrics::Metric;
 use crate::spec::{Decode, Located, Node, Problems};
@@ -13,17 +13,17 @@ use crate::value::{Dataset, encode};
 crate::record! {
     /// Arrays computed from another stage.
     pub struct MetricStage {
-        /// The stage that holds the models: a `train`, a `sweep` or another metric.
+        /// The stage with the models: a `train`, a `sweep` or another metric.
         pub of: Located<String>,
-        /// What to compute; the arrays of all are put together.
+        /// The metrics to compute; their arrays are merged.
         pub compute: Vec<Located<Metric>>,
-        /// Keep one point of several along an axis before computing.
+        /// Select one point along an axis before computing.
         pub best: Option<Best> = None,
     }
 }
 
 impl MetricStage {
-    /// The units of the input that feed one unit: one, or all along the axis that `best` chooses from.
+    /// The input units of one unit: one, or all along the axis that `best` selects from.
     fn sources(&self, unit: usize, layout: &Layout, input: &Layout) -> Vec<usize> {
         let Some(best) = &self.best else { return vec![unit] };
         let mut outer = layout.positions(unit).into_iter();
@@ -50,7 +50,7 @@ impl Stage for MetricStage {
     }
 
     fn inputs(&self) -> Vec<Located<String>> {
-        once([self.of.clone()])
+        deduplicate([self.of.clone()])
     }
 
     fn check(&self, body: &Node, problems: &mut Problems) {
@@ -75,7 +75,7 @@ impl Stage for MetricStage {
     }
 
     fn layout(&self, inputs: &[Outline], problems: &mut Problems) -> Layout {
-        let Some(input) = inputs.first() else { return Layout::of(Vec::new()) };
+        let Some(input) = inputs.first() else { return Layout::new(Vec::new()) };
         if !input.stage.holds().has_arrays() {
             let error = Error::user(format!(
                 "`{}` is a {}; a metric is computed from models",
@@ -89,7 +89,7 @@ impl Stage for MetricStage {
             best.check(&axes, problems);
             axes.retain(|axis| axis.name != *best.over);
         }
-        Layout::of(axes)
+        Layout::new(axes)
     }
 
     fn manifest(&self) -> Json {

@@ -1,7 +1,7 @@
-//! The kinds of stages, one file each: parse the body, name the inputs, lay out the units, describe them, run them.
+//! The stage kinds, one file each: decode the settings, list the inputs, lay out the units, describe and run them.
 //!
-//! A *unit* is what is cached on its own: a point of a sweep, a metric of one point, a cell of a table, the scene of a figure. Stages
-//! know neither where results are kept nor on which machine or thread a unit runs.
+//! A *unit* is what is cached on its own: a point of a sweep, a metric of one point, a cell of a table, the scene of a figure. Stages do
+//! not know where results are stored, nor on which machine or thread a unit runs.
 
 mod axis;
 mod best;
@@ -22,7 +22,7 @@ mod sweep;
 mod table;
 mod train;
 
-pub use data::Data;
+pub use data::DataStage;
 pub use exec::FIGURES;
 pub use kind::{Holds, KindInfo, NodeShape, Report};
 pub use need::{Found, Needs, Secret, Tool, variable_digest};
@@ -48,10 +48,10 @@ use crate::train::{Control, Recipe};
 use crate::value::{Axis, Dataset, Digest, FileEntry};
 
 crate::union! {
-    /// What a stage does, as it is written in the paper file.
+    /// The kind of a stage, with its settings.
     pub enum Kind as dyn Declaration {
-        /// Files that are not computed: followed, or pinned by their digest.
-        "data" => Data(data::Data),
+        /// Source files: tracked, or pinned by their digest.
+        "data" => Data(data::DataStage),
         /// Run a program with declared inputs and outputs.
         "exec" => Exec(exec::ExecSettings),
         /// Train one model.
@@ -62,7 +62,7 @@ crate::union! {
         "metric" => Metric(metric::MetricStage),
         /// Draw a figure.
         "figure" => Figure(figure::FigureStage),
-        /// Set a table; cells are cached one by one.
+        /// Make a table; cells are cached one by one.
         "table" => Table(table::TableStage),
         /// One name for several stages.
         "group" => Group(group::Group),
@@ -71,18 +71,18 @@ crate::union! {
 
 /// The settings of a stage, before the names of all stages are known.
 pub trait Declaration {
-    /// The stage; reports what is wrong with names.
+    /// The stage, with its inputs resolved; reports unknown names.
     fn resolve(&self, names: &HashSet<&str>, problems: &mut Problems) -> Arc<dyn Stage>;
 }
 
-/// Most kinds say in their settings which names are stages.
+/// Kinds whose settings already separate stages from files.
 impl<T: Stage + Clone + 'static> Declaration for T {
     fn resolve(&self, _names: &HashSet<&str>, _problems: &mut Problems) -> Arc<dyn Stage> {
         Arc::new(self.clone())
     }
 }
 
-/// The outer shape of a stage's result: one unit for each position on the product of its axes, the last axis running fastest.
+/// The outer shape of a stage's result: one unit for each position on the product of its axes, the last axis varying fastest.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Layout {
     pub axes: Vec<Axis>,
@@ -90,8 +90,8 @@ pub struct Layout {
 }
 
 impl Layout {
-    pub fn of(axes: Vec<Axis>) -> Layout {
-        // A grid of more points than can be counted is refused where it is written.
+    pub fn new(axes: Vec<Axis>) -> Layout {
+        // A grid too large to count is reported by the stage's `check`.
         let units = axes.iter().map(Axis::len).fold(1, usize::saturating_mul);
         Layout { axes, units }
     }
@@ -119,7 +119,7 @@ impl Layout {
     }
 }
 
-/// What a stage can know of one of its inputs before anything runs.
+/// What is known about an input before anything runs.
 #[derive(Clone, Copy, Debug)]
 pub struct Outline<'a> {
     pub name: &'a str,
@@ -127,32 +127,32 @@ pub struct Outline<'a> {
     pub layout: &'a Layout,
 }
 
-/// The units of one input that a unit reads; `input` counts in the order of [`Stage::inputs`].
+/// The units of one input that a unit reads; `input` is an index into [`Stage::inputs`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct Read {
     pub input: usize,
     pub units: Vec<usize>,
 }
 
-/// One unit, described.
+/// The description of one unit.
 #[derive(Clone, Debug)]
 pub struct Unit {
     /// Everything that decides the unit's bytes besides its inputs.
     pub manifest: Json,
     pub reads: Vec<Read>,
-    /// An estimate of the work, in seconds on one core of a common machine.
+    /// The estimated work, in seconds on one core of a typical machine.
     pub seconds: f64,
 }
 
-/// Where a running unit finds its inputs.
+/// Gives a running unit its inputs.
 pub trait Inputs: Sync {
     /// The dataset of one unit of an input.
     fn unit(&self, input: usize, unit: usize) -> Result<Arc<Dataset>>;
-    /// All units of an input stacked along its axes.
+    /// All units of an input, stacked along its axes.
     fn whole(&self, input: usize) -> Result<Arc<Dataset>>;
-    /// Tell the user of something that is no reason to fail.
+    /// Print a warning.
     fn warn(&self, warning: Error);
-    /// What was found of the stage's needs when its key was made.
+    /// The stage's files, variables and tools, as they are in its key.
     fn found(&self) -> &Found;
     /// A folder of its own for a program to run in; it is deleted with everything in it when this is dropped.
     fn sandbox(&self) -> Result<Box<dyn Sandbox + '_>>;
@@ -176,27 +176,27 @@ pub trait Sandbox {
     fn stored_size(&self, digest: &Digest) -> Option<u64>;
 }
 
-/// What a unit takes of the machine while it runs.
+/// The resources of the machine that a unit uses while it runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Demand {
     pub cpus: u32,
     /// Bytes.
     pub memory: u64,
-    /// Graphics cards, each for itself alone.
+    /// GPUs, used exclusively.
     pub gpus: u32,
 }
 
-/// What a stage leaves in `figures/`.
+/// What a stage writes into `figures/`.
 #[derive(Debug)]
 pub enum Published<'a> {
     Nothing,
     Figure(&'a Figure),
     Table(&'a TableSettings),
-    /// Files of a program, by their paths among its outputs.
+    /// Output files of a program.
     Outputs(Vec<&'a Located<String>>),
 }
 
-/// What every kind of stage can do.
+/// The interface of all stage kinds.
 pub trait Stage: Debug + Send + Sync {
     /// The properties of its kind.
     fn kind(&self) -> &'static KindInfo;
@@ -206,62 +206,62 @@ pub trait Stage: Debug + Send + Sync {
         Holds::Arrays
     }
 
-    /// What it leaves in `figures/`.
+    /// What it writes into `figures/`.
     fn publishes(&self) -> Published<'_> {
         Published::Nothing
     }
 
-    /// Names of the arrays in its results; `None` where only running it can tell.
+    /// Names of the arrays in its results; `None` if they are only known after it ran.
     fn arrays(&self) -> Option<Vec<String>> {
         None
     }
 
-    /// The files that are given, where it is a stage of such.
-    fn source(&self) -> Option<&Data> {
+    /// Itself, if it is a `data` stage.
+    fn source(&self) -> Option<&DataStage> {
         None
     }
 
-    /// The whole command that it runs, for someone who has to decide whether it may.
+    /// The full command that it runs, for users who decide whether to allow it.
     fn command(&self) -> Option<String> {
         None
     }
 
-    /// Paths of the files that it makes in a folder of its own, where they are declared.
+    /// Paths of its declared output files.
     fn outputs(&self) -> Vec<&str> {
         Vec::new()
     }
 
-    /// The stages it reads, as named in the paper file; no name twice.
+    /// The stages that it reads, without duplicates.
     fn inputs(&self) -> Vec<Located<String>>;
 
-    /// Whether the paper file gives this name to an axis of its arrays, whose coordinates are known only when it has run.
+    /// Whether the paper file declares an axis of its arrays with this name, whose coordinates are known only after it ran.
     fn declares_axis(&self, _name: &str) -> bool {
         false
     }
 
-    /// What it needs of the world besides other stages.
+    /// Files, environment variables and tools that it needs.
     fn needs(&self) -> Needs {
         Needs::default()
     }
 
-    /// Report what is wrong with the settings beyond their types.
+    /// Report errors in the settings beyond their types.
     fn check(&self, _body: &Node, _problems: &mut Problems) {}
 
-    /// Settings that are allowed and probably slips, on a machine of so many cores and bytes of memory.
-    fn doubts(&self, _body: &Node, _cores: u32, _memory: Option<u64>) -> Vec<Error> {
+    /// Warnings about settings that are allowed but probably mistakes, on a machine with this number of cores and bytes of memory.
+    fn warnings(&self, _body: &Node, _cores: u32, _memory: Option<u64>) -> Vec<Error> {
         Vec::new()
     }
 
-    /// The layout of the result, from the layouts of the inputs; reports inputs that cannot serve.
+    /// The layout of the result, from the layouts of the inputs; reports unsuitable inputs.
     fn layout(&self, inputs: &[Outline], problems: &mut Problems) -> Layout;
 
-    /// All settings that decide the result: what `explain` compares.
+    /// All settings that decide the result; `explain` compares them.
     fn manifest(&self) -> Json;
 
     /// Describe one unit.
     fn unit(&self, unit: usize, layout: &Layout, inputs: &[Outline]) -> Result<Unit>;
 
-    /// For stages of very many units that read nothing: the canonical text of the manifest in [`Stage::unit`], and its seconds.
+    /// A fast path for stages with many units that read nothing: the canonical text of [`Unit::manifest`], and [`Unit::seconds`].
     fn text(&self, _unit: usize, _layout: &Layout) -> Option<Result<(String, f64)>> {
         None
     }
@@ -286,22 +286,22 @@ pub trait Stage: Debug + Send + Sync {
         0
     }
 
-    /// What one unit takes of the machine while it runs.
+    /// The resources that one unit uses while it runs.
     fn demand(&self) -> Demand {
         Demand { cpus: 1, memory: 0, gpus: 0 }
     }
 
-    /// Whether units read the files that figures and tables leave in `figures/`, not only the numbers behind them.
+    /// Whether units read the files that figures and tables write into `figures/`, not only their data.
     fn reads_files(&self) -> bool {
         false
     }
 
-    /// What decides how its results become datasets, where that is not in its key: then it is in the keys of those who read it.
+    /// Settings that decide how its results become datasets. They are not in its own key, but in the keys of stages that read it.
     fn reading(&self) -> Json {
         Json::Null
     }
 
-    /// The dataset in a result. `content` gives what is in a file of it.
+    /// Decode a result into a dataset. `content` returns the content of a file in it.
     fn dataset(&self, payload: &[u8], _content: &dyn Fn(&FileEntry) -> Result<Vec<u8>>) -> Result<Dataset> {
         dataset(payload)
     }
@@ -317,7 +317,7 @@ pub struct Definition {
 }
 
 impl Definition {
-    /// The files that it leaves in `figures/`, each with the place that names it.
+    /// The files that it writes into `figures/`, each with the location that declares it.
     pub fn files(&self) -> Vec<(String, crate::error::Span)> {
         let named = |ending: &str| (format!("{}.{ending}", self.name), self.span);
         match self.stage.publishes() {
@@ -330,26 +330,25 @@ impl Definition {
         }
     }
 
-    /// Where a program that reads this stage finds one of its declared outputs; `None` if it makes no such file.
+    /// The path at which a program that reads this stage finds one of its declared outputs; `None` if it is not one.
     pub fn output_path(&self, path: &str) -> Option<String> {
         self.stage.outputs().into_iter().find(|output| paths::overlap(output, path))?;
         Some(if path.starts_with(FIGURES) { path.to_string() } else { format!("{}/{path}", self.name) })
     }
 }
 
-/// All inputs named once, the first place of each kept.
-fn once(names: impl IntoIterator<Item = Located<String>>) -> Vec<Located<String>> {
+/// Names without duplicates, each with its first location.
+fn deduplicate(names: impl IntoIterator<Item = Located<String>>) -> Vec<Located<String>> {
     let mut known = HashSet::new();
     names.into_iter().filter(|name| known.insert(name.value.clone())).collect()
 }
 
-/// The dataset in these bytes.
+/// Decode a dataset.
 pub fn dataset(bytes: &[u8]) -> Result<Dataset> {
     crate::value::decode(bytes).ok_or_else(|| Error::internal("a stored result is not a dataset"))
 }
 
-/// The results of all units stacked along the layout's axes. Arrays that differ in shape from unit to unit cannot be stacked and are
-/// left out.
+/// Stack the results of all units along the layout's axes. Arrays whose shape differs between units are left out.
 pub fn stack(layout: &Layout, units: &[Arc<Dataset>]) -> Dataset {
     let mut stacked = Dataset::default();
     if layout.axes.is_empty() {

@@ -1,5 +1,4 @@
-//! What a stage needs of the world outside of the paper file, besides other stages. What is found there is part of the key: the content of
-//! files, the values of environment variables, the versions of tools.
+//! What a stage needs besides other stages: files, environment variables and tools. Their content, values and versions are part of the key.
 
 use std::collections::BTreeMap;
 
@@ -9,23 +8,23 @@ use crate::error::Error;
 use crate::spec::{Decode, Located, Node, Problems, Schemas, Yaml, wrong_type};
 use crate::value::{Digest, Tree};
 
-/// What is needed, by name.
+/// The names of files, environment variables and tools that a stage needs.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Needs {
-    /// Files, folders and patterns inside the project, in their one spelling.
+    /// Normalized paths of files, folders and patterns in the project.
     pub files: Vec<Located<String>>,
     /// Environment variables.
     pub env: Vec<Located<String>>,
-    /// Programs that tell their version: a name, or a whole command.
+    /// Programs whose version is part of the key: a name, or a whole command.
     pub tools: Vec<Located<Tool>>,
 }
 
-/// A name, or a command: text is cut at spaces, a list is taken as it is.
+/// The name of a tool, or the command that prints its version. Text is split at spaces, a list is not.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Tool(pub Vec<String>);
 
 impl Tool {
-    pub fn words(&self) -> String {
+    pub fn command_line(&self) -> String {
         self.0.join(" ")
     }
 }
@@ -38,13 +37,13 @@ impl Decode for Tool {
             _ => return wrong_type(node, problems),
         };
         if words.first().is_none_or(|name| name.is_empty()) || words.iter().any(|word| word.contains('\0')) {
-            problems.push(Error::user("the name of a tool is missing, or holds a zero byte").at(node.span));
+            problems.push(Error::user("the name of a tool is missing, or contains a zero byte").at(node.span));
             return None;
         }
         Some(Tool(words))
     }
     fn manifest(&self) -> Json {
-        json!(self.words())
+        json!(self.command_line())
     }
     fn schema(_: &mut Schemas) -> Json {
         json!({"anyOf": [{"type": "string", "minLength": 1}, {"type": "array", "minItems": 1, "items": {"type": ["string", "integer"]}}]})
@@ -54,7 +53,7 @@ impl Decode for Tool {
     }
 }
 
-/// The value of an environment variable. It may be a password: it is handed to the program, and neither written nor shown anywhere.
+/// The value of an environment variable. It may be a password: it is passed to the program, and never written or shown.
 #[derive(Clone, PartialEq)]
 pub struct Secret(pub String);
 
@@ -64,8 +63,8 @@ impl std::fmt::Debug for Secret {
     }
 }
 
-/// What stands for the value of an environment variable in keys, records and archives. The name is hashed too, so that equal values of two
-/// variables cannot be told from their digests.
+/// The digest that represents the value of an environment variable in keys, records and archives. It includes the name, so that equal values
+/// of two variables have different digests.
 pub fn variable_digest(name: &str, value: &str) -> Digest {
     let mut hasher = blake3::Hasher::new_derive_key("repro 1 value of an environment variable");
     hasher.update(&(name.len() as u64).to_le_bytes());
@@ -74,19 +73,19 @@ pub fn variable_digest(name: &str, value: &str) -> Digest {
     hasher.finalize().into()
 }
 
-/// What was found.
+/// The files, variables and tools that were found for [`Needs`].
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Found {
-    /// All needed files by their paths in the project.
+    /// All needed files, by their paths in the project.
     pub tree: Tree,
-    /// For each needed file, folder or pattern the digest of what it stands for, by ascending name.
+    /// The digest of each needed file, folder or pattern, sorted by name.
     pub sources: Vec<(String, Digest)>,
-    /// Digests of the values of variables; `None` where a variable is not set.
+    /// Digests of the values of variables; `None` if a variable is not set.
     pub env: BTreeMap<String, Option<Digest>>,
-    /// The values of those that are set, for the program.
+    /// The values of the variables that are set, for the program.
     pub values: BTreeMap<String, Secret>,
     pub tools: BTreeMap<String, String>,
-    /// Tools whose versions are not known, because no build has asked for them: the keys are not known then either.
+    /// Tools whose versions are not known because no build has run them; the keys are not known either.
     pub unasked: Vec<String>,
 }
 
@@ -97,7 +96,7 @@ impl Needs {
 }
 
 impl Found {
-    /// A manifest with digests of variables and versions of tools added, where there are any.
+    /// Add digests of variables and versions of tools to a manifest, if there are any.
     pub fn add_to(&self, manifest: &mut Json) {
         let Some(map) = manifest.as_object_mut() else { return };
         if !self.env.is_empty() {

@@ -1,59 +1,68 @@
-//! Paths of the paper file: inside the project, relative to the paper file's folder, with `/` between their parts.
+//! Paths in the paper file: inside the project, relative to the paper file's folder, separated by `/`.
 
 use std::collections::HashMap;
 
 use crate::error::{Error, Result};
 use crate::spec::Located;
 
-/// No system takes longer ones.
-const LONGEST: usize = 4096;
+/// The longest path in bytes (`PATH_MAX` of Linux).
+const MAX_LENGTH: usize = 4096;
 
-/// The one spelling of a path: no `.`, no doubled or trailing `/`. Errors: a path that leaves the project, and names that a shell or another
+/// What a path names; decides the advice when it is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PathRole {
+    /// A file of the project that a stage reads.
+    Input,
+    /// A file that a program writes into its working directory.
+    Output,
+}
+
+/// Normalize a path: no `.`, no doubled or trailing `/`. Errors: a path outside the project, and names that a shell or another operating
 /// system would misread.
-pub fn normal(path: &Located<String>) -> Result<String> {
+pub fn normalize(path: &Located<String>, role: PathRole) -> Result<String> {
     let text = path.value.as_str();
-    let refuse = |message: String, hint: &str| {
+    let refuse = |message: String, hint: Option<&str>| {
         let error = Error::user(message).at(path.span);
-        Err(if hint.is_empty() { error } else { error.hint(hint) })
+        Err(hint.into_iter().fold(error, Error::hint))
     };
-    if text.len() > LONGEST {
+    let for_input = |hint: &'static str| Some(hint).filter(|_| role == PathRole::Input);
+    if text.len() > MAX_LENGTH {
         let start: String = text.chars().take(40).collect();
-        return refuse(
-            format!("the path `{start}...` is {} bytes long", text.len()),
-            "name it in less than 4096 bytes",
-        );
+        let message = format!("the path `{start}...` is {} bytes long", text.len());
+        return refuse(message, Some("use a path of at most 4096 bytes"));
     }
     let absolute = text.starts_with('/') || text.get(1..2) == Some(":") || text.starts_with('~');
     if absolute {
         let hint = "write it relative to the paper file's folder; for data elsewhere use `data: {url: file:///..., digest: ...}`";
-        return refuse(format!("`{text}` is not a path inside the project"), hint);
+        return refuse(format!("`{text}` is not a path inside the project"), for_input(hint));
     }
     if let Some(odd) = text.chars().find(|c| c.is_control() || *c == '\\' || *c == '\u{fffd}') {
-        return refuse(format!("a path with the character {odd:?} is not taken"), "rename the file");
+        return refuse(format!("a path must not contain the character {odd:?}"), Some("rename the file"));
     }
     let mut parts = Vec::new();
     for part in text.split('/').filter(|part| !part.is_empty() && *part != ".") {
         if part == ".." {
-            let hint = "files of the project lie in the paper file's folder or below; link or copy it there";
-            return refuse(format!("`{text}` leaves the project"), hint);
+            let hint = "files of the project are in the paper file's folder or below; copy the file there";
+            return refuse(format!("`{text}` is outside the project"), for_input(hint));
         }
         if part.starts_with('-') {
-            return refuse(format!("`{text}`: programs take names that begin with `-` for options"), "rename the file");
+            let message = format!("`{text}`: programs would read a name that begins with `-` as an option");
+            return refuse(message, Some("rename the file"));
         }
         parts.push(part);
     }
     if parts.is_empty() {
-        return refuse(format!("`{text}` is the whole project"), "name the files and folders that are meant");
+        return refuse(format!("`{text}` is the whole project"), Some("name the files and folders"));
     }
     Ok(parts.join("/"))
 }
 
-/// Whether a path stands for several by `*` or `?`.
+/// Whether a path is a glob pattern: it contains `*` or `?`.
 pub fn is_pattern(path: &str) -> bool {
     path.contains(['*', '?'])
 }
 
-/// Whether one path is the other or lies in it.
+/// Whether two paths are equal or one contains the other.
 pub fn overlap(a: &str, b: &str) -> bool {
     let inside = |inner: &str, outer: &str| {
         inner.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
@@ -61,18 +70,18 @@ pub fn overlap(a: &str, b: &str) -> bool {
     inside(a, b) || inside(b, a)
 }
 
-/// Paths among which those are found that are another one or lie in it, in time that does not depend on their number.
+/// An index of paths that finds one that overlaps a given path, in time independent of their number.
 #[derive(Debug, Default)]
 pub struct Paths<'a> {
-    /// By their own names.
+    /// The paths themselves.
     own: HashMap<&'a str, usize>,
-    /// By the folders that they lie in.
+    /// The folders that contain them.
     above: HashMap<&'a str, usize>,
 }
 
 impl<'a> Paths<'a> {
-    /// These paths, each known by its position.
-    pub fn of(paths: impl IntoIterator<Item = &'a str>) -> Paths<'a> {
+    /// Index these paths; lookups return positions.
+    pub fn new(paths: impl IntoIterator<Item = &'a str>) -> Paths<'a> {
         let mut all = Paths::default();
         paths.into_iter().enumerate().for_each(|(position, path)| all.insert(path, position));
         all
@@ -85,18 +94,18 @@ impl<'a> Paths<'a> {
         }
     }
 
-    /// One that is this path, lies in it, or holds it.
+    /// A path that is equal to this one, inside it, or contains it.
     pub fn overlapping(&self, path: &str) -> Option<usize> {
-        self.own.get(path).or_else(|| self.above.get(path)).copied().or_else(|| self.holding(path))
+        self.own.get(path).or_else(|| self.above.get(path)).copied().or_else(|| self.containing(path))
     }
 
-    /// One that is this path or holds it.
-    pub fn holding(&self, path: &str) -> Option<usize> {
+    /// A path that is equal to this one or contains it.
+    pub fn containing(&self, path: &str) -> Option<usize> {
         self.own.get(path).or_else(|| folders(path).find_map(|folder| self.own.get(folder))).copied()
     }
 }
 
-/// The folders that a path lies in.
+/// The parent folders of a path, outermost first.
 fn folders(path: &str) -> impl Iterator<Item = &str> {
     path.match_indices('/').map(|(end, _)| &path[..end])
 }
@@ -106,11 +115,11 @@ mod tests {
     use super::*;
 
     fn path(text: &str) -> Result<String> {
-        normal(&Located { value: text.into(), span: crate::error::Span::default() })
+        normalize(&Located { value: text.into(), span: crate::error::Span::default() }, PathRole::Input)
     }
 
     #[test]
-    fn paths_have_one_spelling() {
+    fn paths_are_normalized() {
         for (written, meant) in
             [("a/b.csv", "a/b.csv"), ("./a//b/", "a/b"), ("a/./b", "a/b"), ("Größe 1.csv", "Größe 1.csv")]
         {
@@ -119,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn what_leaves_the_project_or_would_be_misread_is_refused() {
+    fn paths_outside_the_project_and_names_that_would_be_misread_are_refused() {
         assert!(path(&"a/".repeat(2049)).is_err());
         for text in
             ["/etc/passwd", "~/x", "C:/x", "../x", "a/../../x", "", ".", "./", "a\\b", "a\nb", "a\0", "-rf", "a/-b"]
@@ -129,16 +138,16 @@ mod tests {
     }
 
     #[test]
-    fn paths_overlap_only_part_by_part() {
+    fn paths_overlap_by_whole_components() {
         assert!(overlap("a/b", "a") && overlap("a", "a/b") && overlap("a", "a"));
         assert!(!overlap("a/b", "a/bc") && !overlap("ab", "a"));
         let known = ["a/b/c", "d", "e/f"];
-        let paths = Paths::of(known);
+        let paths = Paths::new(known);
         for wanted in ["a", "a/b", "a/b/c", "a/b/c/d", "a/b/d", "d", "d/e", "dd", "e", "e/ff", "x", ""] {
             let found = paths.overlapping(wanted).map(|position| known[position]);
             assert_eq!(found, known.into_iter().find(|path| overlap(path, wanted)), "{wanted}");
-            let holding = paths.holding(wanted).map(|position| known[position]);
-            assert_eq!(holding, found.filter(|path| path.len() <= wanted.len()), "{wanted}");
+            let containing = paths.containing(wanted).map(|position| known[position]);
+            assert_eq!(containing, found.filter(|path| path.len() <= wanted.len()), "{wanted}");
         }
     }
 }

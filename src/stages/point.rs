@@ -1,4 +1,4 @@
-//! One training run: the unit that `train` and `sweep` share, so that equal recipes have equal keys wherever they stand.
+//! One training run: the unit of both `train` and `sweep`, so that equal recipes have equal keys.
 
 use serde_json::json;
 
@@ -8,8 +8,8 @@ use crate::spec::{Decode, Node, Problems, Yaml, choices};
 use crate::train::{self, Architecture, Control, Model, Recipe, RecipeManifestText};
 use crate::value::{Array, Axis, Dataset, encode};
 
-/// Whoever misses a model among those that can be trained may run a program of their own.
-pub fn advise(recipe: &Node, problems: &mut Problems) {
+/// Where the recipe names an unknown model, list the known ones and point to `exec`.
+pub fn suggest_models(recipe: &Node, problems: &mut Problems) {
     let Some(model) = recipe.get("model") else { return };
     let (name, span) = match &model.value {
         Yaml::Map(entries) if entries.len() == 1 => (entries[0].0.name.as_str(), entries[0].0.span),
@@ -17,15 +17,15 @@ pub fn advise(recipe: &Node, problems: &mut Problems) {
         _ => return,
     };
     if !Model::NAMES.contains(&name) {
-        problems.advise(span, &format!("the models are {}", choices(Model::NAMES)));
-        problems.advise(span, "another model is a program of your own: train it in a stage of the kind `exec`");
+        problems.add_hint(span, &format!("the models are {}", choices(Model::NAMES)));
+        problems.add_hint(span, "for any other model, run your own training program in an `exec` stage");
     }
 }
 
-/// Arrays of every training run besides its parameters and what [`facts`] names.
+/// Arrays of every training run, besides its parameters and [`facts`].
 const COMMON: [&str; 5] = ["importance", "loss", "loss-history", "probability", "steps-run"];
 
-/// Names of the arrays that a training run leaves.
+/// Names of the arrays in the result of a training run.
 pub fn arrays(recipe: &Recipe) -> Vec<String> {
     let parameters = recipe.parameters().into_iter().map(|parameter| parameter.name);
     let facts = facts(recipe).into_iter().map(|(name, _)| name);
@@ -34,7 +34,7 @@ pub fn arrays(recipe: &Recipe) -> Vec<String> {
     names
 }
 
-/// What metrics need to know of a recipe besides probability and importance.
+/// Numbers that metrics need from a recipe, besides probability and importance.
 fn facts(recipe: &Recipe) -> Vec<(&'static str, f64)> {
     let distribution = recipe.distribution();
     match recipe.architecture() {
@@ -51,12 +51,12 @@ fn facts(recipe: &Recipe) -> Vec<(&'static str, f64)> {
 /// Describe a training run.
 pub fn unit(recipe: &Recipe) -> Unit {
     let mut manifest = json!({"kind": "train", "contract": train::CONTRACT_VERSION});
-    // Moved in: `json!` would copy it, and there can be many thousand points.
+    // Moved: `json!` would copy it, and there can be many thousand points.
     manifest["recipe"] = recipe.manifest();
     Unit { manifest, reads: Vec::new(), seconds: recipe.seconds() }
 }
 
-/// The canonical text of that description, and its estimate of seconds.
+/// The canonical text of the manifest in [`unit`], and the estimated seconds.
 pub fn text(recipe: &Recipe, texts: &mut RecipeManifestText) -> (String, f64) {
     let mut text = format!(r#"{{"contract":{},"kind":"train","recipe":"#, train::CONTRACT_VERSION);
     texts.write(recipe, &mut text);
@@ -64,12 +64,12 @@ pub fn text(recipe: &Recipe, texts: &mut RecipeManifestText) -> (String, f64) {
     (text, recipe.seconds())
 }
 
-/// Train it; the result is the weights, the losses, and what metrics need to know of the recipe.
+/// Train a model; the result contains the weights, the losses, and the numbers of the recipe that metrics need.
 pub fn run(recipe: &Recipe, control: &dyn Control) -> Result<Option<Vec<u8>>> {
     train::train(recipe, control)?.map(|outcome| payload(recipe, &outcome)).transpose()
 }
 
-/// The result of a training run in bytes.
+/// Encode the result of a training run.
 pub fn payload(recipe: &Recipe, outcome: &train::TrainingResult) -> Result<Vec<u8>> {
     Ok(encode(&dataset(recipe, outcome)?))
 }
@@ -94,7 +94,7 @@ fn dataset(recipe: &Recipe, outcome: &train::TrainingResult) -> Result<Dataset> 
         .with("probability", Array::scalar(recipe.probability())))
 }
 
-/// Report what is wrong with a recipe, at the place of the field in the file.
+/// Report the errors of a recipe at the locations of its fields.
 pub fn check(recipe: &Recipe, body: &Node, problems: &mut Problems) {
     for fault in recipe.check() {
         let path: Vec<&str> = fault.field.split('.').collect();

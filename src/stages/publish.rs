@@ -1,4 +1,4 @@
-//! The seam to the renderers, which stand below the stages: what files a stage leaves in `figures/`, and how to make one.
+//! The interface that renderers implement: which files a stage writes into `figures/`, and how to render one.
 
 use serde_json::Value as Json;
 
@@ -8,20 +8,20 @@ use crate::error::Result;
 /// One file of a stage.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FileSpec {
-    /// Its name in the folder of figures: `fig5.svg`.
+    /// Its name in `figures/`: `fig5.svg`.
     pub name: String,
-    /// What decides its bytes besides the stage's result: format, resolution, version of the renderer.
+    /// Everything besides the stage's result that decides its bytes: format, resolution, version of the renderer.
     pub manifest: Json,
-    /// A file that a program made is published as it is: its path among the program's outputs.
+    /// The output path of a file that a program wrote, which is published unchanged.
     pub output: Option<String>,
 }
 
-/// Turns results into files.
+/// Renders results into files.
 pub trait Publish: Sync {
-    /// The files of a stage; none for stages that are only steps on the way.
+    /// The files of a stage; none for intermediate stages.
     fn files(&self, stage: &Definition) -> Vec<FileSpec>;
 
-    /// The bytes of one file from the payloads of the stage's units; `None` if `stop` asked to end. `key` goes into the file's metadata.
+    /// Render one file from the payloads of the stage's units; `None` if `stop` returned true. `key` is written into the file's metadata.
     fn render(
         &self,
         stage: &Definition,

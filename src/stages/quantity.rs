@@ -1,11 +1,13 @@
-//! Times and amounts of memory, as people write them: `90 s`, `10 min`, `2 h`; `512 MB`, `4 GB`.
+//! Settings with units: times (`90 s`, `10 min`, `2 h`) and amounts of memory (`512 MB`, `4 GB`).
 
 use std::time::Duration;
 
 use serde_json::{Value as Json, json};
 
 use crate::error::Error;
-use crate::spec::{Decode, Node, Problems, Schemas, choices, wrong_type};
+use crate::spec::{
+    Decode, Node, Problems, SIZE_UNITS, Schemas, TIME_UNITS, choices, parse_quantity, unit_names, wrong_type,
+};
 
 /// A time. A plain number is seconds.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -15,36 +17,17 @@ pub struct Time(pub Duration);
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Memory(pub u64);
 
-const TIMES: [(&str, f64); 4] = [("s", 1.0), ("min", 60.0), ("h", 3600.0), ("d", 86_400.0)];
-const MEMORIES: [(&str, f64); 8] = [
-    ("B", 1.0),
-    ("KB", 1e3),
-    ("MB", 1e6),
-    ("GB", 1e9),
-    ("TB", 1e12),
-    ("KiB", 1024.0),
-    ("MiB", 1_048_576.0),
-    ("GiB", 1_073_741_824.0),
-];
-
-/// A number and perhaps a unit, as a number of the smallest unit.
-fn quantity<T: Decode>(node: &Node, units: &[(&str, f64)], most: f64, problems: &mut Problems) -> Option<f64> {
+/// Decode a number with an optional unit, in the base unit.
+fn decode_quantity<T: Decode>(node: &Node, units: &[(&str, f64)], most: f64, problems: &mut Problems) -> Option<f64> {
     let value = match (node.as_number(), node.as_text()) {
         (Some(number), _) => number,
         (None, Some(text)) => {
-            let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
-            let (number, unit) = (text[..end].parse::<f64>().ok(), text[end..].trim());
-            let known = units.iter().find(|(name, _)| name.eq_ignore_ascii_case(unit));
-            match (number, known) {
-                (Some(number), Some((_, factor))) => number * factor,
-                _ => {
-                    let names: Vec<&str> = units.iter().map(|(name, _)| *name).collect();
-                    let error =
-                        Error::user(format!("expected {}, found the text `{text}`", T::expected())).at(node.span);
-                    problems.push(error.hint(format!("units are {}", choices(&names))));
-                    return None;
-                }
-            }
+            let Some(value) = parse_quantity(text, units) else {
+                let error = Error::user(format!("expected {}, found the text `{text}`", T::expected())).at(node.span);
+                problems.push(error.hint(format!("units are {}", choices(&unit_names(units)))));
+                return None;
+            };
+            value
         }
         _ => return wrong_type::<T>(node, problems).and(None),
     };
@@ -57,7 +40,8 @@ fn quantity<T: Decode>(node: &Node, units: &[(&str, f64)], most: f64, problems: 
 
 impl Decode for Time {
     fn decode(node: &Node, problems: &mut Problems) -> Option<Self> {
-        quantity::<Self>(node, &TIMES, 3.2e9, problems).map(|seconds| Time(Duration::from_secs_f64(seconds)))
+        decode_quantity::<Self>(node, &TIME_UNITS, 3.2e9, problems)
+            .map(|seconds| Time(Duration::from_secs_f64(seconds)))
     }
     fn manifest(&self) -> Json {
         json!(self.0.as_secs_f64())
@@ -72,7 +56,7 @@ impl Decode for Time {
 
 impl Decode for Memory {
     fn decode(node: &Node, problems: &mut Problems) -> Option<Self> {
-        quantity::<Self>(node, &MEMORIES, 1e15, problems).map(|bytes| Memory(bytes as u64))
+        decode_quantity::<Self>(node, &SIZE_UNITS, 1e15, problems).map(|bytes| Memory(bytes as u64))
     }
     fn manifest(&self) -> Json {
         json!(self.0)

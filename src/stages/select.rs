@@ -1,7 +1,7 @@
-//! Selections by name on the units of an input: which units they choose, and what is left to select inside of units.
+//! Selections by name: which units of an input they select, and which conditions remain to be applied inside units.
 //!
-//! A name is an axis of the input stage, `stage` where several stages are taken together, or something inside its units: an array, or an
-//! axis of arrays.
+//! A name is an axis of the input stage, `stage` where several stages are combined, or something inside its units: an array, or an axis of
+//! arrays.
 
 use super::{Outline, Read};
 use crate::error::Error;
@@ -10,60 +10,59 @@ use crate::spec::Coordinate;
 use crate::spec::{Located, Problems, nearest, suggest};
 use crate::value::Axis;
 
-/// The axis along which several stages lie that are taken together.
+/// The name of the axis of combined stages.
 const STAGES: &str = "stage";
 
-/// Where a name of a selection is found.
+/// What a name in a selection refers to.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Place {
-    /// An axis of the stage: chooses units.
+pub enum SelectionTarget {
+    /// An axis of the stage: selects units.
     Axis(usize),
-    /// The stage's own name: chooses stages.
+    /// The stage's own name: selects stages.
     Stage,
-    /// An array, or an axis of arrays: chooses entries.
+    /// An array, or an axis of arrays: selects entries.
     Inside,
 }
 
-impl Place {
-    pub fn of(name: &str, input: &Outline) -> Place {
+impl SelectionTarget {
+    pub fn find(name: &str, input: &Outline) -> SelectionTarget {
         match input.layout.axes.iter().position(|axis| axis.name == name) {
-            Some(dim) => Place::Axis(dim),
-            None if name == STAGES => Place::Stage,
-            None => Place::Inside,
+            Some(dim) => SelectionTarget::Axis(dim),
+            None if name == STAGES => SelectionTarget::Stage,
+            None => SelectionTarget::Inside,
         }
     }
 }
 
-/// The one spelling of a coordinate, so that `1e-1` and `0.1` are the same cell.
+/// The canonical text of a coordinate, so that `1e-1` and `0.1` are the same cell.
 pub fn canonical(coordinate: &Coordinate, name: &str, input: &Outline) -> String {
     let text = coordinate.text();
-    match Place::of(name, input) {
-        Place::Axis(dim) => {
+    match SelectionTarget::find(name, input) {
+        SelectionTarget::Axis(dim) => {
             let coords = input.layout.axes.get(dim).map(|axis| &axis.coords);
             coords.and_then(|c| Some(c.label(c.position(text)?))).unwrap_or_else(|| text.to_string())
         }
-        Place::Stage => text.to_string(),
-        Place::Inside => text.parse::<f64>().map_or_else(|_| text.to_string(), |number| number.to_string()),
+        SelectionTarget::Stage => text.to_string(),
+        SelectionTarget::Inside => text.parse::<f64>().map_or_else(|_| text.to_string(), |number| number.to_string()),
     }
 }
 
-/// For a name the coordinates or values that are let through.
+/// A name, and the coordinates or values that it may have.
 pub type Condition<N> = (N, Vec<String>);
 
-/// The units of an input that conditions on its axes let through, and the conditions that are left; `None` if the stage itself is not
-/// chosen.
+/// The units of an input that meet the conditions on its axes, and the remaining conditions; `None` if the stage itself is not selected.
 pub fn units(
     position: usize,
     input: &Outline,
     conditions: &[Condition<&str>],
 ) -> Option<(Read, Vec<Condition<String>>)> {
     let axes = &input.layout.axes;
-    // Of each axis the positions that are let through; `None` is all. An axis may be long and most of it not wanted.
+    // The selected positions of each axis; `None` is all. An axis may be long and only a small part of it selected.
     let mut chosen: Vec<Option<Vec<usize>>> = vec![None; axes.len()];
     let mut left = Vec::new();
     for (name, values) in conditions {
-        match Place::of(name, input) {
-            Place::Axis(dim) => {
+        match SelectionTarget::find(name, input) {
+            SelectionTarget::Axis(dim) => {
                 let (Some(axis), Some(chosen)) = (axes.get(dim), chosen.get_mut(dim)) else { continue };
                 let mut wanted: Vec<usize> = values.iter().filter_map(|value| axis.coords.position(value)).collect();
                 wanted.sort_unstable();
@@ -73,12 +72,12 @@ pub fn units(
                     None => *chosen = Some(wanted),
                 }
             }
-            Place::Stage if values.iter().any(|value| value == input.name) => {}
-            Place::Stage => return None,
-            Place::Inside => left.push((name.to_string(), values.clone())),
+            SelectionTarget::Stage if values.iter().any(|value| value == input.name) => {}
+            SelectionTarget::Stage => return None,
+            SelectionTarget::Inside => left.push((name.to_string(), values.clone())),
         }
     }
-    // The product of the positions, the last axis running fastest.
+    // The product of the positions, the last axis varying fastest.
     let grow = |units: Vec<usize>, (axis, positions): (&Axis, &Option<Vec<usize>>)| -> Vec<usize> {
         let below = |unit: usize| -> Vec<usize> {
             let first = unit * axis.len();
@@ -93,7 +92,7 @@ pub fn units(
     Some((Read { input: position, units }, left))
 }
 
-/// Report an array that a stage is known not to hold.
+/// Report an array that a stage does not have.
 pub fn check_array(name: &Located<String>, input: &Outline, problems: &mut Problems) {
     let Some(known) = input.stage.arrays() else { return };
     if known.iter().all(|array| *array != name.value) {
@@ -103,10 +102,10 @@ pub fn check_array(name: &Located<String>, input: &Outline, problems: &mut Probl
     }
 }
 
-/// Report a count along an axis of arrays that no array has: nothing says which array's entries are counted.
+/// Report a count along an axis of arrays without naming the array whose entries are counted.
 pub fn check_count(column: &Located<String>, names: &[&Located<String>], input: &Outline, problems: &mut Problems) {
     let Some(known) = input.stage.arrays() else { return };
-    let mut inside = names.iter().filter(|name| Place::of(name, input) == Place::Inside);
+    let mut inside = names.iter().filter(|name| SelectionTarget::find(name, input) == SelectionTarget::Inside);
     if let Some(axis) = inside.clone().next().filter(|_| inside.all(|name| metrics::AXES.contains(&name.as_str())))
         && !known.contains(&axis.value)
     {
@@ -115,8 +114,8 @@ pub fn check_count(column: &Located<String>, names: &[&Located<String>], input: 
     }
 }
 
-/// Report a name or coordinates that select nothing in a stage. `coordinates` are `None` where every coordinate is asked for, which only
-/// an axis of stages can answer before anything runs; `together` are the stages that the input is taken together with.
+/// Report a name or coordinates that select nothing in a stage. `coordinates` is `None` for all coordinates, which are only known for an
+/// axis of stages before anything runs; `together` are the stages that the input is combined with.
 pub fn check(
     name: &Located<String>,
     coordinates: Option<&[&Coordinate]>,
@@ -124,11 +123,12 @@ pub fn check(
     together: &[Located<String>],
     problems: &mut Problems,
 ) {
-    let place = Place::of(name, input);
+    let target = SelectionTarget::find(name, input);
     if let Some(axis) = axis(name, input, together) {
         for coordinate in coordinates.unwrap_or_default() {
             if axis.coords.position(coordinate.text()).is_none() {
-                let whose = if place == Place::Stage { String::new() } else { format!(" of `{}`", input.name) };
+                let whose =
+                    if target == SelectionTarget::Stage { String::new() } else { format!(" of `{}`", input.name) };
                 let message = format!("axis `{}`{whose} has no `{}`", name.value, coordinate.text());
                 problems.push(Error::user(message).at(coordinate.span()).hint(axis.coords.offer(coordinate.text())));
             }
@@ -155,29 +155,30 @@ pub fn check(
         let example = format!("for example `{}: [0, 1]`", name.value);
         if input.stage.declares_axis(name) {
             let message = format!(
-                "the values of `{}` of `{}` are known only when it has run: list those that have rows",
+                "the values of `{}` of `{}` are known only after it has run: list the values that get rows",
                 name.value, input.name
             );
             let hint = format!("write `rows: {{{}: [VALUE, VALUE]}}`", name.value);
             problems.push(Error::user(message).at(name.span).hint(hint));
             return;
         }
-        let message = format!("`{}` is no axis of `{}`: list the values that have rows", name.value, input.name);
+        let message = format!("`{}` is not an axis of `{}`: list the values that get rows", name.value, input.name);
         problems.push(Error::user(message).at(name.span).hint(example));
         return;
     };
     for coordinate in coordinates.iter().filter(|c| is_array && c.text().parse::<f64>().is_err()) {
-        let message =
-            format!("`{}` is an array: its values are numbers, and `{}` is none", name.value, coordinate.text());
+        let message = format!("`{}` is an array of numbers, and `{}` is not a number", name.value, coordinate.text());
         problems.push(Error::user(message).at(coordinate.span()));
     }
 }
 
-/// The axis of stages that a name stands for, if it stands for one.
+/// The axis of stages with this name, if there is one.
 pub fn axis(name: &str, input: &Outline, together: &[Located<String>]) -> Option<Axis> {
-    match Place::of(name, input) {
-        Place::Axis(dim) => input.layout.axes.get(dim).cloned(),
-        Place::Stage => Some(Axis::labels(STAGES, together.iter().map(|stage| stage.value.clone()).collect())),
-        Place::Inside => None,
+    match SelectionTarget::find(name, input) {
+        SelectionTarget::Axis(dim) => input.layout.axes.get(dim).cloned(),
+        SelectionTarget::Stage => {
+            Some(Axis::labels(STAGES, together.iter().map(|stage| stage.value.clone()).collect()))
+        }
+        SelectionTarget::Inside => None,
     }
 }

@@ -1,4 +1,4 @@
-//! `sweep`: the same recipe at every point of a grid of settings. Every point is cached as if it stood alone.
+//! `sweep`: train the same recipe at every point of a grid of settings. Every point is cached like a `train` stage.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -6,26 +6,26 @@ use std::sync::OnceLock;
 
 use serde_json::Value as Json;
 
-use super::axis::{AxisSpec, Resolved};
+use super::axis::{AxisSpec, ResolvedAxis};
 use super::{Inputs, KindInfo, Layout, NodeShape, Outline, Stage, Unit, point};
 use crate::error::{Error, Result, Span};
 use crate::spec::{Decode, Located, Node, Problems, Schemas};
 use crate::train::{Control, Recipe, RecipeManifestText};
 use crate::value::Axis;
 
-/// Grids above this many points, seeds not counted, are checked axis by axis, not point by point.
+/// Grids with more points than this, not counting seeds, are checked axis by axis instead of point by point.
 const CHECKED_POINTS: usize = 2_000;
-/// More points than this are taken for a slip: what is remembered of each would not fit into memory.
+/// The most points of a sweep; more would not fit into memory.
 const MAX_POINTS: usize = 10_000_000;
 
 crate::record! {
     /// A grid of training runs.
     pub struct SweepSettings {
-        /// What all points share.
+        /// The recipe that all points share.
         pub recipe: Recipe,
-        /// The axes by name; their order is not content.
+        /// The axes by name, in any order.
         pub axes: BTreeMap<String, AxisSpec>,
-        /// Whether all points draw the same random numbers.
+        /// Whether all points use the same random numbers.
         pub seeds: Seeds = Seeds::Shared,
     }
 }
@@ -33,20 +33,20 @@ crate::record! {
 crate::union! {
     /// The seeds of a sweep's points.
     pub enum Seeds {
-        /// Every point has the recipe's seed, or the one that an axis gives it: neighbours differ by their settings alone.
+        /// Every point has the recipe's seed, or the one that an axis sets: points differ only by their settings.
         "shared" => Shared,
-        /// Every point has a seed of its own, decided by all of its settings: neighbours are independent samples.
+        /// Every point has its own seed, a hash of all its settings: points are independent samples.
         "distinct" => Distinct,
     }
 }
 
 thread_local! {
-    /// Neighbouring points share most of their text.
+    /// Reused, because consecutive points share most of their text.
     static TEXTS: RefCell<RecipeManifestText> = RefCell::default();
 }
 
-/// A seed decided by a whole recipe, the recipe's own seed included: the first 52 bits of a hash, so that every tool reads it as a number.
-fn distinct(recipe: &Recipe) -> u64 {
+/// A seed from the hash of the whole recipe, including its own seed. It has 52 bits, so that it is exact as a JSON number.
+fn distinct_seed(recipe: &Recipe) -> u64 {
     let mut text = String::with_capacity(512);
     TEXTS.with_borrow_mut(|texts| texts.write(recipe, &mut text));
     let mut hasher = blake3::Hasher::new();
@@ -56,11 +56,11 @@ fn distinct(recipe: &Recipe) -> u64 {
     bytes.as_bytes()[..8].iter().fold(0u64, |seed, &byte| seed << 8 | u64::from(byte)) >> 12
 }
 
-/// A grid of training runs, with its axes worked out once.
+/// A `sweep` stage, with its axes resolved once.
 #[derive(Clone, Debug)]
 pub struct Sweep {
     settings: SweepSettings,
-    resolved: OnceLock<Vec<Resolved>>,
+    resolved: OnceLock<Vec<ResolvedAxis>>,
 }
 
 impl PartialEq for Sweep {
@@ -73,7 +73,7 @@ impl Decode for Sweep {
     fn decode(node: &Node, problems: &mut Problems) -> Option<Self> {
         let settings = SweepSettings::decode(node, problems);
         if let (None, Some(recipe)) = (&settings, node.get("recipe")) {
-            point::advise(recipe, problems);
+            point::suggest_models(recipe, problems);
         }
         settings.map(|settings| Sweep { settings, resolved: OnceLock::new() })
     }
@@ -89,11 +89,11 @@ impl Decode for Sweep {
 }
 
 impl Sweep {
-    fn resolved(&self) -> &[Resolved] {
+    fn resolved(&self) -> &[ResolvedAxis] {
         self.resolved.get_or_init(|| self.resolve(&mut Problems::default()).unwrap_or_default())
     }
 
-    fn resolve(&self, problems: &mut Problems) -> Option<Vec<Resolved>> {
+    fn resolve(&self, problems: &mut Problems) -> Option<Vec<ResolvedAxis>> {
         let SweepSettings { recipe, axes, .. } = &self.settings;
         let resolved: Vec<_> = axes.iter().map(|(name, axis)| axis.resolve(name, recipe, problems)).collect();
         resolved.into_iter().collect()
@@ -103,12 +103,12 @@ impl Sweep {
     pub fn recipe(&self, unit: usize, layout: &Layout) -> Result<Recipe> {
         let mut recipe = self.assigned(unit, layout)?;
         if self.settings.seeds == Seeds::Distinct {
-            recipe.seed = distinct(&recipe);
+            recipe.seed = distinct_seed(&recipe);
         }
         Ok(recipe)
     }
 
-    /// The recipe with what the axes give it.
+    /// The recipe with the assignments of the axes.
     fn assigned(&self, unit: usize, layout: &Layout) -> Result<Recipe> {
         let mut recipe = self.settings.recipe.clone();
         let mut problems = Problems::default();
@@ -126,7 +126,7 @@ impl Sweep {
 }
 
 impl Sweep {
-    /// Names of the arrays that some point leaves: an axis may put another model in the place of the recipe's.
+    /// Names of the arrays of all points: an axis may replace the recipe's model.
     fn arrays_of_points(&self) -> Vec<String> {
         let mut names = point::arrays(&self.settings.recipe);
         for (path, node) in self.resolved().iter().flat_map(|axis| axis.settings.iter().flatten()) {
@@ -141,13 +141,14 @@ impl Sweep {
         names
     }
 
-    /// The points whose recipes are checked before anything runs: all of a small grid; of a large one, all values of each axis with the other
-    /// axes at their first and at their last value. Seeds are never wrong.
+    /// The points that are checked before anything runs: all of a small grid; of a large grid, all values of each axis with the other axes at
+    /// their first and at their last value. Seeds need no check.
     fn samples(&self, layout: &Layout) -> Vec<usize> {
-        let only_seed = |axis: &Resolved| axis.settings.iter().flatten().all(|(path, _)| path.as_slice() == ["seed"]);
+        let only_seed =
+            |axis: &ResolvedAxis| axis.settings.iter().flatten().all(|(path, _)| path.as_slice() == ["seed"]);
         let lengths: Vec<usize> =
             self.resolved().iter().map(|axis| if only_seed(axis) { 1 } else { axis.axis.len() }).collect();
-        let reduced = Layout::of(lengths.iter().map(|&length| Axis::index("", length)).collect());
+        let reduced = Layout::new(lengths.iter().map(|&length| Axis::index("", length)).collect());
         if reduced.units <= CHECKED_POINTS {
             return (0..reduced.units).map(|unit| layout.unit(&reduced.positions(unit))).collect();
         }
@@ -166,11 +167,11 @@ impl Sweep {
         points
     }
 
-    /// Where the axis value stands that sets a field at a point.
-    fn place(&self, unit: usize, layout: &Layout, field: &str) -> Option<Span> {
+    /// The location of the axis value that sets a field at a point.
+    fn value_span(&self, unit: usize, layout: &Layout, field: &str) -> Option<Span> {
         let positions = layout.positions(unit);
         let values = self.resolved().iter().zip(positions).filter_map(|(axis, at)| axis.settings.get(at));
-        // Kinds may stand in an axis' path (`data.sparse-uniform.probability`), not in a fault's.
+        // An axis' path may contain kinds (`data.sparse-uniform.probability`); `field` does not.
         let last = field.rsplit('.').next();
         values.flatten().find(|(path, _)| path.last().map(String::as_str) == last).map(|(_, node)| node.span)
     }
@@ -209,7 +210,7 @@ impl Stage for Sweep {
         if problems.len() > before {
             return;
         }
-        let layout = Layout::of(resolved.into_iter().map(|axis| axis.axis).collect());
+        let layout = Layout::new(resolved.into_iter().map(|axis| axis.axis).collect());
         if layout.units > MAX_POINTS {
             let lengths: Vec<String> = layout.axes.iter().map(|axis| format!("{} {}", axis.len(), axis.name)).collect();
             let message = format!("this grid of {} has more than {MAX_POINTS} points", lengths.join(" x "));
@@ -223,10 +224,10 @@ impl Stage for Sweep {
             {
                 point::check(&self.settings.recipe, recipe_node, problems);
                 if problems.len() == before {
-                    // Right by itself, wrong at this point of the grid.
+                    // The recipe is valid, but not at this point.
                     for fault in recipe.check() {
                         let message = format!("at {}: {}", layout.label(unit), fault.message);
-                        let span = self.place(unit, &layout, &fault.field).unwrap_or(body.deepest(&["axes"]).span);
+                        let span = self.value_span(unit, &layout, &fault.field).unwrap_or(body.deepest(&["axes"]).span);
                         problems.push(Error::user(message).at(span));
                     }
                 }
@@ -236,7 +237,7 @@ impl Stage for Sweep {
     }
 
     fn layout(&self, _inputs: &[Outline], _problems: &mut Problems) -> Layout {
-        Layout::of(self.resolved().iter().map(|axis| axis.axis.clone()).collect())
+        Layout::new(self.resolved().iter().map(|axis| axis.axis.clone()).collect())
     }
 
     fn manifest(&self) -> Json {

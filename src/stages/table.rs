@@ -1,26 +1,26 @@
-//! `table`: every cell is a unit of its own and reads only the units that it selects, so that a table recomputes only the cells whose
-//! inputs changed. Labels, formats and the caption are no part of a cell: they are put on when the files are made.
+//! `table`: every cell is a unit that reads only the units that it selects, so that only cells whose inputs changed are recomputed. Labels,
+//! formats and the caption are not part of a cell: they are added when the files are rendered.
 
 use serde_json::{Value as Json, json};
 
-use super::{Holds, Inputs, KindInfo, Layout, NodeShape, Outline, Published, Read, Stage, Unit, once, select};
+use super::{Holds, Inputs, KindInfo, Layout, NodeShape, Outline, Published, Read, Stage, Unit, deduplicate, select};
 use crate::error::{Error, Result};
 use crate::spec::{Coordinate, Decode, Located, Node, Problems, Schemas};
 use crate::tables::{self, NamedColumn, RowKey, Selection, Summary, TableSettings};
 use crate::train::Control;
 use crate::value::{Axis, encode};
 
-/// Nobody reads more rows than this.
-const MOST_ROWS: usize = 10_000;
+/// The most rows of a table.
+const MAX_ROWS: usize = 10_000;
 
 /// A table.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TableStage(pub TableSettings);
 
-/// What a cell takes: units of its inputs with what is selected inside them, and its place in the table.
-struct Cell<'a> {
+/// The inputs of a cell: units with the selection inside them, and its position in the table.
+struct CellInputs<'a> {
     column: &'a NamedColumn,
-    /// For each key of the rows its coordinate.
+    /// The coordinate of each row key.
     row: Vec<(String, String)>,
     sources: Vec<(Read, Selection)>,
 }
@@ -46,7 +46,7 @@ impl NanEntries {
         }
     }
 
-    fn warning(&self, cell: &Cell, entries: usize) -> Error {
+    fn warning(&self, cell: &CellInputs, entries: usize) -> Error {
         let row: Vec<String> = cell.row.iter().map(|(key, value)| format!("{key}={value}")).collect();
         let are = if self.count == 1 { "is" } else { "are" };
         let mut message =
@@ -77,7 +77,7 @@ impl Decode for TableStage {
 }
 
 impl TableStage {
-    /// The inputs of a column, by name, so that neither the order of columns nor that of `of` is content.
+    /// The inputs of a column, sorted by name: the order of columns and of `of` must not change the key.
     fn sources<'a>(&'a self, column: &'a NamedColumn, inputs: &'a [Outline]) -> Vec<(usize, &'a Outline<'a>)> {
         let stages = self.0.stages_of(column);
         let named = |(_, input): &(usize, &Outline)| stages.iter().any(|stage| stage.value == input.name);
@@ -86,7 +86,7 @@ impl TableStage {
         sources
     }
 
-    /// The conditions of `where` that hold for a column.
+    /// The conditions of `where` that apply to a column.
     fn conditions<'a>(
         &'a self,
         column: &'a NamedColumn,
@@ -94,7 +94,7 @@ impl TableStage {
         self.0.r#where.0.iter().chain(&column.settings.r#where.0)
     }
 
-    /// The coordinates of a key of the rows, as the first column that can tell spells them.
+    /// The coordinates of a row key, in the spelling of the first column that has them.
     fn coordinates(&self, key: &RowKey, inputs: &[Outline]) -> Vec<String> {
         for column in &self.0.columns.0 {
             let Some(&(_, input)) = self.sources(column, inputs).first() else { continue };
@@ -131,20 +131,20 @@ impl TableStage {
         }
     }
 
-    /// Every coordinate of an axis is asked for: then all columns must have the same ones.
+    /// Where a row key has all coordinates of an axis, report columns that lack some of them.
     fn check_lengths(&self, key: &RowKey, coordinates: &[String], inputs: &[Outline], problems: &mut Problems) {
         for column in self.0.columns.0.iter().filter(|_| key.values.is_none()) {
             for (_, input) in self.sources(column, inputs) {
                 let Some(axis) = select::axis(&key.name, input, self.0.stages_of(column)) else { continue };
                 if let Some(missing) = coordinates.iter().find(|wanted| axis.coords.position(wanted).is_none()) {
                     let message = format!("axis `{}` of `{}` has no `{missing}`", key.name.value, input.name);
-                    problems.push(Error::user(message).at(key.name.span).hint("list the coordinates that have rows"));
+                    problems.push(Error::user(message).at(key.name.span).hint("list the coordinates that get rows"));
                 }
             }
         }
     }
 
-    fn cell<'a>(&'a self, unit: usize, layout: &Layout, inputs: &[Outline]) -> Result<Cell<'a>> {
+    fn cell<'a>(&'a self, unit: usize, layout: &Layout, inputs: &[Outline]) -> Result<CellInputs<'a>> {
         let mut positions = layout.positions(unit);
         let column = positions.pop().and_then(|column| self.0.columns.0.get(column));
         let column = column.ok_or_else(|| Error::internal("a cell without a column"))?;
@@ -168,7 +168,7 @@ impl TableStage {
                 sources.push((read, Selection { value, conditions }));
             }
         }
-        Ok(Cell { column, row, sources })
+        Ok(CellInputs { column, row, sources })
     }
 }
 
@@ -188,14 +188,14 @@ impl Stage for TableStage {
     }
 
     fn inputs(&self) -> Vec<Located<String>> {
-        once(self.0.stages())
+        deduplicate(self.0.stages())
     }
 
     fn check(&self, body: &Node, problems: &mut Problems) {
         self.0.check(body, problems);
     }
 
-    /// The keys of the rows, then the columns.
+    /// The axes are the row keys, then the columns.
     fn layout(&self, inputs: &[Outline], problems: &mut Problems) -> Layout {
         let before = problems.len();
         super::figure::check_inputs(&self.inputs(), inputs, problems);
@@ -205,9 +205,9 @@ impl Stage for TableStage {
         let mut axes = Vec::new();
         let all: Vec<Vec<String>> = self.0.rows.0.iter().map(|key| self.coordinates(key, inputs)).collect();
         let rows = all.iter().map(Vec::len).fold(1, usize::saturating_mul);
-        if rows > MOST_ROWS {
-            let error = Error::user(format!("this table would have more than {MOST_ROWS} rows: {rows}"));
-            let error = error.hint("list the values that have rows: `rows: {AXIS: [1, 2]}`");
+        if rows > MAX_ROWS {
+            let error = Error::user(format!("this table would have more than {MAX_ROWS} rows: {rows}"));
+            let error = error.hint("list the values that get rows: `rows: {AXIS: [1, 2]}`");
             let place = self.0.rows.0.first().map(|key| key.name.span).unwrap_or_default();
             problems.push(error.at(place));
             return Layout::default();
@@ -220,7 +220,7 @@ impl Stage for TableStage {
         }
         let columns = self.0.columns.0.iter().map(|column| column.name.value.clone());
         axes.push(Axis::labels("column", columns.collect()));
-        Layout::of(axes)
+        Layout::new(axes)
     }
 
     fn manifest(&self) -> Json {

@@ -1,4 +1,4 @@
-//! `train`: one model.
+//! `train`: train one model.
 
 use serde_json::Value as Json;
 
@@ -15,7 +15,7 @@ impl Decode for Train {
     fn decode(node: &Node, problems: &mut Problems) -> Option<Self> {
         let recipe = Recipe::decode(node, problems);
         if recipe.is_none() {
-            point::advise(node, problems);
+            point::suggest_models(node, problems);
         }
         recipe.map(Train)
     }
@@ -58,7 +58,7 @@ impl Stage for Train {
     }
 
     fn layout(&self, _inputs: &[Outline], _problems: &mut Problems) -> Layout {
-        Layout::of(Vec::new())
+        Layout::new(Vec::new())
     }
 
     fn manifest(&self) -> Json {

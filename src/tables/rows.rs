@@ -33,7 +33,7 @@ fn distinct<'a>(
     let mut seen = HashSet::new();
     let before = problems.len();
     for coordinate in coordinates {
-        if !seen.insert(coordinate.spelling()) {
+        if !seen.insert(coordinate.canonical_text()) {
             let error = Error::user(format!("`{}` stands twice in `{name}`", coordinate.text()));
             problems.push(error.at(coordinate.span()));
         }
@@ -135,7 +135,7 @@ impl Decode for Rows {
 impl Decode for Conditions {
     fn decode(node: &Node, problems: &mut Problems) -> Option<Self> {
         let Some(entries) = node.as_map() else { return wrong_type(node, problems) };
-        let one = |(key, node): &(crate::spec::Key, Node)| {
+        let one = |(key, node): &(crate::spec::MapKey, Node)| {
             let values = super::OneOrMany::<Coordinate>::decode(node, problems)?.0;
             distinct(&values, &key.name, node, problems)?;
             Some((Located { value: key.name.clone(), span: key.span }, values))

@@ -1,4 +1,4 @@
-//! The command line as users meet it: help, targets, flags, output for people and for machines.
+//! The command line: help, targets, flags, text output and JSON output.
 
 use crate::support::{GRID, Paper};
 
@@ -30,7 +30,7 @@ fn help_and_version() {
 }
 
 #[test]
-fn slips_on_the_command_line_bring_what_was_meant() {
+fn typos_on_the_command_line_get_suggestions() {
     let paper = paper();
     paper.run("biuld").code(2).says("a similar subcommand exists: 'build'");
     paper.run("build --kep-going").code(2).says("a similar argument exists: '--keep-going'");
@@ -59,14 +59,14 @@ fn targets_are_names_patterns_kinds_and_files() {
     assert_eq!(wanted("o?e g*"), ["one", "grid"]);
     assert_eq!(wanted("metric train"), ["one", "measures"]);
     assert_eq!(wanted(""), ["one", "grid", "measures", "fig1", "table1"]);
-    // A build without targets is of every figure and table.
+    // A build without targets builds every figure and table.
     let run = paper.build("").ok();
     assert_eq!(run.built()[..2], ["grid", "measures"]);
     assert_eq!(run.built_by_name(), ["fig1", "grid", "measures", "table1"]);
 }
 
 #[test]
-fn what_a_build_says_to_people() {
+fn text_output_of_a_build() {
     let paper = paper();
     paper
         .run("build -j 1")
@@ -94,7 +94,7 @@ table1    3 cells to compute, less than a second
 }
 
 #[test]
-fn what_a_build_says_to_machines() {
+fn json_output_of_a_build() {
     let paper = paper();
     let run = paper.run("build --json one fig1").ok().stderr("");
     let names: std::collections::BTreeSet<String> =
@@ -106,7 +106,7 @@ fn what_a_build_says_to_machines() {
     let numbers = ["ran", "trained", "current", "exit-code"].map(|name| end[name].as_u64());
     assert_eq!(numbers, [Some(14), Some(7), Some(0), Some(0)]);
     assert_eq!(end["written"], serde_json::json!(["fig1.svg", "fig1.png"]));
-    // Every event that the help promises is one of these.
+    // The help documents every event.
     let help = paper.run("build --help").ok();
     for name in known.into_iter().chain(["stage-failed", "warning", "error"]) {
         assert!(help.stdout.contains(&format!("\n  {name} ")), "{name} is not in the help");
@@ -140,7 +140,7 @@ fn results_are_shown_in_the_terminal() {
 }
 
 #[test]
-fn the_graph_in_three_languages() {
+fn the_graph_in_three_formats() {
     let paper = paper();
     paper.run("graph fig1").ok().stdout(
         "\
@@ -185,7 +185,7 @@ fn init_starts_a_paper_and_never_overwrites() {
          hint: `repro init DIR` starts a paper in another folder\n",
     );
     assert_eq!(paper.read("paper.yaml"), before);
-    // A .gitignore that is there is added to, once.
+    // An existing .gitignore is extended, once.
     std::fs::create_dir(paper.path("sub")).unwrap();
     paper.write("sub/.gitignore", "*.aux");
     paper.run("init sub").ok().says("next: repro -C sub build");
@@ -206,11 +206,11 @@ fn completions_know_every_command() {
 }
 
 #[test]
-fn where_things_are_kept() {
+fn cache_and_figures_folders_can_be_moved() {
     let paper = paper();
     std::fs::create_dir(paper.path("text")).unwrap();
     std::fs::rename(paper.path("paper.yaml"), paper.path("text/paper.yaml")).unwrap();
-    // Beside the paper file, unless asked otherwise.
+    // They are beside the paper file by default.
     paper.run("build -q -f text/paper.yaml").ok();
     assert!(paper.path("text/cache").is_dir() && paper.path("text/figures/fig1.svg").is_file());
     paper.run("-C text build").ok().says("nothing to do");
@@ -222,7 +222,7 @@ fn where_things_are_kept() {
 }
 
 #[test]
-fn colour_is_for_terminals_and_for_who_asks() {
+fn colour_is_for_terminals_or_with_color_always() {
     let paper = paper();
     let plain = paper.run("status").ok();
     assert!(!plain.stdout.contains('\u{1b}'));

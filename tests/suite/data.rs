@@ -1,4 +1,4 @@
-//! `data`: files that are followed, pinned, or fetched.
+//! `data`: files that are tracked, pinned, or downloaded.
 
 use crate::support::Paper;
 
@@ -15,7 +15,7 @@ fn built(paper: &Paper) -> Vec<String> {
 }
 
 #[test]
-fn a_file_is_followed_and_what_shows_it_is_drawn_again_when_it_changes() {
+fn a_changed_file_is_detected_and_its_figure_redrawn() {
     let paper = points("{data: data/points.csv}");
     assert_eq!(built(&paper), ["points", "fig"]);
     assert_eq!(built(&paper), [""; 0]);
@@ -33,7 +33,7 @@ fn a_file_is_followed_and_what_shows_it_is_drawn_again_when_it_changes() {
 }
 
 #[test]
-fn naming_the_file_in_another_way_is_no_change() {
+fn another_spelling_of_the_path_is_no_change() {
     let paper = points("{data: data/points.csv}");
     paper.build("").ok();
     paper.edit("points: {data: data/points.csv}", "points: {data: {path: [./data//points.csv]}}");
@@ -41,7 +41,7 @@ fn naming_the_file_in_another_way_is_no_change() {
 }
 
 #[test]
-fn a_missing_file_is_told_before_anything_runs_with_what_may_be_meant() {
+fn a_missing_file_is_reported_before_anything_runs_with_a_suggestion() {
     let paper = points("{data: data/pionts.csv}");
     paper.edit("stages:\n", "stages:\n  one: {train: {model: {moe-autoencoder: {features: 2, hidden: 1}}, data: {sparse-uniform: {probability: 0.5}}, steps: 9000000}}\n");
     paper.run("build one fig").code(1).stdout("").stderr(
@@ -63,23 +63,23 @@ fn a_missing_file_is_told_before_anything_runs_with_what_may_be_meant() {
 }
 
 #[test]
-fn a_pinned_file_that_changed_is_refused_and_the_error_says_how_to_go_on() {
+fn a_changed_pinned_file_is_refused_and_the_error_shows_the_new_digest() {
     let digest = "81b11d4b66dcbd8f3c1f12e3d1dd8f4a1d1a7a7d1d5ef0f5aef5a8a2b9a6b0c1";
     let paper = points(&format!("{{data: {{path: data/points.csv, digest: {digest}}}}}"));
-    let run = paper.run("build").code(1).says("`data/points.csv` is not the content that the paper file pins");
+    let run = paper.run("build").code(1).says("`data/points.csv` does not match its `digest`");
     let right = run.stderr.split("write `digest: ").nth(1).unwrap().split('`').next().unwrap().to_string();
     assert_eq!(right, format!("blake3:{}", blake3::hash(b"x,y\n1,2\n2,3\n").to_hex()));
     paper.edit(digest, &right);
     assert_eq!(built(&paper), ["points", "fig"]);
     paper.write("data/points.csv", "x,y\n9,9\n");
     paper.build("").code(1);
-    // What is pinned stays refused, however often it is asked for.
+    // It is refused by every build.
     paper.build("").code(1);
     paper.edit(&right, "blake3:12").build("").code(2).says("`blake3:12` is not a BLAKE3 digest");
 }
 
 #[test]
-fn several_files_lie_along_an_axis() {
+fn several_files_are_stacked_along_an_axis() {
     let paper = points("{data: runs/*.csv}").file("runs/a.csv", "x,y\n1,2\n").file("runs/b.csv", "x,y\n3,4\n");
     paper.write("runs/.hidden.csv", "no").write("runs/notes.txt", "no").write("runs/deep/c.csv", "x,y\n5,6\n");
     let run = paper.run("build points").ok();
@@ -100,7 +100,7 @@ fn several_files_lie_along_an_axis() {
 }
 
 #[test]
-fn columns_that_are_named_as_axes_are_axes_and_naming_them_reads_the_file_again() {
+fn columns_can_be_axes_and_changing_them_rereads_the_file() {
     let paper = points("{data: {path: data/points.csv, axes: [x]}}");
     paper.edit("{points: {x: x, y: y}}", "{line: {y: y}}");
     assert_eq!(built(&paper), ["points", "fig"]);
@@ -115,25 +115,25 @@ fn columns_that_are_named_as_axes_are_axes_and_naming_them_reads_the_file_again(
 }
 
 #[test]
-fn an_unreadable_file_is_told_with_its_line() {
+fn an_invalid_file_is_reported_with_its_line() {
     let paper = points("{data: data/points.csv}").file("data/points.csv", "x,y\n1,2\n3\n");
     paper.run("build").code(1).says("fig: `points`: `data/points.csv`: line 3 has 1 fields, the first line 2");
     paper.edit("data: data/points.csv", "data: data/points.txt").write("data/points.txt", "x");
-    paper.run("build").code(1).says("fig: `points`: none of its files holds arrays: data/points.txt");
+    paper.run("build").code(1).says("fig: `points`: none of its files contains arrays: data/points.txt");
 }
 
 #[test]
-fn nothing_outside_of_the_project_is_reached() {
+fn paths_outside_the_project_are_refused() {
     let elsewhere = tempfile::tempdir().unwrap();
     std::fs::write(elsewhere.path().join("secret.csv"), "x,y\n1,1\n").unwrap();
     for (path, message) in [
-        ("../x.csv", "`../x.csv` leaves the project"),
+        ("../x.csv", "`../x.csv` is outside the project"),
         ("/etc/passwd", "`/etc/passwd` is not a path inside the project"),
         ("~/x.csv", "`~/x.csv` is not a path inside the project"),
-        ("a/../../x", "`a/../../x` leaves the project"),
+        ("a/../../x", "`a/../../x` is outside the project"),
         ("'.'", "`.` is the whole project"),
-        ("-x", "`-x`: programs take names that begin with `-` for options"),
-        ("\"a\\nb\"", "a path with the character '\\n' is not taken"),
+        ("-x", "`-x`: programs would read a name that begins with `-` as an option"),
+        ("\"a\\nb\"", "a path must not contain the character '\\n'"),
     ] {
         points(&format!("{{data: {{path: {path}}}}}")).run("build").code(2).says(message);
     }
@@ -158,7 +158,7 @@ fn nothing_outside_of_the_project_is_reached() {
 }
 
 #[test]
-fn a_name_that_is_not_unicode_is_refused() {
+fn a_file_name_that_is_not_unicode_is_refused() {
     use std::os::unix::ffi::OsStrExt;
     let paper = points("{data: data}");
     std::fs::write(paper.path("data").join(std::ffi::OsStr::from_bytes(b"caf\xe9.csv")), "x").unwrap();
@@ -166,17 +166,17 @@ fn a_name_that_is_not_unicode_is_refused() {
 }
 
 #[test]
-fn a_file_from_elsewhere_is_fetched_once_checked_and_kept() {
+fn a_url_is_downloaded_once_checked_and_cached() {
     let elsewhere = tempfile::tempdir().unwrap();
     let source = elsewhere.path().join("two words.csv");
     std::fs::write(&source, "x,y\n5,6\n").unwrap();
     let url = format!("file://{}", source.display().to_string().replace(' ', "%20"));
     let paper = points(&format!("{{data: {{url: \"{url}\"}}}}"));
-    let run = paper.run("build").code(1).says("must be pinned by its digest");
+    let run = paper.run("build").code(1).says("has no `digest`");
     let digest = run.stderr.split("write `digest: ").nth(1).unwrap().split('`').next().unwrap().to_string();
     paper.edit("\"}}", &format!("\", digest: {digest}}}}}"));
     assert_eq!(built(&paper), ["points", "fig"]);
-    // Nobody asks for it again, not even for another stage.
+    // It is not downloaded again, not even for another stage.
     std::fs::remove_file(&source).unwrap();
     assert_eq!(built(&paper), [""; 0]);
     paper.edit("points: {data: {url: \"file", "other: {data: {url: \"file").edit("of: points", "of: other");
@@ -184,13 +184,13 @@ fn a_file_from_elsewhere_is_fetched_once_checked_and_kept() {
     std::fs::remove_dir_all(paper.path("cache")).unwrap();
     paper.run("build").code(1).says("cannot read `").says("two words.csv`: no such file or directory");
     std::fs::write(&source, "x,y\n5,7\n").unwrap();
-    paper.run("build").code(1).says("`two words.csv` is not the content that the paper file pins");
-    paper.edit(&url, "gopher://x/y").build("").code(2).says("`gopher://x/y` is not an address that can be fetched");
+    paper.run("build").code(1).says("`two words.csv` does not match its `digest`");
+    paper.edit(&url, "gopher://x/y").build("").code(2).says("unsupported URL `gopher://x/y`");
 }
 
 #[test]
-fn what_is_not_one_way_to_name_files_is_told() {
-    points("{data: {}}").build("").code(2).says("`path` or `url` is missing: which files");
-    points("{data: {path: a, url: \"file:///a\"}}").build("").code(2).says("`path` and `url` exclude each other");
+fn exactly_one_of_path_and_url_is_required() {
+    points("{data: {}}").build("").code(2).says("`path` or `url` is missing");
+    points("{data: {path: a, url: \"file:///a\"}}").build("").code(2).says("`path` and `url` cannot be used together");
     points("{data: {pth: a}}").build("").code(2).says("unknown key `pth`").says("did you mean `path`?");
 }

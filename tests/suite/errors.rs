@@ -239,7 +239,7 @@ fn long_axes_are_checked_in_time_by_their_length() {
     paper.run("status").ok();
     let values: Vec<String> = (0..20_000).map(|i| i.to_string()).collect();
     let twice = axis(&format!("field: seed, values: [{}, 0]", values.join(", ")));
-    Paper::new().yaml(&twice).run("plan").code(2).says("the number `0` stands twice on axis `p`");
+    Paper::new().yaml(&twice).run("plan").code(2).says("duplicate value on axis `p`: the number `0`");
 }
 
 #[test]
@@ -248,7 +248,7 @@ fn of_very_many_problems_the_first_are_shown() {
         (0..2000).map(|i| format!("  s{i}: {{exec: {{run: x, outputs: [a], inputs: [../x]}}}}\n")).collect();
     let paper = Paper::new().yaml(&format!("repro: 1\nstages:\n{stages}"));
     let run = paper.run("plan").code(2);
-    assert_eq!(run.stderr.matches("`../x` leaves the project").count(), 100);
+    assert_eq!(run.stderr.matches("`../x` is outside the project").count(), 100);
     assert!(run.stderr.ends_with("\n2,000 problems in paper.yaml; the first 100 are shown\n"), "{}", run.stderr.len());
     assert_eq!(paper.run("plan --json").code(2).stdout.lines().count(), 2000);
 }
@@ -267,7 +267,7 @@ fn thousands_of_names_are_looked_through_in_time_by_their_number() {
     let (inputs, outputs) = (names('b'), names('a'));
     let stage = format!("  e: {{exec: {{run: x, inputs: [{inputs}], outputs: [{outputs}, a7/b]}}}}\n");
     let run = Paper::new().yaml(&format!("repro: 1\nstages:\n{stage}")).run("plan").code(2);
-    assert_eq!(run.says("error: `a7` and `a7/b` are one output\n").stderr.matches("error").count(), 1);
+    assert_eq!(run.says("error: outputs `a7` and `a7/b` overlap\n").stderr.matches("error").count(), 1);
     let circle: String = (0..20_000)
         .map(|i| format!("  e{i}: {{exec: {{run: x, inputs: [e{}], outputs: [a]}}}}\n", (i + 1) % 20_000))
         .collect();
@@ -407,7 +407,7 @@ fn a_yaml_bomb_is_refused_at_once() {
         text += &format!("x-{i}: &a{i} [{}]\n", vec![format!("*a{}", i - 1); 10].join(","));
     }
     let started = std::time::Instant::now();
-    Paper::new().yaml(&text).run("build").code(2).says("error: the paper file unfolds to more than 400000 values\n");
+    Paper::new().yaml(&text).run("build").code(2).says("error: the paper file expands to more than 400000 values\n");
     assert!(started.elapsed().as_secs() < 10);
 }
 
@@ -477,7 +477,7 @@ fn an_unknown_model_is_told_which_there_are_and_where_others_go() {
     for words in [
         "unknown model `tanh-autoencoder`",
         "the models are `moe-autoencoder`, `linear-bottleneck`, `neurons` or `absolute-value`",
-        "stage of the kind `exec`",
+        "in an `exec` stage",
     ] {
         assert!(run.stderr.contains(words), "without `{words}`:\n{}", run.stderr);
     }

@@ -1,4 +1,4 @@
-//! `exec`: programs of the user, in folders of their own.
+//! `exec`: user programs in sandboxes.
 
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
@@ -14,13 +14,13 @@ fn built(paper: &Paper, targets: &str) -> Vec<String> {
     paper.build(targets).ok().built()
 }
 
-/// What a stage made, as the terminal shows it.
+/// The output of `repro show`.
 fn shown(paper: &Paper, stage: &str) -> String {
     paper.run(&format!("show {stage}")).ok().stdout
 }
 
-/// Nothing is left of programs that have ended, however they did.
-fn nothing_left(paper: &Paper) {
+/// Assert that no sandbox is left behind.
+fn assert_no_sandboxes(paper: &Paper) {
     assert_eq!(paper.files("cache/scratch").keys().collect::<Vec<_>>(), [""; 0]);
     let folders = std::fs::read_dir(paper.path("cache/scratch")).map_or(0, |entries| entries.count());
     assert_eq!(folders, 0);
@@ -44,19 +44,19 @@ fn two() -> Paper {
 }
 
 #[test]
-fn programs_feed_programs_and_their_files_are_arrays() {
+fn programs_read_outputs_of_programs_and_files_are_read_as_arrays() {
     let paper = two();
     assert_eq!(built(&paper, ""), ["twice", "sum"]);
     assert_eq!(shown(&paper, "twice"), "twice\n  x  f64  row 2  1 2\n  y  f64  row 2  4 6\naxes\n  row  0 to 1\n");
     assert_eq!(shown(&paper, "sum"), "sum\n  sum  f64    10\n");
-    nothing_left(&paper);
+    assert_no_sandboxes(&paper);
     assert_eq!(built(&paper, ""), [""; 0]);
     // Nothing is written into the project.
     assert_eq!(paper.files("").keys().filter(|name| !name.starts_with("cache")).count(), 2);
 }
 
 #[test]
-fn a_program_that_comes_to_the_same_result_stops_the_rebuild_there() {
+fn an_unchanged_result_stops_the_rebuild() {
     let paper = two();
     paper.build("").ok();
     paper.edit("print $1 \",\" $2", "print $1 \",\" $2 + 0");
@@ -66,7 +66,7 @@ fn a_program_that_comes_to_the_same_result_stops_the_rebuild_there() {
 }
 
 #[test]
-fn the_program_sees_its_inputs_and_nothing_else() {
+fn a_program_sees_only_its_declared_inputs() {
     let script = "S=$(find . -type f | sort); echo \"$S\" > seen.txt; cat params.json >> seen.txt; echo \"$A-$B-$REPRO_PARAM_LR-$REPRO_PARAM_WARM_UP\" >> seen.txt";
     let paper = paper(&format!(
         "  raw: {{data: data/*.csv}}\n  one: {{exec: {{run: echo 1 > deep/one.csv, outputs: deep/}}}}\n  see:\n    exec:\n      run: {script}\n      \
@@ -90,7 +90,7 @@ fn the_program_sees_its_inputs_and_nothing_else() {
 }
 
 #[test]
-fn an_undeclared_read_fails_and_names_the_file() {
+fn an_undeclared_read_fails_and_the_error_names_the_file() {
     let paper = paper(
         "  fit: {exec: {run: cat train.txt lib/helper.txt > out.txt, inputs: [train.txt], outputs: [out.txt]}}\n",
     );
@@ -98,22 +98,22 @@ fn an_undeclared_read_fails_and_names_the_file() {
     paper.run("build").code(1).stdout("").stderr(
         "\
          fit  failed\n\
-         error: fit: `cat train.txt lib/helper.txt > out.txt` ended with exit code 1\n \
+         error: fit: `cat train.txt lib/helper.txt > out.txt` failed with exit code 1\n \
          --> paper.yaml:3:21\n  \
          |\n\
          3 |   fit: {exec: {run: cat train.txt lib/helper.txt > out.txt, inputs: [train.txt], outputs: [out.txt]}}\n  \
          |                     ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^\n  \
          | cat: lib/helper.txt: No such file or directory\n\
          hint: `lib/helper.txt` is in the project, but not an input: add it to `inputs` if it is read\n\
-         hint: all that it printed is in cache/logs/fit.log\n\
+         hint: the full log is in cache/logs/fit.log\n\
          1 stage failed: 0 stages built\n",
     );
-    nothing_left(&paper);
+    assert_no_sandboxes(&paper);
     paper.edit("inputs: [train.txt]", "inputs: [train.txt, lib]").build("").ok();
 }
 
 #[test]
-fn a_file_that_is_named_by_its_whole_path_is_told_as_it_is_called_in_the_project() {
+fn absolute_sandbox_paths_in_output_are_shown_relative_to_the_project() {
     let paper = paper("  fit: {exec: {run: cat $PWD/train.txt > out.txt, outputs: [out.txt]}}\n").file("train.txt", "");
     paper
         .run("build")
@@ -123,41 +123,41 @@ fn a_file_that_is_named_by_its_whole_path_is_told_as_it_is_called_in_the_project
 }
 
 #[test]
-fn outputs_appear_all_or_none() {
+fn outputs_are_all_or_nothing() {
     let paper = paper("  fit: {exec: {run: \"echo 1 > a.txt; echo 2 > b.txt; exit 3\", outputs: [a.txt, b.txt]}}\n");
-    paper.run("build").code(1).says("`echo 1 > a.txt; echo 2 > b.txt; exit 3` ended with exit code 3");
+    paper.run("build").code(1).says("`echo 1 > a.txt; echo 2 > b.txt; exit 3` failed with exit code 3");
     assert_eq!(paper.shards().len(), 0);
     paper.edit("exit 3", "mv b.txt b.text");
-    paper.run("build").code(1).says("did not make `b.txt`").says("hint: it made `b.text`: did you mean that?");
+    paper.run("build").code(1).says("did not create `b.txt`").says("hint: it created `b.text`: did you mean that?");
     paper.edit("mv b.txt b.text", "mkdir x; mv b.txt x");
-    paper.run("build").code(1).says("hint: it made `x/b.txt`: did you mean that?");
+    paper.run("build").code(1).says("hint: it created `x/b.txt`: did you mean that?");
     paper.edit("mkdir x; mv b.txt x", "ln -sf a.txt b.txt");
-    paper.run("build").code(1).says("made a symbolic link at `b.txt`");
+    paper.run("build").code(1).says("created a symbolic link at `b.txt`");
     paper.edit("ln -sf a.txt b.txt", "rm b.txt; mkfifo b.txt");
-    paper.run("build").code(1).says("made `b.txt`, which is neither a file nor a folder");
+    paper.run("build").code(1).says("created `b.txt`, which is neither a file nor a folder");
     assert_eq!(paper.shards().len(), 0);
     paper.edit("rm b.txt; mkfifo b.txt", "true").build("").ok();
-    nothing_left(&paper);
+    assert_no_sandboxes(&paper);
 }
 
 #[test]
-fn a_link_on_the_way_to_an_output_is_refused() {
+fn a_symbolic_link_among_the_parents_of_an_output_is_refused() {
     let elsewhere = tempfile::tempdir().unwrap();
     std::fs::write(elsewhere.path().join("x.txt"), "secret").unwrap();
     let script = format!("rmdir out; ln -s {} out", elsewhere.path().display());
     let paper = paper(&format!("  fit: {{exec: {{run: {script}, outputs: [out/x.txt]}}}}\n"));
-    paper.run("build").code(1).says("made a symbolic link at `out/x.txt`");
+    paper.run("build").code(1).says("created a symbolic link at `out/x.txt`");
     paper
         .edit("[out/x.txt]", "[out]")
         .edit("rmdir out; ", "")
         .run("build")
         .code(1)
-        .says("made a symbolic link at `out`");
+        .says("created a symbolic link at `out`");
     assert_eq!(std::fs::read_to_string(elsewhere.path().join("x.txt")).unwrap(), "secret");
 }
 
 #[test]
-fn a_folder_is_an_output_with_all_that_is_in_it() {
+fn a_folder_output_contains_all_its_files() {
     let paper = paper(
         "  many: {exec: {run: for i in 1 2 3; do printf 'x\\n%s\\n' $i > runs/$i.csv; done, outputs: [runs]}}\n  \
          all: {exec: {run: cat many/runs/*.csv | grep -v x > all.txt, inputs: [many], outputs: [all.txt]}}\n  \
@@ -172,7 +172,7 @@ fn a_folder_is_an_output_with_all_that_is_in_it() {
 }
 
 #[test]
-fn what_decides_the_result_is_in_the_key_and_nothing_else() {
+fn the_key_contains_what_decides_the_result_and_nothing_else() {
     let stage = "  fit:\n    exec:\n      run: echo $A $REPRO_PARAM_LR > out.txt\n      inputs: [a.txt, b.txt]\n      \
                  outputs: [out.txt]\n      params: {lr: 0.1}\n      env: [A]\n      tools: [./tool]\n";
     let fresh = || {
@@ -214,7 +214,7 @@ fn what_decides_the_result_is_in_the_key_and_nothing_else() {
 }
 
 #[test]
-fn stages_of_every_kind_are_files_for_programs() {
+fn stages_of_every_kind_can_be_inputs_of_programs() {
     let stages = "  table: {table: {of: measures, rows: [probability], columns: [loss]}}\n  \
          figure: {figure: {of: measures, panels: [{marks: [{points: {x: probability, y: loss}}], where: {run: 1}}], formats: [svg]}}\n  \
          look:\n    exec:\n      run: L=$(find . -type f | sort); cp grid.npz again.npz; echo \"$L\" > list.txt; cat figures/table.csv > table.csv\n      \
@@ -246,7 +246,7 @@ fn stages_of_every_kind_are_files_for_programs() {
 }
 
 #[test]
-fn figures_and_tables_show_what_programs_made() {
+fn figures_and_tables_read_outputs_of_programs() {
     let paper = paper(
         "  fit:\n    exec:\n      run: printf 'epoch,model,loss\\n1,a,0.5\\n2,a,0.25\\n1,b,0.75\\n2,b,0.5\\n' > history.csv\n      \
          outputs: {history.csv: {axes: [model, epoch]}}\n  \
@@ -267,7 +267,7 @@ fn figures_and_tables_show_what_programs_made() {
 }
 
 #[test]
-fn outputs_in_figures_are_put_into_the_project_and_guarded_like_any_figure() {
+fn outputs_in_figures_are_published_and_restored_like_any_figure() {
     let paper = paper(
         "  plot: {exec: {run: echo picture > figures/sub/plot.pdf, outputs: [figures/sub/plot.pdf]}}\n  other: {data: x.csv}\n",
     );
@@ -280,29 +280,29 @@ fn outputs_in_figures_are_put_into_the_project_and_guarded_like_any_figure() {
     assert_eq!((paper.read("figures/sub/plot.pdf").as_str(), run.events_of("unit-finished").len()), ("picture\n", 0));
     paper.edit("  other: {data: x.csv}\n", "  PLOT: {exec: {run: 'true', outputs: [figures/sub/Plot.pdf]}}\n");
     paper.build("").code(2).says("`PLOT` and `plot` would both write `figures/sub/Plot.pdf`");
-    paper.edit("figures/sub/Plot.pdf", "figures").build("").code(2).says("name the files in `figures` one by one");
+    paper.edit("figures/sub/Plot.pdf", "figures").build("").code(2).says("list the files in `figures` one by one");
     paper.rewrite("repro: 1\nstages:\n  p: {exec: {run: 'mkdir figures/x', outputs: [figures/x]}}\n");
-    paper.run("build").code(1).says("made `figures/x`, which is a folder");
+    paper.run("build").code(1).says("created `figures/x`, which is a folder");
 }
 
 #[test]
-fn a_list_is_run_without_a_shell() {
+fn a_list_runs_without_a_shell() {
     let paper =
         paper("  fit: {exec: {run: [cp, \"a b.txt\", \"$HOME.txt\"], inputs: [a b.txt], outputs: [$HOME.txt]}}\n")
             .file("a b.txt", "1");
     paper.build("").ok();
-    paper.edit("cp, ", "no-such-program, ").run("build").code(1).says("there is no program `no-such-program`");
+    paper.edit("cp, ", "no-such-program, ").run("build").code(1).says("program `no-such-program` not found");
 }
 
 #[test]
-fn a_failing_line_of_a_script_ends_it() {
+fn a_script_stops_at_the_first_failing_line() {
     let paper =
         paper("  fit:\n    exec:\n      run: |\n        false\n        echo 1 > a.txt\n      outputs: [a.txt]\n");
-    paper.run("build").code(1).says("its script of 2 lines ended with exit code 1");
+    paper.run("build").code(1).says("its script of 2 lines failed with exit code 1");
 }
 
 #[test]
-fn what_another_stage_makes_is_not_taken_from_the_project() {
+fn a_file_that_is_both_an_output_and_in_the_project_is_reported() {
     let paper = paper(
         "  prepare: {exec: {run: mkdir -p data && echo x > data/clean.csv, outputs: [data/clean.csv]}}\n  \
          use: {exec: {run: cat data/clean.csv > out.txt, inputs: [prepare], outputs: [out.txt]}}\n  \
@@ -321,7 +321,7 @@ fn what_another_stage_makes_is_not_taken_from_the_project() {
         .edit("inputs: [prepare]", "inputs: [prepare, data/clean.csv]")
         .run("build use")
         .code(2)
-        .says("`data/clean.csv` is what `prepare` makes, and a file of the project too\n --> paper.yaml:4:69\n");
+        .says("`data/clean.csv` is both an output of `prepare` and a file of the project\n --> paper.yaml:4:69\n");
     // The folder of the project that has the same name is another one.
     let folder = "inputs: [prepare, data]";
     paper.edit("inputs: [prepare, data/clean.csv]", folder).run("build use").ok();
@@ -329,7 +329,7 @@ fn what_another_stage_makes_is_not_taken_from_the_project() {
 }
 
 #[test]
-fn a_figure_of_the_user_is_kept_when_a_stage_makes_one_of_its_name() {
+fn an_existing_figure_is_saved_before_a_stage_overwrites_it() {
     let paper = paper("  plot: {exec: {run: echo new > figures/a.txt, outputs: [figures/a.txt]}}\n")
         .file("figures/a.txt", "drawn by hand\n");
     let kept = "`figures/a.txt` was there before this paper made it: that file is kept as `cache/replaced/a.txt`";
@@ -345,7 +345,7 @@ fn a_figure_of_the_user_is_kept_when_a_stage_makes_one_of_its_name() {
 }
 
 #[test]
-fn files_of_one_output_that_hold_the_same_arrays_lie_along_an_axis() {
+fn files_of_one_output_with_the_same_arrays_are_stacked_along_an_axis() {
     let paper = paper(
         "  runs: {exec: {run: 'for i in 1 2 3; do printf \"loss\\n$i\\n4\\n\" > runs/$i.csv; done', outputs: [runs/]}}\n",
     );
@@ -356,7 +356,7 @@ fn files_of_one_output_that_hold_the_same_arrays_lie_along_an_axis() {
 }
 
 #[test]
-fn a_result_without_arrays_is_shown_as_its_files() {
+fn show_lists_the_files_of_a_result_without_arrays() {
     let paper = paper("  plot: {exec: {run: 'echo 1 > a.pdf; echo 22 > b.txt', outputs: [a.pdf, b.txt]}}\n");
     paper.build("plot").ok();
     assert_eq!(shown(&paper, "plot"), "plot\n  a.pdf  2 B\n  b.txt  3 B\n");
@@ -364,7 +364,7 @@ fn a_result_without_arrays_is_shown_as_its_files() {
 }
 
 #[test]
-fn damage_that_verify_finds_is_made_good_by_the_next_build() {
+fn damage_found_by_verify_is_repaired_by_the_next_build() {
     let paper = paper(
         "  big: {exec: {run: head -c 100000 /dev/zero > big.bin, outputs: [big.bin]}}\n  \
          size: {exec: {run: wc -c < big/big.bin > size.txt, inputs: [big], outputs: [size.txt]}}\n",
@@ -378,7 +378,7 @@ fn damage_that_verify_finds_is_made_good_by_the_next_build() {
 }
 
 #[test]
-fn what_a_running_program_printed_last_is_told() {
+fn progress_shows_the_last_line_of_a_running_program() {
     let paper =
         paper("  slow:\n    exec: {run: 'echo epoch 1; echo epoch 2 of 3; sleep 2.5; touch out', outputs: [out]}\n");
     let printed = |run: &Run| {
@@ -393,23 +393,23 @@ fn what_a_running_program_printed_last_is_told() {
 }
 
 #[test]
-fn a_program_that_takes_too_long_is_ended_with_all_that_it_started() {
+fn a_timeout_kills_the_program_and_its_children() {
     let paper =
         paper("  fit: {exec: {run: sleep 300 & echo $! > PID; wait, outputs: [a], timeout: 0.3 s, params: {}}}\n");
     let pid = paper.path("pid");
     paper.edit("PID", &pid.display().to_string());
     let started = Instant::now();
-    paper.run("build").code(1).says("did not end within its time limit of 0.3 s");
+    paper.run("build").code(1).says("timed out after 0.3 s (`timeout`)");
     assert!(started.elapsed() < Duration::from_secs(20));
     assert!(gone(&paper));
-    nothing_left(&paper);
+    assert_no_sandboxes(&paper);
 }
 
-/// Whether the process whose number is in the project's file `pid` is no more.
+/// Whether the process whose id is in the file `pid` has ended.
 fn gone(paper: &Paper) -> bool {
     let pid = paper.read("pid").trim().to_string();
     let dead = || match std::fs::read_to_string(format!("/proc/{pid}/stat")) {
-        // Nobody may have come yet to bury it.
+        // It may not have been reaped yet.
         Ok(stat) => stat.contains(") Z ") || stat.contains(") X "),
         Err(_) => true,
     };
@@ -417,7 +417,7 @@ fn gone(paper: &Paper) -> bool {
     true
 }
 
-/// A program that starts another one, tells its number, and waits.
+/// A program that starts a child, writes its process id to `pid`, and waits.
 fn endless() -> Paper {
     let paper = paper("  fit: {exec: {run: sh -c 'sleep 300 & echo $! > PID; wait', outputs: [a]}}\n");
     paper
@@ -438,17 +438,17 @@ fn start(paper: &Paper) -> Child {
 }
 
 #[test]
-fn ctrl_c_ends_the_program() {
+fn ctrl_c_terminates_the_program() {
     let paper = endless();
     let child = start(&paper);
     signal(&child, "-INT");
     finish(child, "build").code(130).says("interrupted: 0 stages built");
     assert!(gone(&paper));
-    nothing_left(&paper);
+    assert_no_sandboxes(&paper);
 }
 
 #[test]
-fn a_second_ctrl_c_ends_everything_at_once() {
+fn a_second_ctrl_c_kills_everything_at_once() {
     let paper = paper(
         "  done: {exec: {run: echo 1 > a, outputs: [a]}}\n  deaf: {exec: {run: \"trap 'touch ASKED' TERM; echo $$ > PID; while true; do sleep 0.05; done\", inputs: [done], outputs: [b]}}\n",
     );
@@ -460,7 +460,7 @@ fn a_second_ctrl_c_ends_everything_at_once() {
     wait_for("the first Ctrl-C", || asked.exists());
     signal(&child, "-INT");
     let run = finish(child, "build").code(130);
-    // It has not waited for the program to end: then it would have said how far it is.
+    // It did not wait for the program: then it would have printed a summary.
     assert!(!run.stderr.contains("interrupted: "), "{}", run.stderr);
     assert!(
         run.stderr.ends_with("\nstopped at once: of finished work, at most the last two seconds are lost\n"),
@@ -468,27 +468,27 @@ fn a_second_ctrl_c_ends_everything_at_once() {
         run.stderr
     );
     assert!(gone(&paper));
-    // Nothing is broken, and what it left behind is swept away.
+    // The cache is intact, and the next build deletes what is left behind.
     paper.edit("while true; do sleep 0.05; done", "echo 2 > b");
     assert_eq!(paper.build("").ok().built().pop().as_deref(), Some("deaf"));
-    nothing_left(&paper);
+    assert_no_sandboxes(&paper);
 }
 
 #[test]
-fn a_killed_build_takes_its_programs_with_it_and_the_next_one_sweeps_up() {
+fn a_killed_build_kills_its_programs_and_the_next_one_cleans_up() {
     let paper = endless();
     let mut child = start(&paper);
     signal(&child, "-KILL");
     child.wait().expect("wait");
     assert!(gone(&paper));
-    assert!(std::fs::read_dir(paper.path("cache/scratch")).unwrap().count() > 0, "a killed program cannot sweep");
+    assert!(std::fs::read_dir(paper.path("cache/scratch")).unwrap().count() > 0, "a killed build cannot clean up");
     paper.rewrite("repro: 1\nstages:\n  ok: {exec: {run: echo > a, outputs: [a]}}\n").build("").ok();
-    nothing_left(&paper);
+    assert_no_sandboxes(&paper);
 }
 
 #[test]
 #[cfg(target_os = "linux")]
-fn a_killed_build_takes_daemons_with_it() {
+fn a_killed_build_kills_daemons() {
     let paper = endless();
     paper.edit("sleep 300 &", "setsid sleep 300 &");
     let mut child = start(&paper);
@@ -498,8 +498,8 @@ fn a_killed_build_takes_daemons_with_it() {
 }
 
 #[test]
-fn cores_are_shared_out() {
-    // Each says when it begins and ends; with two cores in all, two programs of two cores are never seen at once.
+fn programs_share_the_cores() {
+    // Each logs its start and end. With two cores, two programs of two cores never run at the same time.
     let stage = |name: &str, cpus: u32| {
         format!(
             "  {name}: {{exec: {{run: 'echo + >> LOG; sleep 0.2; echo - >> LOG; echo {name} > a', outputs: [a], cpus: {cpus}}}}}\n"
@@ -514,14 +514,14 @@ fn cores_are_shared_out() {
         (paper.read("log").replace('\n', ""), run)
     };
     assert_eq!(run(2).0, "+-+-+-");
-    assert_eq!(run(3).0, "+-+-+-", "what asks for more than there is runs alone");
+    assert_eq!(run(3).0, "+-+-+-", "a program that needs more cores than there are runs alone");
     let (log, run) = run(1);
     run.ok();
     assert!(log.starts_with("++"), "{log}");
 }
 
 #[test]
-fn gpus_are_shared_out_and_none_is_seen_twice() {
+fn programs_share_the_gpus_and_none_is_used_twice() {
     let stage = |name: &str, gpus: u32| {
         format!(
             "  {name}: {{exec: {{run: 'mkdir LOCKS/$CUDA_VISIBLE_DEVICES; sleep 0.1; rmdir LOCKS/*; echo \"$CUDA_VISIBLE_DEVICES\" > out.txt', outputs: [out.txt], gpus: {gpus}, params: {{n: {name}}}}}}}\n"
@@ -538,7 +538,7 @@ fn gpus_are_shared_out_and_none_is_seen_twice() {
     two.rewrite(&text).build("-j 4 --keep-going").ok();
     let cache: String = two.files("cache").values().map(|bytes| String::from_utf8_lossy(bytes).into_owned()).collect();
     assert!(cache.contains("3,GPU-5\n"));
-    // Who asks for none sees none, and how many a program asks for decides nothing of its result.
+    // Without `gpus` a program sees none. `gpus` is not part of the key.
     let text = text.replace("gpus: 2", "gpus: 1");
     assert_eq!(two.rewrite(&text).build("").ok().built(), [""; 0]);
     let none = paper("  a: {exec: {run: 'test -z \"$CUDA_VISIBLE_DEVICES\"; echo > out', outputs: [out]}}\n");
@@ -548,7 +548,7 @@ fn gpus_are_shared_out_and_none_is_seen_twice() {
 }
 
 #[test]
-fn a_lost_file_is_made_again() {
+fn a_damaged_or_lost_file_is_rebuilt_when_it_is_needed() {
     let paper = two();
     paper.build("").ok();
     let large = "  large: {exec: {run: head -c 300000 /dev/zero > zeros, outputs: [zeros]}}\n  \
@@ -556,7 +556,7 @@ fn a_lost_file_is_made_again() {
     paper.rewrite(&format!("repro: 1\nstages:\n{large}")).build("").ok();
     let object = paper.files("cache/objects").into_keys().next().expect("a large file");
     paper.write(&object, "damaged");
-    // Nothing asks for it, so nothing is done; then it is needed, and made again.
+    // Nothing needs it, so nothing is rebuilt; then it is needed.
     assert_eq!(built(&paper, ""), [""; 0]);
     paper.edit("wc -c <", "wc -c -- <");
     assert_eq!(built(&paper, ""), ["large", "count"]);
@@ -566,7 +566,7 @@ fn a_lost_file_is_made_again() {
 }
 
 #[test]
-fn a_file_that_changes_while_the_build_runs_is_not_used() {
+fn a_file_that_changes_during_the_build_is_an_error() {
     let paper = paper(
         "  first: {exec: {run: echo changed > FILE; sleep 0.1; echo > a, outputs: [a]}}\n  \
          second: {exec: {run: cp b.txt c, inputs: [b.txt, first], outputs: [c]}}\n  raw: {data: b.txt}\n  \
@@ -581,18 +581,18 @@ fn a_file_that_changes_while_the_build_runs_is_not_used() {
 }
 
 #[test]
-fn two_builds_at_once_make_the_same() {
+fn concurrent_builds_give_the_same_result() {
     let paper = two();
     let children: Vec<Child> = (0..4).map(|_| paper.command("build --json").spawn().unwrap()).collect();
     for child in children {
         finish(child, "build").ok();
     }
-    nothing_left(&paper);
+    assert_no_sandboxes(&paper);
     assert_eq!(shown(&paper, "sum"), "sum\n  sum  f64    10\n");
 }
 
 #[test]
-fn slips_are_told_with_their_places_and_all_at_once() {
+fn all_mistakes_are_reported_at_once_with_their_locations() {
     let wrong = paper(
         "  fit:\n    exec:\n      run: []\n      inputs: [../x]\n      outputs: [/tmp/x, '*.csv', a, a/b]\n      env: ['A B']\n      timeout: soon\n",
     );
@@ -600,7 +600,7 @@ fn slips_are_told_with_their_places_and_all_at_once() {
     for text in [
         "the command is empty",
         "`/tmp/x` is not a path inside the project",
-        "`*.csv` is a pattern; outputs are named one by one",
+        "`*.csv` is a pattern; list outputs one by one",
         "expected a time such as `90 s`, `10 min` or `2 h`, found the text `soon`",
     ] {
         assert!(run.stderr.contains(text), "{text} in\n{}", run.stderr);
@@ -608,16 +608,16 @@ fn slips_are_told_with_their_places_and_all_at_once() {
     for (settings, text) in [
         ("run: x, outputs: []", "`outputs` is empty"),
         ("run: x", "`outputs` is missing here"),
-        ("run: x, outputs: [a], inputs: [../x]", "`../x` leaves the project"),
-        ("run: x, outputs: [a, a/b]", "`a` and `a/b` are one output"),
-        ("run: x, outputs: [src/a], inputs: [src]", "`src` is an input and `src/a` an output"),
+        ("run: x, outputs: [a], inputs: [../x]", "`../x` is outside the project"),
+        ("run: x, outputs: [a, a/b]", "outputs `a` and `a/b` overlap"),
+        ("run: x, outputs: [src/a], inputs: [src]", "input `src` and output `src/a` overlap"),
         ("run: x, outputs: [params.json]", "`params.json` holds the parameters"),
         (
             "run: x, outputs: [a], params: {a-b: 1, a_b: 2}",
-            "the parameters `a-b` and `a_b` are one variable, REPRO_PARAM_A_B",
+            "the parameters `a-b` and `a_b` set the same environment variable, REPRO_PARAM_A_B",
         ),
-        ("run: x, outputs: [a], env: ['A=1']", "`A=1` is not the name of an environment variable"),
-        ("run: x, outputs: [one], inputs: [one]", "the input `one` lies at `one`, where `one` would be made"),
+        ("run: x, outputs: [a], env: ['A=1']", "`A=1` is not a valid name of an environment variable"),
+        ("run: x, outputs: [one], inputs: [one]", "the input `one` is at `one`, which overlaps the output `one`"),
         ("run: x, outputs: [a], memory: 4 apples", "expected an amount of memory"),
         ("run: x, outputs: [a], cpus: 0", "expected a whole number of at least 1"),
         ("run: x, outputs: [fit], inputs: [fit]", "stages depend on each other in a circle: fit -> fit"),
@@ -633,11 +633,11 @@ fn slips_are_told_with_their_places_and_all_at_once() {
     paper("  fit: {exec: {run: x, outputs: [a], tools: [no-such-tool]}}\n")
         .run("build")
         .code(1)
-        .says("the tool `no-such-tool` is not there");
+        .says("tool `no-such-tool` not found");
 }
 
 #[test]
-fn every_missing_file_is_told_before_anything_runs() {
+fn missing_files_are_reported_before_anything_runs() {
     let paper = paper(
         "  slow: {exec: {run: touch STARTED; sleep 9; echo > a, outputs: [a]}}\n  \
          b: {exec: {run: x, inputs: [slow, no.py, nor.csv], outputs: [a], tools: [no-such-tool]}}\n",
@@ -648,7 +648,7 @@ fn every_missing_file_is_told_before_anything_runs() {
     assert!(run.stderr.contains("1 stage failed") && !paper.path("started").exists());
 }
 
-/// The blocks of a page that stand behind the name of a file or a command, "`train.py`:", "`repro show fig1`:".
+/// The code blocks of a page that follow the name of a file or a command: "`train.py`:", "`repro show fig1`:".
 fn blocks(page: &str) -> Vec<(String, String)> {
     let mut blocks = Vec::new();
     let mut name = None;
@@ -672,7 +672,7 @@ fn numpy() -> bool {
 }
 
 #[test]
-fn the_examples_of_the_page_about_programs_are_as_it_says() {
+fn the_examples_in_docs_programs_work_as_shown() {
     let page = include_str!("../../docs/programs.md");
     let part = |from: &str, to: &str| {
         let (_, rest) = page.split_once(from).expect("a heading");
@@ -721,7 +721,7 @@ fn fenced<'a>(page: &'a str, language: &str) -> Vec<&'a str> {
 }
 
 #[test]
-fn the_page_about_python_leads_to_the_example() {
+fn the_steps_in_docs_python_lead_to_the_example() {
     let page = include_str!("../../docs/python.md");
     let example = include_str!("../../examples/scikit-learn/paper.yaml");
     let yaml = fenced(page, "yaml");
@@ -731,21 +731,21 @@ fn the_page_about_python_leads_to_the_example() {
     paper.run("graph").ok();
     let python = Command::new("python3").arg("--version").output().is_ok_and(|run| run.status.success());
     if !python {
-        eprintln!("there is no Python: what the page says of the first build was not checked");
+        eprintln!("Python is not installed: the error of the first build was not checked");
         return;
     }
     let run = paper.rewrite(yaml[0]).run("build").code(1);
-    // Some Pythons call themselves by their whole path.
+    // Some Pythons print their absolute path.
     let named = |line: &str| match line.split_once("python3: can't") {
         Some((_, rest)) => format!("  | python3: can't{rest}"),
         None => line.to_string(),
     };
-    // On a slow machine its start is told too.
+    // On a slow machine its start is reported too.
     let told: Vec<String> = run.stderr.lines().filter(|line| !line.ends_with("started")).map(named).collect();
     assert_eq!(told, fenced(page, "text")[0].lines().collect::<Vec<_>>());
 }
 
-/// A program with a tool that leaves a mark whenever it runs.
+/// A program with a tool that appends to `marks` whenever it runs.
 fn with_tool() -> Paper {
     let stage = "  fit: {exec: {run: echo 1 > out.csv, outputs: [out.csv, figures/fit.txt], tools: [./tool]}}\n";
     let stage = stage.replace("echo 1 > out.csv", "\"echo x > out.csv; echo 1 > figures/fit.txt\"");
@@ -755,9 +755,9 @@ fn with_tool() -> Paper {
 }
 
 #[test]
-fn commands_that_only_read_run_no_tools() {
+fn read_only_commands_run_no_tools() {
     let paper = with_tool();
-    // What no build has asked for is not known, and it is said.
+    // A version that no build has asked for is reported as unknown.
     let unknown = "the version of `./tool` is not known: only a build runs the commands in `tools`";
     paper.plan("").ok().says(unknown);
     paper.explain("fit").ok().says(unknown);
@@ -780,7 +780,7 @@ fn commands_that_only_read_run_no_tools() {
 }
 
 #[test]
-fn no_run_makes_figures_and_runs_nothing() {
+fn no_run_draws_figures_and_runs_no_programs() {
     let stages = "  fit: {exec: {run: \"echo 'x,y\\n1,2' > o.csv\", outputs: [o.csv], tools: [./tool]}}\n  \
                   look: {data: look.csv}\n  \
                   far: {data: {url: 'file:///no/such/file', digest: 'blake3:0000000000000000000000000000000000000000000000000000000000000000'}}\n  \
@@ -803,7 +803,7 @@ fn no_run_makes_figures_and_runs_nothing() {
 }
 
 #[test]
-fn settings_that_are_probably_slips_are_warned_of_with_their_places() {
+fn suspicious_settings_are_warnings_with_locations() {
     let paper = paper(
         "  fit: {exec: {run: echo 1 > a, outputs: [a],\n    cpus: 4000,\n    memory: 4,\n    env: [NO_SUCH_VARIABLE_HERE]}}\n",
     );

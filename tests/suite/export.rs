@@ -211,12 +211,7 @@ fn a_forged_archive_is_refused() {
     swap("paper.yaml", "steps: 20", "steps: 21", "grid: the paper file and its inputs ask for 6 results");
     swap("data/a.csv", "1", "9", "raw: the paper file and its inputs ask for 1 result");
     swap("figures/table.csv", "0", "1", "table: its files are not those of the traces");
-    swap(
-        "repro-archive/fetched/fetched/away.csv",
-        "7",
-        "8",
-        "fetched: `away.csv` is not the content that the paper file pins",
-    );
+    swap("repro-archive/fetched/fetched/away.csv", "7", "8", "fetched: `away.csv` does not match its `digest`");
     // Damage on the way.
     let mut bytes = std::fs::read(&good).unwrap();
     let at = bytes.len() / 2;

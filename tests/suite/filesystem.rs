@@ -27,7 +27,7 @@ fn a_file_in_the_place_of_the_folder_of_figures() {
     paper.write("figures", "a file");
     let run = paper.run("build figure --color never").code(1);
     let end = "error: figure: cannot make the folder `figures`: file exists\n\
-               hint: a file stands where a folder should be; move it, then run the same command again\n\
+               hint: there is a file where a folder should be; move it, then run the same command again\n\
                1 stage failed: 2 stages built, 6 models trained\n";
     assert!(run.stderr.ends_with(end), "{}", run.stderr);
     assert_eq!(paper.read("figures"), "a file");
@@ -60,7 +60,7 @@ fn a_file_in_the_place_of_the_cache() {
     paper.write("cache", "a file");
     let run = paper.run("build --color never").code(1);
     let told = "error: cannot make the folder `cache`: file exists\n\
-                hint: a file stands where a folder should be; move it, then run the same command again\n";
+                hint: there is a file where a folder should be; move it, then run the same command again\n";
     assert_eq!(run.stderr.matches(told).count(), 1, "{}", run.stderr);
     assert_eq!(paper.read("cache"), "a file");
     // Asking needs no cache.

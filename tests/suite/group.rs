@@ -47,7 +47,7 @@ fn a_group_holds_no_arrays_and_no_files() {
 }
 
 #[test]
-fn a_group_names_stages_that_there_are() {
+fn unknown_stages_and_empty_groups_are_refused() {
     let paper = Paper::new().yaml(&format!("{GRID}  few: {{group: [gird]}}\n  none: {{group: []}}\n"));
     paper.build("few").code(2).says("there is no stage `gird`").says("did you mean `grid`?");
     Paper::new().yaml(&format!("{GRID}  none: {{group: []}}\n")).build("none").code(2).says("this group is empty");

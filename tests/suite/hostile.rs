@@ -1,5 +1,5 @@
-//! Paper files, paths and files that nobody writes in good faith, or only once: a clear message with its place, at once, and nothing is
-//! reached or written outside of the project.
+//! Malicious and malformed paper files, paths and files: each is refused quickly with a clear error and its location, and nothing outside the
+//! project is read or written.
 
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::symlink;
@@ -9,14 +9,14 @@ use std::time::{Duration, Instant};
 
 use crate::support::{Paper, Run};
 
-/// No refusal takes longer, on a busy machine either.
+/// The time limit of a refusal, also on a busy machine.
 const SOON: Duration = Duration::from_secs(20);
 
 fn paper(stages: &str) -> Paper {
     Paper::new().yaml(&format!("repro: 1\nstages:\n{stages}"))
 }
 
-/// A project with `data/points.csv` and a program that reads what `path` names and says what it was given.
+/// A project with `data/points.csv` and a program that lists the files that it gets for `path`.
 fn reads(path: &str) -> Paper {
     let path = serde_json::json!(path);
     paper(&format!(
@@ -26,19 +26,19 @@ fn reads(path: &str) -> Paper {
     .file("data/points.csv", "x,y\n1,2\n")
 }
 
-/// A program that makes these outputs by a script.
+/// A program with this script and these outputs.
 fn makes(script: &str, outputs: &[&str]) -> Paper {
     let (script, outputs) = (serde_json::json!(script), serde_json::json!(outputs));
     paper(&format!("  fit: {{exec: {{run: {script}, outputs: {outputs}}}}}\n"))
 }
 
-/// A build that ends soon, with this exit code and a place in the paper file.
+/// Assert that a build fails quickly, with this exit code, this message and a location in the paper file.
 #[track_caller]
 fn refused(paper: &Paper, code: i32, message: &str) -> Run {
     let started = Instant::now();
     let run = paper.run("build --color never").code(code).says(message);
     assert!(started.elapsed() < SOON, "{:?}", started.elapsed());
-    assert!(run.stderr.contains("--> paper.yaml:"), "without a place:\n{}", run.stderr);
+    assert!(run.stderr.contains("--> paper.yaml:"), "without a location:\n{}", run.stderr);
     assert!(!run.stderr.contains("bug in repro") && !run.stderr.contains("panicked"), "{}", run.stderr);
     run
 }
@@ -47,7 +47,7 @@ fn shell(paper: &Paper, script: &str) {
     assert!(Command::new("sh").args(["-ec", script]).current_dir(paper.path("")).status().unwrap().success());
 }
 
-/// A folder beside the project, and what is in it: nobody may change that.
+/// A folder outside the project, whose files must not change.
 struct Elsewhere(tempfile::TempDir);
 
 impl Elsewhere {
@@ -77,24 +77,24 @@ impl Elsewhere {
 }
 
 #[test]
-fn a_paper_file_larger_than_any_paper_is_not_read() {
+fn a_huge_paper_file_is_not_read() {
     let paper = Paper::new();
-    // Holes take no room on disk.
+    // A sparse file takes no space on disk.
     let file = std::fs::File::create(paper.path("paper.yaml")).unwrap();
     for (megabytes, told) in [(100, "100 MB"), (40_000, "40000 MB")] {
         file.set_len(megabytes << 20).unwrap();
         let started = Instant::now();
-        paper.run("build").code(2).says(&format!("the paper file is {told} large; at most 32 MB are read"));
+        paper.run("build").code(2).says(&format!("the paper file is {told}; the limit is 32 MB"));
         assert!(started.elapsed() < SOON);
     }
-    paper.run("build -f /dev/zero").code(2).says("large; at most 32 MB are read");
+    paper.run("build -f /dev/zero").code(2).says("MB; the limit is 32 MB");
     std::fs::remove_file(paper.path("paper.yaml")).unwrap();
     paper.write("paper.yaml", &format!("repro: 1\nx-a: \"{}\"\nstages: {{}}\n", "x".repeat(31 << 20)));
     paper.run("plan").code(0);
 }
 
 #[test]
-fn lists_in_lists_and_mappings_in_mappings_end_somewhere() {
+fn deep_nesting_is_refused() {
     let closed = |open: &str, close: &str| format!("{}1{}", open.repeat(10_000), close.repeat(10_000));
     let block: String = (1..2000).map(|depth| format!("{}a:\n", " ".repeat(depth))).collect();
     for value in [closed("[", "]"), closed("{a: ", "}"), format!("\n  {}x", "- ".repeat(10_000)), format!("\n{block}")]
@@ -105,27 +105,27 @@ fn lists_in_lists_and_mappings_in_mappings_end_somewhere() {
 }
 
 #[test]
-fn aliases_and_merges_that_unfold_without_end() {
+fn alias_and_merge_bombs_are_refused() {
     let names = |i: usize| vec![format!("*a{}", i - 1); 10].join(",");
     let lists: String = (1..30).map(|i| format!("x-{i}: &a{i} [{}]\n", names(i))).collect();
     let merges: String = (1..30).map(|i| format!("x-{i}: &a{i} {{k{i}: *a{}, <<: [{}]}}\n", i - 1, names(i))).collect();
     for bomb in [format!("x-0: &a0 [x, x, x]\n{lists}"), format!("x-0: &a0 {{x: 1}}\n{merges}")] {
         let paper = Paper::new().yaml(&format!("repro: 1\nstages: {{}}\n{bomb}"));
-        refused(&paper, 2, "error: the paper file unfolds to more than 400000 values\n")
-            .says("hint: aliases and merges (`*name`, `<<`) repeat all that they name\n");
+        refused(&paper, 2, "error: the paper file expands to more than 400000 values\n")
+            .says("hint: aliases and merges (`*name`, `<<`) repeat everything that they refer to\n");
     }
     let long = format!("x-0: &a {}\nx-1: [{}]\n", "x".repeat(1 << 20), vec!["*a"; 20_000].join(","));
     let paper = Paper::new().yaml(&format!("repro: 1\nstages: {{}}\n{long}"));
-    refused(&paper, 2, "error: the paper file unfolds to more than 64 MB of text\n");
+    refused(&paper, 2, "error: the paper file expands to more than 64 MB of text\n");
 }
 
 #[test]
-fn names_of_stages_that_no_file_could_have() {
+fn invalid_stage_names_are_refused() {
     for name in
         ["../x", "a/b", "..", ".hidden", "-rf", "", " ", "a b", "\u{e4}", "a\nb", "\u{202e}x", "a\0b", &"x".repeat(101)]
     {
         let stage = format!("  {}: {{exec: {{run: x, outputs: [o]}}}}\n", serde_json::json!(name));
-        refused(&paper(&stage), 2, "cannot be a stage's name");
+        refused(&paper(&stage), 2, "is not a valid stage name");
     }
     // Control characters reach no terminal.
     let run = paper("  \"a\\e[31mb\": {data: x}\n").run("plan").code(2);
@@ -133,16 +133,16 @@ fn names_of_stages_that_no_file_could_have() {
 }
 
 #[test]
-fn inputs_outside_of_the_project_are_not_reached() {
+fn inputs_outside_the_project_are_refused() {
     for (path, message) in [
-        ("../x", "`../x` leaves the project"),
-        ("a/../../x", "`a/../../x` leaves the project"),
-        ("data/..", "`data/..` leaves the project"),
+        ("../x", "`../x` is outside the project"),
+        ("a/../../x", "`a/../../x` is outside the project"),
+        ("data/..", "`data/..` is outside the project"),
         ("/etc/passwd", "`/etc/passwd` is not a path inside the project"),
         ("~/x", "`~/x` is not a path inside the project"),
         ("", "`` is the whole project"),
         ("./", "`./` is the whole project"),
-        ("data/*/../..", "leaves the project"),
+        ("data/*/../..", "is outside the project"),
         ("/*", "is not a path inside the project"),
     ] {
         refused(&reads(path), 2, message);
@@ -152,7 +152,7 @@ fn inputs_outside_of_the_project_are_not_reached() {
 }
 
 #[test]
-fn links_lead_nowhere_but_into_the_project() {
+fn symbolic_links_out_of_the_project_are_refused() {
     let elsewhere = Elsewhere::new();
     for (target, link, path, message) in [
         ("ELSEWHERE/secret.csv", "link.csv", "link.csv", "`link.csv` leads out of the project, to "),
@@ -160,7 +160,7 @@ fn links_lead_nowhere_but_into_the_project() {
         ("ELSEWHERE/secret.csv", "data/link.csv", "data/*.csv", "`data/link.csv` leads out of the project, to "),
         ("ELSEWHERE", "folder", "folder", "`folder` leads out of the project, to "),
         ("ELSEWHERE", "folder", "folder/secret.csv", "`folder/secret.csv` leads out of the project, to "),
-        ("ELSEWHERE", "data/folder", "data/folder/in/../secret.csv", "leaves the project"),
+        ("ELSEWHERE", "data/folder", "data/folder/in/../secret.csv", "is outside the project"),
         ("ELSEWHERE", "data/folder", "data/*/secret.csv", "no file matches `data/*/secret.csv`"),
         ("ELSEWHERE", "data/folder", "data", "`data/folder` leads out of the project, to "),
         ("/dev/zero", "zero.csv", "zero.csv", "`zero.csv` leads out of the project, to /dev/zero"),
@@ -181,14 +181,14 @@ fn links_lead_nowhere_but_into_the_project() {
         assert!(code <= 2);
     }
     elsewhere.is_untouched();
-    // Folders of patterns are not followed in circles.
+    // Patterns do not follow links in cycles.
     let paper = reads("**/*.csv");
     symlink("../data", paper.path("data/again")).unwrap();
     paper.run("build").ok();
 }
 
 #[test]
-fn what_is_neither_a_file_nor_a_folder_is_never_waited_for() {
+fn pipes_and_sockets_are_refused_without_waiting() {
     for path in ["pipe.csv", "data", "data/*.csv", "**/*.csv"] {
         let paper = reads(path);
         shell(&paper, "mkfifo pipe.csv data/pipe.csv");
@@ -197,14 +197,14 @@ fn what_is_neither_a_file_nor_a_folder_is_never_waited_for() {
     let paper = reads("data");
     let _socket = std::os::unix::net::UnixListener::bind(paper.path("data/s")).unwrap();
     refused(&paper, 1, "`data/s` is neither a file nor a folder");
-    // A paper file that nobody writes into would be waited for, as by every program; one that somebody writes into is read.
+    // A paper file may be a pipe that another process writes to.
     let paper = makes("echo 1 > o", &["o"]);
     shell(&paper, "mkfifo pipe; cat paper.yaml > pipe & true");
     paper.run("build -f pipe").ok();
 }
 
 #[test]
-fn odd_names_of_files_work_or_are_told() {
+fn unusual_file_names_work_or_are_refused() {
     for name in [
         "a b",
         "it's",
@@ -244,23 +244,23 @@ fn odd_names_of_files_work_or_are_told() {
             assert!(!run.stderr.contains('\u{1b}'), "{:?}", run.stderr);
         }
     }
-    refused(&reads("data/-a.csv"), 2, "`data/-a.csv`: programs take names that begin with `-` for options");
-    refused(&reads("a\tb"), 2, "a path with the character '\\t' is not taken");
+    refused(&reads("data/-a.csv"), 2, "`data/-a.csv`: programs would read a name that begins with `-` as an option");
+    refused(&reads("a\tb"), 2, "a path must not contain the character '\\t'");
 }
 
 #[test]
-fn outputs_lie_in_the_folder_of_their_program() {
+fn outputs_outside_the_sandbox_are_refused() {
     for (path, message) in [
-        ("../x", "`../x` leaves the project"),
-        ("a/../../x", "`a/../../x` leaves the project"),
+        ("../x", "`../x` is outside the project"),
+        ("a/../../x", "`a/../../x` is outside the project"),
         ("/tmp/x", "`/tmp/x` is not a path inside the project"),
         ("~/x", "`~/x` is not a path inside the project"),
         (".", "`.` is the whole project"),
-        ("figures/../../x", "leaves the project"),
-        ("figures/", "name the files in `figures` one by one"),
-        ("a\nb", "a path with the character '\\n' is not taken"),
-        ("-x", "programs take names that begin with `-` for options"),
-        ("*.txt", "`*.txt` is a pattern; outputs are named one by one"),
+        ("figures/../../x", "is outside the project"),
+        ("figures/", "list the files in `figures` one by one"),
+        ("a\nb", "a path must not contain the character '\\n'"),
+        ("-x", "programs would read a name that begins with `-` as an option"),
+        ("*.txt", "`*.txt` is a pattern; list outputs one by one"),
     ] {
         let run = refused(&makes("x", &[path]), 2, message);
         assert!(!run.stderr.contains("data: {url"), "advice on inputs: {}", run.stderr);
@@ -268,21 +268,29 @@ fn outputs_lie_in_the_folder_of_their_program() {
 }
 
 #[test]
-fn what_a_program_leaves_besides_files_is_told() {
+fn outputs_that_are_not_files_are_refused() {
     let elsewhere = Elsewhere::new();
     let outside = elsewhere.path("secret.csv").display().to_string();
     for (script, output, message) in [
-        ("mkfifo o", "o", "made `o`, which is neither a file nor a folder"),
-        ("mkfifo o/p; echo > o/x", "o/", "made `o/p`, which is neither a file nor a folder"),
-        ("ln -s /dev/null o", "o", "made a symbolic link at `o`"),
-        (&format!("ln -s {outside} o"), "o", "made a symbolic link at `o`"),
-        (&format!("ln -s {outside} o/x"), "o/", "made a symbolic link at `o/x`"),
-        ("ln -s o o", "o", "made a symbolic link at `o`"),
-        ("ln -s . o/again; echo > o/x", "o/", "made a symbolic link at `o/again`"),
+        ("mkfifo o", "o", "created `o`, which is neither a file nor a folder"),
+        ("mkfifo o/p; echo > o/x", "o/", "created `o/p`, which is neither a file nor a folder"),
+        ("ln -s /dev/null o", "o", "created a symbolic link at `o`"),
+        (&format!("ln -s {outside} o"), "o", "created a symbolic link at `o`"),
+        (&format!("ln -s {outside} o/x"), "o/", "created a symbolic link at `o/x`"),
+        ("ln -s o o", "o", "created a symbolic link at `o`"),
+        ("ln -s . o/again; echo > o/x", "o/", "created a symbolic link at `o/again`"),
         ("mkdir o", "o", "left the folder `o` empty"),
-        ("echo > \"o/$(printf 'a\\nb')\"", "o/", "made \"o/a\\nb\", but a path with the character '\\n' is not taken"),
-        ("echo > \"o/$(printf 'a\\351')\"", "o/", "made \"o/a\u{fffd}\", but a path with the character"),
-        ("echo > o/-x", "o/", "made \"o/-x\", but `o/-x`: programs take names that begin with `-` for options"),
+        (
+            "echo > \"o/$(printf 'a\\nb')\"",
+            "o/",
+            "created \"o/a\\nb\", but a path must not contain the character '\\n'",
+        ),
+        ("echo > \"o/$(printf 'a\\351')\"", "o/", "created \"o/a\u{fffd}\", but a path must not contain the character"),
+        (
+            "echo > o/-x",
+            "o/",
+            "created \"o/-x\", but `o/-x`: programs would read a name that begins with `-` as an option",
+        ),
     ] {
         let paper = makes(script, &[output]);
         refused(&paper, 1, message);
@@ -292,7 +300,7 @@ fn what_a_program_leaves_besides_files_is_told() {
 }
 
 #[test]
-fn what_is_published_stays_in_the_folder_of_figures() {
+fn published_files_stay_in_the_figures_folder() {
     let elsewhere = Elsewhere::new();
     let made = || makes("echo new > figures/sub/x", &["figures/sub/x"]);
     let paper = made();
@@ -317,7 +325,7 @@ fn what_is_published_stays_in_the_folder_of_figures() {
 }
 
 #[test]
-fn no_two_stages_write_one_file() {
+fn two_stages_must_not_write_the_same_file() {
     let stages = |one: &str, other: &str| {
         let stage =
             |name: &str, path: &str| format!("  {name}: {{exec: {{run: \"echo > '{path}'\", outputs: ['{path}']}}}}\n");
@@ -337,7 +345,7 @@ fn no_two_stages_write_one_file() {
     stages("figures/s/x", "figures/s/y").run("build").ok();
     stages("x", "x").run("build").ok();
     let twice = makes("x", &["a", "./a"]);
-    refused(&twice, 2, "`a` and `a` are one output");
+    refused(&twice, 2, "outputs `a` and `a` overlap");
 }
 
 #[test]
@@ -362,7 +370,7 @@ fn a_project_in_a_folder_with_a_line_break_in_its_name_is_built_like_any_other()
 }
 
 #[test]
-fn a_parent_that_ignores_its_children_is_no_obstacle() {
+fn programs_run_under_a_parent_that_ignores_sigchld() {
     let paper = makes("sh -c 'exit 0'; echo 1 > a.txt", &["a.txt"]);
     let mut command = Command::new("sh");
     command.args(["-c", &format!("trap '' CHLD; exec {} build", env!("CARGO_BIN_EXE_repro"))]);
@@ -372,7 +380,7 @@ fn a_parent_that_ignores_its_children_is_no_obstacle() {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn with_too_few_threads_a_build_goes_on_with_fewer_or_says_why_not() {
+fn a_build_with_few_threads_uses_fewer_or_reports_it() {
     let yaml = crate::support::GRID.to_string()
         + "  figure: {figure: {of: measures, panels: [{marks: [{points: {x: probability, y: loss}}], where: {run: 1}}], formats: [svg, png]}}\n";
     let paper = Paper::new().yaml(&yaml);
@@ -399,7 +407,7 @@ fn with_too_few_threads_a_build_goes_on_with_fewer_or_says_why_not() {
     assert!(built > 0 || !root, "not even with 40 threads");
 }
 
-/// A data file with names that TeX or a terminal would obey, a table and a figure of it.
+/// A data file with these names, and a table and a figure of it.
 fn names(names: &[&str], more: &str) -> Paper {
     let records = names.iter().enumerate().map(|(i, name)| format!("\"{name}\",{}\n", i + 1));
     // YAML takes them only in this form.
@@ -417,7 +425,7 @@ fn names(names: &[&str], more: &str) -> Paper {
 }
 
 #[test]
-fn names_from_data_are_text_and_no_mathematics() {
+fn names_in_data_are_plain_text_by_default() {
     let paper = names(&[r"$\input{/etc/passwd}$", "100$ or 200$", r"$\text{\input{x}}$", r"\$x\$", "^^5c"], "");
     paper.build("").ok();
     for file in ["figures/table1.tex", "figures/fig1.pgf"] {
@@ -435,7 +443,7 @@ fn names_from_data_are_text_and_no_mathematics() {
 }
 
 #[test]
-fn names_from_data_are_mathematics_where_the_paper_says_so_with_the_commands_of_figures() {
+fn names_in_data_are_mathematics_with_math_true() {
     let paper = names(&["$k$-hot", r"$\input{/etc/passwd}$", r"$\alpha$"], ", math: true");
     paper.build("").ok();
     for file in ["figures/table1.tex", "figures/fig1.pgf"] {
@@ -446,7 +454,7 @@ fn names_from_data_are_mathematics_where_the_paper_says_so_with_the_commands_of_
 }
 
 #[test]
-fn names_from_data_do_not_command_the_terminal() {
+fn names_in_data_cannot_send_terminal_escapes() {
     let odd = "a\u{1b}]0;title\u{7}\u{9b}2J\u{7f}\u{202e}b";
     let paper = names(&[odd, "c"], "");
     paper.build("").ok();

@@ -183,6 +183,6 @@ fn an_axis_declared_for_an_output_needs_its_values_listed_and_the_message_says_s
     paper
         .run("build")
         .code(2)
-        .says("error: the values of `lr` of `eval` are known only when it has run: list those that have rows\n")
+        .says("error: the values of `lr` of `eval` are known only after it has run: list the values that get rows\n")
         .says("hint: write `rows: {lr: [VALUE, VALUE]}`");
 }

@@ -1,11 +1,11 @@
-//! Programs end, are ended, and leave nothing running.
+//! Programs exit, time out or are stopped, and leave no process behind.
 
 use std::fs::File;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use repro::error::Result;
-use repro::program::{End, Program, run, supervise_with, tail, words};
+use repro::program::{ExitReason, Program, describe_exit, run, supervise_with, tail};
 
 /// A folder with a log; runs shell commands.
 struct Place {
@@ -18,11 +18,11 @@ impl Place {
         Place { folder: tempfile::tempdir().unwrap() }
     }
 
-    fn shell(&self, script: &str, limit: Option<Duration>, stop: &dyn Fn() -> bool) -> Result<End> {
+    fn shell(&self, script: &str, limit: Option<Duration>, stop: &dyn Fn() -> bool) -> Result<ExitReason> {
         self.words(&["sh", "-c", script], limit, stop)
     }
 
-    fn words(&self, words: &[&str], limit: Option<Duration>, stop: &dyn Fn() -> bool) -> Result<End> {
+    fn words(&self, words: &[&str], limit: Option<Duration>, stop: &dyn Fn() -> bool) -> Result<ExitReason> {
         let words: Vec<String> = words.iter().map(|word| word.to_string()).collect();
         let log = File::create(self.folder.path().join("log")).unwrap();
         let environment = [("PATH".to_string(), std::env::var_os("PATH").unwrap()), ("A".to_string(), "b".into())];
@@ -53,9 +53,9 @@ impl Place {
     }
 }
 
-fn code(end: End) -> i32 {
+fn code(end: ExitReason) -> i32 {
     match end {
-        End::Exited(status) => status.code().unwrap(),
+        ExitReason::Exited(status) => status.code().unwrap(),
         other => panic!("{other:?}"),
     }
 }
@@ -77,7 +77,7 @@ fn words_are_not_split_or_expanded() {
 #[test]
 fn a_missing_program_is_told() {
     let error = Place::new().words(&["no-such-program-here"], None, &|| false).unwrap_err();
-    assert_eq!(error.message, "there is no program `no-such-program-here`");
+    assert_eq!(error.message, "program `no-such-program-here` not found");
 }
 
 #[test]
@@ -92,7 +92,7 @@ fn a_time_limit_ends_the_whole_group() {
     let place = Place::new();
     let started = Instant::now();
     let end = place.shell("sleep 300 & echo $! > pid; wait", Some(Duration::from_millis(100)), &|| false).unwrap();
-    assert_eq!(end, End::TimedOut);
+    assert_eq!(end, ExitReason::TimedOut);
     assert!(place.gone() && started.elapsed() < Duration::from_secs(2));
 }
 
@@ -101,23 +101,25 @@ fn a_program_that_does_not_listen_is_killed() {
     let place = Place::new();
     let stop = || place.folder.path().join("pid").exists();
     let end = place.shell("trap '' TERM; echo $$ > pid; while true; do sleep 0.05; done", None, &stop).unwrap();
-    assert_eq!(end, End::Stopped);
+    assert_eq!(end, ExitReason::Stopped);
     assert!(place.gone());
 }
 
 #[test]
-fn ends_are_told_in_words() {
+fn exit_statuses_are_described() {
     let place = Place::new();
-    let End::Exited(status) = place.shell("kill -9 $$", None, &|| false).unwrap() else { panic!() };
-    assert_eq!(words(status), "signal 9 (SIGKILL: killed, perhaps for lack of memory)");
-    let End::Exited(status) = place.shell("sh -c 'kill -9 $$'; exit $?", None, &|| false).unwrap() else { panic!() };
-    assert_eq!(words(status), "exit code 137 (SIGKILL: killed, perhaps for lack of memory)");
+    let ExitReason::Exited(status) = place.shell("kill -9 $$", None, &|| false).unwrap() else { panic!() };
+    assert_eq!(describe_exit(status), "signal 9 (SIGKILL, possibly out of memory)");
+    let ExitReason::Exited(status) = place.shell("sh -c 'kill -9 $$'; exit $?", None, &|| false).unwrap() else {
+        panic!()
+    };
+    assert_eq!(describe_exit(status), "exit code 137 (SIGKILL, possibly out of memory)");
 }
 
 #[test]
 fn a_list_of_one_word_with_spaces_is_told_how_to_be_written() {
     let error = Place::new().words(&["sh no-such-script.sh"], None, &|| false).unwrap_err();
-    assert_eq!(error.message, "there is no program `sh no-such-script.sh`");
+    assert_eq!(error.message, "program `sh no-such-script.sh` not found");
     assert!(error.hints[0].contains("`[sh, no-such-script.sh]`"), "{:?}", error.hints);
 }
 
@@ -145,7 +147,7 @@ fn daemons_die_with_the_program_that_left_them() {
 fn daemons_die_with_a_program_at_its_time_limit() {
     let place = Place::new();
     let script = format!("({DAEMON}); sleep 300");
-    assert_eq!(place.shell(&script, Some(Duration::from_millis(300)), &|| false).unwrap(), End::TimedOut);
+    assert_eq!(place.shell(&script, Some(Duration::from_millis(300)), &|| false).unwrap(), ExitReason::TimedOut);
     assert!(place.gone());
 }
 
@@ -167,7 +169,7 @@ fn the_end_of_a_program_leaves_the_daemons_of_another_alone() {
         let daemon = rustix::process::Pid::from_raw(pid().trim().parse().unwrap()).unwrap();
         assert!(rustix::process::test_kill_process(daemon).is_ok());
         std::fs::write(place.folder.path().join("stop"), "").unwrap();
-        assert_eq!(running.join().unwrap(), End::Stopped);
+        assert_eq!(running.join().unwrap(), ExitReason::Stopped);
     });
     assert!(place.gone());
 }

@@ -1,11 +1,11 @@
-//! In which order stages run, and what is left undone after a failure: lists of what is expected.
+//! The order in which stages run, and what is skipped after a failure.
 
 use crate::support::{GRID, Paper};
 use repro::exec::Schedule;
 use repro::graph::Graph;
 use repro::spec::{Problems, read};
 
-/// Metrics that read each other: `name: input`; `model` is there.
+/// A graph of metrics `(name, input)`, and a stage `model`.
 fn graph(stages: &[(&str, &str)]) -> Graph {
     let mut yaml = String::from(
         "repro: 1\nstages:\n  model: {train: {model: {moe-autoencoder: {features: 4, hidden: 2}}, data: {sparse-uniform: {probability: 0.5}}}}\n",
@@ -15,7 +15,7 @@ fn graph(stages: &[(&str, &str)]) -> Graph {
     }
     let mut problems = Problems::default();
     let root = read(&yaml, &mut problems).expect("yaml");
-    let graph = Graph::of(&repro::spec::Paper::of(&root, &mut problems), &mut problems);
+    let graph = Graph::of(&repro::spec::Paper::from_node(&root, &mut problems), &mut problems);
     graph.unwrap_or_else(|| panic!("{:?}", problems.into_errors()))
 }
 
@@ -37,13 +37,13 @@ fn done(schedule: &mut Schedule, graph: &Graph, name: &str) {
 }
 
 #[test]
-fn stages_stand_in_the_order_of_the_file_behind_their_inputs() {
+fn stages_are_in_the_order_of_the_file_but_after_their_inputs() {
     let graph = graph(&[("c", "b"), ("b", "model"), ("a", "model"), ("d", "c")]);
     assert_eq!(names(&graph, &graph.order), ["model", "b", "c", "a", "d"]);
 }
 
 #[test]
-fn a_stage_starts_when_all_its_inputs_are_done_and_only_once() {
+fn a_stage_starts_once_when_all_its_inputs_are_done() {
     let graph = graph(&[("c", "b"), ("b", "model"), ("a", "model")]);
     let all: Vec<usize> = (0..graph.stages.len()).collect();
     let mut schedule = Schedule::new(&graph, &all);
@@ -57,7 +57,7 @@ fn a_stage_starts_when_all_its_inputs_are_done_and_only_once() {
 }
 
 #[test]
-fn what_is_not_needed_never_starts() {
+fn stages_that_are_not_needed_never_start() {
     let graph = graph(&[("a", "model"), ("b", "model"), ("c", "b")]);
     let mut schedule = Schedule::new(&graph, &[graph.position("b").unwrap()]);
     assert_eq!(names(&graph, &schedule.waiting()), ["model", "b"]);
@@ -67,7 +67,7 @@ fn what_is_not_needed_never_starts() {
 }
 
 #[test]
-fn a_failure_takes_along_what_needs_it_and_nothing_else() {
+fn a_failure_skips_only_the_stages_that_depend_on_it() {
     let graph = graph(&[("a", "model"), ("b", "a"), ("c", "b"), ("other", "model")]);
     let all: Vec<usize> = (0..graph.stages.len()).collect();
     let mut schedule = Schedule::new(&graph, &all);
@@ -80,7 +80,7 @@ fn a_failure_takes_along_what_needs_it_and_nothing_else() {
     assert!(schedule.waiting().is_empty());
 }
 
-/// The grid, a metric that fails on it (it needs models of two features), a reader of that, and a metric that is fine.
+/// Two metrics that fail on the grid (`partition` needs models of two features), and one that works.
 const FAILING: &str = "  cut: {metric: {of: grid, compute: [partition]}}
   cut-again: {metric: {of: grid, compute: [partition, dimensionality]}}
   fine: {metric: {of: one, compute: [loss]}}
@@ -109,7 +109,7 @@ fn events_follow_the_graph() {
 }
 
 #[test]
-fn a_failed_stage_shows_its_error_and_what_was_skipped() {
+fn a_failed_stage_shows_its_error_and_the_skipped_stages() {
     let paper = Paper::new().yaml(&(GRID.to_string() + FAILING));
     let run = paper.run("build cut fine -j 1 --color never").code(1);
     // `fine` needs `one` only: it may end before the grid does, or after.
@@ -127,12 +127,12 @@ error: cut at probability=0.1 run=1: `partition` shows a model of 2 features, th
 1 stage failed: 3 stages built, 7 models trained
 ",
     );
-    // What was finished is kept.
+    // Finished work is not lost.
     paper.build("grid one fine").ok().trained(0);
 }
 
 #[test]
-fn after_a_failure_nothing_more_is_started_unless_asked_to_keep_going() {
+fn after_a_failure_nothing_starts_without_keep_going() {
     let yaml = "  bad: {metric: {of: one, compute: [partition]}}
   slow: {train: {<<: *recipe, batch: 1024, steps: 4000000}}
   late: {metric: {of: slow, compute: [loss]}}
@@ -149,7 +149,7 @@ fn after_a_failure_nothing_more_is_started_unless_asked_to_keep_going() {
 }
 
 #[test]
-fn a_program_that_runs_when_another_stage_fails_is_awaited() {
+fn a_running_program_is_waited_for_when_another_stage_fails() {
     let paper = Paper::new().yaml(
         "repro: 1\nstages:\n  bad: {exec: {run: 'sleep 0.5; false', outputs: [a.txt]}}\n  \
          long: {exec: {run: 'sleep 1.5; echo 1 > figures/a.txt', outputs: [figures/a.txt]}}\n  \
@@ -165,7 +165,7 @@ fn a_program_that_runs_when_another_stage_fails_is_awaited() {
 }
 
 #[test]
-fn every_failure_is_told_when_asked_to_keep_going() {
+fn keep_going_reports_every_failure() {
     let paper = Paper::new().yaml(&(GRID.to_string() + FAILING));
     let run = paper.build("-k").code(1);
     let mut failed: Vec<_> =
@@ -176,7 +176,7 @@ fn every_failure_is_told_when_asked_to_keep_going() {
 }
 
 #[test]
-fn no_train_names_every_stage_that_would_train_and_trains_none() {
+fn no_train_reports_every_stage_that_would_train() {
     let paper = Paper::new().yaml(GRID);
     paper.run("build --no-train").code(1).stdout("").stderr(
         "\

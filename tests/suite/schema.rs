@@ -1,4 +1,4 @@
-//! `repro schema` accepts what the program accepts and refuses what it refuses.
+//! `repro schema` accepts and refuses the same paper files as the program.
 
 use std::path::Path;
 
@@ -34,7 +34,7 @@ fn the_paper_of_this_repository_is_valid() {
 }
 
 #[test]
-fn the_paper_that_init_writes_is_valid_and_builds() {
+fn the_paper_of_init_is_valid_and_builds() {
     let paper = Paper::new();
     paper.run("init").ok();
     valid(&paper.read("paper.yaml"));
@@ -48,9 +48,9 @@ fn the_papers_of_these_tests_are_valid() {
 }
 
 #[test]
-fn schema_and_program_refuse_the_same_slips() {
+fn schema_and_program_refuse_the_same_mistakes() {
     let validator = validator();
-    let slips = [
+    let mistakes = [
         ("repro: 1\n", "repro: 2\n"),
         ("title: Test", "titel: Test"),
         ("  one:", "  o/ne:"),
@@ -67,7 +67,7 @@ fn schema_and_program_refuse_the_same_slips() {
         ("compute: [loss, feature-geometry]", "compute: loss"),
         ("{of: grid, compute", "{compute"),
     ];
-    for (from, to) in slips {
+    for (from, to) in mistakes {
         assert_eq!(GRID.matches(from).count(), 1, "{from}");
         let yaml = GRID.replace(from, to);
         assert!(!validator.is_valid(&json(&yaml)), "the schema accepts `{to}`");
@@ -76,7 +76,7 @@ fn schema_and_program_refuse_the_same_slips() {
 }
 
 #[test]
-fn editors_are_told_what_every_setting_means() {
+fn the_schema_describes_every_setting() {
     let schema: Json = serde_json::from_str(&Paper::new().run("schema").ok().stdout).expect("JSON");
     let definitions = schema["$defs"].as_object().expect("definitions");
     for name in ["Kind", "Recipe", "MoeAutoencoder", "Metric", "Figure", "TableSettings"] {

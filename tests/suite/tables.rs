@@ -47,7 +47,7 @@ stages:
 fn graph(paper: &str) -> Result<Graph, Vec<String>> {
     let mut problems = Problems::default();
     let node = read(paper, &mut problems).expect("yaml");
-    let paper = Paper::of(&node, &mut problems);
+    let paper = Paper::from_node(&node, &mut problems);
     let graph = Graph::of(&paper, &mut problems);
     let told = problems.into_errors().into_iter().map(|error| {
         let span = error.span.unwrap_or_default();
@@ -165,14 +165,14 @@ fn what_a_table_cannot_show_is_told_before_anything_runs() {
         (
             rows,
             "expert:",
-            "24:9 `expert` is no axis of `usage`: list the values that have rows [for example `expert: [0, 1]`]",
+            "24:9 `expert` is not an axis of `usage`: list the values that get rows [for example `expert: [0, 1]`]",
         ),
         (
             "monosemantic: [0, 1, 2]",
             "expert: [0, 1]",
             "27:9 `experts` counts along the axis `expert`, but entries of which array? [name it: `{count: true, value: ARRAY}`]",
         ),
-        ("[0, 1, 2]", "[one]", "25:24 `monosemantic` is an array: its values are numbers, and `one` is none []"),
+        ("[0, 1, 2]", "[one]", "25:24 `monosemantic` is an array of numbers, and `one` is not a number []"),
         ("run: 0}", "rnu: 0}", "29:49 `usage` has no axis or array `rnu` [did you mean `run`?]"),
         ("run: 0}", "run: 5}", "29:54 axis `run` of `usage` has no `5` [its values are 0, 1, 2]"),
         (

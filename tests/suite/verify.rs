@@ -107,6 +107,6 @@ fn what_fails_is_told_and_not_verified() {
     paper
         .run("verify after")
         .code(1)
-        .says("error: after: `exit 3; wc -l < random/random.csv > after.txt` ended with exit code 3");
+        .says("error: after: `exit 3; wc -l < random/random.csv > after.txt` failed with exit code 3");
     assert_eq!(paper.files("cache/scratch").len(), 0);
 }

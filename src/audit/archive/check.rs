@@ -16,7 +16,7 @@ use crate::graph::Graph;
 use crate::plan::{self, Context, Outside, Recorded, StagePlan, StageState};
 use crate::render::Publisher;
 use crate::spec::{Paper, Problems, read};
-use crate::stages::{Data, FIGURES, Holds, Stage};
+use crate::stages::{DataStage, FIGURES, Holds, Stage};
 use crate::store::{Digest, Store};
 use crate::value::{FileEntry, Tree};
 
@@ -76,7 +76,7 @@ impl Archive {
             .map_err(|_| Refused::Files(vec![format!("{}: not UTF-8 text", manifest.paper)]))?;
         let mut problems = Problems::default();
         let graph = read(text.strip_prefix('\u{feff}').unwrap_or(&text), &mut problems)
-            .and_then(|root| Graph::of(&Paper::of(&root, &mut problems), &mut problems));
+            .and_then(|root| Graph::of(&Paper::from_node(&root, &mut problems), &mut problems));
         let Some(graph) = graph.filter(|_| problems.is_empty()) else {
             return Err(Refused::Paper { name: manifest.paper, text, errors: problems.into_errors() });
         };
@@ -116,7 +116,7 @@ impl Archive {
             let stage = &self.graph.stages[stage];
             for tool in stage.stage.needs().tools {
                 let flag = if tool.0.len() == 1 { " --version" } else { "" };
-                programs.push((stage.name.as_str(), format!("{}{flag}", tool.words())));
+                programs.push((stage.name.as_str(), format!("{}{flag}", tool.command_line())));
             }
             programs.extend(stage.stage.command().map(|command| (stage.name.as_str(), command)));
         }
@@ -209,7 +209,7 @@ impl Archive {
     }
 
     /// Why the result of a `data` stage is not its files: that needs no rebuild.
-    fn other_data(&self, context: Context, plan: &StagePlan, data: &Data) -> Option<String> {
+    fn other_data(&self, context: Context, plan: &StagePlan, data: &DataStage) -> Option<String> {
         let name = &self.graph.stages[plan.stage].name;
         let recorded = plan.resolved.units.first()?.digest()?;
         let tree = if data.holds() == Holds::ProjectFiles {
@@ -229,7 +229,7 @@ impl Archive {
     }
 
     /// The file that was fetched from the address of a stage, and where it is.
-    fn fetched(&self, context: Context, plan: &StagePlan, data: &Data) -> Result<(FileEntry, PathBuf)> {
+    fn fetched(&self, context: Context, plan: &StagePlan, data: &DataStage) -> Result<(FileEntry, PathBuf)> {
         let stage = &self.graph.stages[plan.stage].name;
         let path = data.fetched_name().ok_or_else(|| Error::internal("nothing is fetched"))?;
         let here = self.home().join(format!("{FETCHED}{stage}/{path}"));

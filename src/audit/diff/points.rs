@@ -35,15 +35,15 @@ mod tests {
     #[test]
     fn units_are_paired_by_their_coordinates_whatever_the_order_of_the_axes() {
         let (p, run) = (Axis::numbers("p", vec![0.1, 0.2, 0.5]), Axis::index("run", 2));
-        let old = Layout::of(vec![p, run.clone()]);
-        let new = Layout::of(vec![run, Axis::numbers("p", vec![0.5, 0.1, 0.7])]);
+        let old = Layout::new(vec![p, run.clone()]);
+        let new = Layout::new(vec![run, Axis::numbers("p", vec![0.5, 0.1, 0.7])]);
         let mut shape = Vec::new();
         let found = pairs(&old, &new, &mut shape).unwrap();
         let labels: Vec<(String, String)> = found.iter().map(|(a, b)| (old.label(*a), new.label(*b))).collect();
         let label = |p: &str, run: usize| (format!("p={p} run={run}"), format!("run={run} p={p}"));
         assert_eq!(labels, [label("0.1", 0), label("0.5", 0), label("0.1", 1), label("0.5", 1)]);
         assert_eq!(shape, ["p: added 0.7; removed 0.2"]);
-        assert_eq!(pairs(&old, &Layout::of(Vec::new()), &mut shape), None);
+        assert_eq!(pairs(&old, &Layout::new(Vec::new()), &mut shape), None);
         assert_eq!(shape[1], "had p, run, has no axes");
     }
 }

@@ -1,4 +1,4 @@
-//! The build's side.
+//! The build's side of the socket: start supervisors and give them programs.
 
 use std::io::Write;
 use std::os::fd::OwnedFd;
@@ -14,15 +14,15 @@ use rustix::process::{Pid, Signal, kill_process_group};
 
 use super::super::{Program, cannot_start, tool, variable};
 use super::ARGUMENT;
-use super::wire::{Answer, KILL, Request, TERMINATE, owned};
+use super::wire::{KILL, StartRequest, SupervisorReply, TERMINATE, owned};
 use crate::error::{Error, Result};
 
-/// The executable of supervisors.
+/// The executable that runs as a supervisor.
 static EXECUTABLE: OnceLock<PathBuf> = OnceLock::new();
-/// Supervisors without a program.
+/// Idle supervisors, ready for the next program.
 static IDLE: Mutex<Vec<Supervisor>> = Mutex::new(Vec::new());
 
-/// Name the executable of supervisors; [`super::init`] names this process's own. Its `main` must call `init`.
+/// Set the executable that runs as a supervisor; [`super::init`] sets this process's own. Its `main` must call `init`.
 pub fn supervise_with(executable: PathBuf) {
     let _ = EXECUTABLE.set(executable);
 }
@@ -34,8 +34,8 @@ struct Supervisor {
 }
 
 impl Supervisor {
-    /// One without a program.
-    fn get() -> Result<Supervisor> {
+    /// An idle supervisor, or a new one.
+    fn acquire() -> Result<Supervisor> {
         if let Some(idle) = idle().pop() {
             return Ok(idle);
         }
@@ -43,15 +43,17 @@ impl Supervisor {
         let new = || -> std::io::Result<Supervisor> {
             let (socket, other) = UnixStream::pair()?;
             let mut command = Command::new(executable);
-            // In a group of its own: Ctrl-C is for the build alone.
+            // In its own process group: only the build receives Ctrl-C.
             command.arg0("supervisor").arg(ARGUMENT).current_dir("/").process_group(0);
             command.stdin(OwnedFd::from(other)).stdout(Stdio::null()).stderr(Stdio::null());
             Ok(Supervisor { process: command.spawn()?, socket })
         };
-        new().map_err(|cause| super::super::crowded(Error::io("start", Path::new("a supervisor of programs"), &cause)))
+        new().map_err(|cause| {
+            super::super::suggest_limits(Error::io("start", Path::new("a supervisor process"), &cause))
+        })
     }
 
-    fn retire(self) {
+    fn shut_down(self) {
         let Supervisor { mut process, socket } = self;
         drop(socket);
         let _ = process.wait();
@@ -62,99 +64,100 @@ fn idle() -> MutexGuard<'static, Vec<Supervisor>> {
     IDLE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A running program and whatever it started. Dropping it kills them all.
+/// A running program and all processes that it started. Dropping it kills them.
 #[derive(Debug)]
-pub struct Running {
+pub struct RunningProgram {
     /// `None` once the program has ended.
     supervisor: Option<Supervisor>,
     group: Option<Pid>,
-    /// It was asked to end.
-    told: bool,
+    /// It was sent TERMINATE or KILL.
+    signalled: bool,
     status: Option<ExitStatus>,
 }
 
-impl Running {
-    pub fn start(program: &Program) -> Result<Running> {
+impl RunningProgram {
+    pub fn start(program: &Program) -> Result<RunningProgram> {
         let (name, _) = program.words.split_first().ok_or_else(|| Error::internal("a program without a name"))?;
         let path = tool::find_in(name, program.folder, variable(program.environment, "PATH"));
         let path = path.filter(|path| path.is_absolute() && !name.contains('/'));
-        let request = Request {
+        let request = StartRequest {
             path: path.map_or_else(|| owned(name), owned),
             words: program.words.iter().map(owned).collect(),
             folder: owned(program.folder),
             environment: program.environment.iter().map(|(name, value)| (owned(name), value.clone())).collect(),
         };
-        let supervisor = Supervisor::get()?;
-        let answer = request.send(&supervisor.socket, program.log).and_then(|()| Answer::receive(&supervisor.socket));
+        let supervisor = Supervisor::acquire()?;
+        let answer =
+            request.send(&supervisor.socket, program.log).and_then(|()| SupervisorReply::receive(&supervisor.socket));
         match answer {
-            Ok(Answer::Started(group)) => {
+            Ok(SupervisorReply::Started(group)) => {
                 let group = Pid::from_raw(group).filter(|group| group.as_raw_nonzero().get() > 1);
-                Ok(Running { supervisor: Some(supervisor), group, told: false, status: None })
+                Ok(RunningProgram { supervisor: Some(supervisor), group, signalled: false, status: None })
             }
-            Ok(Answer::Failed(cause)) => {
+            Ok(SupervisorReply::Failed(cause)) => {
                 idle().push(supervisor);
                 Err(cannot_start(program, &std::io::Error::from_raw_os_error(cause)))
             }
-            Ok(Answer::Ended(_)) => Err(Error::internal("a program ended before it began")),
-            Err(_) => Err(lost(supervisor, None)),
+            Ok(SupervisorReply::Ended(_)) => Err(Error::internal("a program ended before it started")),
+            Err(_) => Err(kill_lost(supervisor, None)),
         }
     }
 
-    /// How the program ended, if it does within this time. Nothing of it is left then.
+    /// The exit status, if the program exits within this time. None of its processes are left then.
     pub fn wait(&mut self, most: Duration) -> Result<Option<ExitStatus>> {
         let Some(supervisor) = &self.supervisor else { return Ok(self.status) };
         let timeout = Timespec { tv_sec: most.as_secs() as i64, tv_nsec: most.subsec_nanos().into() };
         match poll(&mut [PollFd::new(&supervisor.socket, PollFlags::IN)], Some(&timeout)) {
             Ok(0) | Err(rustix::io::Errno::INTR) => Ok(None),
-            _ => self.end().map(Some),
+            _ => self.wait_for_exit().map(Some),
         }
     }
 
-    /// Take the end of the program, however long that takes.
-    fn end(&mut self) -> Result<ExitStatus> {
+    /// Wait for the exit status.
+    fn wait_for_exit(&mut self) -> Result<ExitStatus> {
         let Some(supervisor) = self.supervisor.take() else {
             return self.status.ok_or_else(|| Error::internal("a program that never ran"));
         };
-        match Answer::receive(&supervisor.socket) {
-            Ok(Answer::Ended(status)) => {
+        match SupervisorReply::receive(&supervisor.socket) {
+            Ok(SupervisorReply::Ended(status)) => {
                 let status = ExitStatus::from_raw(status);
                 self.status = Some(status);
-                match self.told {
-                    // It may not have read that yet, and would take it for the next program.
-                    true => supervisor.retire(),
+                match self.signalled {
+                    // The unread signal byte would otherwise be applied to the next program.
+                    true => supervisor.shut_down(),
                     false => idle().push(supervisor),
                 }
                 Ok(status)
             }
-            _ => Err(lost(supervisor, self.group)),
+            _ => Err(kill_lost(supervisor, self.group)),
         }
     }
 
-    /// Ask the program and what it started to end.
-    pub fn ask(&mut self) {
-        self.tell(TERMINATE);
+    /// Send SIGTERM to the program and the processes that it started.
+    pub fn terminate(&mut self) {
+        self.send(TERMINATE);
     }
 
-    fn tell(&mut self, word: u8) {
-        self.told = true;
+    fn send(&mut self, command: u8) {
+        self.signalled = true;
         if let Some(supervisor) = &mut self.supervisor {
-            // A supervisor that is gone is seen when it is waited for.
-            let _ = supervisor.socket.write_all(&[word]);
+            // A dead supervisor is detected when waiting for it.
+            let _ = supervisor.socket.write_all(&[command]);
         }
     }
 }
 
-impl Drop for Running {
+impl Drop for RunningProgram {
     fn drop(&mut self) {
         if self.supervisor.is_some() {
-            self.tell(KILL);
-            let _ = self.end();
+            self.send(KILL);
+            let _ = self.wait_for_exit();
         }
     }
 }
 
-/// Somebody has killed a supervisor: its program goes too.
-fn lost(mut supervisor: Supervisor, group: Option<Pid>) -> Error {
+/// A supervisor died: kill its program too.
+fn kill_lost(mut supervisor: Supervisor, group: Option<Pid>) -> Error {
     let _ = supervisor.process.kill();
     let _ = supervisor.process.wait();
     if let Some(group) = group {

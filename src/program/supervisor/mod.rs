@@ -1,31 +1,31 @@
-//! Supervisors: small processes of this same executable that start programs, wait for them, and kill all that they leave behind.
+//! Supervisors: small processes of this same executable that start programs, wait for them, and kill the processes that they leave behind.
 //!
-//! A supervisor runs one program at a time and is used again for the next one. On Linux it is a *subreaper*: processes that lose their parent
-//! become its children, even if they have left the program's process group with `setsid`. So a supervisor without children knows that
-//! nothing of its program is left. It is joined to the build by a socket. The kernel closes the socket when the build ends, however it
-//! ends; then the supervisor kills what still runs, and ends too.
+//! A supervisor runs one program at a time and is reused for the next one. On Linux it is a *subreaper*: orphaned processes become its
+//! children, even if they left the program's process group with `setsid`. A supervisor without children therefore knows that no process of
+//! its program is left. It is connected to the build by a socket. The kernel closes the socket when the build ends, even if it is killed;
+//! then the supervisor kills what still runs, and exits.
 //!
-//! Signals go only to the process group of the program and to children of the supervisor. Their numbers cannot belong to another process,
-//! because nobody but the supervisor can release them.
+//! Signals go only to the process group of the program and to children of the supervisor. Their process ids cannot be reused, because only
+//! the supervisor can reap them.
 
 mod client;
 mod server;
 mod wire;
 
-pub use client::{Running, supervise_with};
+pub use client::{RunningProgram, supervise_with};
 
 use std::process::ExitCode;
 
-/// The argument that makes this executable a supervisor.
+/// The argument that starts this executable as a supervisor.
 const ARGUMENT: &str = "--supervise-programs";
 
-/// Call this first in `main`. If this process was started as a supervisor, it is one until it ends, and `main` should return the exit code.
+/// Call this first in `main`. In a supervisor process it runs the supervisor and returns the exit code for `main`.
 pub fn init() -> Option<ExitCode> {
-    // A parent that ignores SIGCHLD passes that on, and no program could be awaited then.
+    // An ignored SIGCHLD is inherited from the parent, and would make `wait` fail.
     //
-    // SAFETY: the default action is no function of this program, and there is only one thread yet.
+    // SAFETY: SIG_DFL installs no handler, and there is only one thread yet.
     unsafe { libc::signal(libc::SIGCHLD, libc::SIG_DFL) };
-    // By this name Linux finds the executable even if it was replaced or deleted meanwhile.
+    // This path works even if the executable was replaced or deleted.
     #[cfg(target_os = "linux")]
     supervise_with("/proc/self/exe".into());
     #[cfg(not(target_os = "linux"))]

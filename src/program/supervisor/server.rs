@@ -1,4 +1,4 @@
-//! The supervisor's side.
+//! The supervisor's side of the socket: start a program, wait for it, kill what it leaves behind.
 
 use std::io::{self, Read};
 use std::os::fd::{AsFd, OwnedFd};
@@ -10,37 +10,37 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, kill_process_group, waitid};
 
-use super::wire::{Answer, KILL, Request, TERMINATE};
+use super::wire::{KILL, StartRequest, SupervisorReply, TERMINATE};
 
-/// Processes that cannot be killed for so long are left: they hang in the kernel.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// Give up on processes that SIGKILL has not ended after this time: they hang in the kernel.
+const KILL_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Run programs as they are asked for on standard input, which is a socket, until it is closed.
+/// Run the programs that are requested on standard input, which is a socket, until it is closed.
 pub fn serve() -> io::Result<()> {
     let socket = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
     #[cfg(target_os = "linux")]
     {
-        // `pkill repro` shall not take the supervisor too: who would kill the programs then?
+        // `pkill repro` must not kill the supervisor: it has to kill the programs.
         let _ = rustix::thread::set_name(c"supervisor");
         rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
     }
-    // Signals that ask to end are meant for the build. They are handled and not ignored, because programs inherit what is ignored.
+    // Termination signals are meant for the build. They are handled instead of ignored, because programs inherit ignored signals.
     let _ = ctrlc::set_handler(|| {});
-    while let Some((request, log)) = Request::receive(&socket)? {
+    while let Some((request, log)) = StartRequest::receive(&socket)? {
         match start(&request, log) {
             Ok(child) => {
-                // Nobody there to hear it is seen below.
-                let _ = Answer::Started(raw(&child)).send(&socket);
+                // A closed socket is noticed below.
+                let _ = SupervisorReply::Started(raw(&child)).send(&socket);
                 let status = supervise(child, &socket)?;
-                Answer::Ended(status).send(&socket)?;
+                SupervisorReply::Ended(status).send(&socket)?;
             }
-            Err(cause) => Answer::Failed(cause.raw_os_error().unwrap_or(0)).send(&socket)?,
+            Err(cause) => SupervisorReply::Failed(cause.raw_os_error().unwrap_or(0)).send(&socket)?,
         }
     }
     Ok(())
 }
 
-fn start(request: &Request, log: OwnedFd) -> io::Result<Child> {
+fn start(request: &StartRequest, log: OwnedFd) -> io::Result<Child> {
     let (name, arguments) = request.words.split_first().ok_or(io::ErrorKind::InvalidData)?;
     let mut command = Command::new(&request.path);
     command.arg0(name).args(arguments).current_dir(&request.folder);
@@ -49,26 +49,26 @@ fn start(request: &Request, log: OwnedFd) -> io::Result<Child> {
     command.spawn()
 }
 
-/// Wait for the end of a program, or kill it when that is asked for or when the build is gone. Returns its wait status when nothing is left.
+/// Wait until a program exits; kill it on request or when the build is gone. Returns its wait status when none of its processes are left.
 fn supervise(mut child: Child, socket: &UnixStream) -> io::Result<i32> {
-    wait(&child, socket)?;
-    // While the program is not awaited, the number of its group cannot become another's.
+    wait_for_exit_or_kill(&child, socket)?;
+    // Until the program is reaped, its process group id cannot be reused.
     if let Some(group) = group(&child) {
         let _ = kill_process_group(group, Signal::KILL);
     }
     let status = child.wait()?;
-    end_orphans();
+    kill_orphans();
     Ok(status.into_raw())
 }
 
-/// Returns when the program has ended or shall end.
-fn wait(child: &Child, mut socket: &UnixStream) -> io::Result<()> {
+/// Returns when the program has exited or has to be killed.
+fn wait_for_exit_or_kill(child: &Child, mut socket: &UnixStream) -> io::Result<()> {
     let Some(group) = group(child) else { return Ok(()) };
     #[cfg(target_os = "linux")]
     let end = rustix::process::pidfd_open(group, rustix::process::PidfdFlags::empty()).ok();
     #[cfg(not(target_os = "linux"))]
     let end: Option<OwnedFd> = None;
-    // Without a file that tells the end, it has to be looked for.
+    // Without a pidfd, the program has to be polled.
     let mut pause = if end.is_some() { Duration::from_secs(1) } else { Duration::from_micros(200) };
     loop {
         let ended = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
@@ -83,7 +83,7 @@ fn wait(child: &Child, mut socket: &UnixStream) -> io::Result<()> {
                 if end.is_none() {
                     pause = (pause * 3 / 2).min(Duration::from_millis(20));
                 }
-                bury_orphans(group);
+                reap_orphans(group);
                 continue;
             }
             Ok(_) => {}
@@ -93,16 +93,16 @@ fn wait(child: &Child, mut socket: &UnixStream) -> io::Result<()> {
         if files[0].revents().is_empty() {
             continue;
         }
-        let mut words = [0; 16];
-        let read = match socket.read(&mut words) {
+        let mut commands = [0; 16];
+        let read = match socket.read(&mut commands) {
             Ok(read) => read,
             Err(cause) if cause.kind() == io::ErrorKind::Interrupted => continue,
             Err(_) => 0,
         };
-        if read == 0 || words[..read].contains(&KILL) {
+        if read == 0 || commands[..read].contains(&KILL) {
             return Ok(());
         }
-        if words[..read].contains(&TERMINATE) {
+        if commands[..read].contains(&TERMINATE) {
             let _ = kill_process_group(group, Signal::TERM);
             for orphan in children().into_iter().filter(|orphan| *orphan != group) {
                 let _ = kill_process(orphan, Signal::TERM);
@@ -111,8 +111,8 @@ fn wait(child: &Child, mut socket: &UnixStream) -> io::Result<()> {
     }
 }
 
-/// Kill children until there are none. Those of killed ones become children of this process in turn.
-fn end_orphans() {
+/// Kill children until there are none. Children of killed processes become children of this process.
+fn kill_orphans() {
     let started = Instant::now();
     let mut pause = Duration::from_micros(100);
     loop {
@@ -121,7 +121,7 @@ fn end_orphans() {
             Ok(Some(_)) => continue,
             Ok(None) | Err(_) => {}
         }
-        if started.elapsed() > PATIENCE {
+        if started.elapsed() > KILL_TIMEOUT {
             return;
         }
         for orphan in children() {
@@ -132,14 +132,14 @@ fn end_orphans() {
     }
 }
 
-/// Await orphans that have ended by themselves, so that their numbers are free.
-fn bury_orphans(program: Pid) {
+/// Reap orphans that have exited.
+fn reap_orphans(program: Pid) {
     for orphan in children().into_iter().filter(|child| *child != program) {
         let _ = waitid(WaitId::Pid(orphan), WaitIdOptions::EXITED | WaitIdOptions::NOHANG);
     }
 }
 
-/// The children of this process, as Linux tells them.
+/// The children of this process, from `/proc`.
 fn children() -> Vec<Pid> {
     let entries = |folder: &str| std::fs::read_dir(folder).into_iter().flatten().flatten();
     let read = |path: std::path::PathBuf| std::fs::read_to_string(path).ok();
@@ -149,7 +149,7 @@ fn children() -> Vec<Pid> {
     if lists.iter().any(Option::is_some) {
         return lists.iter().flatten().flat_map(|list| list.split_whitespace()).filter_map(number).collect();
     }
-    // A kernel without these lists: all processes say who their parent is.
+    // On a kernel without these lists, search all processes for this parent.
     let own = std::process::id().to_string();
     let is_child = |stat: &String| {
         let fields = stat.rsplit(')').next().unwrap_or_default();

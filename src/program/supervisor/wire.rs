@@ -1,4 +1,4 @@
-//! What a build and a supervisor say to each other: lengths and bytes, so that no name of a file can be taken for a command.
+//! The protocol between a build and a supervisor. Texts are length-prefixed, so that no file name can be taken for a command.
 
 use std::ffi::{OsStr, OsString};
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
@@ -12,14 +12,14 @@ use rustix::net::{
     recvmsg, sendmsg,
 };
 
-/// Ask the program and what it started to end.
+/// Command: send SIGTERM to the program and its processes.
 pub const TERMINATE: u8 = b'T';
-/// Kill it.
+/// Command: kill the program and its processes.
 pub const KILL: u8 = b'K';
 
 /// A program to run.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Request {
+pub struct StartRequest {
     /// The file that is executed.
     pub path: OsString,
     /// The program's name as it sees it, and its arguments.
@@ -28,18 +28,18 @@ pub struct Request {
     pub environment: Vec<(OsString, OsString)>,
 }
 
-/// What a supervisor says of its program.
+/// What a supervisor reports about its program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Answer {
-    /// It runs, as the leader of the process group of this number.
+pub enum SupervisorReply {
+    /// It runs, as the leader of the process group with this id.
     Started(i32),
-    /// It could not be started, for this reason (`errno`).
+    /// It could not be started: the `errno`.
     Failed(i32),
-    /// It has ended with this wait status, and nothing of it is left.
+    /// It exited with this wait status, and none of its processes are left.
     Ended(i32),
 }
 
-impl Request {
+impl StartRequest {
     fn encode(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
         let variables = self.environment.iter().flat_map(|(name, value)| [name, value]);
@@ -55,7 +55,7 @@ impl Request {
         bytes
     }
 
-    fn decode(mut bytes: &[u8]) -> Option<Request> {
+    fn decode(mut bytes: &[u8]) -> Option<StartRequest> {
         let mut list = || -> Option<Vec<OsString>> {
             let mut texts = Vec::new();
             for _ in 0..take_length(&mut bytes)? {
@@ -66,13 +66,13 @@ impl Request {
             }
             Some(texts)
         };
-        let (places, words, variables) = (list()?, list()?, list()?);
-        let [path, folder] = <[OsString; 2]>::try_from(places).ok()?;
+        let (paths, words, variables) = (list()?, list()?, list()?);
+        let [path, folder] = <[OsString; 2]>::try_from(paths).ok()?;
         let environment = variables.chunks_exact(2).map(|pair| (pair[0].clone(), pair[1].clone())).collect();
-        bytes.is_empty().then_some(Request { path, words, folder, environment })
+        bytes.is_empty().then_some(StartRequest { path, words, folder, environment })
     }
 
-    /// Send it, with the open file that takes what the program prints.
+    /// Send the request, with the open log file.
     pub fn send(&self, mut socket: &UnixStream, log: impl AsFd) -> io::Result<()> {
         let bytes = self.encode();
         let files = [log.as_fd()];
@@ -85,8 +85,8 @@ impl Request {
         socket.write_all(&bytes)
     }
 
-    /// The next one; `None` when the build is gone.
-    pub fn receive(mut socket: &UnixStream) -> io::Result<Option<(Request, OwnedFd)>> {
+    /// Receive the next request; `None` when the build is gone.
+    pub fn receive(mut socket: &UnixStream) -> io::Result<Option<(StartRequest, OwnedFd)>> {
         let mut header = [0; 8];
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
         let mut control = RecvAncillaryBuffer::new(&mut space);
@@ -105,36 +105,36 @@ impl Request {
         rustix::io::fcntl_setfd(&log, rustix::io::FdFlags::CLOEXEC)?;
         let mut bytes = vec![0; usize::try_from(u64::from_le_bytes(header)).map_err(|_| broken())?];
         socket.read_exact(&mut bytes)?;
-        Request::decode(&bytes).map(|request| Some((request, log))).ok_or_else(broken)
+        StartRequest::decode(&bytes).map(|request| Some((request, log))).ok_or_else(broken)
     }
 }
 
-impl Answer {
+impl SupervisorReply {
     pub fn send(self, mut socket: &UnixStream) -> io::Result<()> {
         let (kind, number) = match self {
-            Answer::Started(number) => (b'+', number),
-            Answer::Failed(number) => (b'!', number),
-            Answer::Ended(number) => (b'-', number),
+            SupervisorReply::Started(number) => (b'+', number),
+            SupervisorReply::Failed(number) => (b'!', number),
+            SupervisorReply::Ended(number) => (b'-', number),
         };
         let [a, b, c, d] = number.to_le_bytes();
         socket.write_all(&[kind, a, b, c, d])
     }
 
-    pub fn receive(mut socket: &UnixStream) -> io::Result<Answer> {
+    pub fn receive(mut socket: &UnixStream) -> io::Result<SupervisorReply> {
         let mut bytes = [0; 5];
         socket.read_exact(&mut bytes)?;
         let [kind, a, b, c, d] = bytes;
         let number = i32::from_le_bytes([a, b, c, d]);
         match kind {
-            b'+' => Ok(Answer::Started(number)),
-            b'!' => Ok(Answer::Failed(number)),
-            b'-' => Ok(Answer::Ended(number)),
+            b'+' => Ok(SupervisorReply::Started(number)),
+            b'!' => Ok(SupervisorReply::Failed(number)),
+            b'-' => Ok(SupervisorReply::Ended(number)),
             _ => Err(io::ErrorKind::InvalidData.into()),
         }
     }
 }
 
-/// Try again what a signal has interrupted.
+/// Repeat a call while a signal interrupts it.
 pub fn retry<T>(mut call: impl FnMut() -> rustix::io::Result<T>) -> rustix::io::Result<T> {
     loop {
         match call() {
@@ -154,7 +154,7 @@ fn take_length(bytes: &mut &[u8]) -> Option<usize> {
     usize::try_from(u64::from_le_bytes(*number)).ok()
 }
 
-/// A text for a request.
+/// Copy a text for a request.
 pub fn owned(text: impl AsRef<OsStr>) -> OsString {
     text.as_ref().to_os_string()
 }
@@ -164,8 +164,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_request_arrives_with_every_byte_of_its_names_and_with_the_open_file() {
-        let request = Request {
+    fn a_request_keeps_every_byte_and_passes_the_log_file() {
+        let request = StartRequest {
             path: "/bin/echo".into(),
             words: vec!["echo".into(), "".into(), "a\n+ 1\n".into(), OsString::from_vec(vec![b'x', 0xff])],
             folder: "/tmp/x\n+ 1\n".into(),
@@ -174,7 +174,7 @@ mod tests {
         let (here, there) = UnixStream::pair().unwrap();
         let mut file = tempfile::tempfile().unwrap();
         request.send(&here, &file).unwrap();
-        let (received, log) = Request::receive(&there).unwrap().unwrap();
+        let (received, log) = StartRequest::receive(&there).unwrap().unwrap();
         assert_eq!(received, request);
         std::fs::File::from(log).write_all(b"through the other").unwrap();
         let mut text = String::new();
@@ -182,26 +182,26 @@ mod tests {
         file.read_to_string(&mut text).unwrap();
         assert_eq!(text, "through the other");
         drop(here);
-        assert!(Request::receive(&there).unwrap().is_none());
+        assert!(StartRequest::receive(&there).unwrap().is_none());
     }
 
     #[test]
-    fn a_damaged_request_is_no_program() {
+    fn a_truncated_request_is_rejected() {
         let request =
-            Request { path: "a".into(), words: vec!["a".into()], folder: "/".into(), environment: Vec::new() };
+            StartRequest { path: "a".into(), words: vec!["a".into()], folder: "/".into(), environment: Vec::new() };
         let bytes = request.encode();
-        assert_eq!(Request::decode(&bytes), Some(request));
+        assert_eq!(StartRequest::decode(&bytes), Some(request));
         for end in 0..bytes.len() {
-            assert_eq!(Request::decode(&bytes[..end]), None);
+            assert_eq!(StartRequest::decode(&bytes[..end]), None);
         }
     }
 
     #[test]
-    fn answers_arrive_as_they_were_sent() {
+    fn replies_round_trip() {
         let (here, there) = UnixStream::pair().unwrap();
-        for answer in [Answer::Started(7), Answer::Failed(2), Answer::Ended(i32::MIN)] {
+        for answer in [SupervisorReply::Started(7), SupervisorReply::Failed(2), SupervisorReply::Ended(i32::MIN)] {
             answer.send(&here).unwrap();
-            assert_eq!(Answer::receive(&there).unwrap(), answer);
+            assert_eq!(SupervisorReply::receive(&there).unwrap(), answer);
         }
     }
 }

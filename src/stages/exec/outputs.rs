@@ -1,11 +1,11 @@
-//! What a program is declared to make, and what it made.
+//! Declared outputs of a program: decode them, and store the files that the program wrote.
 
 use std::path::Path;
 
 use serde_json::{Map, Value as Json, json};
 
 use super::super::Sandbox;
-use super::super::paths::{is_pattern, normal};
+use super::super::paths::{PathRole, is_pattern, normalize};
 use super::FIGURES;
 use crate::error::{Error, Result, Span};
 use crate::exchange::Axes;
@@ -13,19 +13,19 @@ use crate::program::is_executable;
 use crate::spec::{Decode, Located, Node, Problems, Schemas, Yaml, nearest, wrong_type};
 use crate::value::{FileEntry, Tree};
 
-/// More files than this are not looked through for one that was meant.
-const MANY: usize = 1000;
+/// The most files that are searched for a similar name when an output is missing.
+const MAX_SEARCHED: usize = 1000;
 
-/// A file or a folder that the program makes.
+/// A file or a folder that the program writes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Output {
     pub path: Located<String>,
-    /// Written with a `/` at its end: the folder is there when the program starts.
+    /// Written with a trailing `/`: the folder is created before the program starts.
     pub folder: bool,
     pub axes: Axes,
 }
 
-/// All of them: a list of paths, or a mapping from paths to what is to be known of the arrays in them.
+/// All outputs: a list of paths, or a mapping from paths to how the arrays in them are read.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Outputs(pub Vec<Output>);
 
@@ -45,7 +45,7 @@ impl Outputs {
         paths
     }
 
-    /// The axes that are named, by path.
+    /// The declared axes by path.
     pub fn axes(&self) -> Json {
         Json::Object(
             self.0.iter().map(|output| (output.path.value.clone(), output.axes.manifest())).collect::<Map<_, _>>(),
@@ -55,16 +55,14 @@ impl Outputs {
 
 fn output(path: Located<String>, axes: Axes, problems: &mut Problems) -> Option<Output> {
     if is_pattern(&path) {
-        let error = Error::user(format!("`{}` is a pattern; outputs are named one by one", path.value)).at(path.span);
-        problems.push(error.hint("of many files, name the folder that they are in"));
+        let error = Error::user(format!("`{}` is a pattern; list outputs one by one", path.value)).at(path.span);
+        problems.push(error.hint("for many files, list the folder that contains them"));
         return None;
     }
-    match normal(&path) {
+    match normalize(&path, PathRole::Output) {
         Ok(value) => Some(Output { folder: path.ends_with('/'), path: Located { value, span: path.span }, axes }),
-        Err(mut error) => {
-            // Advice on data elsewhere is none for what is made here.
-            error.hints.retain(|hint| !hint.contains("data") && !hint.contains("project"));
-            problems.push(error.hint("outputs lie in the folder that the program runs in, and are kept in the cache"));
+        Err(error) => {
+            problems.push(error.hint("outputs are relative to the program's working directory; the cache stores them"));
             None
         }
     }
@@ -79,7 +77,7 @@ impl Decode for Outputs {
                 items.iter().map(one).collect()
             }
             Yaml::Map(entries) => {
-                let one = |(key, node): &(crate::spec::Key, Node)| {
+                let one = |(key, node): &(crate::spec::MapKey, Node)| {
                     let settings = OutputSettings::decode(node, problems)?;
                     output(Located { value: key.name.clone(), span: key.span }, settings.axes, problems)
                 };
@@ -103,18 +101,22 @@ impl Decode for Outputs {
     }
 }
 
-/// Take all outputs into the cache. The inner error is the program's: it did not make what it should; nothing was taken then.
+/// Store all outputs in the cache. The inner error is the program's fault, such as a missing output; then nothing was stored.
 pub fn collect(outputs: &Outputs, place: &dyn Sandbox) -> Result<Result<Tree>> {
     let mut found = Vec::new();
     for output in &outputs.0 {
         let path = &output.path.value;
         if path.starts_with(FIGURES) && place.folder().join(path).is_dir() {
-            let error = Error::stage(format!("made `{path}`, which is a folder")).at(output.path.span);
-            return Ok(Err(error.hint("name the files in `figures` one by one: they are put into the project")));
+            let error = Error::stage(format!("created `{path}`, which is a folder")).at(output.path.span);
+            return Ok(Err(error.hint("list the files in `figures` one by one: they are copied into the project")));
         }
         if let Err(error) = walk(place.folder(), &output.path.value, output.path.span, &mut found) {
             let error = error.at(output.path.span);
-            return Ok(Err(if error.hints.is_empty() { meant(error, &output.path, place.folder()) } else { error }));
+            return Ok(Err(if error.hints.is_empty() {
+                suggest_similar_file(error, &output.path, place.folder())
+            } else {
+                error
+            }));
         }
     }
     let mut files = Vec::new();
@@ -126,68 +128,68 @@ pub fn collect(outputs: &Outputs, place: &dyn Sandbox) -> Result<Result<Tree>> {
     Ok(Ok(Tree { files }))
 }
 
-/// The files at a path: itself, or all in it if it is a folder.
+/// Collect the file at a path, or all files in it if it is a folder.
 fn walk(root: &Path, path: &str, span: Span, found: &mut Vec<(String, bool)>) -> Result<()> {
-    // A link on the way could lead anywhere.
+    // A symbolic link among the parents could point anywhere.
     let parents = Path::new(path).ancestors().skip(1).filter(|parent| !parent.as_os_str().is_empty());
     let is_link = |parent: &Path| std::fs::symlink_metadata(root.join(parent)).is_ok_and(|meta| meta.is_symlink());
     if parents.into_iter().any(is_link) {
-        return Err(link(path));
+        return Err(symlink_error(path));
     }
     let mut left = vec![path.to_string()];
     while let Some(path) = left.pop() {
         let full = root.join(&path);
         let meta = std::fs::symlink_metadata(&full).map_err(|cause| match cause.kind() {
             std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory => {
-                Error::stage(format!("did not make `{path}`"))
+                Error::stage(format!("did not create `{path}`"))
             }
-            _ => Error::stage(format!("made folders too deep to be read, from `{}` on", start(&path)))
-                .hint("an output's path has at most some thousand characters"),
+            _ => Error::stage(format!("created folders nested too deep to read, from `{}` on", shorten(&path)))
+                .hint("paths of outputs are limited to about 4000 characters"),
         })?;
         if meta.is_symlink() {
-            return Err(link(&path));
+            return Err(symlink_error(&path));
         }
         if meta.is_file() {
             found.push((path, is_executable(&meta)));
             continue;
         }
         if !meta.is_dir() {
-            return Err(
-                Error::stage(format!("made `{path}`, which is neither a file nor a folder")).hint("outputs are files")
-            );
+            return Err(Error::stage(format!("created `{path}`, which is neither a file nor a folder"))
+                .hint("outputs are files"));
         }
         let before = left.len();
         let unreadable = |e: std::io::Error| Error::io("read", &full, &e);
         for entry in std::fs::read_dir(&full).map_err(unreadable)? {
             let name = entry.map_err(unreadable)?.file_name();
             let inner = Located { value: format!("{path}/{}", name.to_string_lossy()), span };
-            left.push(normal(&inner).map_err(|error| {
-                let made = Error::stage(format!("made {:?}, but {}", inner.value, error.message));
-                Error { hints: error.hints, ..made }
+            left.push(normalize(&inner, PathRole::Output).map_err(|error| {
+                let refused = Error::stage(format!("created {:?}, but {}", inner.value, error.message));
+                Error { hints: error.hints, ..refused }
             })?);
         }
         if left.len() == before {
             return Err(
-                Error::stage(format!("left the folder `{path}` empty")).hint("an output holds at least one file")
+                Error::stage(format!("left the folder `{path}` empty")).hint("an output contains at least one file")
             );
         }
     }
     Ok(())
 }
 
-fn link(path: &str) -> Error {
-    Error::stage(format!("made a symbolic link at `{path}`")).hint("outputs are files: copy what the link leads to")
+fn symlink_error(path: &str) -> Error {
+    Error::stage(format!("created a symbolic link at `{path}`"))
+        .hint("outputs must be files: copy the target of the link")
 }
 
-fn start(path: &str) -> String {
+fn shorten(path: &str) -> String {
     path.chars().take(60).chain("...".chars()).collect()
 }
 
-/// Did the program make a file of a similar name?
-fn meant(error: Error, path: &str, folder: &Path) -> Error {
+/// Add a hint if the program created a file with a similar name.
+fn suggest_similar_file(error: Error, path: &str, folder: &Path) -> Error {
     let mut files = Vec::new();
     let mut folders = vec![folder.to_path_buf()];
-    while let Some(next) = folders.pop().filter(|_| files.len() < MANY) {
+    while let Some(next) = folders.pop().filter(|_| files.len() < MAX_SEARCHED) {
         for entry in std::fs::read_dir(&next).into_iter().flatten().flatten() {
             match entry.file_type() {
                 Ok(kind) if kind.is_dir() => folders.push(entry.path()),
@@ -195,14 +197,14 @@ fn meant(error: Error, path: &str, folder: &Path) -> Error {
             }
         }
     }
-    // The same name in another folder is a frequent slip.
+    // The same name in another folder is a frequent mistake.
     let name = |path: &str| path.rsplit('/').next().unwrap_or_default().to_string();
     let elsewhere = files.iter().find(|file| name(file) == name(path));
     match elsewhere.map(String::as_str).or_else(|| nearest(path, files.iter().map(String::as_str))) {
         Some(file) if path.starts_with(FIGURES) && name(file) == name(path) => {
-            error.hint(format!("it made `{file}`: have it write `{path}`, and the file is put into the project"))
+            error.hint(format!("it created `{file}`: have it write `{path}`, and the file is copied into the project"))
         }
-        Some(file) => error.hint(format!("it made `{file}`: did you mean that?")),
+        Some(file) => error.hint(format!("it created `{file}`: did you mean that?")),
         None => error,
     }
 }

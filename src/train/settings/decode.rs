@@ -40,7 +40,7 @@ impl Decode for SparseUniform {
             [first, ..] => {
                 let known =
                     ["probability", "sparsity", "importance", "signed", "correlated-pairs", "anticorrelated-pairs"];
-                crate::spec::no_field(first, &known.map(str::to_string), node, problems);
+                crate::spec::report_unknown_field(first, &known.map(str::to_string), node, problems);
                 return None;
             }
         }
