@@ -1,4 +1,4 @@
-//! `repro build`: make what is out of date.
+//! `repro build`: build everything that is out of date.
 
 use serde_json::json;
 
@@ -25,7 +25,7 @@ pub fn run(args: &Build, unchecked: Unchecked, console: &Console) -> Result<u8, 
         log();
     }
     let Unchecked { source, store, figures, home } = &unchecked;
-    // What is opened is looked for in the cache, as what runs again is.
+    // `--rerun` and `--open` need the paper file parsed.
     let noop = NoopCheck::new(&source.text, home, figures, &args.work.targets)
         .filter(|_| !args.rerun && !args.open && store.is_undamaged());
     if args.reread {
@@ -38,7 +38,7 @@ pub fn run(args: &Build, unchecked: Unchecked, console: &Console) -> Result<u8, 
     build(args, &unchecked.check()?, noop, console)
 }
 
-/// Build, and remember what was looked at if the next build may find nothing to do.
+/// Build, and record what was read if the next build may be a no-op.
 pub fn build(args: &Build, project: &Project, noop: Option<NoopCheck>, console: &Console) -> Result<u8, Trouble> {
     let targets = project.targets(&args.work.targets)?;
     let again = if args.rerun { targets.clone() } else { Vec::new() };
@@ -81,8 +81,8 @@ fn warn(project: &Project, stages: &[usize], console: &Console) {
     }
 }
 
-/// The graphics cards that train. Those that were asked for have to be there; others are looked for when there is something to train, and are
-/// spoken of only if one seems to be there and cannot be used.
+/// The GPUs to train on. With `--device cuda` they must exist. With `auto` they are detected when there is something to train, and a warning is
+/// printed only if there seems to be a GPU that cannot be used.
 fn gpus(args: &Build, store: &Store) -> Result<Gpus, Error> {
     let (memory, kernels) = (args.gpu_memory, store.kernels());
     match args.device {
@@ -91,38 +91,38 @@ fn gpus(args: &Build, store: &Store) -> Result<Gpus, Error> {
             cuda::find_gpus(memory, &kernels).map(Gpus::given).map_err(|GpuUnavailable { why, hint, .. }| {
                 Error::user(format!("`--device cuda`: {why}"))
                     .hint(hint)
-                    .hint("without it the processor trains, to the same results")
+                    .hint("without it, models train on the CPU, with the same results")
             })
         }
         Device::Auto => Ok(Gpus::automatic(move || match cuda::find_gpus(memory, &kernels) {
             Err(GpuUnavailable { why, hint, seems_present: true }) => {
-                Err(Error::user(format!("no graphics card is used, the processor trains: {why}; {hint}")))
+                Err(Error::user(format!("no GPU is used, models train on the CPU: {why}; {hint}")))
             }
             found => Ok(found.unwrap_or_default()),
         })),
     }
 }
 
-/// Units that run at once: as asked for, or one a core.
+/// The number of units that run at once: `--jobs`, or one for each core.
 pub fn jobs(asked: Option<u16>) -> usize {
     let cores = || std::thread::available_parallelism().map_or(1, usize::from);
     asked.map_or_else(cores, usize::from)
 }
 
-/// Options of a build that runs again what was built.
+/// Options for `verify`, which rebuilds without GPUs.
 pub fn options(jobs: usize, keep_going: bool) -> Options {
     let (gpus, again) = (Gpus::none(), Vec::new());
     Options { jobs, keep_going, no_train: false, no_run: false, gpus, again, interrupted: interrupt::watch() }
 }
 
-/// What the program does inside, on standard error.
+/// Log to standard error.
 fn log() {
     let level = tracing_subscriber::filter::LevelFilter::DEBUG;
     let log = tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr).without_time();
     let _ = log.with_target(false).try_init();
 }
 
-/// The code that a build's end calls for.
+/// The exit code of a build.
 pub fn exit_code(outcome: &Outcome) -> u8 {
     let failures = outcome.failures.iter().map(|failure| &failure.error).chain(&outcome.broken);
     match failures.map(Error::exit_code).max() {
@@ -132,10 +132,10 @@ pub fn exit_code(outcome: &Outcome) -> u8 {
     }
 }
 
-/// Tell how it ended; returns the exit code.
+/// Print the outcome; returns the exit code.
 fn tell(outcome: &Outcome, source: &Source, console: &Console) -> u8 {
     let code = exit_code(outcome);
-    tell_warnings(outcome, source, console);
+    report_warnings(outcome, source, console);
     if console.json {
         if let Some(error) = &outcome.broken {
             let _ = console.print_json(&diagnostics::to_json(error, Some(source)));
@@ -151,7 +151,7 @@ fn tell(outcome: &Outcome, source: &Source, console: &Console) -> u8 {
         }));
         return code;
     }
-    tell_failures(outcome, source, console);
+    report_failures(outcome, source, console);
     match code {
         0 => {
             if !console.quiet {
@@ -161,14 +161,14 @@ fn tell(outcome: &Outcome, source: &Source, console: &Console) -> u8 {
         }
         interrupt::EXIT_CODE => {
             console.note(&format!("{}: {}", console.paint_err(Style::Yellow, "interrupted"), so_far(outcome)));
-            console.note("finished work is kept; run the same command again to go on");
+            console.note("finished work is kept; run the same command again to resume");
         }
         _ => {
             if !outcome.skipped.is_empty() {
                 console.note(&format!("skipped: {}", outcome.skipped.join(", ")));
             }
             let failed = match failed(outcome).len() {
-                0 => "the build broke off".to_string(),
+                0 => "the build failed".to_string(),
                 n => format!("{} failed", count(n, "stage")),
             };
             let interrupted = if outcome.interrupted { ", interrupted" } else { "" };
@@ -179,11 +179,11 @@ fn tell(outcome: &Outcome, source: &Source, console: &Console) -> u8 {
     code
 }
 
-/// Warnings of one build that are shown one by one.
+/// The most warnings of a build that are printed.
 const WARNINGS: usize = 10;
 
-/// Show what stages warn of, with places and hints.
-fn tell_warnings(outcome: &Outcome, source: &Source, console: &Console) {
+/// Print the warnings of stages, with locations and hints.
+fn report_warnings(outcome: &Outcome, source: &Source, console: &Console) {
     let shown = if console.json { usize::MAX } else { WARNINGS };
     for StageWarning { stage, warning } in outcome.warnings.iter().take(shown) {
         let warning = Error { message: format!("{stage}: {}", warning.message), ..warning.clone() };
@@ -201,34 +201,34 @@ fn tell_warnings(outcome: &Outcome, source: &Source, console: &Console) {
     }
 }
 
-/// Tell what failed, with places and hints.
-pub fn tell_failures(outcome: &Outcome, source: &Source, console: &Console) {
+/// Print the failures, with locations and hints.
+pub fn report_failures(outcome: &Outcome, source: &Source, console: &Console) {
     for failure in &outcome.failures {
         let unit = if failure.unit.is_empty() { String::new() } else { format!(" at {}", failure.unit) };
         let error =
             Error { message: format!("{}{unit}: {}", failure.stage, failure.error.message), ..failure.error.clone() };
         console.note(diagnostics::text("error", &error, Some(source), console).trim_end());
     }
-    let told = |error: &Error| outcome.failures.iter().any(|failure| failure.error.message == error.message);
-    if let Some(error) = outcome.broken.as_ref().filter(|error| !told(error)) {
+    let reported = |error: &Error| outcome.failures.iter().any(|failure| failure.error.message == error.message);
+    if let Some(error) = outcome.broken.as_ref().filter(|error| !reported(error)) {
         console.note(diagnostics::text("error", error, Some(source), console).trim_end());
     }
 }
 
-/// The stages that failed, each once: one may lack several files.
+/// The failed stages, without repetitions: one may have several errors.
 fn failed(outcome: &Outcome) -> Vec<&str> {
     let mut names: Vec<&str> = outcome.failures.iter().map(|failure| failure.stage.as_str()).collect();
     names.dedup();
     names
 }
 
-/// The last line of a build that went well.
+/// The last line of a successful build.
 fn summary(outcome: &Outcome, console: &Console) -> String {
     let time = duration(console.started.elapsed().as_secs_f64());
     if outcome.built.is_empty() {
         let all = match outcome.current {
-            1 => "1 stage is current".to_string(),
-            n => format!("{} are current", count(n, "stage")),
+            1 => "1 stage is up to date".to_string(),
+            n => format!("{} are up to date", count(n, "stage")),
         };
         return format!("nothing to do: {all} ({time})");
     }

@@ -1,4 +1,4 @@
-//! `repro gc`: delete from the cache what nothing needs any more.
+//! `repro gc`: delete unneeded results from the cache.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use super::{Console, Project, Trouble};
 use crate::audit::{self, Garbage, Limits};
 use crate::plan::Context;
 
-/// What nothing needs is spared for so long: an edit may be taken back.
+/// Unneeded results are kept for this long: an edit may be undone.
 const AGE: Duration = Duration::from_secs(14 * 86_400);
 
 pub fn run(args: &Gc, project: &Project, console: &Console) -> Result<u8, Trouble> {
@@ -30,12 +30,12 @@ pub fn run(args: &Gc, project: &Project, console: &Console) -> Result<u8, Troubl
             "other-papers": names(&found.others), "gone-papers": names(&found.gone),
         }))?;
     } else if !console.quiet {
-        console.print(&words(&found, args, console))?;
+        console.print(&describe(&found, args, console))?;
     }
     Ok(0)
 }
 
-fn words(found: &Garbage, args: &Gc, console: &Console) -> String {
+fn describe(found: &Garbage, args: &Gc, console: &Console) -> String {
     let mut parts = vec![count(found.unwanted.results.len(), "result")];
     if !found.unwanted.files.is_empty() {
         parts.push(count(found.unwanted.files.len(), "other file"));
@@ -50,9 +50,9 @@ fn words(found: &Garbage, args: &Gc, console: &Console) -> String {
     );
     if found.spared > 0 {
         let why = match (args.max_size, args.older_than) {
-            (Some(_), _) => "there is room for them".to_string(),
+            (Some(_), _) => "the cache is smaller than `--max-size`".to_string(),
             (None, None) => "they are younger than 14 days (`--older-than 0` takes them too)".into(),
-            (None, Some(_)) => "they are too young".into(),
+            (None, Some(_)) => "they are younger than `--older-than`".into(),
         };
         let one = found.spared == 1;
         let (needed, why) =
@@ -60,7 +60,7 @@ fn words(found: &Garbage, args: &Gc, console: &Console) -> String {
         text += &format!("{} of these {needed} not needed: {why}\n", found.spared);
     }
     if let Some(most) = args.max_size.filter(|most| found.bytes_kept > *most) {
-        let rest = format!("what is needed does not fit into {}", bytes(most));
+        let rest = format!("the needed results are larger than {}", bytes(most));
         text += &format!("{}\n", console.paint(Style::Yellow, &rest));
     }
     if !found.stale.is_empty() {
@@ -74,7 +74,7 @@ fn words(found: &Garbage, args: &Gc, console: &Console) -> String {
     }
     if !found.others.is_empty() {
         text += &format!(
-            "kept what {} built last with this cache: {}\n",
+            "kept the results of {} with the same cache: {}\n",
             count(found.others.len(), "other paper"),
             list(&found.others)
         );
@@ -94,7 +94,7 @@ fn names(paths: &[PathBuf]) -> Vec<String> {
     paths.iter().map(|path| path.display().to_string()).collect()
 }
 
-/// A few paths.
+/// The first paths.
 fn list(paths: &[PathBuf]) -> String {
     let shown = names(&paths[..paths.len().min(5)]).join(", ");
     if paths.len() > 5 { format!("{shown}, ...") } else { shown }

@@ -1,4 +1,4 @@
-//! A paper file opened: checked, with its cache and its folder of figures.
+//! An open project: the checked paper file, its cache and its folder of figures.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -24,7 +24,7 @@ pub struct Project {
     pub publisher: Publisher,
 }
 
-/// A paper file read but not taken apart, with its cache and its folders.
+/// A project whose paper file was read but not parsed.
 #[derive(Debug)]
 pub struct Unchecked {
     pub source: Source,
@@ -46,7 +46,7 @@ impl Unchecked {
         Ok(Unchecked { source, store, figures, home })
     }
 
-    /// Take the paper file apart, and check it.
+    /// Parse and check the paper file.
     pub fn check(self) -> Result<Project, Trouble> {
         let Unchecked { source, store, figures, home } = self;
         let mut problems = Problems::default();
@@ -65,7 +65,7 @@ impl Project {
         Unchecked::open(global)?.check()
     }
 
-    /// For commands that only read: versions of tools are those that the last build found, and nothing is run.
+    /// For read-only commands: nothing is run, and versions of tools are those of the last build.
     pub fn context(&self) -> Context<'_> {
         Context {
             graph: &self.graph,
@@ -78,27 +78,27 @@ impl Project {
         }
     }
 
-    /// For commands that build: tools are run to ask for their versions.
+    /// For commands that build: tools are run for their versions.
     pub fn building(&self) -> Context<'_> {
         Context { outside: Outside::Machine, ..self.context() }
     }
 
-    /// The stages that the user means; see [`Graph::targets`].
+    /// The stages that the user named; see [`Graph::targets`].
     pub fn targets(&self, words: &[String]) -> Result<Vec<usize>, Trouble> {
         self.graph.targets(words).map_err(|errors| Trouble { errors, source: None })
     }
 
-    /// The stages that the user means; all without words.
+    /// The same, or all stages if none are named.
     pub fn targets_or_all(&self, words: &[String]) -> Result<Vec<usize>, Trouble> {
         if words.is_empty() { Ok(self.graph.all()) } else { self.targets(words) }
     }
 
-    /// The paper as it was at revisions of git.
+    /// The paper at several git revisions.
     pub fn revisions(&self, names: &[String]) -> Result<Vec<Revision>, Trouble> {
         names.iter().map(|name| self.revision(name)).collect()
     }
 
-    /// The paper as it was at a revision of git.
+    /// The paper at a git revision.
     pub fn revision(&self, name: &str) -> Result<Revision, Trouble> {
         let file = Path::new(&self.source.file).file_name().and_then(|file| file.to_str()).unwrap_or_default();
         Revision::of(&self.home, file, name).map_err(|wrong| match wrong {
@@ -109,13 +109,13 @@ impl Project {
         })
     }
 
-    /// `figures/fig5.svg`, as users see it.
+    /// The path of an artifact in messages: `figures/fig5.svg`.
     pub fn file(&self, name: &str) -> String {
         self.figures.join(name).display().to_string()
     }
 }
 
-/// Go to the folder of `-C`.
+/// Change to the folder of `-C`.
 pub fn enter(dir: &Path) -> Result<(), Trouble> {
     std::env::set_current_dir(dir).map_err(|cause| {
         let io = Error::io("enter the folder", dir, &cause);
@@ -125,7 +125,7 @@ pub fn enter(dir: &Path) -> Result<(), Trouble> {
 
 fn text(file: &Path) -> Result<String, Trouble> {
     let mut bytes = Vec::new();
-    // No more than is ever taken: a device has no end.
+    // At most one byte more than is accepted: a device may be endless.
     let most = MAX_BYTES as u64 + 1;
     let read = std::fs::File::open(file).and_then(|file| {
         let size = file.metadata()?.len();

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::args::Verify;
-use super::build::{exit_code, jobs, options, tell_failures};
+use super::build::{exit_code, jobs, options, report_failures};
 use super::console::Style;
 use super::diagnostics::Source;
 use super::words::{count, harmless};
@@ -57,7 +57,7 @@ pub fn tell(verification: &Verification, graph: &Graph, source: &Source, console
             "missing": number(artifacts, &Verdict::Missing), "new": number(artifacts, &Verdict::New), "exit-code": code,
         }))?;
     } else {
-        tell_failures(&verification.outcome, source, console);
+        report_failures(&verification.outcome, source, console);
         console.print(&text(verification, code, graph, console))?;
     }
     Ok(code)

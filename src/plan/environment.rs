@@ -1,4 +1,4 @@
-//! What stages need of the world besides each other: files of the project, environment variables, tools. Found, checked, and digested.
+//! Probes what stages need besides each other: files of the project, environment variables, versions of tools.
 
 use std::path::{Path, PathBuf};
 
@@ -11,14 +11,14 @@ use crate::store::{Digest, Store};
 use crate::threads;
 use crate::value::{FileEntry, Tree, encode_tree};
 
-/// Of so many missing files of a stage it is guessed what was meant, among no more names than these: among thousands it takes minutes.
+/// Suggestions are made for the first missing files of a stage only, and among at most this many names: each takes time.
 const FEW_GUESSES: usize = 10;
 const MANY_NAMES: usize = 2000;
 
-/// So many files are hashed by one thread.
+/// Up to this many files are hashed on one thread.
 const FEW: usize = 8;
 
-/// All that a stage needs, with the content of its files digested. Errors: everything that is missing or cannot be used.
+/// Everything that a stage needs, with digests of its files. Errors: all that is missing or unusable.
 pub fn probe(context: Context, stage: usize) -> Result<Found, Vec<Error>> {
     let needs = context.graph.stages[stage].stage.needs();
     if needs.is_empty() {
@@ -33,7 +33,7 @@ pub fn probe(context: Context, stage: usize) -> Result<Found, Vec<Error>> {
                 found.sources.push((need.value.clone(), Digest::hash(&encode_tree(&tree))));
                 found.tree.files.extend(tree.files);
             }
-            Err(error) if errors.len() < FEW_GUESSES => errors.push(with_names(context, stage, need, error)),
+            Err(error) if errors.len() < FEW_GUESSES => errors.push(with_suggestion(context, stage, need, error)),
             Err(error) => errors.push(error.at(need.span)),
         }
     }
@@ -81,13 +81,13 @@ pub fn probe(context: Context, stage: usize) -> Result<Found, Vec<Error>> {
     if errors.is_empty() { Ok(found) } else { Err(errors) }
 }
 
-/// The same problems as far as they are found without reading a file or asking a tool.
+/// The errors of [`probe`] that are found without reading a file or running a tool.
 pub fn faults(context: Context, stage: usize) -> Vec<Error> {
     let Needs { files, tools, .. } = context.graph.stages[stage].stage.needs();
     let mut guesses = 0..FEW_GUESSES;
     let files = files.iter().filter_map(|need| {
         let error = files_of(context, &need.value).err()?;
-        Some(if guesses.next().is_some() { with_names(context, stage, need, error) } else { error.at(need.span) })
+        Some(if guesses.next().is_some() { with_suggestion(context, stage, need, error) } else { error.at(need.span) })
     });
     let missing = tools.iter().filter_map(|tool| {
         let name = tool.0.first().map(String::as_str).unwrap_or_default();
@@ -97,7 +97,7 @@ pub fn faults(context: Context, stage: usize) -> Vec<Error> {
     files.chain(missing).collect()
 }
 
-/// The files of the project that these stages and all that they need read now, and paths that should be files and are not.
+/// The files of the project that these stages and their inputs read, existing or not: what `watch` watches.
 pub fn watched_files(context: Context, stages: &[usize]) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for stage in context.graph.needed(stages) {
@@ -135,8 +135,8 @@ fn digested(context: Context, need: &Located<String>) -> Result<Vec<FileEntry>> 
     }
 }
 
-/// An error about a file with its place, and with what may have been meant where there is no such file.
-fn with_names(context: Context, stage: usize, need: &Located<String>, error: Error) -> Error {
+/// Add the location to an error about a file, and a suggestion if there is no such file.
+fn with_suggestion(context: Context, stage: usize, need: &Located<String>, error: Error) -> Error {
     let error = error.at(need.span);
     if !error.hints.is_empty() || is_pattern(&need.value) || context.home.join(&need.value).exists() {
         return error;
@@ -172,7 +172,7 @@ fn with_names(context: Context, stage: usize, need: &Located<String>, error: Err
     Error { message, ..error }.hint(hint)
 }
 
-/// The version of a tool as the last build of the stage found it; `None` if there was none.
+/// The version of a tool in the last build of the stage; `None` if there was none.
 fn last_version(last: Option<&LastBuild>, tool: &Tool, home: &Path) -> Result<Option<String>> {
     let name = tool.0.first().map(String::as_str).unwrap_or_default();
     if program::find(name, home).is_none() {
@@ -182,8 +182,8 @@ fn last_version(last: Option<&LastBuild>, tool: &Tool, home: &Path) -> Result<Op
     Ok(known.map(str::to_string))
 }
 
-/// What a tool says of its version. A program that is asked by its name alone is asked again only when its file has changed; a script, and
-/// whatever a longer command finds out, may depend on anything.
+/// Run a tool for its version. A binary that is named alone is run again only when its file has changed; scripts and longer commands may depend
+/// on anything, and are run in every build.
 fn version(store: &Store, tool: &Tool, home: &Path) -> Result<String> {
     let name = tool.0.first().map(String::as_str).unwrap_or_default();
     let file = program::find(name, home).and_then(|path| std::fs::canonicalize(path).ok());
@@ -196,7 +196,7 @@ fn version(store: &Store, tool: &Tool, home: &Path) -> Result<String> {
         Some(path) => Some(store.file_digest(&path)?),
         None => None,
     };
-    // Where a tool is found, and what it says, may change in ways that leave no trace in its file.
+    // `PATH` and what a tool reads may change without a change of its file.
     store.mark_uncacheable();
     store.version(&tool.command_line(), identity, || program::version(&tool.0, home))
 }

@@ -1,4 +1,4 @@
-//! What would run, why, and what it would cost. It reads the store and never writes.
+//! What would run, why, and how long it would take. It writes no results: only records of no-op builds and of last builds.
 
 mod environment;
 mod last_build;
@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// Where a plan looks: the graph, the store, the files of the project and of `figures/`.
+/// Everything that a plan reads: the graph, the store, the files of the project and of `figures/`.
 #[derive(Clone, Copy)]
 pub struct Context<'a> {
     pub graph: &'a Graph,
@@ -33,7 +33,7 @@ pub struct Context<'a> {
     pub figures: &'a Path,
     /// The folder of the paper file: paths in it are relative to this.
     pub home: &'a Path,
-    /// Where files are looked for that are not there: for a revision, what git does not follow is in the project of today.
+    /// Where to look for files that are missing in `home`: for a revision, untracked files are in the current project.
     pub otherwise: Option<&'a Path>,
     /// Where the values of variables and the versions of tools come from.
     pub outside: Outside<'a>,
@@ -42,15 +42,15 @@ pub struct Context<'a> {
 /// Where the values of variables and the versions of tools come from.
 #[derive(Clone, Copy, Debug)]
 pub enum Outside<'a> {
-    /// From the machine as it is: tools are run to ask for their versions. For builds.
+    /// From this machine; tools are run for their versions. For builds.
     Machine,
-    /// Variables from the machine, versions of tools from the last build of the stage. Nothing is run. For commands that only read.
+    /// Variables from the machine, versions of tools from the last build of the stage. Nothing is run. For read-only commands.
     LastBuild,
-    /// From a record, by stage: for an archive, what was found when it was made.
+    /// As recorded in an archive, by stage.
     Recorded(&'a BTreeMap<String, Recorded>),
 }
 
-/// Digests of the values of variables, and versions of tools, as they were found.
+/// Recorded digests of the values of variables, and versions of tools.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Recorded {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -60,7 +60,7 @@ pub struct Recorded {
 }
 
 impl Context<'_> {
-    /// Where a file of the project is.
+    /// The path of a file of the project.
     pub fn file(&self, path: &str) -> PathBuf {
         let here = self.home.join(path);
         match self.otherwise {
@@ -76,25 +76,25 @@ pub struct StagePlan {
     pub stage: usize,
     pub state: StageState,
     pub reasons: Vec<Reason>,
-    /// Units that would run; for a stage that waits for others, all that may.
+    /// The number of units that would run; for a stage that waits for others, of units that may run.
     pub units: usize,
     pub files: usize,
-    /// Estimated seconds on one core, by how long such work took before.
+    /// Estimated seconds on one core, from the pace of the last build.
     pub seconds: f64,
-    /// Every unit and file, as far as it is known.
+    /// Every unit and file, as far as its key is known.
     pub resolved: Resolved,
 }
 
-/// How a stage stands.
+/// Whether a stage is up to date.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StageState {
     /// Nothing to do.
     UpToDate,
     /// Units or files are missing.
     Stale,
-    /// Its inputs are stale; if they come out as before, it is current.
+    /// Its inputs are stale; if they are rebuilt to the same bytes, it is up to date.
     Waits,
-    /// It cannot be built: a file or a tool that it needs is missing.
+    /// It cannot be built: a file or tool that it needs is missing.
     Fault,
 }
 
@@ -143,7 +143,7 @@ pub fn plan(context: Context, targets: &[usize]) -> Result<Vec<StagePlan>> {
                 some => some,
             },
         };
-        // What was never built is taken to run like others of its kind; of programs nothing is known then.
+        // A stage without a last build is assumed to run at the pace of others of its kind; programs have none.
         let unknown = if graph.stages[stage].stage.kind().is_program { 0.0 } else { 1.0 };
         let others =
             || typical(known.iter().filter(|(other, _)| *other == kind(stage)).map(|(_, pace)| *pace), unknown);
@@ -154,7 +154,7 @@ pub fn plan(context: Context, targets: &[usize]) -> Result<Vec<StagePlan>> {
     Ok(plans)
 }
 
-/// Plan these stages to run again although they are current. What reads them stays as it is: they may come to the same result.
+/// Plan these stages to rerun although they are up to date. The stages that read them stay as they are: the results may be the same.
 pub fn force_rerun(context: Context, plans: &mut [StagePlan], stages: &[usize]) -> Result<()> {
     for plan in plans.iter_mut().filter(|plan| stages.contains(&plan.stage) && plan.state != StageState::Fault) {
         let pace = LastBuild::read(context.store, &context.graph.stages[plan.stage].name).and_then(|last| last.pace);
@@ -172,7 +172,7 @@ pub fn force_rerun(context: Context, plans: &mut [StagePlan], stages: &[usize]) 
     Ok(())
 }
 
-/// The median; `unknown` of nothing.
+/// The median, or `unknown` if there are none.
 fn typical(paces: impl Iterator<Item = f64>, unknown: f64) -> f64 {
     let mut paces: Vec<f64> = paces.collect();
     paces.sort_by(f64::total_cmp);

@@ -1,4 +1,4 @@
-//! Files of the project by path, folder or pattern. Nothing outside of the project is reached, whatever links lie in it.
+//! Files of the project by path, folder or pattern. A link that leads out of the project is an error.
 
 use std::collections::BTreeMap;
 use std::fs::Metadata;
@@ -10,16 +10,16 @@ use crate::spec::glob;
 use crate::stages::is_pattern;
 use crate::store::Store;
 
-/// Folders of these names, and whatever begins with a dot, are no part of a folder that is named as a whole.
-const PASSED_OVER: [&str; 1] = ["__pycache__"];
+/// Names that are skipped in folders, besides those that begin with a dot.
+const SKIPPED: [&str; 1] = ["__pycache__"];
 
-/// The files that a path of the paper file stands for, by ascending path.
+/// The files of a path, folder or pattern of the paper file, by ascending path.
 pub fn files_of(context: Context, path: &str) -> Result<Vec<(String, Metadata)>> {
     let mut search = Search { home: context.home, store: context.store, found: BTreeMap::new(), whole: None };
     let cache = std::fs::canonicalize(context.store.dir()).ok();
     if is_pattern(path) {
         let parts: Vec<&str> = path.split('/').collect();
-        search.matching("", &parts)?;
+        search.add_matching("", &parts)?;
         if search.found.is_empty() {
             return Err(Error::stage(format!("no file matches `{path}`"))
                 .hint("`*` and `?` stand for parts of a name, `**` for folders"));
@@ -33,9 +33,9 @@ pub fn files_of(context: Context, path: &str) -> Result<Vec<(String, Metadata)>>
     }
     if let Some(cache) = cache
         && let Some(inside) =
-            search.found.keys().find(|file| search.real(file).is_some_and(|real| real.starts_with(&cache)))
+            search.found.keys().find(|file| search.canonical(file).is_some_and(|real| real.starts_with(&cache)))
     {
-        return Err(Error::stage(format!("`{inside}` lies in the cache")).hint("name the stage that makes it"));
+        return Err(Error::stage(format!("`{inside}` is in the cache")).hint("name the stage that writes it"));
     }
     Ok(search.found.into_iter().collect())
 }
@@ -44,18 +44,18 @@ struct Search<'a> {
     home: &'a Path,
     store: &'a Store,
     found: BTreeMap<String, Metadata>,
-    /// The real folder of the project, once it was needed.
+    /// The canonical folder of the project, computed when first needed.
     whole: Option<PathBuf>,
 }
 
 impl Search<'_> {
-    /// The real place of a path, through all links.
-    fn real(&self, path: &str) -> Option<PathBuf> {
+    /// The canonical path, with all links resolved.
+    fn canonical(&self, path: &str) -> Option<PathBuf> {
         std::fs::canonicalize(self.home.join(path)).ok()
     }
 
-    /// Report a path that leads out of the project by a link.
-    fn inside(&mut self, path: &str) -> Result<()> {
+    /// An error if a link in the path leads out of the project.
+    fn check_inside(&mut self, path: &str) -> Result<()> {
         let whole = match &self.whole {
             Some(whole) => whole.clone(),
             None => {
@@ -63,8 +63,8 @@ impl Search<'_> {
                 self.whole.insert(whole).clone()
             }
         };
-        self.steps(path);
-        match self.real(path) {
+        self.observe_components(path);
+        match self.canonical(path) {
             Some(real) if real.starts_with(&whole) => Ok(()),
             Some(real) => Err(Error::stage(format!("`{path}` leads out of the project, to {}", real.display()))
                 .hint("put the file into the project, or name it by `data: {url: file:///..., digest: ...}`")),
@@ -72,8 +72,8 @@ impl Search<'_> {
         }
     }
 
-    /// Note the folders and links that a path leads through.
-    fn steps(&self, path: &str) {
+    /// Record the folders and links in a path.
+    fn observe_components(&self, path: &str) {
         let full = self.home.join(path);
         let own = std::fs::symlink_metadata(&full);
         if let Some(link) = own.as_ref().ok().filter(|meta| meta.is_symlink()) {
@@ -90,7 +90,7 @@ impl Search<'_> {
         }
     }
 
-    /// A file, or all files of a folder. `named`: in the paper file; other names may be passed over.
+    /// Add a file, or all files of a folder. `named`: the path is in the paper file itself.
     fn add(&mut self, path: &str, named: bool) -> Result<()> {
         let full = self.home.join(path);
         let unreadable = |e: std::io::Error| match e.kind() {
@@ -99,16 +99,16 @@ impl Search<'_> {
             }
             _ => Error::io("read", &full, &e),
         };
-        // Gone, or in a circle.
-        let astray = |e: std::io::Error| match e.kind() {
+        // A broken link, or a cycle of links.
+        let broken_link = |e: std::io::Error| match e.kind() {
             std::io::ErrorKind::PermissionDenied => Error::io("read", &full, &e),
             _ => Error::stage(format!("`{path}` is a link that leads to no file"))
                 .hint("put the file itself there, or let the link lead to it"),
         };
         let own = std::fs::symlink_metadata(&full).map_err(unreadable)?;
-        let meta = if own.is_symlink() { std::fs::metadata(&full).map_err(astray)? } else { own.clone() };
+        let meta = if own.is_symlink() { std::fs::metadata(&full).map_err(broken_link)? } else { own.clone() };
         if named || own.is_symlink() {
-            self.inside(path)?;
+            self.check_inside(path)?;
         }
         if meta.is_file() {
             self.found.insert(path.to_string(), meta);
@@ -119,7 +119,7 @@ impl Search<'_> {
         }
         if own.is_symlink() && !named {
             let error = Error::stage(format!("`{path}` is a link to a folder"));
-            return Err(error.hint("name that folder itself: links between folders may run in circles"));
+            return Err(error.hint("name that folder itself: links between folders may form cycles"));
         }
         for name in self.names(path)? {
             self.add(&join(path, &name), false)?;
@@ -127,7 +127,7 @@ impl Search<'_> {
         Ok(())
     }
 
-    /// The names in a folder that count, ascending.
+    /// The names in a folder, ascending, without those that are skipped.
     fn names(&self, path: &str) -> Result<Vec<String>> {
         let full = self.home.join(path);
         let unreadable = |e: std::io::Error| Error::io("read", &full, &e);
@@ -138,31 +138,31 @@ impl Search<'_> {
             let shown = join(path, &name.to_string_lossy());
             let name = name.into_string().ok().filter(|name| !name.contains(|c: char| c.is_control() || c == '\\'));
             let Some(name) = name else {
-                let error = Error::stage(format!("the name of {shown:?} holds characters that are not taken"));
+                let error = Error::stage(format!("the name of {shown:?} contains characters that are not allowed"));
                 return Err(error.hint("rename it: no control characters, no `\\`, and UTF-8"));
             };
             names.push(name);
         }
         names.sort();
         self.store.observe_folder(&full, &meta, &names);
-        names.retain(|name| !name.starts_with('.') && !PASSED_OVER.contains(&name.as_str()));
+        names.retain(|name| !name.starts_with('.') && !SKIPPED.contains(&name.as_str()));
         Ok(names)
     }
 
-    /// The files below a folder that match the parts of a pattern.
-    fn matching(&mut self, folder: &str, parts: &[&str]) -> Result<()> {
+    /// Add the files below a folder that match the parts of a pattern.
+    fn add_matching(&mut self, folder: &str, parts: &[&str]) -> Result<()> {
         let Some((part, rest)) = parts.split_first() else { return Ok(()) };
         if !is_pattern(part) {
             let path = join(folder, part);
             let there = self.home.join(&path).exists();
-            // Whether it is there, and what, shows in the folder that it is in; the project's own is listed where that matters.
+            // List the parent folder, so that a no-op check notices if the path appears or disappears.
             if !folder.is_empty() && self.home.join(folder).is_dir() && self.names(folder).is_err() {
                 self.store.mark_uncacheable();
             }
             return match rest {
                 _ if !there => Ok(()),
                 [] => self.add(&path, true),
-                rest => self.inside(&path).and_then(|()| self.matching(&path, rest)),
+                rest => self.check_inside(&path).and_then(|()| self.add_matching(&path, rest)),
             };
         }
         if !self.home.join(folder).is_dir() && !folder.is_empty() {
@@ -170,19 +170,19 @@ impl Search<'_> {
         }
         let anywhere = *part == "**";
         if anywhere {
-            self.matching(folder, if rest.is_empty() { &["*"] } else { rest })?;
+            self.add_matching(folder, if rest.is_empty() { &["*"] } else { rest })?;
         }
         for name in self.names(folder)?.into_iter().filter(|name| anywhere || glob(part, name)) {
             let path = join(folder, &name);
             let meta = std::fs::symlink_metadata(self.home.join(&path))
                 .map_err(|e| Error::io("read", &self.home.join(&path), &e))?;
             match rest {
-                _ if anywhere && meta.is_dir() => self.matching(&path, parts)?,
+                _ if anywhere && meta.is_dir() => self.add_matching(&path, parts)?,
                 _ if anywhere => {}
-                // A pattern of names stands for files; folders are named.
+                // A pattern matches files, not folders.
                 [] if meta.is_dir() => {}
                 [] => self.add(&path, false)?,
-                rest if meta.is_dir() => self.matching(&path, rest)?,
+                rest if meta.is_dir() => self.add_matching(&path, rest)?,
                 _ => {}
             }
         }

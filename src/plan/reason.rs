@@ -1,4 +1,4 @@
-//! Why a stage is out of date: one variant for each cause, with old and new values, in the order of how much they explain.
+//! Why a stage is stale: one variant for each cause, with old and new values, the most helpful first.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,22 +12,22 @@ use crate::key::{Change, diff};
 use crate::stages::{Definition, variable_digest};
 use crate::store::Digest;
 
-/// Why a stage is not current.
+/// Why a stage is stale.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Reason {
-    /// It was asked for.
+    /// `--rerun` was given.
     Again,
     /// No stage of this name was built before.
     NeverBuilt,
-    /// A setting was changed; the place in the paper file, if it is still there.
+    /// A setting was changed; `line` is its line in the paper file, if it still exists.
     Changed { change: Change, line: Option<u32> },
-    /// An environment variable was changed. Its values may be secret, and are not here.
+    /// An environment variable was changed. Its values may be secret and are not included.
     Variable { name: String, what: &'static str, line: Option<u32> },
-    /// The version of this tool is not known, because no build has asked for it.
+    /// The version of this tool is unknown: no build has run it.
     Unasked(String),
-    /// An input has other content than when the stage was built.
+    /// The content of an input has changed since the stage was built.
     InputChanged(String),
-    /// An input is itself out of date.
+    /// An input is stale.
     InputStale(String),
     /// Results are missing from the cache.
     NotCached(usize),
@@ -37,15 +37,15 @@ pub enum Reason {
     FileEdited(String),
     /// A file or a tool that it needs is missing or cannot be used.
     Fault(Error),
-    /// Which inputs it has changed.
+    /// Inputs were added or removed.
     Inputs { added: Vec<String>, removed: Vec<String> },
 }
 
 impl Reason {
-    /// One line for people.
+    /// One line of text.
     pub fn words(&self, file: &str) -> String {
         match self {
-            Reason::Again => "is to run again (--rerun)".into(),
+            Reason::Again => "forced by --rerun".into(),
             Reason::NeverBuilt => "not built yet".into(),
             Reason::Changed { change, line } => {
                 let place = line.map(|line| format!(" ({file}:{line})")).unwrap_or_default();
@@ -78,7 +78,7 @@ impl Reason {
         }
     }
 
-    /// A word for machines.
+    /// The name in JSON output.
     pub fn code(&self) -> &'static str {
         match self {
             Reason::Again => "again",
@@ -96,7 +96,7 @@ impl Reason {
     }
 }
 
-/// The settings in which two manifests of a stage differ, with their lines in its definition of now.
+/// The settings in which two manifests of a stage differ, with their lines in its current definition.
 pub fn changed_settings(definition: &Definition, old: &Json, new: &Json) -> Vec<Reason> {
     let line = |path: &[&str]| Some(definition.body.deepest(path).span.line).filter(|line| *line > 0);
     let reason = |change: Change| {
@@ -108,7 +108,7 @@ pub fn changed_settings(definition: &Definition, old: &Json, new: &Json) -> Vec<
     if !definition.stage.kind().is_program {
         return diff(old, new).into_iter().map(reason).collect();
     }
-    // Records of older builds hold values of variables: they are compared by digest too, and never handed on.
+    // Records of older versions hold values of variables. They are compared by digest, and never shown.
     let ((old, was), (new, is)) = (without_variables(old), without_variables(new));
     let mut found: Vec<Reason> = diff(&old, &new).into_iter().map(reason).collect();
     let names: BTreeSet<&String> = was.keys().chain(is.keys()).collect();
@@ -126,7 +126,7 @@ pub fn changed_settings(definition: &Definition, old: &Json, new: &Json) -> Vec<
     found
 }
 
-/// The manifest of a program without the variables that it reads, and the digests of their values.
+/// Split the manifest of a program into the part without its variables, and the digests of their values.
 fn without_variables(manifest: &Json) -> (Json, BTreeMap<String, Option<Digest>>) {
     let mut rest = manifest.clone();
     let variables = rest.as_object_mut().and_then(|map| map.remove("env"));
@@ -139,7 +139,7 @@ fn without_variables(manifest: &Json) -> (Json, BTreeMap<String, Option<Digest>>
     (rest, digests)
 }
 
-/// Why a stage may be out of date, from what was built last under its name and how its inputs stand.
+/// Why a stage is stale, from its last build and the states of its inputs.
 pub fn reasons(
     context: Context,
     stage: usize,
@@ -176,7 +176,7 @@ pub fn reasons(
     found
 }
 
-/// Why a stage with unchanged settings and inputs is out of date all the same.
+/// Why a stage with unchanged settings and inputs is stale: what is missing.
 pub fn missing(state: &Resolved, units: usize) -> Vec<Reason> {
     let mut found = Vec::new();
     if units > 0 {

@@ -1,4 +1,4 @@
-//! Keys of a stage's units and files, and what the store holds for them.
+//! The keys of a stage's units and files, and whether the cache has them.
 
 use std::sync::Arc;
 
@@ -15,27 +15,27 @@ use crate::threads;
 /// Stages with more units than this compute their keys on all cores.
 const PARALLEL: usize = 512;
 
-/// How one unit stands.
+/// Whether the result of a unit is in the cache.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum UnitState {
-    /// The store has its result.
+    /// It is.
     Cached { key: Key, digest: Digest },
-    /// It must run.
+    /// It is not: the unit must run.
     Missing { key: Key, seconds: f64 },
-    /// Its key depends on inputs that are not there yet.
+    /// Its key depends on inputs that are not built yet.
     Unknown { seconds: f64 },
 }
 
-/// How one file in `figures/` stands.
+/// Whether a file in `figures/` is up to date.
 #[derive(Clone, Debug, PartialEq)]
 pub enum FileState {
     /// On disk with the right bytes.
     UpToDate { key: Key, digest: Digest },
-    /// Its bytes are in the store, but not in the folder: it was deleted or edited.
+    /// Its bytes are in the cache, but the file was deleted or edited.
     Stored { key: Key, digest: Digest },
-    /// It must be made.
+    /// It must be rendered.
     Missing(Key),
-    /// Its key depends on units that are not there yet.
+    /// Its key depends on units that are not built yet.
     Unknown,
 }
 
@@ -56,7 +56,7 @@ impl FileState {
         }
     }
 
-    /// Take it for missing, so that it is made again.
+    /// Treat it as missing, so that it is rendered again.
     pub fn force_rerun(&mut self) {
         if let FileState::UpToDate { key, .. } | FileState::Stored { key, .. } = *self {
             *self = FileState::Missing(key);
@@ -69,17 +69,17 @@ impl FileState {
     }
 }
 
-/// A stage with its keys worked out as far as its inputs allow.
+/// A stage with its keys computed, as far as its inputs allow.
 #[derive(Debug)]
 pub struct Resolved {
     pub units: Vec<UnitState>,
     pub specs: Vec<FileSpec>,
     pub files: Vec<FileState>,
-    /// Estimated seconds of the units that are not current.
+    /// Estimated seconds of the units that are not cached.
     pub seconds: f64,
-    /// What was found of the stage's needs.
+    /// The files, variables and tools that were found.
     pub found: Arc<Found>,
-    /// What it needs and what is missing or cannot be used: then it cannot be built, and its units are unknown.
+    /// Needs that are missing or unusable. If there are any, the stage cannot be built and its units are unknown.
     pub faults: Vec<Error>,
 }
 
@@ -89,14 +89,14 @@ impl Resolved {
         self.units.iter().all(|unit| matches!(unit, UnitState::Cached { .. }))
     }
 
-    /// All that decides the result of a stage, besides inputs and files: what `explain` compares.
+    /// Everything that decides the result of a stage besides its inputs: what `explain` compares.
     pub fn manifest(&self, stage: &dyn Stage) -> Json {
         let mut manifest = stage.manifest();
         self.found.add_to(&mut manifest);
         manifest
     }
 
-    /// Take all results and files for missing, so that they are made again.
+    /// Treat all results and files as missing, so that they are rebuilt.
     pub fn force_rerun(&mut self, context: Context, stage: usize) -> Result<()> {
         let graph = context.graph;
         let (kind, layout) = (&graph.stages[stage].stage, &graph.layouts[stage]);
@@ -138,12 +138,12 @@ impl UnitState {
     }
 }
 
-/// One digest for a whole stage: what its readers' reasons compare.
+/// One digest for a whole stage, to explain what changed in the stages that read it.
 pub fn stage_digest(digests: &[Digest]) -> Digest {
     key::combine(digests)
 }
 
-/// Work out a stage from its inputs, in the order of [`crate::graph::Graph::inputs`].
+/// Compute the keys of a stage from its inputs, in the order of [`crate::graph::Graph::inputs`].
 pub fn resolve(context: Context, stage: usize, inputs: &[&Resolved]) -> Result<Resolved> {
     let graph = context.graph;
     let kind = &graph.stages[stage].stage;
@@ -192,7 +192,7 @@ pub fn resolve(context: Context, stage: usize, inputs: &[&Resolved]) -> Result<R
     Ok(resolved)
 }
 
-/// The digests that a unit reads, in order; `None` while one is missing. With `files`, those of the inputs' files are among them.
+/// The digests of the inputs of a unit, in order; `None` if one is missing. With `files`, the digests of their files are included.
 fn input_digests(unit: &Unit, inputs: &[&Resolved], files: bool) -> Option<Vec<Digest>> {
     let mut digests = Vec::new();
     for read in &unit.reads {
@@ -207,7 +207,7 @@ fn input_digests(unit: &Unit, inputs: &[&Resolved], files: bool) -> Option<Vec<D
     Some(digests)
 }
 
-/// What decides how results of inputs become datasets, where that is not in the results' own keys.
+/// Digests of the settings that decide how inputs are read, where these are not in the keys of the inputs.
 fn readings(inputs: &[Outline]) -> Vec<Digest> {
     let readings = inputs.iter().map(|input| input.stage.reading()).filter(|reading| !reading.is_null());
     readings.map(|reading| key::key(&reading, &[]).0).collect()
@@ -218,7 +218,7 @@ pub fn file_key(spec: &FileSpec, units: &[Digest]) -> Key {
     key::key(&spec.manifest, units)
 }
 
-/// How the files of a stage stand, from the digests of its units.
+/// The states of the files of a stage, from the digests of its units.
 pub fn files(context: Context, resolved: &Resolved) -> Result<Vec<FileState>> {
     let Some(digests) = resolved.digests() else {
         return Ok(vec![FileState::Unknown; resolved.specs.len()]);

@@ -1,5 +1,5 @@
-//! The clocks of file systems. A file whose times lie too close to now may change again without a trace: within one tick of the clock that
-//! stamps it. That clock is the file system's, a server's perhaps, and not this machine's; it is read from a file that is written there.
+//! The clocks of file systems. A file that was modified within the current tick of the clock may change again with the same times. The clock is
+//! that of the file system, perhaps of a server, and not of this machine; it is read from the times of a new file.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -10,22 +10,22 @@ use std::time::{Duration, Instant, SystemTime};
 use super::stat::FileStat;
 use super::{Store, lock};
 
-/// No file system's clock has longer ticks than this.
+/// The longest tick of any file system's clock.
 const TICK: Duration = Duration::from_secs(2);
-/// Where nothing can be written, this machine's clock has to do. No two clocks and time zones are further apart than this.
+/// The largest difference of two clocks, time zones included, for read-only file systems, where this machine's clock has to do.
 const APART: Duration = Duration::from_secs(36 * 3600);
 
-/// The time on a file system when this process began to look at files, in nanoseconds since 1970.
+/// The time on a file system when this process began to read files, in nanoseconds since 1970.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Clock {
-    /// As it stamps files.
+    /// By the file system.
     Own(u128),
     /// By this machine.
     Machine(u128),
 }
 
 impl Clock {
-    /// Whether a file that was changed last at this time shows any change that was made since the clock was read.
+    /// Whether a change made after the clock was read would change the time of a file that was last changed at this time.
     pub(super) fn is_past(self, changed: u128) -> bool {
         let (now, least) = match self {
             Clock::Own(now) => (now, TICK),
@@ -54,11 +54,11 @@ impl Store {
         !self.clock(path, stat.device).is_past(stat.changed())
     }
 
-    /// The clock of the file system with this file, as it was when this store was opened: nothing was looked at before.
+    /// The clock of the file system with this file, as it was when this store was opened.
     fn clock(&self, path: &Path, device: u64) -> Clock {
         *lock(&self.clocks.known).entry(device).or_insert_with(|| {
             let since = self.clocks.began.elapsed().as_nanos();
-            match self.written_now(path, device) {
+            match self.time_of_new_file(path, device) {
                 Some(now) => Clock::Own(now.saturating_sub(since)),
                 None => {
                     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |now| now.as_nanos());
@@ -68,9 +68,9 @@ impl Store {
         })
     }
 
-    /// The time of a file that is written now: in the cache if that is on the same device, else beside the file. It has no name, where the
-    /// system can do that: neither the cache nor the project changes.
-    fn written_now(&self, path: &Path, device: u64) -> Option<u128> {
+    /// The time of a file written now: in the cache if that is on the same device, else beside the file. The file has no name where the system
+    /// supports that, so that neither the cache nor the project changes.
+    fn time_of_new_file(&self, path: &Path, device: u64) -> Option<u128> {
         let stamp = |file: &File| {
             let own = FileStat::new(&file.metadata().ok()?);
             (own.device == device).then(|| own.changed())
@@ -78,23 +78,23 @@ impl Store {
         let tmp = self.dir.join("tmp");
         let here = std::fs::metadata(&tmp).is_ok_and(|meta| FileStat::new(&meta).device == device);
         let beside = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        if let Some(file) = nameless(if here { &tmp } else { beside }) {
+        if let Some(file) = create_unnamed(if here { &tmp } else { beside }) {
             return stamp(&file);
         }
         if here { stamp(super::temporary::create(&tmp).ok()?.as_file()) } else { None }
     }
 }
 
-/// A new file without a name in a folder, if the system and the file system have such files.
+/// Create an unnamed file in a folder, if the system and the file system support that.
 #[cfg(target_os = "linux")]
-fn nameless(folder: &Path) -> Option<File> {
+fn create_unnamed(folder: &Path) -> Option<File> {
     use rustix::fs::{CWD, Mode, OFlags, openat};
     let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
     openat(CWD, folder, flags, Mode::RUSR | Mode::WUSR).ok().map(File::from)
 }
 
 #[cfg(not(target_os = "linux"))]
-fn nameless(_: &Path) -> Option<File> {
+fn create_unnamed(_: &Path) -> Option<File> {
     None
 }
 
@@ -103,7 +103,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_is_settled_once_the_clock_that_stamps_it_has_gone_on() {
+    fn a_file_is_racy_until_the_clock_of_its_file_system_has_ticked() {
         const SECOND: u128 = 1_000_000_000;
         let now = 1_000_000 * SECOND;
         for clock in [Clock::Own(now), Clock::Machine(now)] {
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn the_clock_is_that_of_the_file_system_and_reading_it_leaves_nothing() {
+    fn the_clock_is_read_from_the_file_system_and_leaves_no_file() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("data");
         std::fs::write(&file, "x").unwrap();

@@ -1,5 +1,5 @@
-//! What was found damaged or gone, by whatever command: remembered in `damaged` until a build has made it again. Without that, only a build
-//! that happens to read it would know.
+//! Results that any command found damaged or missing, recorded in `damaged` until a build has rebuilt them. Without the record, a build would
+//! rebuild only those that it happens to read.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -8,7 +8,7 @@ use super::{Digest, Key, Store, files, lock};
 
 const NAME: &str = "damaged";
 
-/// What is remembered: a key and a digest each. Anything else in the file is nobody's damage.
+/// The recorded pairs of key and digest. An incomplete pair at the end is ignored.
 pub(super) fn read(dir: &Path) -> HashSet<(Key, Digest)> {
     let bytes = std::fs::read(dir.join(NAME)).unwrap_or_default();
     let (pairs, _) = bytes.as_chunks::<64>();
@@ -17,18 +17,18 @@ pub(super) fn read(dir: &Path) -> HashSet<(Key, Digest)> {
 }
 
 impl Store {
-    /// A result is a miss from now on, for other processes too.
+    /// Record a damaged result: it is a cache miss from now on, for other processes too.
     pub(super) fn found_damaged(&self, key: Key, digest: Digest) {
         lock(&self.damaged).insert((key, digest));
         self.save_damaged();
     }
 
-    /// Whether nothing is known to be damaged.
+    /// Whether no result is known to be damaged.
     pub fn is_undamaged(&self) -> bool {
         lock(&self.damaged).is_empty()
     }
 
-    /// Write down what is damaged still, if it is not what is written.
+    /// Write the record if it has changed.
     pub(super) fn save_damaged(&self) {
         let damaged = lock(&self.damaged).clone();
         if damaged == read(&self.dir) {
@@ -38,9 +38,9 @@ impl Store {
         let bytes: Vec<u8> = damaged.iter().flat_map(|(key, digest)| [key.0.0, digest.0].concat()).collect();
         let written = match bytes.as_slice() {
             [] => std::fs::remove_file(&path).map_err(|e| crate::error::Error::io("delete", &path, &e)),
-            bytes => self.prepare().and_then(|()| files::write_lightly(&self.dir.join("tmp"), &path, bytes)),
+            bytes => self.prepare().and_then(|()| files::write_unsynced(&self.dir.join("tmp"), &path, bytes)),
         };
-        // Then only this process knows.
+        // If the record cannot be written, only this process knows.
         if let Err(error) = written {
             tracing::debug!("{error}");
         }

@@ -1,4 +1,4 @@
-//! Whole files or none: write aside, flush to disk, rename.
+//! Atomic writes: write a temporary file, flush it to disk, rename it.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::{Digest, Store, lock, temporary};
 use crate::error::{Error, Result};
 
-/// Write a file so that its name shows either the old bytes or all of the new ones, whatever happens. Folders are made.
+/// Write a file atomically: its path holds either the old bytes or all of the new ones. Missing folders are created.
 pub fn write_file(target: &Path, bytes: &[u8]) -> Result<()> {
     let folder = folder_of(target);
     std::fs::create_dir_all(folder).map_err(|e| Error::io("make the folder", folder, &e))?;
@@ -18,8 +18,8 @@ pub fn write_via(tmp: &Path, target: &Path, bytes: &[u8]) -> Result<()> {
     write(tmp, target, bytes, true).map_err(|e| Error::io("write", target, &e))
 }
 
-/// The same for what may be lost when the machine loses power: whole or, at worst, empty.
-pub fn write_lightly(tmp: &Path, target: &Path, bytes: &[u8]) -> Result<()> {
+/// The same without flushing to disk: after a power cut the file may be empty.
+pub fn write_unsynced(tmp: &Path, target: &Path, bytes: &[u8]) -> Result<()> {
     write(tmp, target, bytes, false).map_err(|e| Error::io("write", target, &e))
 }
 
@@ -37,7 +37,7 @@ fn folder_of(target: &Path) -> &Path {
     target.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// Flush the names in a folder to disk, where the system can do that.
+/// Flush the names in a folder to disk, where the system supports that.
 pub fn sync_folder(folder: &Path) {
     #[cfg(unix)]
     if let Err(error) = std::fs::File::open(folder).and_then(|folder| folder.sync_all()) {
@@ -48,8 +48,8 @@ pub fn sync_folder(folder: &Path) {
 }
 
 impl Store {
-    /// Write a file of the project as [`write_file`] does. What a killed process leaves of it lies in the cache, or beside the file if the
-    /// cache is on another file system; the next build sweeps it away.
+    /// Write a file of the project as [`write_file`] does. Its temporary file is in the cache, or beside it if the cache is on another file
+    /// system; the next build deletes what a killed process leaves.
     pub fn write_artifact(&self, target: &Path, bytes: &[u8]) -> Result<()> {
         let folder = folder_of(target);
         std::fs::create_dir_all(folder).map_err(|e| Error::io("make the folder", folder, &e))?;
@@ -59,7 +59,7 @@ impl Store {
                 written => return written.map_err(|e| Error::io("write", target, &e)),
             }
         }
-        // Why there is no cache is told where results go into it.
+        // Without a cache: storing results reports why.
         if lock(&self.swept).insert(folder.to_path_buf()) {
             temporary::sweep(folder);
         }
@@ -67,8 +67,8 @@ impl Store {
     }
 }
 
-/// Give a file another name; it is on disk before it is seen there. A file with other names is copied: whoever has those could still
-/// change it.
+/// Move a file; it is on disk before it is visible at the target. A file with several hard links is copied: it could still be changed through
+/// another one.
 pub fn move_file(from: &Path, tmp: &Path, target: &Path) -> Result<()> {
     let fail = |e: std::io::Error| Error::io("write", target, &e);
     let folder = folder_of(target);
@@ -79,7 +79,7 @@ pub fn move_file(from: &Path, tmp: &Path, target: &Path) -> Result<()> {
         use std::os::unix::fs::MetadataExt;
         let file = std::fs::File::open(from).map_err(fail)?;
         let meta = file.metadata().map_err(fail)?;
-        // The mode of a new file, whatever mode the program gave it.
+        // The mode of a new file, not the one that the program set.
         let mode = aside.as_file().metadata().map_err(fail)?.permissions();
         let ready = meta.nlink() == 1 && file.set_permissions(mode).and_then(|()| file.sync_all()).is_ok();
         ready && std::fs::rename(from, target).is_ok()
@@ -96,7 +96,7 @@ pub fn move_file(from: &Path, tmp: &Path, target: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Where a large payload lives.
+/// The path of an object file.
 pub fn object_path(dir: &Path, digest: &Digest) -> PathBuf {
     let name = digest.to_string();
     dir.join("objects").join(&name[..2]).join(&name[2..])

@@ -1,5 +1,5 @@
-//! What makes a folder a cache: the file `FORMAT` with the version of the layout. It is written before anything else, so that a killed first
-//! build leaves either an empty folder or a cache; any other folder is refused, because files in a cache are deleted.
+//! The file `FORMAT`, which marks a folder as a cache and holds the version of its layout. It is written first, so that a killed first build
+//! leaves either an empty folder or a cache. Any other folder is refused, because files in a cache are deleted.
 
 use std::path::Path;
 
@@ -9,27 +9,27 @@ use crate::error::{Error, Result};
 const NAME: &str = "FORMAT";
 const VERSION: u32 = 1;
 
-/// The folders of a cache. None may be a symbolic link: files in them are deleted.
+/// The names in a cache that must not be symbolic links, because files below them are deleted.
 pub(super) const FOLDERS: [&str; 13] = [
     "shards", "objects", "tmp", "partial", "last", "logs", "projects", "scratch", "replaced", "kernels", "diff",
     "view", "lock",
 ];
 
-/// Names that do not count in an otherwise empty folder: they come with the file system, with git or with a file manager.
+/// Files that an empty folder may hold: they come with the file system, with git or with a file manager.
 const EMPTY: [&str; 5] = [".gitignore", ".gitkeep", ".keep", ".DS_Store", "lost+found"];
 
 /// Whether this folder is a cache; an empty or missing one may become one. Errors: a folder with other files, a cache of a newer version, a
-/// link in the place of one of its folders.
+/// symbolic link instead of one of its folders.
 pub fn check(dir: &Path) -> Result<bool> {
     let entries = match std::fs::read_dir(dir) {
         Ok(entries) => entries,
-        // What stands there instead is an error when something is written.
+        // A file at this path is an error once something is written.
         Err(e) if matches!(e.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory) => {
             return Ok(false);
         }
         Err(e) => return Err(Error::io("read", dir, &e)),
     };
-    // Listed before FORMAT is read: whoever makes a cache at this moment writes FORMAT first.
+    // List the folder before reading FORMAT: a process that creates the cache at this moment writes FORMAT first.
     let mut found: Vec<String> = Vec::new();
     for entry in entries {
         let entry = entry.map_err(|e| Error::io("read", dir, &e))?;
@@ -60,7 +60,7 @@ pub fn check(dir: &Path) -> Result<bool> {
     }
 }
 
-/// Refuse a symbolic link in the place of a folder of the cache.
+/// Refuse a symbolic link instead of a folder of the cache.
 pub(super) fn refuse_link(path: &Path) -> Result<()> {
     if !path.is_symlink() {
         return Ok(());
@@ -86,7 +86,7 @@ fn foreign(dir: &Path, found: &mut [String]) -> Error {
     ))
 }
 
-/// Make the folder a cache, if it is none yet.
+/// Make the folder a cache, unless it is one.
 pub fn mark(dir: &Path) -> Result<()> {
     if check(dir)? {
         return Ok(());

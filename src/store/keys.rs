@@ -1,8 +1,8 @@
-//! The keys of all results of a stage, as a paper asked for them last. They decide nothing for the paper itself; `gc` of other papers in the same
-//! cache keeps them.
+//! The keys of all results of a stage in the last build of a paper. `gc` of other papers in the same cache keeps these results; the paper itself
+//! does not read them.
 //!
 //! ```text
-//! repro keys 1 \n | 1 if the results are lists of files, else 0 | keys | BLAKE3 of all before
+//! repro keys 1 \n | 1 if the results are lists of files, else 0 | keys | BLAKE3 of everything before
 //! ```
 
 use std::path::Path;
@@ -16,7 +16,7 @@ const ENDING: &str = ".keys";
 /// The keys of a stage.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct StageKeys {
-    /// The results are lists of files, whose content is stored under keys of its own.
+    /// The results are lists of files; each content has a key of its own.
     pub lists_files: bool,
     pub keys: Vec<Key>,
 }
@@ -41,7 +41,7 @@ impl StageKeys {
 }
 
 impl Store {
-    /// Remember what a stage of this paper needs.
+    /// Record the keys of a stage of this paper.
     pub fn set_keys(&self, name: &str, keys: &StageKeys) -> Result<()> {
         if self.paper.is_none() {
             return Ok(());
@@ -54,7 +54,7 @@ impl Store {
     }
 }
 
-/// What the stages of a paper need, by name. Errors: a file is damaged or cannot be read.
+/// The recorded keys of a paper, by stage. Errors: a file is damaged or cannot be read.
 pub(super) fn read_all(folder: &Path) -> Result<Vec<(String, StageKeys)>> {
     let entries = match std::fs::read_dir(folder) {
         Ok(entries) => entries,
@@ -69,8 +69,11 @@ pub(super) fn read_all(folder: &Path) -> Result<Vec<(String, StageKeys)>> {
         let path = entry.path();
         let bytes = std::fs::read(&path).map_err(|e| Error::io("read", &path, &e))?;
         let Some(keys) = StageKeys::decode(&bytes) else {
-            return Err(Error::stage(format!("`{}` is damaged: the results that a paper needs", path.display()))
-                .hint("delete it and build that paper again"));
+            return Err(Error::stage(format!(
+                "`{}` is damaged: it lists the results of another paper",
+                path.display()
+            ))
+            .hint("delete it and build that paper again"));
         };
         found.push((name.to_string(), keys));
     }

@@ -1,4 +1,4 @@
-//! What was built last under a stage's name: for explanations and estimates, never to decide anything.
+//! What the last build recorded of each stage, by name: for explanations and estimates only (see `plan/last_build.rs`).
 
 use std::path::{Path, PathBuf};
 
@@ -6,17 +6,17 @@ use super::{Store, files};
 use crate::error::{Error, Result};
 
 impl Store {
-    /// The folder of what the paper built last; that of the cache where no paper is known.
+    /// The folder of the records of this paper; `last/` itself if no paper is known.
     pub(super) fn last_build_folder(&self) -> PathBuf {
         let last = self.dir.join("last");
         self.paper.as_ref().map_or_else(|| last.clone(), |project| last.join(&project.id))
     }
 
     pub fn last_build(&self, name: &str) -> Option<serde_json::Value> {
-        // Stage names hold only letters, digits, `-`, `_` and `.`, and begin with a letter or digit; a suffix keeps `.` harmless.
+        // Stage names hold letters, digits, `-`, `_` and `.`, and begin with a letter or digit: they are safe as file names.
         let file = format!("{name}.json");
         let read = |folder: &Path| serde_json::from_slice(&std::fs::read(folder.join(&file)).ok()?).ok();
-        // Before papers had folders of their own, all of them wrote to one.
+        // In older caches all papers shared one folder.
         read(&self.last_build_folder()).or_else(|| read(&self.dir.join("last")))
     }
 
@@ -24,11 +24,11 @@ impl Store {
         self.write_last_build(&format!("{name}.json"), value.to_string().as_bytes())
     }
 
-    /// Write a file of the paper's folder.
+    /// Write a file into the folder of this paper.
     pub(super) fn write_last_build(&self, file: &str, bytes: &[u8]) -> Result<()> {
         self.prepare()?;
         let folder = self.last_build_folder();
         std::fs::create_dir_all(&folder).map_err(|e| Error::io("make the folder", &folder, &e))?;
-        files::write_lightly(&self.dir.join("tmp"), &folder.join(file), bytes)
+        files::write_unsynced(&self.dir.join("tmp"), &folder.join(file), bytes)
     }
 }

@@ -1,5 +1,5 @@
-//! The one lock of a cache: builds share it, `gc` takes it alone, so that nothing is deleted under a running build. The kernel frees it when
-//! a process ends. Builds among themselves need no lock to be right.
+//! The lock of a cache: builds lock it shared, `gc` exclusively, so that nothing is deleted under a running build. The kernel releases it when the
+//! process ends. Builds need no lock among themselves.
 
 use std::fs::{File, TryLockError};
 use std::path::PathBuf;
@@ -12,19 +12,19 @@ impl Store {
         self.dir.join("lock")
     }
 
-    /// Keep `gc` away until the guard is dropped; waits for one that is at work. `None` where there is no cache yet, or no lock can be had:
-    /// a folder that cannot be written, a file system without locks.
+    /// Keep `gc` away until the returned file is dropped; waits for a running `gc`. `None` if there is no cache yet, if the folder is read-only, or
+    /// if the file system has no locks.
     pub fn lock_shared(&self) -> Option<File> {
         let path = self.lock_path();
         let file = File::open(&path).or_else(|_| {
-            // Never in a folder that only a look was meant to be taken at.
+            // Do not create a cache only to lock it.
             if self.exists() { File::create(&path) } else { Err(std::io::ErrorKind::NotFound.into()) }
         });
         let file = file.ok()?;
         file.lock_shared().is_ok().then_some(file)
     }
 
-    /// Be alone: no build runs until the guard is dropped. Errors: one runs, or the file system has no locks.
+    /// Keep builds away until the returned file is dropped. Errors: a build is running, or the file system has no locks.
     pub fn lock_exclusive(&self) -> Result<File> {
         let path = self.lock_path();
         let file = File::options().read(true).write(true).create(true).truncate(false).open(&path);

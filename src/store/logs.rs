@@ -1,4 +1,4 @@
-//! What programs printed: the last log of each stage.
+//! Log files: what the program of each stage printed last.
 
 use std::fs::File;
 use std::io::ErrorKind;
@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 use super::Store;
 use crate::error::{Error, Result};
 
-/// Builds of the same stage at once make and delete each other's log; after so many tries something else is wrong.
+/// Concurrent builds of a stage replace each other's log; after this many attempts something else is wrong.
 const TRIES: usize = 100;
 
 impl Store {
-    /// Where the log of a stage is. A cache that several papers share has a folder of logs for each.
+    /// The path of the log of a stage. In a shared cache each paper has its own folder of logs.
     pub fn log_path(&self, name: &str) -> PathBuf {
         let logs = self.dir.join("logs");
         let folder = match &self.paper {
@@ -21,7 +21,7 @@ impl Store {
         folder.join(format!("{name}.log"))
     }
 
-    /// A new, empty log at this path, open for appending. Whoever still writes to the one before, in another build, keeps that one.
+    /// A new, empty log at this path, open for appending. Another build that still writes the old log keeps it.
     pub fn new_log(&self, path: &Path) -> Result<File> {
         self.prepare()?;
         if let Some(folder) = path.parent() {
@@ -37,7 +37,7 @@ impl Store {
                 _ => {}
             }
             match File::options().append(true).create_new(true).open(path) {
-                // Another build of the same stage was quicker.
+                // Another build of the same stage was faster.
                 Err(cause) if cause.kind() == ErrorKind::AlreadyExists && tries.next().is_some() => {}
                 opened => return opened.map_err(|e| Error::io("write", path, &e)),
             }

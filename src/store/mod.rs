@@ -1,5 +1,5 @@
-//! Results on disk: immutable files, written aside and renamed into place, so that any number of processes may build at once and a
-//! kill at any moment leaves nothing to repair. It knows keys, digests and bytes; no stages, no YAML.
+//! The cache on disk. Its files are immutable, written to a temporary file and renamed into place: any number of processes may build at
+//! once, and a kill at any moment leaves nothing to repair. It knows keys, digests and bytes; no stages, no YAML.
 //!
 //! ```text
 //! cache/
@@ -7,25 +7,24 @@
 //!   shards/<digest>    packs of records: key -> digest, with small payloads inside
 //!   objects/ab/<rest>  payloads of 64 KiB and more, named by their BLAKE3 digest
 //!   partial/<key>      checkpoints of long training runs
-//!   kernels/           machine code of the GPU engine's kernels, named by their source: made again where it is missing
+//!   kernels/           machine code of the GPU engine's kernels, named by their source
 //!   projects/<id>      the paper files that use this cache
-//!   last/<id>/         what each of them built last:
+//!   last/<id>/         what the last build of each of them recorded:
 //!     <name>.json      settings and inputs of a stage: for explanations only
-//!     <name>.keys      the results of a stage: what `gc` of other papers keeps
-//!     <name>.memo      keys and digests of a large stage: good while its settings, inputs and shards are the same
-//!     .<name>.memo     what a build looked at that found nothing to do: good while all of that is the same
+//!     <name>.keys      the keys of a stage: `gc` of other papers keeps their results
+//!     .<name>.memo     what a no-op build read: if all of that is unchanged, the next one is a no-op too
 //!     published        names of files that were written to `figures/`
-//!   replaced/          files that stood where artifacts were to be written for the first time
-//!   logs/<name>.log    what the program of a stage printed last; in logs/<id>/ where the cache is not in the paper's folder
+//!   replaced/          files that an artifact replaced when it was first written
+//!   logs/<name>.log    what the program of a stage printed last; in logs/<id>/ if the cache is not in the paper's folder
 //!   diff/              pictures of what changed, by `repro diff`
-//!   scratch/repro-*/   folders of running programs, each beside its lock; those of dead processes are swept away
-//!   lock               shared by builds, so that `gc` deletes nothing under them; the kernel frees it
-//!   stat               which file had which digest at which size, time and inode
-//!   damaged            results that were found damaged or gone, until they are made again
+//!   scratch/repro-*/   folders of running programs, each beside its lock; those of dead processes are deleted
+//!   lock               builds lock it shared, `gc` exclusively
+//!   stat               digests of files by size, times and inode
+//!   damaged            results found damaged or missing, until they are rebuilt
 //!   tmp/               files being written
 //! ```
 //!
-//! Whatever is corrupt, truncated or foreign is a miss with a warning: never used, never an error.
+//! Anything corrupt, truncated or foreign is a cache miss with a warning, never an error.
 
 mod checkpoint;
 mod clock;
@@ -54,7 +53,7 @@ pub use files::write_file;
 pub use keys::StageKeys;
 pub use papers::OtherPaper;
 pub use scratch::Scratch;
-pub use stat::hash as hash_file;
+pub use stat::hash_file;
 pub use sweep::{Stored, Unwanted, shared};
 pub use writer::{LARGE, Provenance, Writer};
 
@@ -69,7 +68,7 @@ pub use crate::value::Digest;
 use crate::error::Result;
 use shard::Shard;
 
-/// What the store knows of a result without reading it.
+/// The record of a result, without its payload.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Trace {
     pub digest: Digest,
@@ -81,7 +80,7 @@ pub struct Trace {
     pub micros: u64,
 }
 
-/// A result of this process and its payload, if that is not a file of its own already.
+/// A result of this process, with its payload unless that is an object file already.
 type Fresh = (Trace, Option<Arc<Vec<u8>>>);
 
 /// A cache folder, opened.
@@ -89,36 +88,36 @@ type Fresh = (Trace, Option<Arc<Vec<u8>>>);
 pub struct Store {
     dir: PathBuf,
     shards: RwLock<Vec<Arc<Shard>>>,
-    /// Results of this process that are not in a shard yet.
+    /// Results of this process that are not yet in a shard.
     fresh: Mutex<HashMap<Key, Fresh>>,
-    /// Results that turned out to be damaged: misses from now on.
+    /// Results that were found damaged. They are cache misses.
     damaged: Mutex<HashSet<(Key, Digest)>>,
-    /// Warnings that wait to be told, and all that ever were: none is told twice.
+    /// Warnings not yet printed, and all warnings so far: none is printed twice.
     warnings: Mutex<(Vec<String>, HashSet<String>)>,
-    /// Shards whose content is not what their hash says.
+    /// Shards whose content does not match their hash.
     broken: Mutex<HashSet<PathBuf>>,
     stat: Mutex<Option<stat::StatCache>>,
     /// What was read to decide what is up to date.
     observations: Mutex<observed::Observations>,
-    /// The folders of the cache were made by this process.
+    /// This process has created the folders of the cache.
     prepared: AtomicBool,
     /// The paper that this cache was opened for.
     paper: Option<papers::RegisteredPaper>,
-    /// Files in `figures/` that this paper has written before, once they were asked for.
+    /// Files in `figures/` that this paper has written before; read when first needed.
     published: Mutex<Option<HashSet<String>>>,
-    /// Folders outside of the cache in which leftovers of killed processes were deleted.
+    /// Folders outside of the cache whose leftover temporary files were deleted.
     swept: Mutex<HashSet<PathBuf>>,
     clocks: clock::Clocks,
 }
 
-/// The lock's content even after a panic elsewhere: every change under these locks is a single step.
+/// Lock a mutex even after a panic elsewhere: every change under these locks is a single step.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Store {
-    /// Open a cache folder, which need not exist: nothing is created before something is written. A cache of a newer version is refused, and
-    /// so is a folder with other files.
+    /// Open a cache folder. It need not exist: nothing is created before the first write. Errors: the cache is of a newer version, or the folder
+    /// holds other files.
     pub fn open(dir: &Path) -> Result<Store> {
         format::check(dir)?;
         let store = Store {
@@ -149,12 +148,12 @@ impl Store {
         self.dir.join("kernels")
     }
 
-    /// Whether there is a cache in its folder by now.
+    /// Whether the folder holds a cache.
     pub fn exists(&self) -> bool {
         format::check(&self.dir).unwrap_or(false)
     }
 
-    /// Make the folders of the cache, once, and register the paper.
+    /// Create the folders of the cache, once, and register the paper.
     fn prepare(&self) -> Result<()> {
         if !self.prepared.load(Ordering::Relaxed) {
             writer::prepare(&self.dir)?;
@@ -180,15 +179,15 @@ impl Store {
             match Shard::open(&path) {
                 Ok(shard) => found.push(Arc::new(shard)),
                 // Merged away by another process between listing and opening.
-                Err(shard::Fault::Gone) => {}
-                Err(shard::Fault::Unreadable(why)) => self.warn(format!("{}: {why}", path.display())),
-                Err(shard::Fault::Damaged(why)) => {
-                    self.warn(format!("{}: {why}; its results are made again", path.display()));
+                Err(shard::ShardError::Gone) => {}
+                Err(shard::ShardError::Unreadable(why)) => self.warn(format!("{}: {why}", path.display())),
+                Err(shard::ShardError::Damaged(why)) => {
+                    self.warn(format!("{}: {why}; its results will be rebuilt", path.display()));
                     lock(&self.broken).insert(path);
                 }
             }
         }
-        // The newest record of a key is the first found, so that what replaced a damaged one wins.
+        // Newest first, so that a rebuilt result is found before the damaged one.
         found.sort_by_key(|shard| std::cmp::Reverse(shard.newest_ms()));
         *self.shards.write().unwrap_or_else(PoisonError::into_inner) = found;
     }
@@ -197,7 +196,7 @@ impl Store {
         self.shards.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// What is stored under a key; `None` is a miss.
+    /// The record of a key; `None` is a miss.
     pub fn trace(&self, key: &Key) -> Option<Trace> {
         if let Some((trace, _)) = lock(&self.fresh).get(key) {
             return Some(*trace);
@@ -206,12 +205,12 @@ impl Store {
         self.newest(key, |trace| damaged.is_empty() || !damaged.contains(&(*key, trace.digest)))
     }
 
-    /// The newest record of a key in the shards, of those that are wanted: a unit may have run again.
+    /// The newest record of a key that passes `wanted`: a unit may have run several times.
     fn newest(&self, key: &Key, wanted: impl Fn(&Trace) -> bool) -> Option<Trace> {
         let shards = self.shards.read().unwrap_or_else(PoisonError::into_inner);
         let mut newest: Option<Trace> = None;
         for shard in shards.iter() {
-            // Shards stand newest first: what follows holds nothing newer.
+            // Shards are sorted newest first.
             if newest.is_some_and(|newest| shard.newest_ms() <= newest.finished_ms) {
                 break;
             }
@@ -224,7 +223,7 @@ impl Store {
         newest
     }
 
-    /// The payload of a key with this digest, checked; `None` (and a warning, and a miss from now on) if it is damaged or gone.
+    /// Read and verify the payload of a key. If it is damaged or missing: `None`, a warning, and a cache miss from now on.
     pub fn load(&self, key: &Key, digest: &Digest) -> Option<Vec<u8>> {
         let fresh = lock(&self.fresh).get(key).filter(|(trace, _)| trace.digest == *digest).cloned();
         match fresh {
@@ -244,7 +243,7 @@ impl Store {
         let bytes = self.read_payload(key, digest);
         if bytes.is_none() {
             self.found_damaged(*key, *digest);
-            self.warn(format!("the stored result {} is damaged or gone; it is made again", digest.short()));
+            self.warn(format!("the stored result {} is damaged or missing; it will be rebuilt", digest.short()));
         }
         bytes
     }
@@ -264,7 +263,7 @@ impl Store {
         None
     }
 
-    /// A payload that is a file of its own, checked.
+    /// Read and verify an object file.
     fn read_object(&self, digest: &Digest) -> Option<Vec<u8>> {
         let bytes = std::fs::read(files::object_path(&self.dir, digest)).ok()?;
         (Digest::hash(&bytes) == *digest).then_some(bytes)
@@ -282,12 +281,12 @@ impl Store {
         std::mem::take(&mut lock(&self.warnings).0)
     }
 
-    /// A writer of results; `provenance` (who, when, which version) is kept beside them and decides nothing.
+    /// A writer of results. `provenance` (who, when, which version) is stored with them and is not part of any key.
     pub fn writer<'a>(&'a self, provenance: impl Into<Provenance<'a>>) -> Writer<'a> {
         Writer::new(self, provenance.into())
     }
 
-    /// Who made a stored result; `None` for one that is not on disk yet.
+    /// The provenance of a stored result; `None` if it is not on disk yet.
     pub fn provenance(&self, key: &Key, digest: &Digest) -> Option<serde_json::Value> {
         let found = |shard: &Arc<Shard>| {
             let record = shard.find(key).filter(|record| record.digest == *digest)?;

@@ -1,4 +1,4 @@
-//! The papers that use a cache. Each is registered, so that `gc` of one of them keeps what the others built last.
+//! The papers that use a cache. Each is registered, so that `gc` of one paper keeps the results of the others.
 //!
 //! ```text
 //! repro project 1 \n host \n path of the paper file
@@ -14,10 +14,10 @@ const MAGIC: &[u8] = b"repro project 1\n";
 /// The paper that a cache was opened for.
 #[derive(Clone, Debug)]
 pub(super) struct RegisteredPaper {
-    /// Its folder in `last/`: the hash of where the paper file is.
+    /// The hash of the absolute path of the paper file; names its folder in `last/`.
     pub id: String,
     paper: PathBuf,
-    /// The cache lies beside the paper file, as it does unless another place is named.
+    /// The cache is in the folder of the paper file, which is the default.
     pub owns_cache: bool,
 }
 
@@ -25,17 +25,17 @@ pub(super) struct RegisteredPaper {
 #[derive(Clone, Debug)]
 pub struct OtherPaper {
     pub paper: PathBuf,
-    /// Its paper file is not there any more. One of another machine is taken to be there.
+    /// Its paper file no longer exists. A paper of another machine counts as existing.
     pub gone: bool,
-    /// The results that it built last, with the names of their stages.
+    /// The keys of its last build, by stage.
     pub stages: Vec<(String, keys::StageKeys)>,
     id: String,
 }
 
 impl Store {
-    /// The cache for a paper file in this folder. What it builds is remembered apart from what other papers build.
+    /// Use the cache for the paper file `file` in the folder `home`. Its records are kept apart from those of other papers.
     pub fn for_paper(mut self, home: &Path, file: &Path) -> Store {
-        // Where links lead is what tells one folder from another; the paper file itself may be a link that several folders share.
+        // Links in the folder are resolved, but not a link of the paper file itself: several folders may link to the same file.
         let home = if home.as_os_str().is_empty() { Path::new(".") } else { home };
         let (Ok(home), Some(name)) = (home.canonicalize(), file.file_name()) else { return self };
         let paper = home.join(name);
@@ -45,7 +45,7 @@ impl Store {
         self
     }
 
-    /// Write down that the paper uses this cache.
+    /// Register the paper with this cache.
     pub(super) fn register(&self) -> Result<()> {
         let Some(project) = &self.paper else { return Ok(()) };
         let path = self.dir.join("projects").join(&project.id);
@@ -59,7 +59,7 @@ impl Store {
         files::write_file(&path, &bytes)
     }
 
-    /// The other papers that use this cache. Errors: it cannot be known what one of them needs.
+    /// The other papers that use this cache. Errors: the records of one cannot be read.
     pub fn other_papers(&self) -> Result<Vec<OtherPaper>> {
         let folder = self.dir.join("projects");
         let entries = match std::fs::read_dir(&folder) {
@@ -78,8 +78,11 @@ impl Store {
             let path = entry.path();
             let bytes = std::fs::read(&path).map_err(|e| Error::io("read", &path, &e))?;
             let Some((host_of, paper)) = parse(&bytes) else {
-                return Err(Error::stage(format!("`{}` is damaged: a paper that uses this cache", path.display()))
-                    .hint("build that paper again, or delete this file to forget it"));
+                return Err(Error::stage(format!(
+                    "`{}` is damaged: it registers a paper with this cache",
+                    path.display()
+                ))
+                .hint("build that paper again, or delete this file to forget it"));
             };
             let gone = host_of == host()
                 && std::fs::symlink_metadata(&paper).is_err_and(|e| {
@@ -92,7 +95,7 @@ impl Store {
         Ok(found)
     }
 
-    /// The files of the cache that belong to a paper alone: its registration, what it built last, its logs.
+    /// The files of the cache that belong to one paper: its registration, the records of its last build, its logs.
     pub fn files_of(&self, other: &OtherPaper) -> Vec<(PathBuf, u64, std::time::Duration)> {
         let mut found = self.files_in(&format!("last/{}", other.id));
         found.extend(self.files_in(&format!("logs/{}", other.id)));
@@ -101,7 +104,7 @@ impl Store {
         found
     }
 
-    /// The folders of what this paper built last and of its logs, as [`Store::files_in`] takes them.
+    /// The folders of records and logs of this paper, for [`Store::files_in`].
     pub fn own_folders(&self) -> Vec<String> {
         let of = |project: &RegisteredPaper| ["last", "logs"].map(|folder| format!("{folder}/{}", project.id)).to_vec();
         self.paper.as_ref().map(of).unwrap_or_default()
@@ -124,7 +127,7 @@ pub(super) fn is_id(name: &str) -> bool {
     name.len() == 12 && name.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
-/// The name of this machine: paths mean something else on another one.
+/// The name of this machine: a path is only valid on the machine where it was registered.
 fn host() -> String {
     let name = std::fs::read_to_string("/proc/sys/kernel/hostname").ok().or_else(|| std::env::var("HOSTNAME").ok());
     name.unwrap_or_default().lines().next().unwrap_or_default().trim().to_string()

@@ -1,5 +1,5 @@
-//! Which files a paper has written to `figures/`, and what happens to one that it is about to replace for the first time: somebody made it, and
-//! it is not thrown away.
+//! The files that a paper has written to `figures/`. Before the first write to a name, a file that is already there is copied to `replaced/`: it may
+//! be the work of the user.
 
 use std::collections::HashSet;
 use std::io::Write;
@@ -11,17 +11,17 @@ use crate::error::{Error, Result};
 pub(super) const NAME: &str = "published";
 
 impl Store {
-    /// Write an artifact: `name` in the folder of figures, at `path`. What is there already is kept, unless this paper has written that name
-    /// before, or the cache holds the same content anyway.
+    /// Write an artifact: `name` in the folder of figures, at `path`. A file that is already there is backed up, unless this paper has written that
+    /// name before or the cache holds the same content.
     pub fn publish(&self, name: &str, path: &Path, bytes: &[u8]) -> Result<()> {
         let first = !self.has_published(name);
         if first {
-            self.set_aside(path, bytes)?;
+            self.back_up(path, bytes)?;
         }
         self.will_overwrite(path);
         self.write_artifact(path, bytes)?;
         if first && let Err(error) = self.note_published(name) {
-            // Then the file is looked at once more.
+            // The next build checks the file once more.
             tracing::debug!("{error}");
         }
         Ok(())
@@ -42,7 +42,7 @@ impl Store {
         std::fs::create_dir_all(&folder).map_err(|e| Error::io("make the folder", &folder, &e))?;
         let path = folder.join(NAME);
         let mut published = lock(&self.published);
-        // In one piece, as other builds may write there too. The line break comes first: what a kill cut off is a name of its own.
+        // In one write, because other builds may append too. The line break comes first, so that a truncated line stays a separate name.
         let written = std::fs::File::options()
             .append(true)
             .create(true)
@@ -53,8 +53,8 @@ impl Store {
         Ok(())
     }
 
-    /// Keep what is at this path, unless it is what will be written there or is in the cache.
-    fn set_aside(&self, path: &Path, new: &[u8]) -> Result<()> {
+    /// Back up the file at this path, unless it equals the new one or is in the cache.
+    fn back_up(&self, path: &Path, new: &[u8]) -> Result<()> {
         let Some(name) = path.file_name().map(|name| name.to_string_lossy().into_owned()) else { return Ok(()) };
         let Ok(found) = std::fs::read(path) else { return Ok(()) };
         if found == new || self.holds(&Digest::hash(&found)) {
@@ -67,12 +67,12 @@ impl Store {
         if let Some(kept) = kept {
             self.write_artifact(&kept, &found)?;
             let (path, kept) = (path.display(), kept.display());
-            self.warn(format!("`{path}` was there before this paper made it: that file is kept as `{kept}`"));
+            self.warn(format!("`{path}` existed before this paper wrote it; the old file was saved as `{kept}`"));
         }
         Ok(())
     }
 
-    /// Whether a result has this content: then this program made it, and it can be had again.
+    /// Whether the cache holds a result with this content.
     fn holds(&self, digest: &Digest) -> bool {
         lock(&self.fresh).values().any(|(trace, _)| trace.digest == *digest)
             || self.shards().iter().any(|shard| shard.records().any(|record| record.digest == *digest))

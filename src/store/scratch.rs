@@ -1,12 +1,11 @@
-//! Folders for running programs, and the certainty that those of dead processes are swept away.
+//! Scratch folders for running programs. Those of dead processes are deleted by the next build.
 //!
 //! `scratch/repro-XXXXXX` belongs to the process that holds the kernel's lock on `scratch/repro-XXXXXX.lock`. The kernel drops the lock when the process
-//! ends, however it ends; whoever gets it then may delete both. Only a folder that holds the mark of this program is deleted, and nothing is
-//! reached through a link.
+//! ends, however it ends; another process that gets the lock may then delete both. Only a folder with the marker file is deleted, and
+//! links are not followed.
 //!
-//! What is small is deleted at the end of the process, all at once: ext4 gives a new file no inode that was freed within the last minutes, and
-//! looks through all of those first (`recently_deleted` in fs/ext4/ialloc.c), so that thousands of files made and deleted in turns take time by
-//! the square of their number.
+//! Small folders are deleted together at the end of the process: ext4 does not reuse an inode within minutes of its deletion, and scans all of
+//! them for a new file (`recently_deleted` in fs/ext4/ialloc.c), so that creating and deleting thousands of files in turn takes quadratic time.
 
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
@@ -19,15 +18,15 @@ use super::{Store, lock};
 use crate::error::{Error, Result};
 use crate::program::free_space;
 
-/// What may wait for its deletion, together: no more than this, and no more than this share of the free space.
+/// The most bytes that wait for deletion at the end, and the most as a share (1/n) of the free space.
 const WAITING: u64 = 256 << 20;
 const SHARE: u64 = 200;
-/// A file or folder takes at least this.
+/// The least disk space of a file or folder.
 const BLOCK: u64 = 4 << 10;
 
-/// Folders and locks have names that begin so.
+/// The prefix of folders and locks.
 const PREFIX: &str = "repro-";
-/// An empty file in every folder that this program makes here.
+/// The marker file: empty, in every scratch folder.
 const MARK: &str = ".repro-scratch";
 
 /// The folder of one process, deleted when this is dropped.
@@ -37,30 +36,30 @@ pub struct Scratch {
     lock: PathBuf,
     _held: File,
     next: AtomicU64,
-    /// Bytes that folders may still take up until the end.
+    /// Bytes that may still wait for deletion at the end.
     room: Mutex<u64>,
-    /// Empty folders for temporary files that no program uses.
+    /// Empty folders for temporary files, for reuse.
     tmp: Mutex<Vec<PathBuf>>,
 }
 
 impl Scratch {
     fn new(root: &Path) -> Result<Scratch> {
         std::fs::create_dir_all(root).map_err(|e| Error::io("make the folder", root, &e))?;
-        // As the kernel calls it: whoever looks for what runs in it finds it by this name.
+        // Canonical, as the kernel reports it in `/proc`.
         let root = &root.canonicalize().map_err(|e| Error::io("read", root, &e))?;
         loop {
             let file = tempfile::Builder::new().prefix(PREFIX).suffix(".lock").tempfile_in(root);
             let file = file.map_err(|e| Error::io("write in", root, &e))?;
             match file.as_file().try_lock() {
                 Ok(()) => {}
-                // A sweeper was quicker and is about to delete it.
+                // Another process took it for a leftover and is about to delete it.
                 Err(TryLockError::WouldBlock) => continue,
-                // Without locks nobody can tell the living from the dead, and nothing is swept.
+                // Without locks, leftovers cannot be recognized and are not deleted.
                 Err(TryLockError::Error(cause)) => tracing::debug!("no locks in {}: {cause}", root.display()),
             }
             let (held, lock) = file.keep().map_err(|e| Error::io("write in", root, &e.error))?;
             if !same_file(&held, &lock) {
-                // Swept away between its making and its locking.
+                // Deleted by another process before it was locked.
                 continue;
             }
             let path = lock.with_extension("");
@@ -85,7 +84,7 @@ impl Scratch {
         unused.map_or_else(|| self.folder(), Ok)
     }
 
-    /// A folder is not needed any more; it goes now or at the end.
+    /// Delete a folder, now or at the end.
     pub fn release(&self, folder: &Path) {
         let mut room = lock(&self.room);
         match measure(folder, *room) {
@@ -97,7 +96,7 @@ impl Scratch {
         }
     }
 
-    /// The same of one for temporary files; most programs leave nothing there.
+    /// The same for a folder of temporary files. If it is empty, it is reused.
     pub fn release_tmp(&self, folder: PathBuf) {
         if std::fs::read_dir(&folder).is_ok_and(|mut entries| entries.next().is_none()) {
             lock(&self.tmp).push(folder);
@@ -107,7 +106,7 @@ impl Scratch {
     }
 }
 
-/// What a folder takes up with all in it, if it is no more than `most`.
+/// The disk space of a folder with its content, if it is at most `most`.
 fn measure(folder: &Path, most: u64) -> Option<u64> {
     let mut size = 0;
     let mut folders = vec![folder.to_path_buf()];
@@ -135,13 +134,13 @@ impl Drop for Scratch {
 }
 
 impl Store {
-    /// A folder for this process to run programs in, below the cache.
+    /// A scratch folder for this process, in the cache.
     pub fn scratch(&self) -> Result<Scratch> {
         self.prepare()?;
         Scratch::new(&self.dir.join("scratch"))
     }
 
-    /// Delete the folders of processes that are no more.
+    /// Delete the folders of dead processes.
     pub fn sweep_scratch(&self) {
         let root = self.dir.join("scratch");
         if !is_folder(&root) {
@@ -168,13 +167,13 @@ impl Store {
     }
 }
 
-/// Delete a folder and its lock, if no process holds it. Returns whether nothing stays that should go.
+/// Delete a folder and its lock, unless a process holds it. Returns false if they should be deleted and cannot.
 fn sweep_locked(lock: &Path, folder: &Path) -> bool {
-    // The lock of this program is an empty file.
+    // Locks are empty files.
     if !std::fs::symlink_metadata(lock).is_ok_and(|meta| meta.is_file() && meta.len() == 0) {
         return true;
     }
-    // Writable, because network file systems lock only what may be written.
+    // Writable, because network file systems lock only writable files.
     let Ok(file) = File::options().read(true).write(true).open(lock) else { return true };
     if file.try_lock().is_err() || !same_file(&file, lock) {
         return true;
@@ -189,7 +188,7 @@ fn sweep_folder(folder: &Path) {
     if is_marked(folder) {
         clear(folder);
     } else {
-        // A kill before the mark leaves an empty folder; anything else was made by others.
+        // A kill before the marker was written leaves an empty folder; anything else is not ours.
         let _ = std::fs::remove_dir(folder);
     }
 }
@@ -212,9 +211,9 @@ fn is_folder(path: &Path) -> bool {
     std::fs::symlink_metadata(path).is_ok_and(|meta| meta.is_dir())
 }
 
-/// Delete a folder with a mark. The mark goes last, so that a kill leaves nothing that is not known as this program's own.
+/// Delete a folder with a marker. The marker is deleted last, so that after a kill the folder is still recognized.
 fn clear(folder: &Path) {
-    // A program may have closed it.
+    // A program may have removed its own write permission.
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;

@@ -1,10 +1,10 @@
-//! A pack of records in one immutable file.
+//! A shard: records and small payloads packed into one immutable file.
 //!
 //! ```text
 //! magic | payloads | records, by ascending key | provenance | records' offset, count, provenance's length | BLAKE3 | magic
 //! ```
-//! The hash covers records, provenance and the three numbers; each payload is covered by its own digest. Provenance (who made it, when,
-//! from which revision) is a list in JSON; each record names one of it in the upper bits of its time, which need no more than 48.
+//! The hash covers records, provenance and the three numbers; each payload is covered by its own digest. Provenance (who, when,
+//! from which revision) is a JSON list; the upper bits of a record's time, which needs 48, hold an index into it.
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -17,9 +17,9 @@ use super::{Digest, Key, Trace};
 const MAGIC: &[u8; 8] = b"reproSH1";
 const RECORD: usize = 32 + 32 + 8 * 4;
 const FOOTER: usize = 24 + 32 + 8;
-/// In the length field: the payload is an object of its own.
+/// In the length field: the payload is an object file.
 const EXTERNAL: u64 = 1 << 63;
-/// Where in the time field the number of the provenance begins.
+/// The bits of the time field below the index of the provenance.
 const TIME_BITS: u32 = 48;
 
 /// One result.
@@ -32,7 +32,7 @@ pub struct Record {
     pub external: bool,
     pub finished_ms: u64,
     pub micros: u64,
-    /// Which of the shard's provenances.
+    /// Index into the shard's provenances.
     pub provenance: u16,
 }
 
@@ -50,8 +50,8 @@ pub struct Shard {
 pub struct Provenances(Vec<Json>);
 
 impl Provenances {
-    /// The number of this one. Of more than fit the last number stands for all: it decides nothing.
-    pub fn number(&mut self, provenance: &Json) -> u16 {
+    /// The index of this one; it is added if it is new. Indices beyond the last are cut off.
+    pub fn index_of(&mut self, provenance: &Json) -> u16 {
         let at = self.0.iter().position(|known| known == provenance).unwrap_or_else(|| {
             self.0.push(provenance.clone());
             self.0.len() - 1
@@ -62,9 +62,9 @@ impl Provenances {
 
 /// Why a shard cannot be used.
 #[derive(Debug)]
-pub enum Fault {
+pub enum ShardError {
     Gone,
-    /// The machine refused; the shard may be whole.
+    /// The system refused to read it; the shard may be intact.
     Unreadable(String),
     Damaged(String),
 }
@@ -99,7 +99,7 @@ impl Record {
     }
 }
 
-/// The bytes of a shard from records and their payloads (empty for external ones); offsets are filled in.
+/// Encode records and their payloads (empty for external ones) as a shard. Returns its bytes and its name.
 pub fn assemble(mut entries: Vec<(Record, std::sync::Arc<Vec<u8>>)>, provenances: &Provenances) -> (Vec<u8>, Digest) {
     entries.sort_by_key(|(record, _)| record.key);
     entries.dedup_by_key(|(record, _)| record.key);
@@ -125,11 +125,11 @@ pub fn assemble(mut entries: Vec<(Record, std::sync::Arc<Vec<u8>>)>, provenances
 }
 
 impl Shard {
-    pub fn open(path: &Path) -> Result<Shard, Fault> {
-        let damaged = |why: &str| Fault::Damaged(why.to_string());
+    pub fn open(path: &Path) -> Result<Shard, ShardError> {
+        let damaged = |why: &str| ShardError::Damaged(why.to_string());
         let io = |e: std::io::Error| match e.kind() {
-            std::io::ErrorKind::NotFound => Fault::Gone,
-            _ => Fault::Unreadable(format!("cannot be read ({e})")),
+            std::io::ErrorKind::NotFound => ShardError::Gone,
+            _ => ShardError::Unreadable(format!("cannot be read ({e})")),
         };
         let mut file = File::open(path).map_err(io)?;
         let length = file.metadata().map_err(io)?.len();
@@ -166,11 +166,11 @@ impl Shard {
         Ok(Shard { path: path.to_path_buf(), index: tail, newest_ms, provenance })
     }
 
-    /// Who made the records, by number.
+    /// The provenances, by index.
     pub fn provenances(&self) -> Vec<Json> {
         match serde_json::from_slice(&self.provenance) {
             Ok(Json::Array(all)) => all,
-            // Shards of the first days have one for all.
+            // Older shards have one for all records.
             Ok(one) => vec![one],
             Err(_) => Vec::new(),
         }
@@ -199,7 +199,7 @@ impl Shard {
         None
     }
 
-    /// The bytes of a payload inside the shard, unchecked.
+    /// Read a payload of the shard without verifying it.
     pub fn payload(&self, record: &Record) -> Option<Vec<u8>> {
         let mut file = File::open(&self.path).ok()?;
         if record.offset.checked_add(record.size)? > file.metadata().ok()?.len() {

@@ -1,6 +1,6 @@
 //! Digests of files by size, times, device and inode, so that unchanged files are not read.
 //!
-//! In the cache they are one line of JSON and one with its digest: a wrong digest of a file would be believed for as long as the file stays.
+//! The file `stat` is a line of JSON and a line with its digest: without it, a corrupt digest of a file would be trusted until the file changes.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -13,12 +13,12 @@ use serde::{Deserialize, Serialize};
 use super::{Digest, Store, files, lock};
 use crate::error::{Error, Result};
 
-/// Files are read in pieces of this size, each hashed on all cores.
-const PIECE: usize = 8 << 20;
-/// Smaller pieces are not worth more than one core.
+/// Files are read in blocks of this size, each hashed on all cores.
+const BLOCK: usize = 8 << 20;
+/// Smaller blocks are hashed on one core.
 const SMALL: usize = 128 << 10;
 
-/// What tells a file from what it was before: `ctime` sees changes that set `mtime` back.
+/// The stat of a file. `ctime` changes even if a program resets `mtime`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct FileStat {
     size: u64,
@@ -29,7 +29,7 @@ pub(super) struct FileStat {
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-struct Entry {
+struct StatEntry {
     identity: FileStat,
     digest: String,
 }
@@ -37,21 +37,21 @@ struct Entry {
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct StatCache {
     #[serde(rename = "files")]
-    entries: BTreeMap<PathBuf, Entry>,
-    /// What tools said of their version, by tool and by what tells its program from another.
+    entries: BTreeMap<PathBuf, StatEntry>,
+    /// Versions of tools, with the digest of the program that printed them.
     #[serde(default)]
     versions: BTreeMap<String, (Option<String>, String)>,
     #[serde(skip)]
     asked: BTreeMap<String, (Option<String>, String)>,
-    /// Files that were read by this process. They may change again within the same tick of the clock.
+    /// Files read by this process. They may still be racy.
     #[serde(skip)]
-    fresh: BTreeMap<PathBuf, Entry>,
+    fresh: BTreeMap<PathBuf, StatEntry>,
     #[serde(skip)]
     changed: bool,
 }
 
 impl FileStat {
-    /// How many bytes [`FileStat::bytes`] are.
+    /// The length of [`FileStat::bytes`].
     pub(super) const BYTES: usize = 56;
 
     pub(super) fn new(meta: &std::fs::Metadata) -> FileStat {
@@ -66,7 +66,7 @@ impl FileStat {
         FileStat { size: meta.len(), mtime: mtime.map_or(0, |d| d.as_nanos()), ctime, device, inode }
     }
 
-    /// All of it, to be compared.
+    /// All fields as bytes.
     pub(super) fn bytes(&self) -> [u8; Self::BYTES] {
         let mut bytes = [0; Self::BYTES];
         bytes[..8].copy_from_slice(&self.size.to_le_bytes());
@@ -77,14 +77,14 @@ impl FileStat {
         bytes
     }
 
-    /// When it was changed last, in nanoseconds since 1970: its content, or anything else about it.
+    /// The last change of content or metadata, in nanoseconds since 1970.
     pub(super) fn changed(&self) -> u128 {
         u128::try_from(self.ctime).unwrap_or(0).max(self.mtime)
     }
 }
 
 impl Store {
-    /// The digest of a file; it is read only if it changed since it was last asked for.
+    /// The digest of a file. It is read only if its stat has changed.
     pub fn file_digest(&self, path: &Path) -> Result<Digest> {
         let meta = std::fs::metadata(path).map_err(|e| Error::io("read", path, &e))?;
         let identity = FileStat::new(&meta);
@@ -96,9 +96,9 @@ impl Store {
             self.observe_file(path, identity, digest);
             return Ok(digest);
         }
-        let digest = hash(path)?;
+        let digest = hash_file(path)?;
         self.observe_file(path, identity, digest);
-        let entry = Entry { identity, digest: digest.to_string() };
+        let entry = StatEntry { identity, digest: digest.to_string() };
         self.with_stat(|cache| {
             cache.fresh.insert(path.to_path_buf(), entry);
             cache.changed |= cache.entries.remove(path).is_some();
@@ -106,7 +106,7 @@ impl Store {
         Ok(digest)
     }
 
-    /// Take no file for unchanged: each is read again.
+    /// Forget all digests: every file is read again.
     pub fn reread(&self) {
         self.with_stat(|cache| {
             cache.changed |= !cache.entries.is_empty();
@@ -114,7 +114,7 @@ impl Store {
         });
     }
 
-    /// What a tool says of its version: asked once for each digest of its program; without one, once in the life of this store.
+    /// The version of a tool. `ask` runs it, once for each digest of its program; if that is not known, once for each run.
     pub fn version(&self, tool: &str, program: Option<Digest>, ask: impl FnOnce() -> Result<String>) -> Result<String> {
         let identity = program.map(|digest| digest.to_string());
         let known = self.with_stat(|cache| cache.asked.get(tool).or_else(|| cache.versions.get(tool)).cloned());
@@ -146,7 +146,7 @@ impl Store {
         whole.and_then(|(json, _)| serde_json::from_str(json).ok()).unwrap_or_default()
     }
 
-    /// A file is not what its digest said: it is read the next time, whatever its times say.
+    /// Forget the digest of a file that proved wrong: it is read again.
     pub fn forget_file(&self, path: &Path) {
         self.with_stat(|cache| {
             cache.fresh.remove(path);
@@ -154,7 +154,7 @@ impl Store {
         });
     }
 
-    /// Keep what was learnt of files; losing it costs time only.
+    /// Write the digests. Losing them only costs time.
     pub fn save_stat(&self) {
         let tmp = self.dir.join("tmp");
         if !tmp.is_dir() {
@@ -172,7 +172,7 @@ impl Store {
             && let Ok(json) = serde_json::to_string(cache)
             && let Err(error) = {
                 let text = format!("{json}\n{}", Digest::hash(json.as_bytes()));
-                files::write_lightly(&tmp, &self.dir.join("stat"), text.as_bytes())
+                files::write_unsynced(&tmp, &self.dir.join("stat"), text.as_bytes())
             }
         {
             tracing::debug!("{error}");
@@ -180,18 +180,18 @@ impl Store {
     }
 }
 
-/// The digest of a file's content, read now. Files are not mapped into memory: one that shrinks meanwhile would end the program.
-pub fn hash(path: &Path) -> Result<Digest> {
+/// Read and hash a file. It is not memory-mapped: a mapped file that shrinks while it is read kills the process.
+pub fn hash_file(path: &Path) -> Result<Digest> {
     let fail = |e: std::io::Error| Error::io("read", path, &e);
     let mut file = File::open(path).map_err(fail)?;
     let length = file.metadata().map_err(fail)?.len();
-    // With room for one more byte, so that the end of a small file is seen by the same reading.
-    let mut piece = vec![0; PIECE.min(usize::try_from(length).unwrap_or(PIECE).max(1023) + 1)];
+    // One byte more than the file, so that a single read finds the end of a small file.
+    let mut block = vec![0; BLOCK.min(usize::try_from(length).unwrap_or(BLOCK).max(1023) + 1)];
     let mut hasher = blake3::Hasher::new();
     loop {
         let mut filled = 0;
-        while filled < piece.len() {
-            match file.read(&mut piece[filled..]) {
+        while filled < block.len() {
+            match file.read(&mut block[filled..]) {
                 Ok(0) => break,
                 Ok(n) => filled += n,
                 Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
@@ -201,10 +201,10 @@ pub fn hash(path: &Path) -> Result<Digest> {
         match filled {
             0 => return Ok(hasher.finalize().into()),
             n if n > SMALL => crate::threads::with_pool(|parallel| match parallel {
-                true => drop(hasher.update_rayon(&piece[..n])),
-                false => drop(hasher.update(&piece[..n])),
+                true => drop(hasher.update_rayon(&block[..n])),
+                false => drop(hasher.update(&block[..n])),
             }),
-            n => drop(hasher.update(&piece[..n])),
+            n => drop(hasher.update(&block[..n])),
         };
     }
 }

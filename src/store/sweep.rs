@@ -1,5 +1,5 @@
-//! Deleting: only ever by who is alone with the cache. What is kept of a shard is written anew before the old shard goes, so that a kill at
-//! any moment loses nothing.
+//! Deleting results and files, under the exclusive lock. What remains of a shard is written to a new one before the old one is deleted, so that a
+//! kill at any moment loses nothing.
 
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 pub struct Stored {
     pub key: Key,
     pub trace: Trace,
-    /// Its payload is a file of its own.
+    /// Its payload is an object file.
     pub external: bool,
 }
 
@@ -24,7 +24,7 @@ pub struct Stored {
 pub struct Unwanted {
     /// Results.
     pub results: HashSet<(Key, Digest)>,
-    /// Files of the cache that belong to no result: checkpoints, logs, notes, payloads without a record.
+    /// Files that belong to no result: checkpoints, logs, records of builds, orphaned objects.
     pub files: Vec<PathBuf>,
 }
 
@@ -45,7 +45,7 @@ impl Store {
         all_files(&self.dir).iter().map(|(_, size, _)| size).sum()
     }
 
-    /// Payloads that no record speaks of: a killed build leaves them. With their sizes and ages.
+    /// Object files without a record, left by killed builds, with their sizes and ages.
     pub fn orphans(&self) -> Vec<(PathBuf, u64, Duration)> {
         let known: HashSet<PathBuf> = self
             .stored()
@@ -58,14 +58,14 @@ impl Store {
         orphans
     }
 
-    /// Whether this is where a payload would be.
+    /// Whether this is the path of an object file.
     fn is_object(&self, path: &Path) -> bool {
         let name = path.strip_prefix(self.dir.join("objects")).ok().and_then(|path| path.to_str());
         let digest = name.and_then(|name| Digest::parse(&name.replace('/', "")));
         digest.is_some_and(|digest| files::object_path(&self.dir, &digest) == path)
     }
 
-    /// The files that this program makes in a folder of the cache, with their sizes and ages. Others are nobody's business here.
+    /// The files in a folder of the cache that repro writes, with their sizes and ages. Other files are left out.
     pub fn files_in(&self, folder: &str) -> Vec<(PathBuf, u64, Duration)> {
         let kind = folder.split('/').next().unwrap_or(folder);
         let path = self.dir.join(folder);
@@ -79,8 +79,8 @@ impl Store {
         found
     }
 
-    /// Delete results and files. `_alone` proves that no build is running.
-    pub fn sweep(&self, unwanted: &Unwanted, _alone: &File) -> Result<()> {
+    /// Delete results and files. `_exclusive` is the lock: no build is running.
+    pub fn sweep(&self, unwanted: &Unwanted, _exclusive: &File) -> Result<()> {
         self.rescan();
         for shard in self.shards() {
             let goes = |key: &Key, digest: &Digest| unwanted.results.contains(&(*key, *digest));
@@ -90,7 +90,7 @@ impl Store {
             let (mut entries, mut provenances) = (Vec::new(), Provenances::default());
             let whole = shard.take(|record| !goes(&record.key, &record.digest), &mut entries, &mut provenances);
             if !whole {
-                // Something to keep cannot be read: not now, perhaps later.
+                // A result to keep cannot be read: leave the shard as it is.
                 continue;
             }
             let kept = if entries.is_empty() { None } else { Some(self.write_shard(entries, &provenances)?) };
@@ -101,12 +101,12 @@ impl Store {
         self.rescan();
         self.sweep_objects(unwanted)?;
         unwanted.files.iter().try_for_each(|path| remove(path))?;
-        // Whoever wrote there is no more.
+        // No writer is running.
         self.files_in("tmp").iter().try_for_each(|(path, ..)| remove(path))?;
         self.sweep_scratch();
         for folder in ["objects", "last", "logs"] {
             for entry in std::fs::read_dir(self.dir.join(folder)).into_iter().flatten().flatten() {
-                // Only empty folders go.
+                // Only deletes empty folders.
                 let _ = std::fs::remove_dir(entry.path());
             }
         }
@@ -123,7 +123,7 @@ impl Store {
     }
 }
 
-/// For each digest how many results have it.
+/// The number of results with each digest, of those that are object files.
 pub fn shared(stored: &[Stored]) -> HashMap<Digest, usize> {
     let mut count = HashMap::new();
     stored
@@ -133,7 +133,7 @@ pub fn shared(stored: &[Stored]) -> HashMap<Digest, usize> {
     count
 }
 
-/// Whether this program gives files in this folder of the cache such a name.
+/// Whether repro writes files of such names in this folder of the cache.
 fn is_own(folder: &str, name: &str) -> bool {
     let ends = |endings: &[&str]| endings.iter().any(|ending| name.ends_with(ending));
     match folder {
@@ -151,13 +151,13 @@ fn is_own(folder: &str, name: &str) -> bool {
 
 fn remove(path: &Path) -> Result<()> {
     match std::fs::remove_file(path) {
-        // Folders are not made where files are deleted.
+        // A folder at this path is not ours.
         Err(e) if matches!(e.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::IsADirectory) => Ok(()),
         done => done.map_err(|e| Error::io("delete", path, &e)),
     }
 }
 
-/// The files of a folder, without those of the folders in it.
+/// The files directly in a folder.
 fn files_of(folder: &Path) -> Vec<(PathBuf, u64, Duration)> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     let file = |entry: std::fs::DirEntry| {

@@ -1,5 +1,5 @@
-//! Files that are being written: `.repro-XXXXXX`, beside the file that they will become or in `tmp/` of the cache. The writer holds the kernel's
-//! lock on them, which ends with its process: whoever gets the lock has found one that was left by a kill, and may delete it.
+//! Temporary files: `.repro-XXXXXX`, beside their target or in `tmp/` of the cache. The writer holds a lock on its file, which the kernel releases
+//! when the process ends: another process that gets the lock has found a leftover and may delete it.
 
 use std::fs::{File, TryLockError};
 use std::io;
@@ -9,12 +9,12 @@ use std::time::Duration;
 use tempfile::NamedTempFile;
 
 const PREFIX: &str = ".repro-";
-/// Random letters and digits after it.
+/// The number of random characters after the prefix.
 const RANDOM: usize = 6;
-/// On a file system without locks, files older than this belong to nobody.
+/// On a file system without locks, older files are leftovers.
 const STALE: Duration = Duration::from_secs(24 * 3600);
 
-/// A new temporary file, locked. Its mode is that of any new file: as open as the umask allows.
+/// Create and lock a temporary file, with the mode of an ordinary new file.
 pub fn create(folder: &Path) -> io::Result<NamedTempFile> {
     let mut builder = tempfile::Builder::new();
     builder.prefix(PREFIX).rand_bytes(RANDOM);
@@ -22,7 +22,7 @@ pub fn create(folder: &Path) -> io::Result<NamedTempFile> {
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
     loop {
         let file = builder.tempfile_in(folder)?;
-        // Someone may take it for a leftover until it is locked.
+        // Until it is locked, another process may take it for a leftover.
         match file.as_file().try_lock() {
             Err(TryLockError::WouldBlock) => continue,
             Ok(()) if !same_file(file.as_file(), file.path()) => continue,
@@ -31,17 +31,17 @@ pub fn create(folder: &Path) -> io::Result<NamedTempFile> {
     }
 }
 
-/// Whether a file of this name is one of them.
+/// Whether this is the name of a temporary file.
 pub fn is_temporary(name: &str) -> bool {
     name.strip_prefix(PREFIX).is_some_and(is_random)
 }
 
-/// Whether this is what `tempfile` puts into names.
+/// Whether this is the random part of a name.
 pub fn is_random(text: &str) -> bool {
     text.len() == RANDOM && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 
-/// Delete the temporary files in a folder whose writers are no more.
+/// Delete the temporary files of dead processes in a folder.
 pub fn sweep(folder: &Path) {
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
         if entry.file_name().to_str().is_some_and(is_temporary) {
@@ -55,7 +55,7 @@ fn delete_if_left(path: &Path) {
     if !meta.is_file() {
         return;
     }
-    // Writable, because network file systems lock only what may be written.
+    // Writable, because network file systems lock only writable files.
     let Ok(file) = File::options().read(true).write(true).open(path) else { return };
     let is_left = match file.try_lock() {
         Ok(()) => same_file(&file, path),
@@ -65,7 +65,7 @@ fn delete_if_left(path: &Path) {
         }
     };
     if is_left {
-        // The lock is held until it is gone: a writer that has just made it makes another one.
+        // Locked until it is deleted: a writer that has just created it notices and creates another one.
         let _ = std::fs::remove_file(path);
     }
 }
@@ -93,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_files_that_nobody_writes_any_more_are_swept() {
+    fn only_leftover_files_are_deleted() {
         let dir = tempfile::tempdir().unwrap();
         let written = create(dir.path()).unwrap();
         std::fs::write(dir.path().join(".repro-abc123"), "left by a kill").unwrap();

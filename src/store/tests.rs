@@ -1,4 +1,4 @@
-//! The promises of the store: nothing lost, nothing wrong, nothing to repair.
+//! The guarantees of the store: nothing is lost, wrong, or in need of repair.
 
 use super::*;
 
@@ -36,7 +36,7 @@ fn a_result_is_found_at_once_and_after_reopening() {
 }
 
 #[test]
-fn looking_creates_nothing() {
+fn reading_creates_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open(&dir.path().join("cache")).unwrap();
     assert_eq!(store.trace(&key(1)), None);
@@ -56,7 +56,7 @@ fn the_shards_of_one_run_become_one() {
     reader.rescan();
     writer.finish().unwrap();
     assert_eq!(std::fs::read_dir(dir.path().join("shards")).unwrap().count(), 1);
-    // A reader that knew the merged shards finds the results in the new one.
+    // A reader that knew the old shards finds the results in the merged one.
     assert!((0..5).all(|i| load(&reader, &key(i)) == Some(vec![i])));
     assert!(reader.take_warnings().is_empty());
 }
@@ -141,7 +141,7 @@ fn many_threads_and_stores_write_at_once() {
 }
 
 #[test]
-fn a_damaged_checkpoint_is_none() {
+fn a_damaged_checkpoint_is_a_miss() {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open(dir.path()).unwrap();
     store.save_checkpoint(&key(1), b"state").unwrap();
@@ -168,7 +168,7 @@ fn an_unchanged_file_is_not_read_again_and_a_changed_one_is() {
 }
 
 #[test]
-fn files_of_programs_are_kept_by_content_and_given_back_checked() {
+fn files_of_programs_are_stored_by_content_and_verified() {
     let dir = tempfile::tempdir().unwrap();
     let cache = dir.path().join("cache");
     let file = |name: &str, bytes: &[u8]| {
@@ -196,7 +196,7 @@ fn files_of_programs_are_kept_by_content_and_given_back_checked() {
     writer.finish().unwrap();
     drop(writer);
     check(&Store::open(&cache).unwrap());
-    // Damage is a miss until the file is kept again.
+    // Damage is a miss until the file is stored again.
     std::fs::write(files::object_path(&cache, &big), b"other").unwrap();
     let store = Store::open(&cache).unwrap();
     assert!(!store.copy_content(&big, &dir.path().join("copy")).unwrap());
@@ -208,7 +208,7 @@ fn files_of_programs_are_kept_by_content_and_given_back_checked() {
 }
 
 #[test]
-fn a_file_with_a_second_name_is_copied_so_that_nobody_can_change_what_is_kept() {
+fn a_file_with_two_hard_links_is_copied() {
     let dir = tempfile::tempdir().unwrap();
     let (one, other) = (dir.path().join("one"), dir.path().join("other"));
     std::fs::write(&one, vec![1u8; 100_000]).unwrap();
@@ -221,7 +221,7 @@ fn a_file_with_a_second_name_is_copied_so_that_nobody_can_change_what_is_kept() 
 }
 
 #[test]
-fn scratch_folders_of_the_living_stay_and_those_of_the_dead_go() {
+fn only_scratch_folders_of_dead_processes_are_deleted() {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open(dir.path()).unwrap();
     let names = || {
@@ -234,7 +234,7 @@ fn scratch_folders_of_the_living_stay_and_those_of_the_dead_go() {
     let folder = scratch.folder().unwrap();
     std::fs::write(folder.join("file"), "x").unwrap();
     let alive = names();
-    // What processes leave that were killed: a folder and its lock, a lock alone; after a loss of power a folder alone.
+    // Killed processes leave a folder and its lock, or a lock alone; a power cut also leaves a folder alone.
     for (name, lock) in [("repro-dead01", true), ("repro-orphan", false)] {
         let folder = dir.path().join("scratch").join(name);
         std::fs::create_dir_all(folder.join("0")).unwrap();
@@ -275,7 +275,7 @@ fn many_scratch_folders_and_sweepers_at_once_lose_nothing() {
 }
 
 #[test]
-fn builds_share_the_cache_and_whoever_deletes_is_alone() {
+fn builds_lock_shared_and_gc_exclusively() {
     let dir = tempfile::tempdir().unwrap();
     let cache = dir.path().join("cache");
     let store = Store::open(&cache).unwrap();
@@ -309,7 +309,7 @@ fn a_change_that_keeps_size_and_time_is_seen() {
 }
 
 #[test]
-fn what_was_learnt_of_files_and_tools_is_read_back() {
+fn digests_of_files_and_versions_of_tools_are_read_back() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("data");
     std::fs::write(&path, "one").unwrap();
@@ -336,8 +336,8 @@ fn what_was_learnt_of_files_and_tools_is_read_back() {
     again.file_digest(&path).unwrap();
     std::fs::remove_file(cache.join("stat")).unwrap();
     again.save_stat();
-    assert!(!cache.join("stat").exists(), "nothing was learnt, so nothing is written");
-    // Without a program to know it by, a tool is asked once in each run.
+    assert!(!cache.join("stat").exists(), "nothing new, so nothing is written");
+    // If its program is not known, a tool is asked once in each run.
     version(&again, None);
     version(&again, None);
     assert_eq!(asked.get(), 2);

@@ -1,4 +1,4 @@
-//! Puts finished results on disk: at least every two seconds while there are any, and once more, merged, at the end.
+//! Writes finished results to disk: every two seconds, and merged into few shards at the end.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock};
@@ -10,26 +10,26 @@ use super::shard::{Provenances, Record, Shard, assemble};
 use super::{Digest, Key, Store, Trace, files, format, lock, temporary};
 use crate::error::{Error, Result};
 
-/// Payloads from this size on are files of their own.
+/// Payloads of at least this size become object files.
 pub const LARGE: u64 = 64 << 10;
-/// A crash loses at most what was finished in this time.
+/// The time between writes: a crash loses at most the results of this time.
 const FLUSH: Duration = Duration::from_secs(2);
-/// When there are more shards than this, the small ones are merged.
+/// With more shards than this, the small ones are merged.
 const MANY: usize = 64;
 /// Shards below this size are small.
 const SMALL: u64 = 8 << 20;
-/// Shards are merged up to this size together: it bounds the memory that merging takes.
+/// The largest merged shard, which bounds the memory of merging.
 const MERGED: u64 = 32 << 20;
 
-/// Takes results from many threads.
+/// Accepts results from many threads.
 #[derive(Debug)]
 pub struct Writer<'a> {
     pub(super) store: &'a Store,
     provenance: Provenance<'a>,
-    state: Mutex<State>,
+    state: Mutex<WriterState>,
 }
 
-/// Who makes results: known, or found out when the first result is written.
+/// Who, when and from which revision; computed when the first result is written.
 pub struct Provenance<'a> {
     known: OnceLock<Json>,
     ask: Box<dyn Fn() -> Json + Send + Sync + 'a>,
@@ -58,24 +58,25 @@ impl std::fmt::Debug for Provenance<'_> {
 }
 
 #[derive(Debug)]
-struct State {
+struct WriterState {
     flushed: Instant,
-    /// Shards written by this writer, to be merged at the end.
+    /// Shards of this writer, to be merged at the end.
     mine: Vec<PathBuf>,
     prepared: bool,
-    /// Keeps `gc` away while this writer lives.
+    /// The shared lock, which keeps `gc` away while this writer lives.
     shared: Option<std::fs::File>,
 }
 
 impl<'a> Writer<'a> {
     pub(super) fn new(store: &'a Store, provenance: Provenance<'a>) -> Writer<'a> {
-        let state = State { flushed: Instant::now(), mine: Vec::new(), prepared: false, shared: store.lock_shared() };
-        // What `gc` has deleted since the cache was opened; from now on it is kept away.
+        let state =
+            WriterState { flushed: Instant::now(), mine: Vec::new(), prepared: false, shared: store.lock_shared() };
+        // `gc` may have deleted results before the lock was taken.
         store.rescan();
         Writer { store, provenance, state: Mutex::new(state) }
     }
 
-    /// Take a finished result. It is found under its key at once, and on disk within two seconds if [`Writer::tick`] is called.
+    /// Store a finished result. It is visible at once, and on disk within two seconds if [`Writer::tick`] is called.
     pub fn put(&self, key: Key, payload: &[u8], micros: u64) -> Result<Digest> {
         let digest = Digest::hash(payload);
         let large = payload.len() as u64 >= LARGE;
@@ -92,21 +93,21 @@ impl<'a> Writer<'a> {
         Ok(digest)
     }
 
-    /// Take a result whose payload is a file of its own already, or is known by its digest alone.
+    /// Record a result whose payload is an object file already, or of which only the digest is known.
     pub fn note(&self, key: Key, digest: Digest, size: u64) {
         self.remember(key, digest, size, 0, None);
     }
 
     fn remember(&self, key: Key, digest: Digest, size: u64, micros: u64, payload: Option<Arc<Vec<u8>>>) {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |d| d.as_millis() as u64);
-        // What is made again is newer than what it replaces, whatever the clock says.
+        // A rebuilt result is newer than the one that it replaces, even if the clock was set back.
         let finished_ms = self.store.newest(&key, |_| true).map_or(now, |before| now.max(before.finished_ms + 1));
         let trace = Trace { digest, size, finished_ms, micros };
         lock(&self.store.damaged).remove(&(key, digest));
         lock(&self.store.fresh).insert(key, (trace, payload));
     }
 
-    /// Write what is due.
+    /// Write finished results if it is time.
     pub fn tick(&self) -> Result<()> {
         let due = lock(&self.state).flushed.elapsed() >= FLUSH;
         if due { self.flush() } else { Ok(()) }
@@ -127,7 +128,7 @@ impl<'a> Writer<'a> {
         self.prepare()?;
         let keys: Vec<(Key, Digest)> = entries.iter().map(|(record, _)| (record.key, record.digest)).collect();
         let mut provenances = Provenances::default();
-        provenances.number(self.provenance.get());
+        provenances.index_of(self.provenance.get());
         let path = self.store.write_shard(entries, &provenances)?;
         self.store.rescan();
         let mut fresh = lock(&self.store.fresh);
@@ -141,8 +142,7 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
-    /// Write all and merge the shards of this run into few, so that the next start opens few files. No more is merged at a time than fits
-    /// into memory with ease.
+    /// Write all results and merge the shards of this run, so that the next start opens few files.
     pub fn finish(&self) -> Result<()> {
         self.flush()?;
         self.store.save_damaged();
@@ -172,7 +172,7 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
-    /// Put shards into one; false if there is nothing to be put together.
+    /// Merge shards into one; false if there is nothing to merge.
     fn merge(&self, shards: &[&Arc<Shard>]) -> Result<bool> {
         if shards.len() < 2 {
             return Ok(false);
@@ -185,7 +185,7 @@ impl<'a> Writer<'a> {
                 kept.push(shard.path.clone());
             }
         }
-        // Newest first, so that it is the one kept of several with one key.
+        // Newest first: the first record of a key is kept.
         entries.sort_by_key(|(record, _)| std::cmp::Reverse(record.finished_ms));
         let merged = self.store.write_shard(entries, &provenances)?;
         for path in kept.iter().filter(|path| **path != merged) {
@@ -195,7 +195,7 @@ impl<'a> Writer<'a> {
         Ok(true)
     }
 
-    /// Remove shards that are damaged beyond use: what they held is made again where it is needed. Foreign files stay.
+    /// Delete shards that cannot be read; their results are rebuilt when they are needed. Foreign files are left alone.
     fn sweep_broken(&self) {
         for path in std::mem::take(&mut *lock(&self.store.broken)) {
             if path.file_name().and_then(|name| name.to_str()).is_some_and(|name| Digest::parse(name).is_some()) {
@@ -204,15 +204,14 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// Keep `gc` away from what is about to be made, in a cache that was not there when this writer was made too. Where that cannot be,
-    /// writing results will say why.
+    /// Create the cache if needed, and keep `gc` away. If that fails, writing the first result reports why.
     pub fn begin(&self) {
         if let Err(error) = self.prepare() {
             tracing::debug!("{error}");
         }
     }
 
-    /// Make the folders and sweep away what dead processes left, once.
+    /// Create the folders and delete leftovers of dead processes, once.
     pub(super) fn prepare(&self) -> Result<()> {
         let mut state = lock(&self.state);
         if state.prepared {
@@ -228,7 +227,7 @@ impl<'a> Writer<'a> {
 }
 
 impl Store {
-    /// A new shard; returns its path.
+    /// Write a shard; returns its path.
     pub(super) fn write_shard(
         &self,
         entries: Vec<(Record, Arc<Vec<u8>>)>,
@@ -242,8 +241,8 @@ impl Store {
 }
 
 impl Shard {
-    /// Add the wanted records, their payloads and their provenances to those of a new shard; nothing damaged is carried on. False if a
-    /// payload cannot be read although the shard is there.
+    /// Copy the wanted records, payloads and provenances to those of a new shard, except damaged ones. False if a payload cannot be read although
+    /// the shard exists.
     pub(super) fn take(
         &self,
         wanted: impl Fn(&Record) -> bool,
@@ -257,7 +256,7 @@ impl Shard {
             match payload.filter(|bytes| record.external || Digest::hash(bytes) == record.digest) {
                 Some(payload) => {
                     record.provenance =
-                        provenances.number(own.get(usize::from(record.provenance)).unwrap_or(&Json::Null));
+                        provenances.index_of(own.get(usize::from(record.provenance)).unwrap_or(&Json::Null));
                     entries.push((record, Arc::new(payload)));
                 }
                 None => whole &= self.path.exists(),
@@ -280,7 +279,7 @@ fn record(key: Key, trace: &Trace) -> Record {
     }
 }
 
-/// Make a cache and its folders, and delete what killed processes were writing.
+/// Create a cache and its folders, and delete leftover temporary files.
 pub(super) fn prepare(dir: &std::path::Path) -> Result<()> {
     format::mark(dir)?;
     for name in ["shards", "objects", "tmp", "partial", "last", "logs"] {

@@ -232,7 +232,7 @@ fn papers_that_share_a_cache_do_not_take_each_others_files_for_their_own() {
     let (one, two, cache) = two();
     one.build("").ok();
     two.write("figures/fig1.txt", "drawn by hand\n");
-    two.run("build").ok().says("was there before this paper made it");
+    two.run("build").ok().says("existed before this paper wrote it");
     assert_eq!(std::fs::read_to_string(cache.path().join("cache/replaced/fig1.txt")).unwrap(), "drawn by hand\n");
     // What they explain is their own, too.
     one.explain("fig1").ok().stdout("fig1 (exec) is current: a build would not run it\n");
@@ -264,7 +264,7 @@ stages:
     third.build("").code(1);
     one.build("").ok();
     let run = one.run("gc --older-than 0").ok();
-    let told = "kept what 2 other papers built last with this cache: ";
+    let told = "kept the results of 2 other papers with the same cache: ";
     assert!(run.stdout.contains("deleted 0 results") && run.stdout.contains(told), "{}", run.stdout);
     assert_eq!(two.build("").ok().built(), [""; 0]);
     third.build("grid").ok().trained(0);

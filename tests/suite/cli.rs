@@ -88,7 +88,7 @@ fig1      1 figure to draw, less than a second
 table1    3 cells to compute, less than a second
 ",
         );
-    paper.run("build").ok().stdout("nothing to do: 4 stages are current (TIME)\n").stderr("");
+    paper.run("build").ok().stdout("nothing to do: 4 stages are up to date (TIME)\n").stderr("");
     paper.edit("0.2, 0.5", "0.2, 0.3, 0.5").run("build fig1 -q").ok().stdout("").stderr("");
     paper.edit("run: 1}, marks", "run: 2}, marks").run("build fig1 -v").ok().says("fig1      done (");
 }

@@ -73,7 +73,7 @@ fn a_truncated_shard_is_a_miss_and_a_warning() {
         std::fs::write(shard, &bytes[..length]).unwrap();
         let run = paper.build("*").ok().trained(8);
         let name = shard.file_name().unwrap().to_string_lossy();
-        let told = format!("cache/shards/{name}: truncated, or not a shard; its results are made again");
+        let told = format!("cache/shards/{name}: truncated, or not a shard; its results will be rebuilt");
         assert_eq!(run.warnings(), [told], "{length}");
         assert_eq!(all(&paper), whole);
         // The damaged shard has made way, and nothing is told twice.
@@ -93,7 +93,7 @@ fn a_result_found_damaged_in_the_middle_of_a_build_is_made_again() {
     // Drawing the map again reads the damaged result of `cut`.
     let run = paper.edit("title: B", "title: C").build("map").ok().trained(0);
     assert_eq!(run.warnings().len(), 1, "{:?}", run.warnings());
-    assert!(run.warnings()[0].ends_with("is damaged or gone; it is made again"));
+    assert!(run.warnings()[0].ends_with("is damaged or missing; it will be rebuilt"));
     assert_eq!(run.built(), ["cut", "map"]);
     paper.rewrite(&yaml()).build("*").ok().trained(0);
     assert_eq!(all(&paper), whole);
@@ -274,7 +274,7 @@ fn a_second_build_writes_nothing() {
     paper.build("*").ok();
     let before = paper.fingerprint();
     let run = paper.run("build *").ok().stderr("");
-    assert_eq!(crate::support::timeless(&run.stdout), "nothing to do: 8 stages are current (TIME)\n");
+    assert_eq!(crate::support::timeless(&run.stdout), "nothing to do: 8 stages are up to date (TIME)\n");
     assert_eq!(paper.fingerprint(), before);
 }
 

@@ -172,7 +172,7 @@ fn ctrl_c_stops_at_once_and_keeps_everything_that_was_finished() {
         let models = if kept == 1 { "1 model".to_string() } else { format!("{kept} models") };
         let end = format!(
             "interrupted: 0 stages built, {models} trained, many has {kept} of 900\n\
-             finished work is kept; run the same command again to go on\n"
+             finished work is kept; run the same command again to resume\n"
         );
         assert!(run.stderr.ends_with(&end), "{}\ninstead of\n{end}", run.stderr);
         paper.edit("count: 900", &format!("count: {}", kept + 2)).build("many").ok().trained(2);

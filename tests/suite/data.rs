@@ -154,7 +154,7 @@ fn paths_outside_the_project_are_refused() {
     let made = std::process::Command::new("mkfifo").arg(paper.path("pipe.csv")).status().unwrap();
     assert!(made.success());
     paper.edit("data/link.csv", "pipe.csv").run("build").code(1).says("`pipe.csv` is neither a file nor a folder");
-    paper.edit("pipe.csv", "cache").run("build").code(1).says("lies in the cache");
+    paper.edit("pipe.csv", "cache").run("build").code(1).says("is in the cache");
 }
 
 #[test]
@@ -162,7 +162,7 @@ fn a_file_name_that_is_not_unicode_is_refused() {
     use std::os::unix::ffi::OsStrExt;
     let paper = points("{data: data}");
     std::fs::write(paper.path("data").join(std::ffi::OsStr::from_bytes(b"caf\xe9.csv")), "x").unwrap();
-    paper.run("build").code(1).says("holds characters that are not taken");
+    paper.run("build").code(1).says("contains characters that are not allowed");
 }
 
 #[test]

@@ -332,7 +332,7 @@ fn a_file_that_is_both_an_output_and_in_the_project_is_reported() {
 fn an_existing_figure_is_saved_before_a_stage_overwrites_it() {
     let paper = paper("  plot: {exec: {run: echo new > figures/a.txt, outputs: [figures/a.txt]}}\n")
         .file("figures/a.txt", "drawn by hand\n");
-    let kept = "`figures/a.txt` was there before this paper made it: that file is kept as `cache/replaced/a.txt`";
+    let kept = "`figures/a.txt` existed before this paper wrote it; the old file was saved as `cache/replaced/a.txt`";
     paper.run("build").ok().says(kept);
     assert_eq!(
         (paper.read("figures/a.txt"), paper.read("cache/replaced/a.txt")),

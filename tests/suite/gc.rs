@@ -106,9 +106,9 @@ fn the_oldest_goes_until_the_cache_is_small_enough() {
         sizes
     };
     paper.run("gc --max-size 2MB").ok().says("deleted 0 results");
-    paper.run("gc --max-size 750kB").ok().says("are not needed: there is room for them");
+    paper.run("gc --max-size 750kB").ok().says("are not needed: the cache is smaller than `--max-size`");
     assert_eq!(sizes(), [300_000, 400_000]);
-    paper.run("gc --max-size 1kB").ok().says("what is needed does not fit into 1 kB");
+    paper.run("gc --max-size 1kB").ok().says("the needed results are larger than 1 kB");
     assert_eq!(sizes(), [400_000]);
     assert_eq!(paper.build("").ok().built(), [""; 0]);
     paper.run("gc --max-size lots").code(2).says("a number and one of B, kB, MB, GB, TB");

@@ -73,7 +73,7 @@ fn a_requested_gpu_that_is_missing_is_an_error_with_a_hint() {
     let text = &run.stderr;
     let known = ["no NVIDIA driver was found", "the NVIDIA driver finds no GPU"];
     assert!(known.iter().any(|why| text.starts_with(&format!("error: `--device cuda`: {why}\nhint: "))), "{text}");
-    assert!(text.contains("hint: without it the processor trains, to the same results\n"), "{text}");
+    assert!(text.contains("hint: without it, models train on the CPU, with the same results\n"), "{text}");
     assert!(!paper.path("cache").exists());
     // Without a request, a missing GPU is not mentioned.
     let run = paper.run("build small --device auto").ok();

@@ -232,10 +232,10 @@ fn unusual_file_names_work_or_are_refused() {
         made.run("build").ok();
     }
     for (name, message) in [
-        (&b"caf\xe9.csv"[..], "holds characters that are not taken"),
-        (b"a\nb.csv", "the name of \"data/a\\nb.csv\" holds characters that are not taken"),
-        (b"a\x1bb.csv", "holds characters that are not taken"),
-        (b"a\\b.csv", "holds characters that are not taken"),
+        (&b"caf\xe9.csv"[..], "contains characters that are not allowed"),
+        (b"a\nb.csv", "the name of \"data/a\\nb.csv\" contains characters that are not allowed"),
+        (b"a\x1bb.csv", "contains characters that are not allowed"),
+        (b"a\\b.csv", "contains characters that are not allowed"),
     ] {
         for path in ["data", "data/*.csv"] {
             let paper = reads(path);

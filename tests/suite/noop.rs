@@ -39,7 +39,7 @@ fn a_build_is_remembered_and_told_in_the_same_words() {
     let paper = paper();
     assert_eq!(memos(&paper).len(), 1);
     let nothing = paper.run("build").ok().stderr("");
-    assert_eq!(crate::support::timeless(&nothing.stdout), "nothing to do: 1 stage is current (TIME)\n");
+    assert_eq!(crate::support::timeless(&nothing.stdout), "nothing to do: 1 stage is up to date (TIME)\n");
     std::fs::remove_file(&memos(&paper)[0]).unwrap();
     let again = paper.run("build").ok().stderr("");
     assert_eq!(crate::support::timeless(&nothing.stdout), crate::support::timeless(&again.stdout));

@@ -104,7 +104,7 @@ fn a_current_stage_runs_again_when_asked_and_says_whether_anything_is_new() {
             + "  table: {table: {of: measures, rows: [probability], columns: [loss], formats: [csv]}}\n"),
     );
     paper.build("").ok().trained(6);
-    paper.run("build --rerun grid -n").ok().says("is to run again (--rerun)").says("6 models to train");
+    paper.run("build --rerun grid -n").ok().says("forced by --rerun").says("6 models to train");
     let run = paper.build("--rerun grid").ok().trained(6);
     let end = &run.events_of("stage-finished")[0];
     assert_eq!((&end["ran"], &end["other"], run.built()), (&6.into(), &0.into(), vec!["grid".to_string()]));
