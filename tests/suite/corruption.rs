@@ -84,7 +84,7 @@ fn a_truncated_shard_is_a_miss_and_a_warning() {
 }
 
 #[test]
-fn a_result_found_damaged_in_the_middle_of_a_build_is_made_again() {
+fn a_result_found_damaged_during_a_build_is_rebuilt() {
     let paper = built();
     let whole = all(&paper);
     let objects = objects(&paper);
@@ -122,7 +122,7 @@ fn damaged_models_are_trained_again_when_something_reads_them() {
 }
 
 #[test]
-fn damage_all_along_a_chain_of_programs_is_made_good_by_one_build() {
+fn damage_along_a_chain_of_programs_is_repaired_by_one_build() {
     let mut yaml = String::from("repro: 1\nstages:\n  s0: {exec: {run: echo 1 > a.txt, outputs: [a.txt]}}\n");
     for i in 1..8 {
         let before = i - 1;
@@ -165,10 +165,10 @@ fn parts_of_a_cache_that_are_gone_cost_what_they_held() {
 }
 
 #[test]
-fn what_is_found_damaged_by_a_look_is_made_again_by_the_next_build() {
+fn damage_found_by_show_is_repaired_by_the_next_build() {
     let paper = built();
     let whole = all(&paper);
-    // The one result that is a file of its own: nothing that is current reads it.
+    // The only object file: no up to date stage reads it.
     let large = objects(&paper).remove(0);
     for damaged in [&b""[..], b"other bytes"] {
         std::fs::write(&large, damaged).unwrap();
@@ -183,7 +183,7 @@ fn what_is_found_damaged_by_a_look_is_made_again_by_the_next_build() {
 }
 
 #[test]
-fn a_damaged_digest_of_a_file_is_not_believed() {
+fn a_damaged_digest_of_a_file_is_not_trusted() {
     let yaml = "repro: 1\nstages:\n  out: {exec: {run: cp in.txt out.txt, inputs: [in.txt], outputs: [out.txt]}}\n";
     let paper = Paper::new().yaml(yaml).file("in.txt", "content\n");
     // A digest is remembered of files that were not changed for two seconds.
@@ -202,7 +202,7 @@ fn a_damaged_digest_of_a_file_is_not_believed() {
 }
 
 #[test]
-fn strange_files_in_the_cache_harm_nobody() {
+fn foreign_files_in_the_cache_do_no_harm() {
     let paper = built();
     paper
         .write("cache/shards/notes.txt", "not a shard")
@@ -269,7 +269,7 @@ fn a_cache_of_a_newer_version_is_refused_and_left_alone() {
 fn a_second_build_writes_nothing() {
     let paper = built();
     paper.files("figures").keys().for_each(|name| age(&paper.path(name)));
-    // The first look at files that were not changed for two seconds remembers their digests.
+    // The first read of files that are not racy records their digests.
     std::thread::sleep(std::time::Duration::from_millis(2_100));
     paper.build("*").ok();
     let before = paper.fingerprint();

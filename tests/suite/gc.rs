@@ -1,4 +1,4 @@
-//! `gc`: what nothing needs goes, what anything needs stays.
+//! `gc` deletes unneeded results and keeps the others.
 
 use std::process::Command;
 use std::time::Duration;
@@ -15,18 +15,18 @@ fn git(paper: &Paper, arguments: &[&str]) {
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
 }
 
-/// The numbers that `gc --json` tells: results deleted, results kept, results spared.
+/// The numbers in `gc --json`: results deleted, results kept, results spared.
 fn counted(run: Run) -> [u64; 3] {
     let event = run.ok().events()[0].clone();
     ["results", "results-kept", "spared"].map(|name| event[name].as_u64().unwrap())
 }
 
 #[test]
-fn only_what_nothing_needs_is_deleted() {
+fn only_unneeded_results_are_deleted() {
     let paper = Paper::new().yaml(GRID);
     paper.build("*").ok();
     assert_eq!(counted(paper.run("gc --json --older-than 0")), [0, 13, 0]);
-    // One value of an axis less: two models and two metrics that nobody asks for.
+    // One value of an axis less: two models and two metrics are unneeded.
     paper.edit("[0.1, 0.2, 0.5]", "[0.1, 0.2]").build("*").ok();
     paper
         .run("gc")
@@ -126,7 +126,7 @@ fn nothing_is_deleted_under_a_running_build() {
         "error: a build is running in `cache`\n\
          hint: wait for it to end, then run the same command again; nothing was deleted\n",
     );
-    // A look is free.
+    // A dry run needs no lock.
     paper.run("gc -n --older-than 0").ok();
     std::fs::write(go, "").unwrap();
     finish(child, "build").ok();
@@ -144,7 +144,7 @@ fn nothing_is_deleted_under_a_running_build() {
 }
 
 #[test]
-fn what_cannot_be_known_to_be_unneeded_stays() {
+fn nothing_is_deleted_if_the_needs_of_a_stage_are_unknown() {
     let paper = Paper::new().yaml(FILES);
     paper.edit("outputs: [big, small]", "outputs: [big, small], inputs: [a.txt], tools: [./tool]");
     let tool = || {
@@ -167,7 +167,7 @@ fn what_cannot_be_known_to_be_unneeded_stays() {
         }
     }
     assert_eq!(paper.build("").ok().built(), [""; 0]);
-    // What is out of date is told: nobody knows what it would find again.
+    // Stale stages are listed: their earlier results count as unneeded.
     paper.write("a.txt", "changed");
     paper
         .run("gc -n")

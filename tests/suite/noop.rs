@@ -1,4 +1,4 @@
-//! A build with nothing to do is told by a glance at what the last one looked at; whatever has changed meanwhile, it is seen.
+//! No-op builds: a build with nothing to do only compares what the last one read, and notices every change.
 
 use std::path::PathBuf;
 
@@ -25,7 +25,7 @@ fn paper() -> Paper {
     paper
 }
 
-fn memos(paper: &Paper) -> Vec<PathBuf> {
+fn records(paper: &Paper) -> Vec<PathBuf> {
     let names = paper.files("cache/last").into_keys().filter(|name| name.contains("/."));
     names.map(|name| paper.path(&name)).collect()
 }
@@ -35,22 +35,22 @@ fn ran(run: &Run) -> u64 {
 }
 
 #[test]
-fn a_build_is_remembered_and_told_in_the_same_words() {
+fn a_no_op_build_is_recorded_and_prints_the_same_text() {
     let paper = paper();
-    assert_eq!(memos(&paper).len(), 1);
+    assert_eq!(records(&paper).len(), 1);
     let nothing = paper.run("build").ok().stderr("");
     assert_eq!(crate::support::timeless(&nothing.stdout), "nothing to do: 1 stage is up to date (TIME)\n");
-    std::fs::remove_file(&memos(&paper)[0]).unwrap();
+    std::fs::remove_file(&records(&paper)[0]).unwrap();
     let again = paper.run("build").ok().stderr("");
     assert_eq!(crate::support::timeless(&nothing.stdout), crate::support::timeless(&again.stdout));
-    assert_eq!(memos(&paper).len(), 1);
-    // Builds of other targets are others.
+    assert_eq!(records(&paper).len(), 1);
+    // Other targets have a record of their own.
     paper.build("copy").ok();
-    assert_eq!(memos(&paper).len(), 2);
+    assert_eq!(records(&paper).len(), 2);
 }
 
 #[test]
-fn every_change_is_seen() {
+fn every_change_is_noticed() {
     let same_time = |paper: &Paper, name: &str, text: &str| {
         let before = std::fs::metadata(paper.path(name)).unwrap().modified().unwrap();
         paper.write(name, text);
@@ -90,13 +90,13 @@ fn every_change_is_seen() {
         assert_eq!(ran(&paper.build("").ok()), runs, "{what}");
         let whole = ["one.txt", "many/a.txt"].map(|name| paper.read(name)).concat();
         assert!(paper.read("figures/copy.txt").starts_with(&whole), "{what}");
-        // What is remembered now is what is now.
+        // The new state is recorded.
         assert_eq!(ran(&paper.build("").ok()), 0, "{what}");
     }
 }
 
 #[test]
-fn another_value_of_a_variable_is_seen() {
+fn a_changed_variable_is_noticed() {
     let paper = paper().env("MOOD", "bad");
     assert_eq!(ran(&paper.build("").ok()), 1);
     assert!(paper.read("figures/copy.txt").ends_with("bad\n"));
@@ -106,7 +106,7 @@ fn another_value_of_a_variable_is_seen() {
 }
 
 #[test]
-fn a_file_that_is_missing_is_told_as_ever() {
+fn a_missing_file_is_reported() {
     let paper = paper();
     std::fs::rename(paper.path("one.txt"), paper.path("other.txt")).unwrap();
     paper.run("build").code(1).says("there is no stage and no file `one.txt`");
@@ -122,9 +122,9 @@ fn a_folder_that_became_a_link_out_of_the_project_is_refused() {
 }
 
 #[test]
-fn once_all_is_settled_a_build_writes_nothing() {
+fn a_no_op_build_writes_nothing_once_no_file_is_racy() {
     let paper = paper();
-    // Files that were written this shortly ago are compared by their content; after that, by their times.
+    // Racy files are compared by content; after two seconds, by stat.
     std::thread::sleep(std::time::Duration::from_millis(2_100));
     paper.build("").ok();
     let before = paper.fingerprint();
@@ -133,9 +133,9 @@ fn once_all_is_settled_a_build_writes_nothing() {
 }
 
 #[test]
-fn what_is_damaged_is_not_believed() {
+fn a_damaged_record_is_ignored() {
     let paper = paper();
-    let memo = memos(&paper).remove(0);
+    let memo = records(&paper).remove(0);
     let whole = std::fs::read(&memo).unwrap();
     for position in (0..whole.len()).step_by(whole.len() / 12 + 1) {
         let mut bytes = whole.clone();
