@@ -10,7 +10,7 @@ use super::words;
 /// Make for papers, with the trainer built in.
 ///
 /// `paper.yaml` declares the figures and tables of a paper and the models they need. `repro build` trains and draws what is out of
-/// date, and nothing else: every model, metric and table cell is cached by the hash of what decides it.
+/// date, and nothing else: every model, metric and table cell is cached by a hash of its inputs.
 #[derive(Debug, Parser)]
 #[command(name = "repro", version, max_term_width = 100, after_help = EXAMPLES, after_long_help = LONG_EXAMPLES)]
 pub struct Arguments {
@@ -43,16 +43,16 @@ pub struct Global {
     #[arg(short = 'f', long = "file", value_name = "FILE", default_value = "paper.yaml", global = true)]
     #[arg(help_heading = "Global options")]
     pub file: PathBuf,
-    /// Go to this folder first
+    /// Change to this directory first
     #[arg(short = 'C', value_name = "DIR", global = true, help_heading = "Global options")]
     pub directory: Option<PathBuf>,
-    /// Where results are kept [default: $REPRO_CACHE, or `cache` beside the paper file]
+    /// Cache directory [default: $REPRO_CACHE, or `cache` beside the paper file]
     #[arg(long, value_name = "DIR", global = true, help_heading = "Global options")]
     pub cache: Option<PathBuf>,
-    /// Where figures and tables are written [default: `figures` beside the paper file]
+    /// Output directory for figures and tables [default: `figures` beside the paper file]
     #[arg(long, value_name = "DIR", global = true, help_heading = "Global options")]
     pub figures: Option<PathBuf>,
-    /// Print one JSON object a line, for machines
+    /// Print one JSON object per line
     #[arg(long, global = true, help_heading = "Global options")]
     pub json: bool,
     /// Colour the output
@@ -84,7 +84,7 @@ pub enum Command {
 Examples:
   repro plan                the whole paper
   repro plan fig3 table1    these two and what they need
-  repro plan --json         a line for each stage, for machines")]
+  repro plan --json         one JSON object per stage")]
     Plan(Plan),
     /// List every stage: its state, units and files
     #[command(after_help = "\
@@ -93,10 +93,10 @@ Examples:
   repro status 'fig*'       some of them
   repro status | grep stale")]
     Status(Targets),
-    /// Say why something is out of date: which value changed, and which units are missing
+    /// Explain why something is out of date: which value changed, and which units are missing
     #[command(after_help = "\
 Examples:
-  repro explain fig3        fig3, and everything that it waits for
+  repro explain fig3        fig3, and everything that it depends on
   repro explain fig3 -v     with every missing unit by name")]
     Explain(Explain),
     /// Print the graph of stages
@@ -112,31 +112,31 @@ Examples:
   repro show fig5           the figure, in half blocks of 24-bit colour
   repro show table1
   repro show phase-A2       the arrays of a sweep: axes, shapes, small values
-  repro show fig5 --trace   when, where and from what it was made
-  repro show phase-A2 --npz phase-A2.npz   the same in a file, for numpy.load")]
+  repro show fig5 --trace   its provenance: inputs, time, machine, version
+  repro show phase-A2 --npz phase-A2.npz   export them to a file for numpy.load")]
     Show(Show),
-    /// Put figures beside the pictures that they should look like, in a page
+    /// Write a page that shows figures next to their reference pictures
     #[command(after_help = "\
 Examples:
   repro compare             all figures with a `reference`, in figures/compare.html
   repro compare fig4 -o fig4.html")]
     Compare(Compare),
-    /// Build whenever the paper file, or a file that it follows, is saved
+    /// Rebuild when the paper file or an input file changes
     #[command(after_help = "\
 Examples:
   repro watch               every figure and table
   repro watch fig5          one, and what it needs
 
-A build that runs when something is saved goes on to its end; then the next one begins. Ctrl-C ends it: while it waits with exit
-code 0, while it builds with 130; finished work is kept.")]
+If a file changes during a build, the build finishes before the next one starts. Ctrl-C exits with code 0 while waiting and with
+130 during a build; finished units are kept.")]
     Watch(Watch),
-    /// Run stages again in an empty cache and compare with what is there, bit for bit
+    /// Rerun stages in an empty cache and compare with the existing results, bit for bit
     #[command(after_help = "\
 Examples:
-  repro verify              every figure and table, with all that they need
+  repro verify              every figure and table, with everything that they depend on
   repro verify table1       one of them
   repro verify fit --only   this program alone, on inputs from the cache
-  repro verify paper.zip    an archive of `repro export`, anywhere: every file, and that they belong together
+  repro verify paper.zip    an archive of `repro export`, on any machine: every file and the traces between them
   repro verify paper.zip --rebuild
   repro verify paper.zip --rebuild --yes
 
@@ -147,42 +147,42 @@ Exit codes: 0 all is the same, 1 something differs or failed.")]
     /// Compare with the paper at a revision of git: tables cell by cell, metrics, figures; nothing is trained
     #[command(after_help = "\
 Examples:
-  repro diff                       what is not as it was committed last
+  repro diff                       what has changed since the last commit
   repro diff v1                    since the tag v1
   repro diff HEAD~3 table1 'fig*'  some stages
-  repro diff main --json           a line for each stage, for machines
+  repro diff main --json           one JSON object per stage
 
 Only results in the cache are compared. Figures that changed are drawn side by side into cache/diff.")]
     Diff(Diff),
-    /// Delete from the cache what nothing needs any more
+    /// Delete unused results from the cache
     #[command(after_help = "\
 Examples:
-  repro gc -n                       what would go, and what stays
-  repro gc                          what nothing needs and is older than two weeks
-  repro gc --older-than 0           all that the paper as it is does not need
+  repro gc -n                       what would be deleted, and what is kept
+  repro gc                          delete unused results older than two weeks
+  repro gc --older-than 0           delete everything that the current paper does not need
   repro gc --keep-rev v1 --keep-rev HEAD~5
-  repro gc --max-size 2GB           the oldest of it, until the cache is so small
+  repro gc --max-size 2GB           delete the oldest unused results until the cache is at most 2 GB
 
-What the paper needs as it is stays, whatever its age. While a build runs, nothing is deleted.")]
+Results that the current paper needs are kept, whatever their age. While a build runs, nothing is deleted.")]
     Gc(Gc),
     /// Put artifacts, paper file, inputs and traces into one archive, an RO-Crate
     #[command(after_help = "\
 Examples:
   repro export                            paper.zip, with every figure and table
-  repro export fig5 -o fig5.zip           one, and what it comes from
+  repro export fig5 -o fig5.zip           one, and everything that it depends on
   repro export --license CC-BY-4.0 --author 'A. Turing'
   repro verify paper.zip                  check it, on any machine and without network
   repro verify paper.zip --rebuild        and build all of it again
 
-The same cache and files make the same bytes.")]
+The archive is reproducible: the same cache and files give the same bytes.")]
     Export(Export),
-    /// Start a paper: a small paper.yaml that builds in seconds
+    /// Create a starter paper.yaml that builds in seconds
     #[command(after_help = "\
 Examples:
   repro init                here
   repro init papers/sparse  in a folder of its own")]
     Init(Init),
-    /// Print the JSON Schema of the paper file, for editors and checks
+    /// Print the JSON Schema of the paper file, for editors and validators
     #[command(after_help = "\
 Examples:
   repro schema > paper.schema.json
@@ -204,19 +204,19 @@ Examples:
   repro build 'fig*'        by pattern
   repro build table         by kind: data, exec, train, sweep, metric, figure, table
   repro build figures/fig5.pdf
-  repro build fig4 --open   and show it in the browser, with values where the pointer is
-  repro build -k -j 4       4 units at once, and go on after failures
+  repro build fig4 --open   and open it in the browser, with values under the pointer
+  repro build -k -j 4       4 units in parallel, and keep going after failures
   repro build --no-run      fail where a model would have to be trained or a program run (for CI)
-  repro build --rerun fit   run fit once more";
+  repro build --rerun fit   rerun fit although it is up to date";
 
 const BUILD_LONG: &str = "\
-Ctrl-C stops cleanly: finished units are kept and long runs leave a checkpoint; run the same command again to go on.
+Ctrl-C stops cleanly: finished units are kept and long runs leave a checkpoint; run the same command again to resume.
 
 With --json every line of standard output is an object with the member `event`:
-  stage-started   stage, kind, units (to run), total, seconds (estimate, one core), again (by --rerun)
-  unit-finished   stage, kind, unit, seconds, found (made elsewhere meanwhile), trained, done, units
-  progress        stage, done, units (at most one a second)
-  stage-finished  stage, kind, ran, seconds, written (files), other (units that came out otherwise with --rerun)
+  stage-started   stage, kind, units (to run), total, seconds (estimate, one core), again (because of --rerun)
+  unit-finished   stage, kind, unit, seconds, found (built by another process meanwhile), trained, done, units
+  progress        stage, done, units (at most once per second)
+  stage-finished  stage, kind, ran, seconds, written (files), other (units whose result changed with --rerun)
   stage-failed    stage, unit, message, output (last lines of a program), hints
   warning         message
   error           message, file, line, column, length, label, hints (where known)
@@ -228,9 +228,9 @@ Examples:
   repro build 'fig*'        by pattern
   repro build table         by kind: data, exec, train, sweep, metric, figure, table
   repro build figures/fig5.pdf
-  repro build -k -j 4       4 units at once, and go on after failures
+  repro build -k -j 4       4 units in parallel, and keep going after failures
   repro build --no-run      fail where a model would have to be trained or a program run (for CI)
-  repro build --rerun fit   run fit once more";
+  repro build --rerun fit   rerun fit although it is up to date";
 
 /// Stage names, patterns, kinds or files.
 #[derive(Args, Debug)]
@@ -240,16 +240,16 @@ pub struct Targets {
     pub targets: Vec<String>,
 }
 
-/// What to build, and how far to go.
+/// What to build, and what to allow.
 #[derive(Args, Clone, Debug)]
 pub struct Work {
     /// Stages by name, pattern (`fig*`), kind (`figure`) or file (`fig5.svg`) [default: every figure and table]
     #[arg(value_name = "TARGET")]
     pub targets: Vec<String>,
-    /// Units that run at once [default: all cores]
+    /// Number of units to run in parallel [default: all cores]
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=4096))]
     pub jobs: Option<u16>,
-    /// After a failure, go on with what does not need the failed stage
+    /// After a failure, keep building stages that do not depend on the failed one
     #[arg(short, long)]
     pub keep_going: bool,
     /// Fail where a model would have to be trained
@@ -264,22 +264,22 @@ pub struct Work {
 pub struct Build {
     #[command(flatten)]
     pub work: Work,
-    /// Show what would run and stop there, as `repro plan` does
+    /// Show what would run without running it, like `repro plan`
     #[arg(short = 'n', long)]
     pub dry_run: bool,
-    /// Open what was built: figures as pages that show values where the pointer is
+    /// Open the results: figures as pages that show the values under the pointer
     #[arg(long, conflicts_with = "dry_run")]
     pub open: bool,
-    /// Run the named stages again although they are current; what they come to replaces what was there
+    /// Rerun the named stages although they are up to date, and replace their results
     #[arg(long, requires = "targets")]
     pub rerun: bool,
-    /// Read every input file again instead of trusting sizes and times: for files that were changed without changing their times
+    /// Hash every input file again instead of relying on sizes and modification times
     #[arg(long, conflicts_with = "dry_run")]
     pub reread: bool,
-    /// What trains: auto (graphics cards, where there are and it is worth it), cpu or cuda; results are the same bit for bit
+    /// Device for training: auto (GPU if present and worthwhile), cpu or cuda; results are identical bit for bit
     #[arg(long, value_name = "DEVICE", default_value = "auto", hide_possible_values = true)]
     pub device: Device,
-    /// The most memory to take of each graphics card: `2GB` [default: 80 % of what is free]
+    /// Memory limit per GPU: `2GB` [default: 80 % of the free memory]
     #[arg(long, value_name = "SIZE", value_parser = words::parse_size)]
     pub gpu_memory: Option<u64>,
 }
@@ -290,7 +290,7 @@ pub struct Watch {
     pub work: Work,
 }
 
-/// What trains.
+/// The training device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Device {
     Auto,
@@ -303,7 +303,7 @@ pub struct Plan {
     /// Stages by name, pattern (`fig*`), kind (`figure`) or file (`fig5.svg`) [default: every figure and table]
     #[arg(value_name = "TARGET")]
     pub targets: Vec<String>,
-    /// Estimate the time for this many units at once [default: all cores]
+    /// Estimate the time for this many parallel units [default: all cores]
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=4096))]
     pub jobs: Option<u16>,
 }
@@ -320,7 +320,7 @@ pub struct Graph {
     /// Only these stages and what they need [default: all]
     #[arg(value_name = "TARGET")]
     pub targets: Vec<String>,
-    /// How to write it
+    /// Output format
     #[arg(long, value_name = "FORMAT", default_value = "dot")]
     pub format: GraphFormat,
 }
@@ -331,7 +331,7 @@ pub enum GraphFormat {
     Dot,
     /// For Markdown on code hosts
     Mermaid,
-    /// A picture
+    /// For browsers and image viewers
     Svg,
 }
 
@@ -346,10 +346,10 @@ pub struct Show {
     /// Write the arrays of one stage to this file, for numpy.load
     #[arg(long, value_name = "FILE", conflicts_with_all = ["width"])]
     pub npz: Option<PathBuf>,
-    /// Replace whatever plain file is there
+    /// Overwrite an existing file
     #[arg(long, requires = "npz")]
     pub force: bool,
-    /// Show where results come from: what they were made from, when, where, by which version and revision
+    /// Show the provenance of results: inputs, time, machine, version and revision
     #[arg(long, conflicts_with_all = ["width", "npz"])]
     pub trace: bool,
 }
@@ -359,10 +359,10 @@ pub struct Compare {
     /// Figures by name or pattern (`fig*`) [default: every figure with a `reference`]
     #[arg(value_name = "TARGET")]
     pub targets: Vec<String>,
-    /// The page [default: compare.html beside the figures]
+    /// Output page [default: compare.html beside the figures]
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
-    /// Replace whatever plain file is there; without it, only an earlier page is replaced
+    /// Overwrite any existing file; without it, only an earlier page is replaced
     #[arg(long)]
     pub force: bool,
 }
@@ -375,29 +375,29 @@ pub struct Verify {
     /// Run these stages alone, on inputs from the cache
     #[arg(long, requires = "targets")]
     pub only: bool,
-    /// Build again what is in the archive, from nothing, and compare
+    /// Rebuild everything in the archive from scratch and compare
     #[arg(long, requires = "targets")]
     pub rebuild: bool,
     /// Run the programs of the archive without asking
     #[arg(long, requires = "rebuild")]
     pub yes: bool,
-    /// Units that run at once [default: all cores]
+    /// Number of units to run in parallel [default: all cores]
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=4096))]
     pub jobs: Option<u16>,
-    /// After a failure, go on with what does not need the failed stage
+    /// After a failure, keep building stages that do not depend on the failed one
     #[arg(short, long)]
     pub keep_going: bool,
 }
 
 #[derive(Args, Debug)]
 pub struct Diff {
-    /// A revision of git: a branch, a tag, `HEAD~3`
+    /// A git revision: a branch, a tag, `HEAD~3`
     #[arg(value_name = "REV", default_value = "HEAD")]
     pub revision: String,
     /// Stages by name, pattern (`fig*`), kind (`figure`) or file (`fig5.svg`), then or now [default: all]
     #[arg(value_name = "TARGET")]
     pub targets: Vec<String>,
-    /// Where pictures of changed figures are written [default: `diff` in the cache]
+    /// Output directory for pictures of changed figures [default: `diff` in the cache]
     #[arg(long, value_name = "DIR")]
     pub pictures: Option<PathBuf>,
     /// Exit with 1 if anything is added, removed or changed
@@ -407,16 +407,16 @@ pub struct Diff {
 
 #[derive(Args, Debug)]
 pub struct Gc {
-    /// Show what would be deleted, and delete nothing
+    /// Show what would be deleted without deleting it
     #[arg(short = 'n', long)]
     pub dry_run: bool,
-    /// Delete only what is older: `90min`, `12h`, `30d`, `8w` [default: 14d, or any age with --max-size]
+    /// Delete only results older than this: `90min`, `12h`, `30d`, `8w` [default: 14d, or any age with --max-size]
     #[arg(long, value_name = "TIME", value_parser = words::parse_time)]
     pub older_than: Option<std::time::Duration>,
-    /// Delete the oldest until the cache is so small: `500MB`, `2GB`
+    /// Delete the oldest results until the cache is no larger than this: `500MB`, `2GB`
     #[arg(long, value_name = "SIZE", value_parser = words::parse_size)]
     pub max_size: Option<u64>,
-    /// Keep what the paper needed at this revision of git, too
+    /// Also keep what the paper needs at this git revision
     #[arg(long, value_name = "REV")]
     pub keep_rev: Vec<String>,
 }
@@ -426,29 +426,29 @@ pub struct Export {
     /// Stages by name, pattern (`fig*`), kind (`figure`) or file (`fig5.svg`) [default: every figure and table]
     #[arg(value_name = "TARGET")]
     pub targets: Vec<String>,
-    /// The archive [default: paper.zip, after the paper file]
+    /// Output archive [default: paper.zip, named after the paper file]
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
-    /// Replace whatever plain file is there; without it, only an earlier archive is replaced
+    /// Overwrite any existing file; without it, only an earlier archive is replaced
     #[arg(long)]
     pub force: bool,
-    /// The licence, by its SPDX name (`CC-BY-4.0`) or its address
+    /// Licence, as an SPDX identifier (`CC-BY-4.0`) or a URL
     #[arg(long, value_name = "LICENCE")]
     pub license: Option<String>,
-    /// Who wrote the paper, `NAME (UNIVERSITY)`; may be given several times
+    /// Author, `NAME (UNIVERSITY)`; repeatable
     #[arg(long, value_name = "NAME")]
     pub author: Vec<String>,
-    /// Who publishes it, `NAME https://ADDRESS`
+    /// Publisher, `NAME https://URL`
     #[arg(long, value_name = "NAME")]
     pub publisher: Option<String>,
-    /// What the archive is, in a sentence
+    /// One-sentence description of the archive
     #[arg(long, value_name = "TEXT")]
     pub description: Option<String>,
 }
 
 #[derive(Args, Debug)]
 pub struct Init {
-    /// The folder; it is made if it is not there
+    /// The directory; created if missing
     #[arg(value_name = "DIR", default_value = ".")]
     pub dir: PathBuf,
 }

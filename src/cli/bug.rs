@@ -1,4 +1,4 @@
-//! A panic anywhere is told as a bug, in words, with its place.
+//! Reports panics as internal errors with their source location.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Mutex;
@@ -6,15 +6,15 @@ use std::sync::Mutex;
 use super::Trouble;
 use crate::error::Error;
 
-/// Where the last panic of any thread was.
-static PLACE: Mutex<Option<String>> = Mutex::new(None);
+/// The location of the last panic in any thread.
+static PANIC_LOCATION: Mutex<Option<String>> = Mutex::new(None);
 
-/// Run the program; a panic becomes an internal error. With `RUST_BACKTRACE` set, the usual trace is printed too.
+/// Run the program; a panic becomes an internal error. With `RUST_BACKTRACE` set, the backtrace is printed too.
 pub fn caught(run: impl FnOnce() -> Result<u8, Trouble>) -> Result<u8, Trouble> {
     let usual = std::panic::take_hook();
     let trace = std::env::var_os("RUST_BACKTRACE").is_some_and(|value| value != "0");
     std::panic::set_hook(Box::new(move |info| {
-        if let (Ok(mut place), Some(location)) = (PLACE.lock(), info.location()) {
+        if let (Ok(mut place), Some(location)) = (PANIC_LOCATION.lock(), info.location()) {
             *place = Some(location.to_string());
         }
         if trace {
@@ -23,7 +23,8 @@ pub fn caught(run: impl FnOnce() -> Result<u8, Trouble>) -> Result<u8, Trouble> 
     }));
     std::panic::catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
-        let place = PLACE.lock().ok().and_then(|place| place.clone()).unwrap_or_else(|| "an unknown place".into());
+        let place =
+            PANIC_LOCATION.lock().ok().and_then(|place| place.clone()).unwrap_or_else(|| "an unknown place".into());
         Err(Trouble::from(Error::internal(format!("{} ({place})", text.unwrap_or("a panic without a message")))))
     })
 }

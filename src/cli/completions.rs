@@ -1,4 +1,4 @@
-//! `repro completions`: a script for a shell.
+//! `repro completions`: prints a shell completion script.
 
 use clap::CommandFactory;
 

@@ -1,4 +1,4 @@
-//! Where text goes and whether it is coloured.
+//! Standard output and standard error: verbosity, colour, and escaping of control characters.
 
 use std::io::{IsTerminal, Write};
 
@@ -7,7 +7,7 @@ use super::args::When;
 use super::words;
 use crate::error::{Error, Result};
 
-/// How text can look.
+/// Text styles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Style {
     Bold,
@@ -18,7 +18,7 @@ pub enum Style {
     Cyan,
 }
 
-/// Standard output and standard error, and what the user wants to see there.
+/// The output streams and the user's output options.
 #[derive(Debug)]
 pub struct Console {
     pub json: bool,
@@ -50,12 +50,12 @@ impl Console {
         }
     }
 
-    /// Text for standard output in a style.
+    /// Style text for standard output.
     pub fn paint(&self, style: Style, text: &str) -> String {
         paint(self.out, style, text)
     }
 
-    /// Text for standard error in a style.
+    /// Style text for standard error.
     pub fn paint_err(&self, style: Style, text: &str) -> String {
         paint(self.err, style, text)
     }
@@ -65,7 +65,7 @@ impl Console {
         self.out
     }
 
-    /// A result. What came into it from data cannot command the terminal. A reader that has seen enough (`repro status | head`) is no error.
+    /// Print a result to standard output, with control characters escaped. A closed pipe (`repro status | head`) is not an error.
     pub fn print(&self, text: &str) -> Result<()> {
         let text = match (self.json, self.out) {
             (true, _) => words::harmless_json(text),
@@ -75,7 +75,7 @@ impl Console {
         self.print_exact(&text)
     }
 
-    /// The same of text that is a file: it is printed as it is.
+    /// Print the text of a file verbatim.
     pub fn print_exact(&self, text: &str) -> Result<()> {
         let mut out = std::io::stdout().lock();
         match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
@@ -86,18 +86,18 @@ impl Console {
         }
     }
 
-    /// A result for machines: one line.
+    /// Print a JSON object on one line.
     pub fn print_json(&self, json: &serde_json::Value) -> Result<()> {
         self.print_exact(&words::harmless_json(&format!("{json}\n")))
     }
 
-    /// A word on the side, to standard error. There is nobody to tell if that fails.
+    /// Print a note to standard error; write errors are ignored.
     pub fn note(&self, text: &str) {
         let mut err = std::io::stderr().lock();
         let _ = err.write_all(text.as_bytes()).and_then(|()| err.write_all(b"\n"));
     }
 
-    /// A question, to standard error; the answer is typed behind it.
+    /// Print a prompt to standard error, without a newline.
     pub fn ask(&self, text: &str) {
         let mut err = std::io::stderr().lock();
         let _ = err.write_all(text.as_bytes()).and_then(|()| err.flush());

@@ -1,4 +1,4 @@
-//! Errors for people: message, place, source line with carets, hints; and for machines.
+//! Prints errors: message, location, source line with carets, hints; or as JSON.
 
 use serde_json::{Value as Json, json};
 
@@ -7,21 +7,21 @@ use super::console::Style;
 use super::words::{count, harmless};
 use crate::error::{Error, Span};
 
-/// Longer source lines are cut around the place.
+/// Longer source lines are truncated around the span.
 const WIDEST: usize = 140;
 
-/// More problems than this are not shown one by one.
+/// Maximum number of errors to print in full.
 const MANY: usize = 100;
 
-/// The paper file as it was read.
+/// The path and text of the paper file.
 #[derive(Clone, Debug)]
 pub struct Source {
-    /// As the user typed it.
+    /// As typed by the user.
     pub file: String,
     pub text: String,
 }
 
-/// Why a command ended: problems, and the file that they are about.
+/// Why a command failed: errors, and the file that they refer to.
 #[derive(Debug)]
 pub struct Trouble {
     pub errors: Vec<Error>,
@@ -40,9 +40,9 @@ impl Trouble {
     }
 }
 
-/// Tell all problems; returns the exit code.
+/// Print all errors; returns the exit code.
 pub fn report(trouble: &Trouble, console: &Console) -> u8 {
-    // Each shows its line of the paper file: to find thousands of them in a long file would take minutes.
+    // Finding the source lines of thousands of errors in a long file would take minutes.
     let told = if console.json { trouble.errors.len() } else { trouble.errors.len().min(MANY) };
     for (i, error) in trouble.errors[..told].iter().enumerate() {
         if console.json {
@@ -63,7 +63,7 @@ pub fn report(trouble: &Trouble, console: &Console) -> u8 {
     trouble.exit_code()
 }
 
-/// One problem as lines of text; `what` stands before the message.
+/// Format one error; `what` is the prefix of the message.
 pub fn text(what: &str, error: &Error, source: Option<&Source>, console: &Console) -> String {
     let style = if what == "warning" { Style::Yellow } else { Style::Red };
     let strong = |text: &str| console.paint_err(style, text);
@@ -92,7 +92,7 @@ pub fn text(what: &str, error: &Error, source: Option<&Source>, console: &Consol
     out
 }
 
-/// The source line as it is shown, and the carets below it.
+/// The source line to print, and the carets below it.
 fn underline(line: &str, span: Span) -> (String, String) {
     let chars: Vec<char> = line.chars().collect();
     let start = (span.column.max(1) as usize - 1).min(chars.len());
@@ -100,7 +100,7 @@ fn underline(line: &str, span: Span) -> (String, String) {
     let from = if chars.len() <= WIDEST { 0 } else { start.saturating_sub(WIDEST / 2) };
     let to = chars.len().min(from + WIDEST);
     let show = |chars: &[char]| {
-        // A tab and a control character are shown as one space each, so that carets stand below what they mean.
+        // Tabs and control characters are printed as one space each, so that the carets are aligned.
         chars.iter().map(|c| if c.is_control() { ' ' } else { *c }).collect::<String>()
     };
     let (before, after) = (if from > 0 { "..." } else { "" }, if to < chars.len() { "..." } else { "" });
@@ -111,7 +111,7 @@ fn underline(line: &str, span: Span) -> (String, String) {
     (shown, format!("{space}{}", "^".repeat(width(&chars[start..end]).max(1))))
 }
 
-/// One problem as the event `error`.
+/// An error as a JSON event.
 pub fn to_json(error: &Error, source: Option<&Source>) -> Json {
     let mut json = json!({"event": "error", "message": error.message, "hints": error.hints});
     if let (Some(span), Some(source)) = (error.span, source) {
@@ -132,7 +132,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn carets_stand_below_the_place_even_in_a_very_long_line() {
+    fn carets_are_below_the_span_even_in_a_very_long_line() {
         let line = format!("{}here{}", "x".repeat(1000), "y".repeat(1000));
         let (shown, marks) = underline(&line, Span { line: 1, column: 1001, length: 4 });
         assert!(shown.len() <= WIDEST + 6);
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn a_place_beyond_the_line_is_shown_at_its_end() {
+    fn a_span_beyond_the_line_is_shown_at_its_end() {
         assert_eq!(underline("ab", Span { line: 1, column: 9, length: 5 }), ("ab".into(), "  ^".into()));
         assert_eq!(underline("\tab", Span { line: 1, column: 2, length: 2 }), (" ab".into(), " ^^".into()));
     }

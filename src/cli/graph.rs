@@ -1,4 +1,4 @@
-//! `repro graph`: the graph of stages for Graphviz, for Mermaid, or as a picture.
+//! `repro graph`: prints the stage graph as Graphviz DOT, Mermaid or SVG.
 
 mod svg;
 
@@ -24,12 +24,12 @@ pub fn run(args: &Args, project: &Project, console: &Console) -> Result<u8, Trou
     Ok(0)
 }
 
-/// The edges among some stages, from input to reader.
+/// The edges between some stages, from input to dependent.
 fn edges(graph: &Graph, stages: &[usize]) -> Vec<(usize, usize)> {
     stages.iter().flat_map(|&stage| graph.inputs[stage].iter().map(move |&input| (input, stage))).collect()
 }
 
-/// What stands beside a stage's name: its kind, and how many units it has.
+/// The caption of a stage: its kind and number of units.
 fn caption(graph: &Graph, stage: usize) -> String {
     let kind = graph.stages[stage].stage.kind().name;
     match graph.layouts[stage].units {
@@ -64,7 +64,7 @@ fn mermaid(graph: &Graph, stages: &[usize]) -> String {
     let mut text = String::from("flowchart LR\n");
     for &stage in stages {
         let label = format!("{}<br/><small>{}</small>", graph.stages[stage].name, caption(graph, stage));
-        // Names may hold what Mermaid takes for syntax; numbers cannot.
+        // Node ids are numbers: names may contain Mermaid syntax.
         text += &match graph.stages[stage].stage.kind().shape {
             NodeShape::Model => format!("  s{stage}[\"{label}\"]\n"),
             NodeShape::Computation => format!("  s{stage}([\"{label}\"])\n"),

@@ -1,4 +1,4 @@
-//! `repro init`: a paper to start from. It never overwrites.
+//! `repro init`: writes a starter project. It never overwrites files.
 
 use std::fs::{self, OpenOptions};
 use std::io::Write;
@@ -35,7 +35,7 @@ pub fn run(args: &Init, console: &Console) -> Result<u8, Trouble> {
     Ok(0)
 }
 
-/// Keep the cache out of git; false if it is already.
+/// Add the cache to `.gitignore`; false if it is there already.
 fn ignore_cache(path: &Path) -> Result<bool> {
     let text = fs::read_to_string(path).unwrap_or_default();
     if text.lines().any(|line| ["cache", "cache/", "/cache", "/cache/"].contains(&line.trim())) {

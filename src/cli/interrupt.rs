@@ -1,14 +1,14 @@
-//! Ctrl-C, and the signals that ask a program to end.
+//! Handles Ctrl-C and termination signals.
 
 use std::io::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// 128 + SIGINT, as shells have it.
+/// 128 + SIGINT, as in shells.
 pub const EXIT_CODE: u8 = 130;
 
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
-/// Watch for Ctrl-C from now on: the first sets the flag, the second ends the program at once.
+/// Install the handler: the first Ctrl-C sets the flag, the second exits immediately.
 pub fn watch() -> &'static AtomicBool {
     let again = || {
         if INTERRUPTED.swap(true, Ordering::Relaxed) {
@@ -18,7 +18,7 @@ pub fn watch() -> &'static AtomicBool {
         }
     };
     if let Err(error) = ctrlc::set_handler(again) {
-        // Ctrl-C then ends the program at once, which loses a few seconds of work at most.
+        // Without a handler, Ctrl-C exits immediately, which loses at most a few seconds of work.
         tracing::debug!("no handler for Ctrl-C: {error}");
     }
     &INTERRUPTED

@@ -1,4 +1,4 @@
-//! The commands of `repro`: the only code that prints. One file a command; the others are what commands share.
+//! The commands of `repro`, and the only code that prints. One file per command, and shared helpers.
 //!
 //! Results go to standard output, progress, warnings and errors to standard error. Commands return an exit code or [`Trouble`].
 

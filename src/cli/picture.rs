@@ -1,4 +1,4 @@
-//! Pixels in a terminal: two in a character, upper and lower half block, in 24-bit colour.
+//! Draws pixels in a terminal: half blocks in 24-bit colour, two pixels per character.
 
 /// Opaque pixels, row by row.
 pub struct Pixels {
@@ -29,7 +29,7 @@ impl Pixels {
         sum.map(|sum| (sum / count) as u8)
     }
 
-    /// Lines of characters that are darker or lighter, for where there are no colours; at most so many characters wide.
+    /// Draw with shading characters, for terminals without colour; at most `columns` characters wide.
     pub fn shades(&self, columns: usize) -> String {
         const SHADES: [char; 5] = ['█', '▓', '▒', '░', ' '];
         if self.width == 0 || self.height == 0 {
@@ -45,14 +45,14 @@ impl Pixels {
         let shade = |x: usize, y: usize| {
             let rgb = self.mean(part(x, columns, self.width), part(y, rows, self.height));
             let [r, g, b] = rgb.map(usize::from);
-            // Thin lines on white darken a character only a little; they shall be seen.
+            // Thin lines on white darken a character only slightly; emphasise them.
             SHADES[(299 * r + 587 * g + 114 * b) * (SHADES.len() - 1) / 255_000]
         };
         let line = |y: usize| (0..columns).map(|x| shade(x, y)).collect::<String>();
         (0..rows).map(|y| format!("{}\n", line(y).trim_end())).collect()
     }
 
-    /// Lines of half blocks, at most so many characters wide; never larger than the picture.
+    /// Draw with half blocks, at most `columns` characters wide; never enlarged.
     pub fn half_blocks(&self, columns: usize) -> String {
         if self.width == 0 || self.height == 0 {
             return String::new();
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn a_large_picture_is_shrunk_by_taking_means() {
+    fn a_large_picture_is_downscaled_by_averaging() {
         let rgb = (0..64).map(|i| if (i % 8 + i / 8) % 2 == 0 { [0; 3] } else { [200; 3] }).collect();
         let text = Pixels { width: 8, height: 8, rgb }.half_blocks(4);
         assert_eq!(text.matches('▀').count(), 8);

@@ -1,4 +1,4 @@
-//! What a build shows while it runs: bars on a terminal, lines elsewhere, objects for machines.
+//! Build progress: bars on a terminal, lines elsewhere, events with `--json`.
 
 use std::collections::HashMap;
 use std::io::IsTerminal;
@@ -15,65 +15,66 @@ use crate::exec::{Event, Observer};
 use crate::program;
 use crate::stages::{KindInfo, Report};
 
-/// Stages quicker than this get no bar.
+/// Stages faster than this get no bar.
 const QUICK: Duration = Duration::from_millis(200);
-/// A line of progress at least this often, where there are no bars.
+/// Without bars: maximum time between progress lines.
 const LINE: Duration = Duration::from_secs(10);
-/// No more lines of progress than one in this time.
+/// Minimum time between progress lines.
 const PAUSE: Duration = Duration::from_secs(1);
-/// Rates over fewer seconds than this mean nothing.
+/// Minimum elapsed seconds for rates and time left.
 const SOON: f64 = 0.5;
-/// A stage that is usually done at once is worth a line if it took so many seconds.
+/// Stages of fast kinds get a line only if they took at least this many seconds.
 const SLOW: f64 = 1.0;
-/// Of what a program printed last, so many characters are shown.
+/// Characters of a program's last output line to show.
 const PRINTED: usize = 100;
-/// A terminal of fewer columns is narrow.
+/// Terminals with fewer columns get a compact layout.
 const NARROW: u16 = 80;
-/// More bars than this are not shown at once.
+/// Maximum number of bars.
 const BARS: usize = 12;
 
-/// The display that fits the console. `names` are the stages that may appear; `jobs` units run at once; with `aside` what is done is not
-/// the result that the user asked for, and goes to standard error.
-pub fn display<'a>(console: &'a Console, names: &[&str], jobs: usize, aside: bool) -> Box<dyn Observer + 'a> {
+/// The progress display for this console. `names` are the stages that may appear; `jobs` is the number of parallel units. With
+/// `to_stderr`, finished stages are reported on standard error, because the command prints its result on standard output.
+pub fn display<'a>(console: &'a Console, names: &[&str], jobs: usize, to_stderr: bool) -> Box<dyn Observer + 'a> {
     let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0).min(28);
     let terminal = std::io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
     if console.json {
-        Box::new(Machine { console, kinds: HashMap::new(), told: HashMap::new() })
+        Box::new(JsonProgress { console, kinds: HashMap::new(), reported: HashMap::new() })
     } else if terminal && !console.quiet {
         let bars = MultiProgress::with_draw_target(narrow::target());
-        Box::new(Bars {
-            people: People { console, width, jobs, aside, stages: HashMap::new() },
+        Box::new(ProgressBars {
+            people: ProgressLines { console, width, jobs, to_stderr, stages: HashMap::new() },
             bars,
             shown: HashMap::new(),
         })
     } else {
-        Box::new(People { console, width, jobs, aside, stages: HashMap::new() })
+        Box::new(ProgressLines { console, width, jobs, to_stderr, stages: HashMap::new() })
     }
 }
 
-/// A stage under way.
-struct Stage {
+/// A running stage.
+struct RunningStage {
     kind: &'static KindInfo,
     units: usize,
     again: bool,
-    /// Its start was told: of programs that are not done at once.
-    told_start: bool,
-    /// When the first of its work began; before, it waits for its turn.
+    /// Whether its start was printed.
+    start_printed: bool,
+    /// When its first unit started; `None` while it is queued.
     began: Option<Instant>,
-    /// The share that was told last, and when.
-    told: f64,
-    told_at: Instant,
+    /// The last reported share, and when it was reported.
+    reported: f64,
+    reported_at: Instant,
 }
 
-impl Stage {
-    /// `12/30 points, 5 s left, 3.4 points/s`, as narrow terminals cut the end; of a program how long it runs, and what it printed last.
-    /// Time left goes by the share of the estimated work: points of one sweep can differ much in theirs.
-    fn words(&self, done: f64, share: f64, log: Option<&Path>) -> String {
+impl RunningStage {
+    /// `12/30 points, 5 s left, 3.4 points/s`, most important first, as narrow terminals truncate it. For a program:
+    /// run time and last output line.
+    /// The time left is based on the share of estimated work, because the points of a sweep can differ in cost.
+    fn describe(&self, done: f64, share: f64, log: Option<&Path>) -> String {
         let noun = self.kind.unit;
         let elapsed = self.began.map_or(0.0, |began| began.elapsed().as_secs_f64());
         let mut parts = Vec::new();
         if self.kind.is_program {
-            // Nobody knows how far a program is.
+            // The progress of a program is unknown.
             let time = format!("running for {}", duration(elapsed));
             return match last_line(log) {
                 Some(line) => format!("{time}: {line}"),
@@ -97,7 +98,7 @@ impl Stage {
     }
 }
 
-/// What a program printed last, as far as it fits beside other words.
+/// The last line that a program printed, truncated.
 fn last_line(log: Option<&Path>) -> Option<String> {
     let printed = program::tail(log?, 1).pop()?;
     let line = printed.trim_start();
@@ -106,29 +107,29 @@ fn last_line(log: Option<&Path>) -> Option<String> {
     (!short.is_empty()).then(|| harmless(&short) + cut)
 }
 
-/// Lines for people: start, every tenth or ten seconds, end.
-struct People<'a> {
+/// Prints lines at the start, at intervals, and at the end.
+struct ProgressLines<'a> {
     console: &'a Console,
     width: usize,
     jobs: usize,
-    aside: bool,
-    stages: HashMap<String, Stage>,
+    to_stderr: bool,
+    stages: HashMap<String, RunningStage>,
 }
 
-/// Which event lines go around the bars.
-enum Line {
+/// A line for an event, and its output stream.
+enum EventLine {
     /// A result, for standard output.
     Done(String),
-    /// A word on the side, for standard error.
+    /// A note, for standard error.
     Note(String),
 }
 
-impl People<'_> {
+impl ProgressLines<'_> {
     fn named(&self, stage: &str, words: &str) -> String {
         format!("{stage:width$}  {words}", width = self.width)
     }
 
-    /// Work of a stage that has waited so far begins.
+    /// Record that the first unit of a queued stage has started.
     fn begin(&mut self, event: &Event) {
         let (stage, seconds) = match *event {
             Event::UnitFinished { stage, seconds, .. } => (stage, seconds),
@@ -139,48 +140,58 @@ impl People<'_> {
             let before = Duration::try_from_secs_f64(seconds).unwrap_or_default();
             if running.began.is_none() {
                 let now = Instant::now();
-                // What it waited for its turn is not its time.
-                (running.began, running.told_at) = (Some(now.checked_sub(before).unwrap_or(now)), now);
+                // Exclude the time in the queue.
+                (running.began, running.reported_at) = (Some(now.checked_sub(before).unwrap_or(now)), now);
             }
         }
     }
 
-    /// The lines that an event is worth, and the bookkeeping.
-    fn lines(&mut self, event: &Event) -> Vec<Line> {
+    /// Update the state for an event, and return the lines to print.
+    fn lines(&mut self, event: &Event) -> Vec<EventLine> {
         let mut lines = Vec::new();
         match *event {
             Event::StageStarted { stage, kind, units, total, seconds, again } => {
                 let now = Instant::now();
-                let running = Stage { kind, units, again, told_start: false, began: None, told: 0.0, told_at: now };
+                let running = RunningStage {
+                    kind,
+                    units,
+                    again,
+                    start_printed: false,
+                    began: None,
+                    reported: 0.0,
+                    reported_at: now,
+                };
                 self.stages.insert(stage.into(), running);
                 let of = if units < total { format!(" of {total}") } else { String::new() };
                 let time = about(seconds / self.jobs.min(units).max(1) as f64);
                 let again = if again { " again" } else { "" };
-                // A program waits for its turn, perhaps behind thousands, and most are quick.
+                // A program may be queued behind thousands, and most are fast: its start is printed later.
                 if kind.report == Report::StartAndEnd {
                     let what = format!("{}{of} to {}{again}, {time}", count(units, kind.unit), kind.verb);
-                    lines.push(Line::Note(self.named(stage, &what)));
+                    lines.push(EventLine::Note(self.named(stage, &what)));
                 }
             }
             Event::UnitFinished { stage, unit, seconds, .. } if self.console.verbose => {
                 let unit = if unit.is_empty() { "done" } else { unit };
-                lines.push(Line::Note(self.named(stage, &format!("{} ({})", harmless(unit), duration(seconds)))));
+                lines.push(EventLine::Note(self.named(stage, &format!("{} ({})", harmless(unit), duration(seconds)))));
             }
             Event::Progress { stage, done, share, ref log, .. } => {
                 let Some(running) = self.stages.get_mut(stage) else { return lines };
                 let program = running.kind.is_program;
-                let pause = running.told_at.elapsed();
+                let pause = running.reported_at.elapsed();
                 let late = running.began.is_some_and(|began| began.elapsed() >= PAUSE);
-                let words = if program && late && !std::mem::replace(&mut running.told_start, true) {
-                    running.told_at = Instant::now();
+                let words = if program && late && !std::mem::replace(&mut running.start_printed, true) {
+                    running.reported_at = Instant::now();
                     if running.again { "started again".to_string() } else { "started".to_string() }
-                } else if (done > 0.0 || program) && (pause >= LINE || pause >= PAUSE && share - running.told >= 0.1) {
-                    (running.told, running.told_at) = (share, Instant::now());
-                    running.words(done, share, log.as_deref())
+                } else if (done > 0.0 || program)
+                    && (pause >= LINE || pause >= PAUSE && share - running.reported >= 0.1)
+                {
+                    (running.reported, running.reported_at) = (share, Instant::now());
+                    running.describe(done, share, log.as_deref())
                 } else {
                     return lines;
                 };
-                lines.push(Line::Note(self.named(stage, &words)));
+                lines.push(EventLine::Note(self.named(stage, &words)));
             }
             Event::StageFinished { stage, kind, ran, seconds, written, other } => {
                 self.stages.remove(stage);
@@ -204,31 +215,31 @@ impl People<'_> {
                     parts.push(written.join(" "));
                 }
                 let time = self.console.paint(Style::Dim, &duration(seconds));
-                lines.push(Line::Done(self.named(stage, &format!("{}  {time}", parts.join(", ")))));
+                lines.push(EventLine::Done(self.named(stage, &format!("{}  {time}", parts.join(", ")))));
             }
             Event::StageFailed { stage, .. } => {
                 self.stages.remove(stage);
-                lines.push(Line::Note(self.named(stage, &self.console.paint_err(Style::Red, "failed"))));
+                lines.push(EventLine::Note(self.named(stage, &self.console.paint_err(Style::Red, "failed"))));
             }
             Event::UnitFinished { .. } => {}
         }
         lines
     }
 
-    fn say(&self, lines: Vec<Line>) {
+    fn say(&self, lines: Vec<EventLine>) {
         for line in lines {
             match line {
                 _ if self.console.quiet => {}
-                Line::Done(text) if self.aside => self.console.note(&text),
-                // Who closed standard output does not want to hear of it; the build goes on.
-                Line::Done(text) => drop(self.console.print(&format!("{text}\n"))),
-                Line::Note(text) => self.console.note(&text),
+                EventLine::Done(text) if self.to_stderr => self.console.note(&text),
+                // If standard output is closed, the build continues.
+                EventLine::Done(text) => drop(self.console.print(&format!("{text}\n"))),
+                EventLine::Note(text) => self.console.note(&text),
             }
         }
     }
 }
 
-impl Observer for People<'_> {
+impl Observer for ProgressLines<'_> {
     fn event(&mut self, event: &Event) {
         self.begin(event);
         let lines = self.lines(event);
@@ -240,14 +251,14 @@ impl Observer for People<'_> {
     }
 }
 
-/// Bars for stages under way, above them lines for what is done.
-struct Bars<'a> {
-    people: People<'a>,
+/// ProgressBars for running stages, and above them lines for finished ones.
+struct ProgressBars<'a> {
+    people: ProgressLines<'a>,
     bars: MultiProgress,
     shown: HashMap<String, ProgressBar>,
 }
 
-impl Bars<'_> {
+impl ProgressBars<'_> {
     fn bar(&mut self, stage: &str, done: f64, share: f64, log: Option<&Path>) {
         let Some(running) = self.people.stages.get(stage) else { return };
         let bar = match self.shown.get(stage) {
@@ -257,7 +268,7 @@ impl Bars<'_> {
                 && (done > 0.0 || running.kind.is_program) =>
             {
                 let bar = self.bars.add(ProgressBar::new(running.units as u64 * 1000));
-                // Nobody knows how far a program is; and words need the room of a narrow terminal.
+                // No bar for a program, whose progress is unknown, or in a narrow terminal.
                 let narrow = console::Term::stderr().size().1 < NARROW;
                 let template = match (running.kind.is_program, narrow) {
                     (true, _) => "{prefix}  {wide_msg}",
@@ -272,12 +283,12 @@ impl Bars<'_> {
             }
             None => return,
         };
-        bar.set_message(running.words(done, share, log));
+        bar.set_message(running.describe(done, share, log));
         bar.set_position((done * 1000.0) as u64);
     }
 }
 
-impl Observer for Bars<'_> {
+impl Observer for ProgressBars<'_> {
     fn event(&mut self, event: &Event) {
         self.people.begin(event);
         match event {
@@ -291,7 +302,7 @@ impl Observer for Bars<'_> {
             _ => {}
         }
         let mut lines = self.people.lines(event);
-        // The bar says what the lines of start and progress say elsewhere.
+        // The bar replaces the lines for start and progress.
         if matches!(event, Event::StageStarted { .. } | Event::Progress { .. }) {
             lines.clear();
         }
@@ -305,22 +316,22 @@ impl Observer for Bars<'_> {
     }
 }
 
-impl Drop for Bars<'_> {
+impl Drop for ProgressBars<'_> {
     fn drop(&mut self) {
         self.shown.drain().for_each(|(_, bar)| bar.finish_and_clear());
         let _ = self.bars.clear();
     }
 }
 
-/// One JSON object an event.
-struct Machine<'a> {
+/// Prints one JSON object per event.
+struct JsonProgress<'a> {
     console: &'a Console,
     kinds: HashMap<String, &'static KindInfo>,
-    /// When progress of a stage was told last.
-    told: HashMap<String, Instant>,
+    /// When the progress of each stage was last reported.
+    reported: HashMap<String, Instant>,
 }
 
-impl Observer for Machine<'_> {
+impl Observer for JsonProgress<'_> {
     fn event(&mut self, event: &Event) {
         let json = match *event {
             Event::StageStarted { stage, kind, units, total, seconds, again } => {
@@ -335,10 +346,10 @@ impl Observer for Machine<'_> {
                     "found": found, "trained": trained, "done": done, "units": units})
             }
             Event::Progress { stage, done, units, share, ref log } => {
-                if self.told.get(stage).is_some_and(|at| at.elapsed() < PAUSE) {
+                if self.reported.get(stage).is_some_and(|at| at.elapsed() < PAUSE) {
                     return;
                 }
-                self.told.insert(stage.into(), Instant::now());
+                self.reported.insert(stage.into(), Instant::now());
                 let mut json =
                     json!({"event": "progress", "stage": stage, "done": done, "units": units, "share": share});
                 if let Some(line) = last_line(log.as_deref()) {

@@ -1,4 +1,4 @@
-//! Who makes results: kept beside them, and no part of any key.
+//! Provenance of new results: stored with them, not part of any key.
 
 use serde_json::{Value as Json, json};
 
@@ -6,7 +6,7 @@ use super::Project;
 use crate::audit::git;
 use crate::store::Provenance;
 
-/// Asked when the first result is written, so that a build with nothing to do does not ask git.
+/// The provenance of this run. Computed lazily, so that a no-op build does not run git.
 pub fn of(project: &Project) -> Provenance<'_> {
     Provenance::lazy(|| json(project))
 }

@@ -1,4 +1,4 @@
-//! `repro schema`: the JSON Schema of the paper file, from the types that read it.
+//! `repro schema`: prints the JSON Schema of the paper file, generated from the types that parse it.
 
 use serde_json::{Value as Json, json};
 
@@ -31,7 +31,7 @@ pub fn schema() -> Json {
                 "type": "object",
                 "description": "Stages by name, each of one kind; files are named after them.",
                 "propertyNames": {"pattern": "^[A-Za-z0-9][A-Za-z0-9._-]*$", "maxLength": 100},
-                // A stage is its kind with settings; the kind alone is none.
+                // A stage is an object; its kind alone is not a stage.
                 "additionalProperties": {"allOf": [kind, {"type": "object"}]},
             },
         },

@@ -1,4 +1,4 @@
-//! `repro show`: a result in the terminal. Figures are pictures, tables are text, everything else is named arrays.
+//! `repro show`: prints results in the terminal: figures as pictures, tables as text, everything else as named arrays.
 
 mod arrays;
 mod trace;
@@ -23,7 +23,7 @@ use crate::stages::{self, Holds};
 use crate::store::{self, Digest, Key};
 use crate::value::{FileEntry, Scene, Table, Tree, decode_scene, decode_tree};
 
-/// Points of a sweep that are stacked into whole arrays; of more, only names and shapes are shown.
+/// Sweeps with more points than this are not stacked into arrays; only names and shapes are printed.
 const STACKED: usize = 4096;
 
 pub fn run(args: &Show, project: &Project, console: &Console) -> Result<u8, Trouble> {
@@ -61,7 +61,7 @@ pub fn run(args: &Show, project: &Project, console: &Console) -> Result<u8, Trou
     Ok(0)
 }
 
-/// An error unless all of a stage is there.
+/// Fail unless all units of a stage are in the cache.
 fn complete(plan: &StagePlan, project: &Project) -> Result<()> {
     let stage = &project.graph.stages[plan.stage];
     if plan.state != StageState::UpToDate && plan.units > 0 {
@@ -92,7 +92,7 @@ fn payload(plan: &StagePlan, project: &Project, unit: usize) -> Result<Vec<u8>> 
     })
 }
 
-/// What a figure shows, and its key. Errors: it is not built.
+/// The scene and key of a figure. Fails if it is not built.
 pub(super) fn scene(plan: &StagePlan, project: &Project) -> Result<(Scene, String)> {
     complete(plan, project)?;
     let scene = decode_scene(&payload(plan, project, 0)?);
@@ -151,7 +151,7 @@ fn show(plan: &StagePlan, args: &Show, project: &Project, console: &Console) -> 
     }
 }
 
-/// The files of a result, if none of them holds arrays.
+/// The files of a result, if none of them contains arrays.
 fn without_arrays(payload: &[u8]) -> Option<Tree> {
     decode_tree(payload).filter(|tree| !tree.files.iter().any(|file| exchange::holds_arrays(&file.path)))
 }
@@ -165,16 +165,16 @@ fn files(stage: &str, tree: &Tree, as_json: bool) -> String {
     format!("{stage}\n{}", tree.files.iter().map(line).collect::<String>())
 }
 
-/// A figure so many characters wide.
+/// Draw a figure `columns` characters wide.
 fn picture(scene: &Scene, columns: usize, colors: bool) -> Result<String> {
-    // Two pixels for each that is shown, so that thin lines are shaded and not lost.
+    // Supersample by two, so that thin lines are shaded and not lost.
     let dpi = (2.0 * columns as f64 * 72.0 / scene.width.max(1.0)).ceil().clamp(10.0, 600.0);
     let png = render::png(scene, dpi as u32, "")?;
     let pixels = Pixels::from_png(&png).ok_or_else(|| Error::internal("the renderer made no PNG"))?;
     Ok(if colors { pixels.half_blocks(columns) } else { pixels.shades(columns) })
 }
 
-/// A line for each cell: its row, its column, its text and numbers.
+/// One JSON line per cell: row, column, text and numbers.
 fn table_json(stage: &str, table: &Table) -> String {
     let mut text = String::new();
     for row in &table.rows {

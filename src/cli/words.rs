@@ -1,4 +1,4 @@
-//! Numbers, times and lists in words.
+//! Formats and parses counts, durations and sizes, and escapes text for terminals.
 
 use std::time::Duration;
 
@@ -38,7 +38,7 @@ pub fn duration(seconds: f64) -> String {
     }
 }
 
-/// An estimate is not worth more than two digits.
+/// Format an estimated duration with two significant digits.
 pub fn about(seconds: f64) -> String {
     match seconds {
         s if s < 1.0 => "less than a second".into(),
@@ -77,20 +77,20 @@ fn parse(text: &str, units: &[(&str, f64)], example: &str) -> Result<f64, String
     }
 }
 
-/// Text without characters that a terminal would obey: control characters, and those that turn the direction of text.
+/// Escape characters that affect a terminal: control characters and bidirectional overrides.
 pub fn harmless(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
             '\n' => out.push(c),
-            c if is_obeyed(c) => out.extend(c.escape_default()),
+            c if affects_terminal(c) => out.extend(c.escape_default()),
             c => out.push(c),
         }
     }
     out
 }
 
-/// The same of text that this program has coloured: its own colours stay.
+/// Like [`harmless`], but keeps the colour codes that this program writes.
 pub fn harmless_but_colors(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
@@ -106,7 +106,7 @@ pub fn harmless_but_colors(text: &str) -> String {
     out + &harmless(rest)
 }
 
-/// The length of a code that only changes the look of text and that this program writes itself.
+/// The length of a colour code that this program writes.
 fn color(text: &str) -> Option<usize> {
     let codes = text.strip_prefix("\u{1b}[")?;
     let end = codes.find('m')?;
@@ -120,20 +120,20 @@ fn color(text: &str) -> Option<usize> {
     own.then_some(end + 3)
 }
 
-/// JSON with every such character written as `\u` and four digits; serde leaves some of them as they are.
+/// Escape such characters in JSON as `\uXXXX`; serde does not escape all of them.
 pub fn harmless_json(json: &str) -> String {
     let mut out = String::with_capacity(json.len());
     for c in json.chars() {
         match c {
             '\n' => out.push(c),
-            c if is_obeyed(c) => out += &format!("\\u{:04x}", u32::from(c)),
+            c if affects_terminal(c) => out += &format!("\\u{:04x}", u32::from(c)),
             c => out.push(c),
         }
     }
     out
 }
 
-fn is_obeyed(c: char) -> bool {
+fn affects_terminal(c: char) -> bool {
     let turns = matches!(c, '\u{200e}' | '\u{200f}' | '\u{061c}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     c.is_control() || turns
 }
@@ -143,7 +143,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_and_times_read_well() {
+    fn numbers_and_times_are_formatted() {
         assert_eq!(count(1, "model"), "1 model");
         assert_eq!(count(22_620, "model"), "22,620 models");
         assert_eq!(count(2, "entry"), "2 entries");
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn times_and_sizes_are_read() {
+    fn times_and_sizes_are_parsed() {
         assert_eq!(parse_time("1.5 h"), Ok(Duration::from_secs(5400)));
         assert_eq!(parse_time("2w"), Ok(Duration::from_secs(14 * 86_400)));
         assert_eq!((parse_time("0"), parse_size("2 GB")), (Ok(Duration::ZERO), Ok(2_000_000_000)));
@@ -170,13 +170,13 @@ mod tests {
     }
 
     #[test]
-    fn a_terminal_is_given_no_orders() {
+    fn control_characters_are_escaped() {
         assert_eq!(harmless("a\u{1b}[2Jb\n"), "a\\u{1b}[2Jb\n");
         assert_eq!(harmless("\u{9b}2J\u{7f}\u{202e}é−"), "\\u{9b}2J\\u{7f}\\u{202e}é−");
     }
 
     #[test]
-    fn colors_of_this_program_stay_and_nothing_else() {
+    fn only_colors_of_this_program_are_kept() {
         let own = "\u{1b}[1;31merror\u{1b}[0m \u{1b}[38;2;1;2;3m\u{1b}[49m▀\n";
         assert_eq!(harmless_but_colors(own), own);
         for code in ["[2J", "]0;title\u{7}", "[8m", "[38;2;1;2;3", "[1;1H", "[38;2;1m\u{9b}2J"] {
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn json_holds_no_character_that_a_terminal_obeys() {
+    fn control_characters_in_json_are_escaped() {
         let json = serde_json::json!({"a": "\u{9b}2J\u{7f}\u{202e}\u{1b}"}).to_string();
         let text = harmless_json(&json);
         assert_eq!(text, r#"{"a":"\u009b2J\u007f\u202e\u001b"}"#);

@@ -1,14 +1,14 @@
-//! Writing ZIP archives of whole projects (APPNOTE 6.3.10): of any size, member by member, so that no large file is held in memory. Equal
-//! members in equal order make equal bytes.
+//! Writes ZIP archives of whole projects (APPNOTE 6.3.10) of any size. Files are streamed, never held in memory. Equal members in equal
+//! order give equal bytes.
 
 use std::io::{Read, Seek, SeekFrom, Write};
 
 use super::zip::{MANY, Member, WIDE, pieces};
 
-/// How hard small members are packed, 0 to 10.
+/// Compression level of small members, 0 to 10.
 const LEVEL: u8 = 6;
 
-/// Writes an archive.
+/// Writes a ZIP archive member by member.
 pub struct ArchiveWriter<W> {
     out: W,
     at: u64,
@@ -20,7 +20,7 @@ impl<W: Write> ArchiveWriter<W> {
         ArchiveWriter { out, at: 0, members: Vec::new() }
     }
 
-    /// A member from bytes, packed if that makes it smaller.
+    /// Add a member from bytes, deflated if that makes it smaller.
     pub fn add(&mut self, name: &str, bytes: &[u8]) -> std::io::Result<()> {
         let packed = miniz_oxide::deflate::compress_to_vec(bytes, LEVEL);
         let smaller = packed.len() < bytes.len();
@@ -29,7 +29,7 @@ impl<W: Write> ArchiveWriter<W> {
         self.write(content)
     }
 
-    /// A member from a file that can be read twice, stored as it is.
+    /// Add a member from a file, stored. The file is read twice.
     pub fn add_file(&mut self, name: &str, file: &mut (impl Read + Seek)) -> std::io::Result<()> {
         let (mut sum, mut size) = (crc32fast::Hasher::new(), 0);
         pieces(file, &mut |piece| {
@@ -47,14 +47,14 @@ impl<W: Write> ArchiveWriter<W> {
         if left == 0 { Ok(()) } else { Err(std::io::ErrorKind::UnexpectedEof.into()) }
     }
 
-    /// The directory; the archive is whole then.
+    /// Write the central directory, which completes the archive.
     pub fn finish(mut self) -> std::io::Result<W> {
         let begin = self.at;
         for member in std::mem::take(&mut self.members) {
             let fields = [member.size, member.packed, member.offset];
             let extra: Vec<u8> = fields.iter().filter(|n| **n >= WIDE).flat_map(|n| n.to_le_bytes()).collect();
             let mut entry = b"PK\x01\x02".to_vec();
-            // Made by version 4.5 on Unix: so it is taken that names are in UTF-8, which bit 11 says too.
+            // "Version made by" 4.5 on Unix: readers then expect UTF-8 names, as bit 11 says too.
             entry.extend([45u16, 45, 0x800, member.method, 0, 0x21].iter().flat_map(|n| n.to_le_bytes()));
             entry.extend([member.crc, low(member.packed), low(member.size)].iter().flat_map(|n| n.to_le_bytes()));
             let length = if extra.is_empty() { 0 } else { extra.len() as u16 + 4 };
@@ -145,7 +145,7 @@ mod tests {
         assert_eq!(whole, archive());
         let expected = [("a.txt", 1000), ("b/ü.bin", 1), ("large", 3 * PIECE + 1)];
         assert_eq!(contents(&whole).unwrap(), expected.map(|(name, size)| (name.to_string(), size)));
-        // The reader of `.npz` files reads it too.
+        // The `.npz` reader can read it too.
         assert_eq!(super::super::zip::read(&whole).unwrap().len(), 3);
         assert!(ArchiveReader::new(Cursor::new(&whole)).unwrap().read("none").unwrap().is_none());
     }
@@ -179,7 +179,7 @@ mod tests {
         }
         let bytes = writer.finish().unwrap();
         assert_eq!(ArchiveReader::new(Cursor::new(bytes)).unwrap().names().count(), 70_000);
-        // A member that is said to be at 5 GB: the directory holds that in its wide field.
+        // A member at offset 5 GB: the directory has that in its ZIP64 field.
         let mut writer = ArchiveWriter { out: Vec::new(), at: 5_000_000_000, members: Vec::new() };
         writer.add("far", b"x").unwrap();
         let bytes = writer.finish().unwrap();

@@ -1,4 +1,4 @@
-//! What the paper file says of the axes of arrays in a file.
+//! Axis names that the paper file gives to the arrays of a file.
 
 use std::collections::BTreeMap;
 
@@ -22,11 +22,11 @@ impl Default for Axes {
 }
 
 impl Axes {
-    /// No names.
+    /// Whether no names are given.
     pub const NONE: Axes = Axes::All(Vec::new());
 
-    /// The names for one array, and whether they are meant for it alone.
-    pub fn of(&self, array: &str) -> (&[Located<String>], bool) {
+    /// The names for one array, and whether they are given for this array alone.
+    pub fn for_array(&self, array: &str) -> (&[Located<String>], bool) {
         match self {
             Axes::All(names) => (names, false),
             Axes::Each(arrays) => (arrays.get(array).map(Vec::as_slice).unwrap_or_default(), true),

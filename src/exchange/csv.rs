@@ -1,5 +1,5 @@
-//! `.csv` and `.tsv`: a line of names, then records (RFC 4180). Columns of numbers are arrays along the axis `row`; columns that the paper
-//! file names as axes make a grid of the others.
+//! Reads `.csv` and `.tsv`: a header line, then records (RFC 4180). Number columns become arrays along the axis `row`; columns that the paper
+//! file names as axes arrange the others in a grid.
 
 use std::collections::HashSet;
 
@@ -8,10 +8,10 @@ use crate::error::{Error, Result};
 use crate::spec::{Located, suggest};
 use crate::value::{Array, Axis, Coords, Dataset, Dtype};
 
-/// A grid of more cells than this, over all columns, is a slip, unless it has no more than the file has fields.
+/// A grid with more cells than this over all columns is rejected as a mistake, unless the file has as many fields.
 pub(super) const MOST_CELLS: usize = 50_000_000;
 
-/// A column of texts as they stand in the file.
+/// A column of unparsed fields.
 pub struct Column {
     pub name: String,
     pub fields: Vec<String>,
@@ -19,13 +19,13 @@ pub struct Column {
 
 pub fn read(bytes: &[u8], separator: char, axes: &Axes) -> Result<Dataset> {
     let text = std::str::from_utf8(bytes).map_err(|_| Error::stage("it is not UTF-8 text"))?;
-    let mut lines = Lines { text: text.strip_prefix('\u{feff}').unwrap_or(text), separator, line: 1 };
+    let mut lines = CsvRecords { text: text.strip_prefix('\u{feff}').unwrap_or(text), separator, line: 1 };
     let (_, header) =
         lines.next().transpose()?.ok_or_else(|| Error::stage("it is empty: a line of names is missing"))?;
     let mut columns: Vec<Column> = Vec::new();
     let mut known: HashSet<String> = HashSet::new();
     for (i, name) in header.into_iter().enumerate() {
-        // Pandas leaves its index without a name.
+        // pandas writes its index without a name.
         let name = if i == 0 && name.is_empty() { "index".to_string() } else { name };
         if !known.insert(name.clone()) {
             return Err(Error::stage(format!("two columns are called `{name}`")));
@@ -49,14 +49,14 @@ pub fn read(bytes: &[u8], separator: char, axes: &Axes) -> Result<Dataset> {
     records(&columns, axes)
 }
 
-/// The records of a text, each with the number of its first line.
-struct Lines<'a> {
+/// Iterates over records, each with the number of its first line.
+struct CsvRecords<'a> {
     text: &'a str,
     separator: char,
     line: usize,
 }
 
-impl Iterator for Lines<'_> {
+impl Iterator for CsvRecords<'_> {
     type Item = Result<(usize, Vec<String>)>;
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -96,7 +96,7 @@ impl Iterator for Lines<'_> {
     }
 }
 
-/// Records to arrays.
+/// Convert records to arrays.
 pub fn records(columns: &[Column], axes: &Axes) -> Result<Dataset> {
     let names = match axes {
         Axes::All(names) => names.as_slice(),
@@ -124,14 +124,14 @@ pub fn records(columns: &[Column], axes: &Axes) -> Result<Dataset> {
     grid(columns, names, rows)
 }
 
-/// What is said of a file whose first line holds no names.
+/// The error for a file without a header line.
 const NO_HEADER: &str = "the first line holds numbers only: is the line of names missing?";
 
 fn is_number(text: &str) -> bool {
     text.trim().parse::<f64>().is_ok()
 }
 
-/// Why a column is no array of numbers.
+/// The reason why a column is not numeric.
 fn why_text(column: &Column) -> String {
     let text = column.fields.iter().enumerate().find(|(_, field)| number(field).is_none());
     match text {
@@ -143,7 +143,7 @@ fn why_text(column: &Column) -> String {
     }
 }
 
-/// The numbers of a column; `None` if some field is none.
+/// The numbers of a column; `None` if a field is not a number.
 fn numbers(fields: &[String]) -> Option<Vec<f64>> {
     fields.iter().map(|field| number(field)).collect()
 }
@@ -157,7 +157,7 @@ fn number(field: &str) -> Option<f64> {
     }
 }
 
-/// The coordinates that a column takes, in the order of the file, and for each row its place among them.
+/// The distinct coordinates of a column, in file order, and for each row the index of its coordinate.
 fn places(column: &Column) -> (Coords, Vec<usize>) {
     let mut seen = std::collections::HashMap::new();
     let mut labels: Vec<String> = Vec::new();
@@ -169,7 +169,7 @@ fn places(column: &Column) -> (Coords, Vec<usize>) {
         })
     };
     match numbers {
-        // `0.1` and `1e-1` are the same place.
+        // `0.1` and `1e-1` are the same coordinate.
         Some(numbers) => {
             let places = numbers.iter().map(|number| place(number.to_string())).collect();
             (Coords::Numbers(labels.iter().filter_map(|label| label.parse().ok()).collect()), places)
@@ -283,12 +283,12 @@ mod tests {
 
     #[test]
     fn a_grid_of_few_records_is_not_larger_than_memory() {
-        // Every record has places of its own: the grid has the square of their number, once for each of many columns.
+        // Every record has its own coordinates: the grid has the square of their number, for each of many columns.
         let header: Vec<String> = (0..200).map(|i| format!("c{i}")).collect();
         let mut text = format!("a,b,{}\n", header.join(","));
         (0..1000).for_each(|row| text += &format!("{row},{row},{}\n", vec!["1"; 200].join(",")));
         assert_eq!(told(&text, "[a, b]"), "a grid of 1000 a x 1000 b is too large for 1000 records []");
-        // Names are compared with all others at once.
+        // Duplicate names are found with a hash map, not by comparing pairs.
         let many: Vec<String> = (0..100_000).map(|i| format!("c{i}")).collect();
         let ones = vec!["1"; 100_000].join(",");
         assert_eq!(parsed(&format!("{}\n{ones}\n", many.join(",")), "[]").unwrap().arrays.len(), 100_000);

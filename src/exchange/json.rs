@@ -1,5 +1,5 @@
-//! `.json`: numbers, rectangular lists of numbers, and mappings of them; `{"test": {"loss": 0.1}}` is the array `test.loss`. A list of
-//! mappings is records, as in `.csv`.
+//! Reads `.json`: numbers, rectangular nested lists of numbers, and objects of them; `{"test": {"loss": 0.1}}` is the array `test.loss`.
+//! A list of objects is a table of records, as in `.csv`.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -26,17 +26,17 @@ pub fn read(bytes: &[u8], stem: &str, axes: &Axes) -> Result<Dataset> {
     label::label(arrays, axes)
 }
 
-/// What Python writes for numbers that JSON does not have, and the text that stands for each until it is read: no file holds a text that
-/// begins with this character, which JSON allows only as an escape.
+/// Python's constants for numbers that JSON lacks, and the string that replaces each before parsing. The string begins with a control
+/// character, which JSON allows only as an escape, so no file contains it.
 const CONSTANTS: [(&str, &str); 3] =
     [("-Infinity", "\"\\u0001-inf\""), ("Infinity", "\"\\u0001inf\""), ("NaN", "\"\\u0001nan\"")];
 
-/// The number that one of the constants stands for.
+/// The number of a replaced constant.
 fn constant(text: &str) -> Option<f64> {
     text.strip_prefix('\u{1}')?.parse().ok()
 }
 
-/// The same with the constants of Python as text.
+/// Replace Python's constants with strings.
 fn quoted_constants(bytes: &[u8]) -> Vec<u8> {
     let (mut out, mut rest) = (Vec::with_capacity(bytes.len()), bytes);
     let (mut inside, mut escaped) = (false, false);
@@ -65,7 +65,7 @@ fn scalar(json: &Json) -> Option<f64> {
     }
 }
 
-/// The columns of a list of flat mappings, by first appearance; what a record lacks is empty.
+/// The columns of a list of flat objects, by first appearance; missing fields are empty.
 fn columns(json: &Json) -> Result<Option<Vec<Column>>> {
     let Some(rows) = json.as_array().filter(|rows| !rows.is_empty()) else { return Ok(None) };
     let flat = |value: &Json| !value.is_object() && !value.is_array();
@@ -121,7 +121,7 @@ fn walk(name: &str, json: &Json, arrays: &mut BTreeMap<String, Raw>) {
     }
 }
 
-/// Whether nested lists have equal lengths at equal depths; fills in the shape and the numbers.
+/// Whether nested lists are rectangular; fills in the shape and the numbers.
 fn rectangle(json: &Json, depth: usize, shape: &mut Vec<usize>, data: &mut Vec<f64>) -> bool {
     match json {
         Json::Array(items) => {
@@ -174,7 +174,7 @@ mod tests {
 
     #[test]
     fn what_no_memory_or_format_holds_is_refused_or_left_out() {
-        // Every record has a name of its own: as many columns as records, each as long as all.
+        // Every record has a different field: as many columns as records.
         let records: Vec<String> = (0..20_000).map(|i| format!("{{\"c{i}\": 1}}")).collect();
         let told = read(format!("[{}]", records.join(",")).as_bytes(), "x", &Axes::default()).unwrap_err();
         assert_eq!(told.message, "a table of 20000 names is too large for 20000 records");

@@ -1,4 +1,4 @@
-//! Arrays without names for their axes to arrays with them.
+//! Gives raw arrays axis names and coordinates.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -8,8 +8,8 @@ use crate::error::{Error, Result};
 use crate::spec::{Located, suggest};
 use crate::value::{Array, Axis, Coords, Dataset};
 
-/// Name the axes of all arrays: as the paper file says, else as the file itself says in `NAME.axes`, else `row`, `column`, `dim2` and so
-/// on. An array of one axis that is called like an axis holds its coordinates. Other text has no place in a dataset and is left out.
+/// Name the axes of all arrays: from the paper file, else from `NAME.axes` in the file itself, else `row`, `column`, `dim2` and so on.
+/// A one-dimensional array with the name of an axis holds its coordinates. Other text arrays are left out.
 pub fn label(mut raws: BTreeMap<String, Raw>, axes: &Axes) -> Result<Dataset> {
     let mut own: BTreeMap<String, Vec<String>> = BTreeMap::new();
     raws.retain(|name, raw| match (name.strip_suffix(AXES), &raw.values) {
@@ -31,7 +31,7 @@ pub fn label(mut raws: BTreeMap<String, Raw>, axes: &Axes) -> Result<Dataset> {
     for (array, raw) in &raws {
         names.insert(array, axis_names(array, raw, axes, own.get(array))?);
     }
-    // How many arrays have an axis of a name.
+    // The number of arrays that have an axis of each name.
     let mut bearers: HashMap<&str, usize> = HashMap::new();
     for names in names.values() {
         names.iter().collect::<HashSet<_>>().into_iter().for_each(|name| *bearers.entry(name).or_default() += 1);
@@ -69,7 +69,7 @@ pub fn label(mut raws: BTreeMap<String, Raw>, axes: &Axes) -> Result<Dataset> {
 }
 
 fn axis_names(array: &str, raw: &Raw, axes: &Axes, own: Option<&Vec<String>>) -> Result<Vec<String>> {
-    let (given, alone) = axes.of(array);
+    let (given, alone) = axes.for_array(array);
     let count = raw.shape.len();
     let wrong = |given: &[Located<String>]| {
         let names: Vec<&str> = given.iter().map(|name| name.value.as_str()).collect();
@@ -99,7 +99,7 @@ fn axis_names(array: &str, raw: &Raw, axes: &Axes, own: Option<&Vec<String>>) ->
     Ok((0..count).map(name).collect())
 }
 
-/// The coordinates of an axis, if an array of its name and length holds them.
+/// The coordinates of an axis, if there is an array with its name and length.
 fn coordinates(raws: &BTreeMap<String, Raw>, name: &str, n: usize) -> Coords {
     let holds = |name: &str| raws.get(name).filter(|raw| raw.shape == [n]);
     match holds(&format!("{name}{COORDS}")).or_else(|| holds(name)).map(|raw| &raw.values) {
@@ -109,7 +109,7 @@ fn coordinates(raws: &BTreeMap<String, Raw>, name: &str, n: usize) -> Coords {
     }
 }
 
-/// An axis that the paper file names is the same one in all arrays.
+/// Check that an axis named in the paper file has the same length and coordinates in all arrays.
 fn one_length(dataset: &Dataset, axes: &Axes) -> Result<()> {
     let mut known: BTreeMap<&str, (usize, &str)> = BTreeMap::new();
     for (array, axis) in dataset.arrays.iter().flat_map(|(name, array)| array.axes.iter().map(move |axis| (name, axis)))

@@ -1,8 +1,7 @@
-//! Files of other programs to datasets and back: `.npz`, `.npy`, `.csv`, `.tsv` and `.json`, one file each. Files of any other name are
-//! opaque.
+//! Converts files to datasets and back: `.npz`, `.npy`, `.csv`, `.tsv` and `.json`, one module per format. Other files are opaque.
 //!
-//! It knows bytes and names, no folders: whatever is in a file is refused with a message or read, and never a reason to panic. Arrays
-//! of other programs have no names for their axes, so the paper file may give them ([`Axes`]); `label` puts them on.
+//! It works on bytes and names, not on folders. Malformed input is an error, never a panic. Arrays from other programs have unnamed axes;
+//! the paper file may name them ([`Axes`]), and `label` applies the names.
 
 mod archive;
 mod axes;
@@ -21,13 +20,13 @@ pub use zip::{ArchiveReader, Copied, is_own_npz};
 use crate::error::{Error, Result};
 use crate::value::{Dataset, Dtype};
 
-/// Raised when the same bytes are read as other arrays; part of the key of whatever reads them.
+/// Version of the readers, part of the key of their users: raised when the same bytes are read as different arrays.
 pub const VERSION: u32 = 1;
 
-/// The endings of files that hold arrays.
+/// File extensions that hold arrays.
 pub const ENDINGS: [&str; 5] = ["npz", "npy", "csv", "tsv", "json"];
 
-/// Numbers, or text, without names for the axes.
+/// An array of numbers or text with unnamed axes.
 #[derive(Clone, Debug, PartialEq)]
 struct Raw {
     shape: Vec<usize>,
@@ -36,7 +35,7 @@ struct Raw {
 
 #[derive(Clone, Debug, PartialEq)]
 enum Values {
-    /// As many as the product of the shape, the last axis running fastest.
+    /// In row-major order.
     Numbers(Dtype, Vec<f64>),
     Text(Vec<String>),
 }
@@ -56,7 +55,7 @@ pub fn holds_arrays(path: &str) -> bool {
     ENDINGS.contains(&ending(path).as_str())
 }
 
-/// The arrays in the bytes of a file, by its name's ending. Errors say what is wrong inside the file, not in which one.
+/// Read the arrays of a file, by its extension. Errors describe what is wrong inside the file, but do not name it.
 pub fn read(path: &str, bytes: &[u8], axes: &Axes) -> Result<Dataset> {
     match ending(path).as_str() {
         "npz" => {

@@ -5,18 +5,18 @@ use crate::error::{Error, Result};
 use crate::value::Dtype;
 
 const MAGIC: &[u8] = b"\x93NUMPY";
-/// NumPy itself allows no more axes than this.
+/// NumPy's limit on the number of axes.
 pub(super) const MOST_AXES: usize = 64;
-/// More texts without a character are not believed.
+/// Limit on the number of zero-width strings.
 const MOST_EMPTY: usize = 1 << 16;
-/// The least whole number that 64 bits with a sign do not hold.
+/// 2^63, the first integer beyond `i64`.
 const BEYOND: f64 = 9_223_372_036_854_775_808.0;
 
-/// What stands for the type of elements that have several fields.
+/// Placeholder for a structured dtype.
 const STRUCTURED: &str = "structured";
 
-/// What the header says.
-struct Header {
+/// The parsed header.
+struct NpyHeader {
     descr: String,
     fortran: bool,
     shape: Vec<usize>,
@@ -35,7 +35,7 @@ enum Element {
 }
 
 impl Element {
-    /// `<f8`, `|b1`, `>i4`, `<U12`: the element, and whether its bytes are in reverse. `None` for what is neither numbers nor text.
+    /// `<f8`, `|b1`, `>i4`, `<U12`: the element, and whether its bytes are swapped. `None` for anything but numbers and text.
     fn parse(descr: &str) -> Option<(Element, bool)> {
         let (order, rest) = descr.split_at_checked(1)?;
         let (kind, size) = rest.split_at_checked(1)?;
@@ -69,15 +69,15 @@ impl Element {
     }
 }
 
-/// What a file holds.
+/// The content of a file.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Contents {
     Array(Raw),
-    /// Neither real numbers nor text: what it is.
+    /// Neither real numbers nor text: a description.
     Other(String),
 }
 
-/// What elements are that are neither real numbers nor text.
+/// Describe elements that are neither real numbers nor text.
 fn describe(descr: &str) -> String {
     let kind = descr.trim_start_matches(['<', '>', '|', '=']);
     match kind.chars().next() {
@@ -92,18 +92,18 @@ fn describe(descr: &str) -> String {
     }
 }
 
-/// The array in these bytes, or what they hold instead.
+/// Read the array, or describe what the file holds instead.
 pub fn read(bytes: &[u8]) -> Result<Contents> {
     let broken = |why: &str| Error::stage(format!("it is not a whole .npy file: {why}"));
     let (header, data) = split(bytes).ok_or_else(|| broken("the header is damaged"))?;
-    let Header { descr, fortran, shape } =
+    let NpyHeader { descr, fortran, shape } =
         parse(header).ok_or_else(|| broken("its header is not one that NumPy writes"))?;
     let Some((element, reversed)) = Element::parse(&descr) else {
         return Ok(Contents::Other(format!("it holds {}", describe(&descr))));
     };
     let count = shape.iter().try_fold(1usize, |count, n| count.checked_mul(*n));
     let size = count.and_then(|count| count.checked_mul(element.width()?));
-    // No axis may be longer than memory, even if another one has no places at all.
+    // No axis may be longer than memory allows, even if another has length zero.
     let possible =
         shape.iter().filter(|n| **n > 0).try_fold(1isize, |all, n| all.checked_mul(isize::try_from(*n).ok()?));
     let (Some(count), Some(width), Some(size), Some(_)) = (count, element.width(), size, possible) else {
@@ -113,7 +113,7 @@ pub fn read(bytes: &[u8]) -> Result<Contents> {
         return Err(broken(&format!("{size} bytes of data were expected, {} are there", data.len())));
     }
     if width == 0 {
-        // Nothing in the file stands for them: no more than a list of names could have.
+        // Zero-width strings take no bytes in the file, so their number must be limited.
         if count > MOST_EMPTY {
             return Err(broken("its shape is impossible"));
         }
@@ -129,7 +129,7 @@ pub fn read(bytes: &[u8]) -> Result<Contents> {
         }
         _ => {
             let numbers: Vec<f64> = items.map(|item| number(element, item, reversed)).collect();
-            // What is too large for whole numbers of 64 bits stays as large as it is.
+            // Values beyond 64-bit integers are kept as floating point.
             let large = element == Element::Unsigned(8) && numbers.iter().any(|number| *number >= BEYOND);
             Values::Numbers(if large { Dtype::F64 } else { element.dtype() }, numbers)
         }
@@ -141,7 +141,7 @@ pub fn read(bytes: &[u8]) -> Result<Contents> {
     Ok(Contents::Array(if fortran { transposed(raw) } else { raw }))
 }
 
-/// Header and data.
+/// Split into header and data.
 fn split(bytes: &[u8]) -> Option<(&str, &[u8])> {
     let rest = bytes.strip_prefix(MAGIC)?;
     let (version, rest) = rest.split_at_checked(2)?;
@@ -160,8 +160,8 @@ fn split(bytes: &[u8]) -> Option<(&str, &[u8])> {
     Some((std::str::from_utf8(header).ok()?, data))
 }
 
-/// `{'descr': '<f8', 'fortran_order': False, 'shape': (3, 4), }`; a type of several fields is given as it stands.
-fn parse(header: &str) -> Option<Header> {
+/// `{'descr': '<f8', 'fortran_order': False, 'shape': (3, 4), }`; a structured dtype is returned verbatim.
+fn parse(header: &str) -> Option<NpyHeader> {
     let after = |name: &str| Some(header.split_once(&format!("'{name}':"))?.1.trim_start());
     let descr = after("descr")?;
     let descr = match descr.strip_prefix('\'') {
@@ -172,7 +172,7 @@ fn parse(header: &str) -> Option<Header> {
     let (shape, _) = after("shape")?.strip_prefix('(')?.split_once(')')?;
     let sizes = shape.split(',').map(str::trim).filter(|size| !size.is_empty());
     let shape: Vec<usize> = sizes.map(|size| size.trim_end_matches('L').parse().ok()).collect::<Option<_>>()?;
-    (shape.len() <= MOST_AXES).then_some(Header { descr, fortran, shape })
+    (shape.len() <= MOST_AXES).then_some(NpyHeader { descr, fortran, shape })
 }
 
 fn number(element: Element, item: &[u8], reversed: bool) -> f64 {
@@ -197,7 +197,7 @@ fn number(element: Element, item: &[u8], reversed: bool) -> f64 {
     }
 }
 
-/// IEEE 754 binary16.
+/// Decode IEEE 754 binary16.
 fn half(bits: u16) -> f64 {
     let sign = if bits >> 15 == 1 { -1.0 } else { 1.0 };
     let (exponent, fraction) = (i32::from(bits >> 10 & 0x1f), f64::from(bits & 0x3ff) / 1024.0);
@@ -218,7 +218,7 @@ fn characters(item: &[u8], reversed: bool) -> Option<String> {
     text.map(|text| text.trim_end_matches('\0').to_string())
 }
 
-/// From the first axis running fastest to the last.
+/// Convert Fortran order to C order.
 fn transposed(raw: Raw) -> Raw {
     let Raw { shape, values } = raw;
     let mut strides = Vec::with_capacity(shape.len());
@@ -242,7 +242,7 @@ fn transposed(raw: Raw) -> Raw {
     Raw { shape, values }
 }
 
-/// The bytes of a file with this array: little-endian, the last axis running fastest.
+/// Write an array: little-endian, C order.
 pub fn write(raw: &Raw) -> Vec<u8> {
     let longest = |texts: &[String]| texts.iter().map(|text| text.chars().count()).max().unwrap_or(0).max(1);
     let descr = match &raw.values {
@@ -254,7 +254,7 @@ pub fn write(raw: &Raw) -> Vec<u8> {
     let sizes: Vec<String> = raw.shape.iter().map(usize::to_string).collect();
     let shape = if sizes.len() == 1 { format!("({},)", sizes[0]) } else { format!("({})", sizes.join(", ")) };
     let mut header = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}");
-    // Data begins at a multiple of 64 bytes.
+    // The data is aligned to 64 bytes.
     let used = MAGIC.len() + 2 + 2 + header.len() + 1;
     header.push_str(&" ".repeat(used.next_multiple_of(64) - used));
     header.push('\n');

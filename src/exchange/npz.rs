@@ -1,8 +1,7 @@
 //! `.npz`, NumPy's format for named arrays.
 //!
-//! Axes cross in both directions as arrays too: `loss.axes` holds the names of the axes of `loss`, and an array of one axis that is called
-//! like an axis, `density`, holds its coordinates, numbers or text; where that name is taken by another array, it is `density.coords`.
-//! `numpy.load` gives them like any other.
+//! Axes are read and written as arrays too: `loss.axes` holds the names of the axes of `loss`, and a one-dimensional array with the name of
+//! an axis, `density`, holds its coordinates, numbers or text. If another array has that name, it is `density.coords`.
 
 use std::collections::BTreeMap;
 
@@ -11,15 +10,15 @@ use super::{Raw, Values, npy, zip};
 use crate::error::{Error, Result};
 use crate::value::{Coords, Dataset};
 
-/// What is put behind an array's name to name its axes.
+/// Suffix of the array that names another array's axes.
 pub const AXES: &str = ".axes";
-/// What is put behind an axis' name where an array has it too.
+/// Suffix of a coordinate array if another array has the axis' name.
 pub const COORDS: &str = ".coords";
 
-/// The arrays of a file, and the names of those that hold neither numbers nor text, with what they hold.
+/// The arrays of a file, and those that hold neither numbers nor text, with a description.
 pub fn read(bytes: &[u8]) -> Result<(BTreeMap<String, Raw>, BTreeMap<String, String>)> {
     let (mut arrays, mut others) = (BTreeMap::new(), BTreeMap::new());
-    // One member after another: of each only its array stays in memory.
+    // Members are read one at a time, to limit memory.
     zip::each(bytes, &mut |name, content| {
         let Some(name) = name.strip_suffix(".npy") else { return Ok(()) };
         let contents = npy::read(content)
@@ -33,7 +32,7 @@ pub fn read(bytes: &[u8]) -> Result<(BTreeMap<String, Raw>, BTreeMap<String, Str
     Ok((arrays, others))
 }
 
-/// The bytes of a file with all arrays of a dataset, their axes and coordinates. Equal datasets make equal bytes.
+/// Write all arrays of a dataset, their axes and coordinates. Equal datasets give equal bytes.
 pub fn npz(dataset: &Dataset) -> Result<Vec<u8>> {
     let mut members: BTreeMap<String, Raw> = BTreeMap::new();
     for (name, array) in &dataset.arrays {
@@ -44,7 +43,7 @@ pub fn npz(dataset: &Dataset) -> Result<Vec<u8>> {
         let axes = array.axes.iter().map(|axis| axis.name.clone()).collect();
         members.entry(format!("{name}{AXES}")).or_insert_with(|| Raw::texts(axes));
     }
-    // Of two meanings of one name neither is written.
+    // A name with two meanings is not written.
     let mut meanings: BTreeMap<&str, Option<&Coords>> = BTreeMap::new();
     for axis in dataset.arrays.values().flat_map(|array| &array.axes) {
         let known = meanings.entry(&axis.name).or_insert(Some(&axis.coords));

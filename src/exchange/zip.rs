@@ -1,23 +1,22 @@
-//! The directory of a ZIP file and the content of its members (APPNOTE 6.3.10), for `.npz` files and for archives of whole projects: members
-//! that are stored or deflated, sizes of more than 32 bits when reading. Nothing in a file is believed before it is checked: offsets, sizes,
-//! checksums, and how much a member unfolds to.
+//! Reads ZIP files (APPNOTE 6.3.10), `.npz` files and project archives: stored and deflated members, ZIP64. Input is untrusted: offsets,
+//! sizes, checksums and decompressed sizes are checked.
 
 use std::collections::HashMap;
 use std::io::{Cursor, Read, Seek, SeekFrom, Write};
 
 use crate::error::{Error, Result};
 
-/// Deflate cannot do better than this.
+/// Deflate's maximum compression ratio.
 const BEST_RATIO: u64 = 1032;
-/// What does not fit into 32 and 16 bits stands in fields of its own.
+/// Marks 32-bit and 16-bit fields whose value is in a ZIP64 field.
 pub(super) const WIDE: u64 = 0xffff_ffff;
 pub(super) const MANY: u64 = 0xffff;
-/// Content is passed on in pieces of this size.
+/// Buffer size for content.
 pub(super) const PIECE: usize = 64 << 10;
-/// Bytes of a member's own header, without its name and its extra fields.
+/// Bytes of a local header without name and extra fields.
 const HEADER: u64 = 30;
 
-/// A member as the directory describes it.
+/// A member's entry in the central directory.
 pub(super) struct Member {
     pub name: String,
     pub method: u16,
@@ -27,24 +26,24 @@ pub(super) struct Member {
     pub offset: u64,
 }
 
-/// Reads a ZIP file, of whatever program. Nothing in it is believed before it is checked.
+/// Reads a ZIP file from any program. Its content is untrusted.
 pub struct ArchiveReader<R> {
     file: R,
     members: Vec<Member>,
     places: HashMap<String, usize>,
-    /// Where the next member begins, or the directory: a member's content ends before that.
+    /// For each member, the offset where the next one or the directory begins: an upper bound for its content.
     ends: Vec<u64>,
-    /// What the file should be, for messages.
+    /// What the file is called in messages.
     what: &'static str,
 }
 
-/// What came of copying a member.
+/// The result of copying a member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Copied {
     Whole,
-    /// What was written is not what the directory says.
+    /// The content does not match the directory.
     Damaged,
-    /// There is no member of this name.
+    /// There is no member with this name.
     Missing,
 }
 
@@ -53,13 +52,13 @@ fn broken(what: &str, why: &str) -> Error {
 }
 
 impl<R: Read + Seek> ArchiveReader<R> {
-    /// Errors: not an archive, or not a whole one, or one whose members overlap.
+    /// Open an archive. Fails if it is not a complete ZIP file or its members overlap.
     pub fn new(file: R) -> Result<Self> {
-        ArchiveReader::of(file, "zip archive")
+        ArchiveReader::new_as(file, "zip archive")
     }
 
-    /// The same with another word for the file in messages.
-    pub(super) fn of(mut file: R, what: &'static str) -> Result<Self> {
+    /// Like [`ArchiveReader::new`], with another name for the file in messages.
+    pub(super) fn new_as(mut file: R, what: &'static str) -> Result<Self> {
         let (members, end) = directory(&mut file).ok_or_else(|| broken(what, "it has no directory"))?;
         let mut places = HashMap::with_capacity(members.len());
         for (place, member) in members.iter().enumerate() {
@@ -71,17 +70,17 @@ impl<R: Read + Seek> ArchiveReader<R> {
         Ok(ArchiveReader { file, members, places, ends, what })
     }
 
-    /// The names of all members; those of folders end in `/`.
+    /// The names of all members; folder names end in `/`.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.members.iter().map(|member| member.name.as_str())
     }
 
-    /// The size of a member's content, as the directory has it; no more than this is ever read of it.
+    /// The size of a member's content according to the directory; never more is read.
     pub fn size(&self, name: &str) -> Option<u64> {
         self.places.get(name).map(|&place| self.members[place].size)
     }
 
-    /// The content of a member; `None` if there is none of this name. Errors: it is damaged.
+    /// The content of a member; `None` if it does not exist. Fails if it is damaged.
     pub fn read(&mut self, name: &str) -> Result<Option<Vec<u8>>> {
         let mut bytes = Vec::new();
         match self.copy(name, &mut bytes)? {
@@ -91,7 +90,7 @@ impl<R: Read + Seek> ArchiveReader<R> {
         }
     }
 
-    /// Write the content of a member. Errors: it cannot be written.
+    /// Copy the content of a member to a writer. Fails if it cannot be written.
     pub fn copy(&mut self, name: &str, to: &mut dyn Write) -> Result<Copied> {
         let Some(&place) = self.places.get(name) else { return Ok(Copied::Missing) };
         let mut failed = None;
@@ -104,7 +103,7 @@ impl<R: Read + Seek> ArchiveReader<R> {
         Ok(if whole { Copied::Whole } else { Copied::Damaged })
     }
 
-    /// Pass on the content of a member piece by piece; `None` if it is not what the directory says.
+    /// Stream the content of a member in chunks; `None` if it does not match the directory.
     fn unfold(&mut self, place: usize, pass: &mut dyn FnMut(&[u8]) -> std::io::Result<()>) -> Option<()> {
         let (member, end) = (self.members.get(place)?, *self.ends.get(place)?);
         let mut head = [0; HEADER as usize];
@@ -140,7 +139,7 @@ impl<R: Read + Seek> ArchiveReader<R> {
     }
 }
 
-/// Where the content of each member has to end; `None` if two of them overlap, or one overlaps the directory, which begins at `directory`.
+/// The upper bound for the content of each member; `None` if members overlap each other or the directory, which begins at `directory`.
 fn ends(members: &[Member], directory: u64) -> Option<Vec<u64>> {
     let mut order: Vec<usize> = (0..members.len()).collect();
     order.sort_unstable_by_key(|&place| members[place].offset);
@@ -157,7 +156,7 @@ fn ends(members: &[Member], directory: u64) -> Option<Vec<u64>> {
     Some(ends)
 }
 
-/// All that can be read, piece by piece.
+/// Read to the end in chunks.
 pub(super) fn pieces(from: &mut impl Read, take: &mut dyn FnMut(&[u8]) -> std::io::Result<()>) -> std::io::Result<()> {
     let mut piece = vec![0; PIECE];
     loop {
@@ -170,7 +169,7 @@ pub(super) fn pieces(from: &mut impl Read, take: &mut dyn FnMut(&[u8]) -> std::i
     }
 }
 
-/// All members, and where the directory begins.
+/// All members, and the offset of the directory.
 fn directory(file: &mut (impl Read + Seek)) -> Option<(Vec<Member>, u64)> {
     let length = file.seek(SeekFrom::End(0)).ok()?;
     let mut part = |at: u64, size: u64| -> Option<Vec<u8>> {
@@ -182,7 +181,7 @@ fn directory(file: &mut (impl Read + Seek)) -> Option<(Vec<Member>, u64)> {
         file.read_exact(&mut bytes).ok()?;
         Some(bytes)
     };
-    // The end record is 22 bytes and a comment of at most 64 KiB; the locator of the wide one stands before it.
+    // The end record is 22 bytes and a comment of at most 64 KiB; the ZIP64 locator precedes it.
     let from = length.saturating_sub(22 + 65_535 + 20);
     let tail = part(from, length - from)?;
     let end = (0..=tail.len().checked_sub(22)?).rev().find(|&at| tail[at..].starts_with(b"PK\x05\x06"))? as u64;
@@ -201,7 +200,7 @@ fn directory(file: &mut (impl Read + Seek)) -> Option<(Vec<Member>, u64)> {
     Some((entries(&part(at, size)?, count)?, at))
 }
 
-/// A number of N bytes, the lowest first.
+/// A little-endian number of N bytes.
 pub(super) fn number<const N: usize>(bytes: &[u8], at: u64) -> Option<u64> {
     let at = usize::try_from(at).ok()?;
     let found = bytes.get(at..at.checked_add(N)?)?;
@@ -239,7 +238,7 @@ pub(super) fn entries(bytes: &[u8], count: u64) -> Option<Vec<Member>> {
     Some(members)
 }
 
-/// Numbers that need 64 bits stand in an extra field, in this order, those that do not fit into 32.
+/// Read 64-bit values from the ZIP64 extra field, which holds those that do not fit into 32 bits, in this order.
 fn widen(bytes: &[u8], from: u64, length: u64, member: &mut Member) -> Option<()> {
     let mut at = from;
     while at + 4 <= from + length {
@@ -258,9 +257,9 @@ fn widen(bytes: &[u8], from: u64, length: u64, member: &mut Member) -> Option<()
     Some(())
 }
 
-/// Take the name and the content of each member of an `.npz` file, one after another.
+/// Call a function with the name and content of each member of an `.npz` file.
 pub fn each(bytes: &[u8], take: &mut dyn FnMut(&str, &[u8]) -> Result<()>) -> Result<()> {
-    let mut reader = ArchiveReader::of(Cursor::new(bytes), ".npz file")?;
+    let mut reader = ArchiveReader::new_as(Cursor::new(bytes), ".npz file")?;
     let names: Vec<String> = reader.names().map(str::to_string).collect();
     for name in names {
         let content = reader.read(&name)?.unwrap_or_default();
@@ -280,16 +279,16 @@ pub fn read(bytes: &[u8]) -> Result<Vec<(String, Vec<u8>)>> {
     Ok(members)
 }
 
-/// What every file of [`write`] begins with: version 2.0, names in UTF-8, stored, 00:00:00, 1980-01-01. NumPy writes other flags.
+/// The first bytes of every file from [`write`]: version 2.0, names in UTF-8, stored, 00:00:00, 1980-01-01. NumPy writes other flags.
 const BEGINNING: [u8; 14] = *b"PK\x03\x04\x14\0\0\x08\0\0\0\0\x21\0";
 
-/// Whether a file begins as those of [`write`] do.
+/// Whether a file begins like those from [`write`].
 pub fn is_own_npz(mut file: impl Read) -> bool {
     let mut start = [0; BEGINNING.len()];
     file.read_exact(&mut start).is_ok() && start == BEGINNING
 }
 
-/// A file of stored members with the date 1980-01-01, so that equal members make equal bytes.
+/// Write stored members with the date 1980-01-01, so that equal members give equal bytes.
 pub fn write(members: &[(String, Vec<u8>)]) -> Result<Vec<u8>> {
     let mut out = Vec::new();
     let mut directory = Vec::new();
@@ -367,7 +366,7 @@ mod tests {
     fn deflated_members_are_read_and_bombs_refused() {
         let content = vec![0u8; 100_000];
         let packed = miniz_oxide::deflate::compress_to_vec(&content, 9);
-        // A stored member turned into a deflated one: method, and both sizes where they stand.
+        // Turn a stored member into a deflated one: patch the method and both sizes.
         let mut bytes = write(&[("x".into(), packed.clone())]).unwrap();
         let claim = |bytes: &mut Vec<u8>, size: u32| {
             let directory = bytes.len() - 22 - 46 - 1;
@@ -385,7 +384,7 @@ mod tests {
         assert!(read(&bytes).is_err());
     }
 
-    /// The same file with another directory, made by `change` from the entries as they are.
+    /// The same file with a directory modified by `change`.
     fn with_directory(whole: &[u8], change: impl Fn(&mut Vec<Vec<u8>>)) -> Vec<u8> {
         let end = whole.len() - 22;
         let at = number::<4>(whole, end as u64 + 16).unwrap() as usize;
@@ -410,7 +409,7 @@ mod tests {
     fn members_that_overlap_are_refused() {
         let whole = write(&sample()).unwrap();
         assert_eq!(read(&with_directory(&whole, |_| {})).unwrap(), sample());
-        // One member under a hundred names.
+        // A hundred entries for one member.
         let many = with_directory(&whole, |entries| {
             let first = entries[0].clone();
             for i in 10..100 {
@@ -421,7 +420,7 @@ mod tests {
         });
         let told = read(&many).unwrap_err().message;
         assert_eq!(told, "it is not a whole .npz file: its members overlap");
-        // A member whose content reaches into the next one.
+        // A member that overlaps the next one.
         let longer = with_directory(&whole, |entries| {
             [20, 24].iter().for_each(|&at| entries[0][at..at + 4].copy_from_slice(&90u32.to_le_bytes()));
         });

@@ -1,4 +1,4 @@
-//! Two pictures in one: side by side, with a third that shows where they differ.
+//! Picture comparison: two pictures side by side, with a third that highlights the differences.
 
 use resvg::tiny_skia::{Color, Pixmap, PixmapPaint, PremultipliedColorU8, Transform};
 
@@ -6,13 +6,13 @@ use super::png;
 use crate::error::{Error, Result};
 use crate::value::{self, Horizontal, Item, Label, Scene, Vertical};
 
-/// Pixels between pictures and above them, where the captions stand.
+/// Pixels between pictures and above them, for the captions.
 const GAP: u32 = 24;
 const HEAD: u32 = 40;
-/// Larger pictures are refused.
+/// Larger pictures are rejected.
 const PIXELS: u64 = 120_000_000;
 
-/// A PNG of two PNGs with a caption above each, and the share of pixels that differ if they are of one size.
+/// Combine two PNGs into one with a caption above each. Also returns the share of differing pixels, if the sizes are equal.
 pub fn beside(pictures: [&[u8]; 2], captions: [&str; 2]) -> Result<(Vec<u8>, Option<f64>)> {
     let decode =
         |bytes: &[u8]| Pixmap::decode_png(bytes).map_err(|cause| Error::stage(format!("not a picture: {cause}")));
@@ -58,7 +58,7 @@ fn label(caption: &str, left: u32) -> Item {
     })
 }
 
-/// The new picture, pale, with what differs in red, and the share of that; `None` if they are not of one size.
+/// The new picture, faded, with differing pixels in red, and their share; `None` if the sizes differ.
 fn marked(old: &Pixmap, new: &Pixmap) -> Option<(Pixmap, f64)> {
     if (old.width(), old.height()) != (new.width(), new.height()) {
         return None;
@@ -68,7 +68,7 @@ fn marked(old: &Pixmap, new: &Pixmap) -> Option<(Pixmap, f64)> {
     let mut differ = 0usize;
     for (pixel, before) in picture.pixels_mut().iter_mut().zip(old.pixels()) {
         if pixel == before {
-            // Over white, and a fifth as dark.
+            // Over white, at a fifth of the contrast.
             let pale = |c: u8| 204 + (c.saturating_add(255 - pixel.alpha())) / 5;
             *pixel = PremultipliedColorU8::from_rgba(pale(pixel.red()), pale(pixel.green()), pale(pixel.blue()), 255)?;
         } else {
@@ -95,7 +95,7 @@ mod tests {
         let (bytes, share) = beside([&picture(10, 4, 0), &picture(10, 4, 255)], ["old", "new"]).unwrap();
         let all = Pixmap::decode_png(&bytes).unwrap();
         assert_eq!((all.width(), all.height()), (3 * 10 + 4 * GAP, 4 + HEAD + GAP));
-        // One pixel is black in both.
+        // One pixel is black in both pictures.
         assert_eq!(share, Some(39.0 / 40.0));
         let third = |x: u32| all.pixel(2 * 10 + 3 * GAP + x, HEAD).unwrap().red();
         assert_eq!((third(0), third(1)), (204, 214));

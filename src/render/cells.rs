@@ -1,13 +1,13 @@
-//! The cells of an image as rectangles.
+//! Converts the cells of an image to rectangles.
 //!
-//! Rectangles stay sharp in every viewer, where many smooth a picture of a few pixels as they enlarge it, whatever the file asks for.
-//! But where two rectangles meet inside a pixel, the page shines through both. So each reaches under its neighbours to the right and below,
-//! which are drawn later. Cells that let light through, or are not there, have nothing reach under them.
+//! Many viewers interpolate enlarged raster images, whatever the file asks for; rectangles stay sharp. But antialiasing shows the background
+//! through the seam of two rectangles. So each rectangle extends under its right and lower neighbours, which are drawn later. Nothing extends
+//! under translucent or missing cells.
 
 use crate::value::{Color, Rect};
 
-/// How far a cell reaches under its neighbours, in points: a pixel of a screen. Farther, and the soft upper edge of the neighbour would
-/// let its colour through along the whole cell.
+/// How far a cell extends under its neighbours, in points: about a screen pixel. With more, the antialiased upper edge of the neighbour
+/// would show its colour along the whole cell.
 const REACH: f64 = 0.75;
 
 /// A rectangle, in units of cells.
@@ -20,7 +20,7 @@ pub struct Block {
     pub height: f64,
 }
 
-/// Rectangles to be drawn in this order, for an image of this area. Neighbours of one colour in a row are one rectangle.
+/// The rectangles of an image, in drawing order. Adjacent cells of one colour in a row are merged.
 pub fn blocks(area: Rect, columns: usize, cells: &[Option<Color>]) -> Vec<Block> {
     let mut blocks = Vec::new();
     if columns == 0 {
@@ -67,14 +67,14 @@ mod tests {
     const B: Option<Color> = Some(Color(2, 0, 0, 255));
     const HALF: Option<Color> = Some(Color(1, 0, 0, 128));
 
-    /// Cells are three points wide and high, and reach a quarter of that.
+    /// Blocks of an image whose cells are three points wide and high.
     fn sizes(columns: usize, cells: &[Option<Color>]) -> Vec<[f64; 4]> {
         let area = Rect::new(0.0, 0.0, 3.0 * columns as f64, 3.0 * rows(columns, cells) as f64);
         blocks(area, columns, cells).iter().map(|b| [b.x, b.y, b.width, b.height]).collect()
     }
 
     #[test]
-    fn a_cell_reaches_under_those_drawn_after_it() {
+    fn a_cell_extends_under_those_drawn_after_it() {
         assert_eq!(
             sizes(2, &[A, B, B, A]),
             [[0.0, 0.0, 1.25, 1.25], [1.0, 0.0, 1.0, 1.25], [0.0, 1.0, 1.25, 1.0], [1.0, 1.0, 1.0, 1.0]]
@@ -82,18 +82,18 @@ mod tests {
     }
 
     #[test]
-    fn neighbours_of_one_colour_are_one_rectangle() {
+    fn adjacent_cells_of_one_colour_are_merged() {
         assert_eq!(sizes(3, &[A, A, B]), [[0.0, 0.0, 2.25, 1.0], [2.0, 0.0, 1.0, 1.0]]);
     }
 
     #[test]
-    fn nothing_reaches_under_a_cell_that_lets_light_through() {
+    fn nothing_extends_under_a_translucent_cell() {
         assert_eq!(sizes(2, &[A, None, A, HALF]), [[0.0, 0.0, 1.0, 1.25], [0.0, 1.0, 1.0, 1.0], [1.0, 1.0, 1.0, 1.0]]);
         assert_eq!(sizes(2, &[HALF, A, A, A]), [[0.0, 0.0, 1.0, 1.0], [1.0, 0.0, 1.0, 1.25], [0.0, 1.0, 2.0, 1.0]]);
     }
 
     #[test]
-    fn a_grid_without_columns_or_with_a_short_last_row_is_no_problem() {
+    fn a_grid_without_columns_or_with_a_short_last_row_is_accepted() {
         assert_eq!(sizes(0, &[A]), [[0.0; 4]; 0]);
         assert_eq!(sizes(2, &[A, B, A]), [[0.0, 0.0, 1.25, 1.0], [1.0, 0.0, 1.0, 1.0], [0.0, 1.0, 1.0, 1.0]]);
         assert_eq!(rows(2, &[A, B, A]), 2);

@@ -1,9 +1,9 @@
-//! Tables as comma-separated values after RFC 4180, for programs: names of the paper file instead of labels, numbers at full precision,
-//! one column for each number that a cell shows, such as `unchanged_mean`. What is not there is empty.
+//! CSV tables (RFC 4180), for programs: names from the paper file instead of labels, full precision, and one column per number of a cell,
+//! such as `unchanged_mean`. Missing values are empty fields.
 
 use crate::value::Table;
 
-/// The text of the file; it has no comments, so the key is not in it. `spreadsheet`: text is no formula in a spreadsheet.
+/// The CSV of a table. CSV has no comments, so the key is not in it. `spreadsheet`: escape text that a spreadsheet would run as a formula.
 pub fn table(table: &Table, spreadsheet: bool) -> String {
     let field = |text: &str| field(&if spreadsheet { no_formula(text) } else { text.to_string() });
     let keys = table.keys.iter().map(|key| field(&key.name));
@@ -23,18 +23,18 @@ fn line(fields: impl Iterator<Item = String>) -> String {
     format!("{}\r\n", fields.collect::<Vec<_>>().join(","))
 }
 
-/// Text, in quotes where it would be read as something else.
+/// A text field, quoted if necessary.
 fn field(text: &str) -> String {
     if text.contains([',', '"', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.to_string() }
 }
 
-/// Text that a spreadsheet would take for a formula, with an apostrophe before it; numbers are none.
+/// Prefix text that a spreadsheet would parse as a formula with an apostrophe; numbers are unchanged.
 fn no_formula(text: &str) -> String {
     let formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']) && text.parse::<f64>().is_err();
     if formula { format!("'{text}") } else { text.to_string() }
 }
 
-/// The shortest digits that read back to the same number.
+/// The shortest representation that parses to the same number.
 fn number(value: f64) -> String {
     match value {
         value if value.is_nan() => String::new(),

@@ -1,10 +1,10 @@
-//! Tables as HTML: a `<table>` to put into a page, with scopes for readers that cannot see it. Mathematics is plain text.
+//! HTML tables: a `<table>` to include in a page, with `scope` attributes for screen readers. Mathematics is plain text.
 
 use super::markup::plain;
 use super::svg::escape;
 use crate::value::{Cell, Table};
 
-/// The text of the file.
+/// The HTML of a table.
 pub fn table(table: &Table, key: &str) -> String {
     let mut lines = vec![format!("<!-- repro: key {key} -->"), "<table>".into()];
     if !table.caption.is_empty() {
@@ -61,7 +61,7 @@ fn cell(cell: &Cell) -> String {
     if cell.bold { format!("<td><strong>{text}</strong></td>") } else { format!("<td>{text}</td>") }
 }
 
-/// An attribute that says how many columns or rows a cell covers, where it is more than one.
+/// A `colspan` or `rowspan` attribute; empty for one.
 fn across(attribute: &str, count: usize) -> String {
     if count > 1 { format!(" {attribute}=\"{count}\"") } else { String::new() }
 }
@@ -76,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_table_for_a_page() {
+    fn a_table_is_written_in_html() {
         assert_eq!(
             table(&sample(), "abc"),
             r#"<!-- repro: key abc -->

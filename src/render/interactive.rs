@@ -1,4 +1,4 @@
-//! A figure as a web page in one file: the svg, and a script that shows values where the pointer is. It loads nothing.
+//! A figure as a self-contained web page: the SVG, and a script that shows the values under the pointer. It loads nothing else.
 
 use serde_json::json;
 
@@ -6,14 +6,14 @@ use super::svg::{escape, svg};
 use crate::figures::text;
 use crate::value::{Hint, Scene, Spots};
 
-/// Looks for the place under the pointer and says what is known of it.
+/// Finds the mark under the pointer and shows its values.
 const SCRIPT: &str = include_str!("interactive.js");
 const STYLE: &str = include_str!("interactive.css");
 
-/// The text of the page.
+/// The HTML page.
 pub fn page(scene: &Scene, key: &str) -> String {
     let title = escape(&text::plain(&scene.title));
-    // `<` cannot stand in a script as it is.
+    // `<` must be escaped inside a script element.
     let hints = json!(scene.hints.iter().map(hint).collect::<Vec<_>>()).to_string().replace('<', "\\u003c");
     format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
@@ -25,7 +25,7 @@ pub fn page(scene: &Scene, key: &str) -> String {
     )
 }
 
-/// What the script reads of a hint: texts without markup, places, and what kind of places they are.
+/// A hint for the script: texts without markup, positions, and their shape.
 fn hint(hint: &Hint) -> serde_json::Value {
     let fields: Vec<_> = hint
         .fields

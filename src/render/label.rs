@@ -1,17 +1,17 @@
-//! Where a label's line of text lies on the page.
+//! Positions a label's line of text on the page.
 
 use crate::figures::text::{self, Line};
 use crate::value::{Horizontal, Label, Vertical};
 
-/// A label, laid out.
-pub struct Placed {
+/// A label with its layout.
+pub struct PlacedLabel {
     pub line: Line,
-    /// `[a, b, c, d, e, f]` takes a point of the line to `(a x + c y + e, b x + d y + f)` on the page.
+    /// `[a, b, c, d, e, f]` maps a point of the line to `(a x + c y + e, b x + d y + f)` on the page.
     pub matrix: [f64; 6],
 }
 
-/// Lay out a label. It turns around the point that its anchors put at its place.
-pub fn place(label: &Label) -> Placed {
+/// Lay out a label. It is rotated around its anchor, which is at `label.at`.
+pub fn place(label: &Label) -> PlacedLabel {
     let line = text::layout(&label.markup, label.size, label.bold);
     let left = match label.horizontal {
         Horizontal::Left => 0.0,
@@ -21,28 +21,28 @@ pub fn place(label: &Label) -> Placed {
     let below = below(label, &line);
     let (sin, cos) = turn(label.rotation);
     let matrix = [cos, -sin, sin, cos, label.at[0] + cos * left + sin * below, label.at[1] - sin * left + cos * below];
-    Placed { line, matrix }
+    PlacedLabel { line, matrix }
 }
 
-/// The point of the baseline that is above or below a label's place, for text that others set: they know how wide it is.
+/// The point of the baseline above or below the anchor, for text that another program (TeX) lays out and measures.
 pub fn baseline(label: &Label) -> [f64; 2] {
     let below = below(label, &text::layout(&label.markup, label.size, label.bold));
     let (sin, cos) = turn(label.rotation);
     [label.at[0] + sin * below, label.at[1] + cos * below]
 }
 
-/// How far the baseline lies below a label's place, along the upright of its letters.
+/// Distance from the anchor down to the baseline, in the label's own direction.
 fn below(label: &Label, line: &Line) -> f64 {
     match label.vertical {
         Vertical::Top => line.ascent,
-        // The middle of digits and capitals, so that tick labels stand level with their ticks.
+        // The middle of digits and capitals, so that tick labels are level with their ticks.
         Vertical::Middle => text::MIDDLE * label.size,
         Vertical::Baseline => 0.0,
         Vertical::Bottom => -line.descent,
     }
 }
 
-/// Sine and cosine of an angle in degrees, rounded to what a file can show.
+/// Sine and cosine of an angle in degrees, rounded to the precision of files.
 fn turn(degrees: f64) -> (f64, f64) {
     let fix = |x: f64| (x * 1e6).round() / 1e6 + 0.0;
     let (sin, cos) = degrees.rem_euclid(360.0).to_radians().sin_cos();
@@ -67,14 +67,14 @@ mod tests {
         }
     }
 
-    /// Where a point of the line comes to lie.
-    fn at(placed: &Placed, x: f64, y: f64) -> [f64; 2] {
+    /// The page position of a point of the line.
+    fn at(placed: &PlacedLabel, x: f64, y: f64) -> [f64; 2] {
         let [a, b, c, d, e, f] = placed.matrix;
         [a * x + c * y + e, b * x + d * y + f].map(|x| (x * 1e3).round() / 1e3)
     }
 
     #[test]
-    fn the_anchor_of_a_label_stands_at_its_place_at_any_angle() {
+    fn the_anchor_of_a_label_is_at_its_position_at_any_angle() {
         for rotation in [0.0, 45.0, 90.0, -30.0, 180.0, 450.0] {
             let placed = place(&label(rotation, Horizontal::Right, Vertical::Top));
             assert_eq!(at(&placed, placed.line.width, -placed.line.ascent), [100.0, 50.0]);

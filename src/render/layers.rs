@@ -1,30 +1,30 @@
-//! A scene cut into layers that are drawn one after another, where it has too much for one.
+//! Splits a scene that is too large to rasterise as one document into layers, drawn one after another.
 //!
-//! The time that a rasteriser takes for one path grows with the square of its points, and the memory for one document with its elements.
-//! So a very long line becomes many short ones, and very many shapes become several documents.
+//! The rasteriser's time per path is quadratic in its points, and its memory per document is linear in its elements. So a very long line
+//! is split into short ones, and a large number of shapes into several documents.
 
 use crate::error::{Error, Result};
 use crate::value::{Color, Item, Label, Rect, Scene, Stroke};
 
-/// Lines of more points than this are cut.
+/// Lines with more points than this are split.
 const LONG: usize = 10_000;
-/// Points of one piece of a line.
+/// Points in each piece of a split line.
 const PIECE: usize = 256;
-/// Elements of one document; a scene of no more is drawn as it is.
+/// Scenes with at most this many elements are drawn as one document.
 const MOST: usize = 300_000;
-/// Elements of one part of a scene that has more.
+/// Elements per part of a larger scene.
 const PART: usize = 30_000;
-/// Elements that a letter takes.
+/// Estimated elements per letter.
 const LETTER: usize = 3;
 
 /// Parts that are drawn one after another.
 pub struct Layer {
-    /// Of a line whose pieces are drawn opaque: the opacity of the whole line, so that its pieces do not shine through each other.
+    /// For a split line: the opacity of the whole layer. The pieces are drawn opaque, so that overlaps do not show.
     pub opacity: Option<u8>,
     pub parts: Vec<Vec<Item>>,
 }
 
-/// The layers of a scene, the first at the back; `None` if it is small enough to be drawn as it is.
+/// The layers of a scene, back to front; `None` if it is small enough for one document.
 pub fn layers(scene: &Scene) -> Result<Option<Vec<Layer>>> {
     let mut labels = Vec::new();
     collect_labels(&scene.items, &mut labels);
@@ -52,7 +52,7 @@ fn collect_labels<'a>(items: &'a [Item], labels: &mut Vec<&'a Label>) {
     }
 }
 
-/// About how many elements items take in a document.
+/// Estimated number of document elements for some items.
 fn elements(items: &[Item]) -> usize {
     let one = |item: &Item| match item {
         Item::Path { .. } | Item::Circle { .. } => 1,
@@ -83,7 +83,7 @@ fn has_long_line(items: &[Item]) -> bool {
 #[derive(Default)]
 struct Cutter {
     layers: Vec<Layer>,
-    /// The parts of the layer that grows, and the items and elements of its last part.
+    /// The parts of the current layer, and the items and elements of its last part.
     parts: Vec<Vec<Item>>,
     part: Vec<Item>,
     size: usize,
@@ -95,7 +95,7 @@ impl Cutter {
     fn items(&mut self, items: &[Item], clip: Option<Rect>) {
         for item in items {
             if let Item::Clip { area, items } = item {
-                // Panels do not lie in panels, so the inner rectangle is the only one.
+                // Clips are never nested, so the inner rectangle is the only one.
                 self.items(items, Some(*area));
             } else if let Some((points, close, stroke)) = is_long_line(item) {
                 self.finish_layer();
@@ -121,7 +121,7 @@ impl Cutter {
         self.part.push(item);
     }
 
-    /// An image as strips of rows, each under the one below it.
+    /// Split an image into strips of rows; each overlaps the one below it.
     fn image(&mut self, area: Rect, columns: usize, cells: &[Option<Color>], clip: Option<Rect>) {
         let rows = super::cells::rows(columns, cells);
         let (step, high) = ((PART / columns.max(1)).max(1), area.height / rows.max(1) as f64);
@@ -135,14 +135,14 @@ impl Cutter {
         }
     }
 
-    /// Short lines that overlap by a segment, so that each corner is inside one of them.
+    /// Split a line into short ones that overlap by a segment, so that every corner is inside one of them.
     fn long_line(&mut self, points: &[[f64; 2]], close: bool, stroke: &Stroke, clip: Option<Rect>) {
         let opaque = Stroke { color: Color(stroke.color.0, stroke.color.1, stroke.color.2, 255), ..stroke.clone() };
         let mut all = points.to_vec();
         if close {
             all.extend(points.iter().take(2));
         }
-        // How far along its dashes a piece begins.
+        // The dash offset at which a piece begins.
         let twice = if stroke.dashes.len() % 2 == 1 { 2.0 } else { 1.0 };
         let period = twice * stroke.dashes.iter().sum::<f64>();
         let (mut from, mut along, mut points_of_part) = (0, 0.0, 0);
@@ -199,20 +199,20 @@ fn distance([a, b]: [f64; 2], [c, d]: [f64; 2]) -> f64 {
     (c - a).hypot(d - b)
 }
 
-/// The dashes of a line as lines of their own, `along` its pattern; the line itself if it is solid.
+/// The dashes of a line as separate lines, starting at offset `along` of the pattern; the line itself if it is solid.
 fn dashed(points: &[[f64; 2]], stroke: &Stroke, along: f64) -> Vec<Vec<[f64; 2]>> {
     let dashes = super::looks::dashes(stroke);
     if dashes.is_empty() {
         return vec![points.to_vec()];
     }
-    // An odd number of lengths is taken twice, as in SVG.
+    // An odd number of lengths is repeated, as in SVG.
     let lengths: Vec<f64> = if dashes.len() % 2 == 1 { dashes.repeat(2) } else { dashes.to_vec() };
     let (mut dash, mut left) = (0, along);
     while left >= lengths[dash] {
         left -= lengths[dash];
         dash = (dash + 1) % lengths.len();
     }
-    // What is left of the dash or gap that the piece begins in.
+    // The remainder of the dash or gap in which the piece begins.
     let mut rest = lengths[dash] - left;
     let mut lines: Vec<Vec<[f64; 2]>> = Vec::new();
     let mut line: Vec<[f64; 2]> = if dash % 2 == 0 { points.iter().take(1).copied().collect() } else { Vec::new() };
@@ -262,7 +262,7 @@ mod tests {
         Item::Path { points: (0..points).map(point).collect(), close: false, fill: None, stroke: Some(stroke) }
     }
 
-    /// The mean difference of two pictures' bytes.
+    /// Mean absolute difference of two pictures, per byte.
     fn difference(a: Item, b: Item) -> f64 {
         let clip = |item| Item::Clip { area: Rect::new(0.0, 0.0, 200.0, 100.0), items: vec![item] };
         let picture = |item| {

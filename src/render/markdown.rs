@@ -1,9 +1,9 @@
-//! Tables in GitHub's Markdown, with pipes that stand in line. It has one line of headers, so groups stand before labels.
+//! GitHub Markdown tables with aligned pipes. Markdown has one header row, so group headers are prefixed to labels.
 
-use super::markup::{Piece, pieces};
+use super::markup::{MarkupPiece, pieces};
 use crate::value::{Cell, Table};
 
-/// The text of the file.
+/// The Markdown of a table.
 pub fn table(table: &Table, key: &str) -> String {
     let mut lines: Vec<Vec<String>> = Vec::new();
     let keys = table.keys.iter().map(|key| markdown(&key.label));
@@ -53,13 +53,13 @@ fn cell(cell: &Cell) -> String {
     if cell.bold { format!("**{text}**") } else { text }
 }
 
-/// Markup as Markdown: mathematics between dollar signs, text with its special characters escaped. A pipe ends a cell even in a formula.
+/// Convert markup to Markdown: text and pipes are escaped, mathematics stays between dollar signs. A pipe ends a cell even in a formula.
 fn markdown(markup: &str) -> String {
     let mut out = String::new();
     for piece in pieces(markup) {
         match piece {
-            Piece::Math(math) => out += &format!("${}$", math.replace('|', "\\|")),
-            Piece::Text(text) => {
+            MarkupPiece::Math(math) => out += &format!("${}$", math.replace('|', "\\|")),
+            MarkupPiece::Text(text) => {
                 for c in text.chars() {
                     if matches!(c, '\\' | '`' | '*' | '_' | '<' | '[' | '|' | '$' | '~') {
                         out.push('\\');

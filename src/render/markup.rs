@@ -1,15 +1,15 @@
-//! The markup of labels and captions: plain text with TeX-like mathematics between dollar signs. Cut into pieces, parsed as far as
-//! labels need it, and turned into plain text: `$k$-hot` is k-hot, `$x^2 \pm 1$` is x² ± 1.
+//! The markup of labels and captions: plain text with TeX-like mathematics between dollar signs. Splits it into pieces, parses the subset of
+//! TeX that labels need, and converts it to plain text: `$k$-hot` is k-hot, `$x^2 \pm 1$` is x² ± 1.
 
-/// A piece of markup.
+/// A run of text or mathematics.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Piece {
+pub enum MarkupPiece {
     Text(String),
     /// Mathematics, without its dollar signs.
     Math(String),
 }
 
-/// Mathematics, parsed.
+/// A node of parsed mathematics.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Math {
     Char(char),
@@ -19,18 +19,18 @@ pub enum Math {
     /// Upright text.
     Text(String),
     Group(Vec<Math>),
-    /// What is raised or lowered after something else.
+    /// Superscript and subscript.
     Script {
         up: bool,
         body: Vec<Math>,
     },
     Fraction(Vec<Math>, Vec<Math>),
     Root(Vec<Math>),
-    /// A mark over something, by its TeX name.
+    /// An accent, by its TeX name.
     Accent(&'static str, Vec<Math>),
 }
 
-/// TeX commands and the characters that they are.
+/// TeX commands and the characters that they print.
 #[rustfmt::skip]
 pub const SYMBOLS: &[(&str, char)] = &[
     ("alpha", 'α'), ("beta", 'β'), ("gamma", 'γ'), ("delta", 'δ'), ("epsilon", 'ϵ'), ("varepsilon", 'ε'), ("zeta", 'ζ'), ("eta", 'η'),
@@ -53,11 +53,11 @@ const SPACES: [&str; 6] = [",", ";", ":", " ", "quad", "qquad"];
 const RAISED: (&str, &str) = ("0123456789+-=()niTk⊤", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁼⁽⁾ⁿⁱᵀᵏᵀ");
 const LOWERED: (&str, &str) = ("0123456789+-=()aehijklmnoprstuvx", "₀₁₂₃₄₅₆₇₈₉₊₋₌₍₎ₐₑₕᵢⱼₖₗₘₙₒₚᵣₛₜᵤᵥₓ");
 
-/// Braces nested deeper than this are no label.
+/// Maximum nesting of braces.
 const DEEP: usize = 16;
 
-/// Cut markup at its dollar signs. `\$` is a dollar sign, and so is one that is never closed.
-pub fn pieces(markup: &str) -> Vec<Piece> {
+/// Split markup at its dollar signs. `\$` and an unclosed `$` are literal dollar signs.
+pub fn pieces(markup: &str) -> Vec<MarkupPiece> {
     let mut pieces = Vec::new();
     let mut text = String::new();
     let mut rest = markup;
@@ -68,9 +68,9 @@ pub fn pieces(markup: &str) -> Vec<Piece> {
             rest = after;
         } else if let Some(end) = (c == '$').then(|| closing(after)).flatten() {
             if !text.is_empty() {
-                pieces.push(Piece::Text(std::mem::take(&mut text)));
+                pieces.push(MarkupPiece::Text(std::mem::take(&mut text)));
             }
-            pieces.push(Piece::Math(after[..end].trim().to_string()));
+            pieces.push(MarkupPiece::Math(after[..end].trim().to_string()));
             rest = &after[end + 1..];
         } else {
             text.push(c);
@@ -78,12 +78,12 @@ pub fn pieces(markup: &str) -> Vec<Piece> {
         }
     }
     if !text.is_empty() {
-        pieces.push(Piece::Text(text));
+        pieces.push(MarkupPiece::Text(text));
     }
     pieces
 }
 
-/// Where the dollar sign stands that closes mathematics.
+/// The position of the closing dollar sign.
 fn closing(text: &str) -> Option<usize> {
     let mut escaped = false;
     for (at, c) in text.char_indices() {
@@ -96,26 +96,26 @@ fn closing(text: &str) -> Option<usize> {
     None
 }
 
-/// Markup as plain text.
+/// Convert markup to plain text.
 pub fn plain(markup: &str) -> String {
-    let piece = |piece: Piece| match piece {
-        Piece::Text(text) => text,
-        Piece::Math(math) => text_of(&parse(&math)),
+    let piece = |piece: MarkupPiece| match piece {
+        MarkupPiece::Text(text) => text,
+        MarkupPiece::Math(math) => text_of(&parse(&math)),
     };
     pieces(markup).into_iter().map(piece).collect()
 }
 
-/// Parse mathematics; what is not known is kept as it is written.
+/// Parse mathematics; unknown commands are kept verbatim.
 pub fn parse(math: &str) -> Vec<Math> {
-    Parser { rest: math.chars().collect(), at: 0 }.sequence(0)
+    MathParser { rest: math.chars().collect(), at: 0 }.sequence(0)
 }
 
-struct Parser {
+struct MathParser {
     rest: Vec<char>,
     at: usize,
 }
 
-impl Parser {
+impl MathParser {
     fn next(&mut self) -> Option<char> {
         let c = self.rest.get(self.at).copied();
         self.at += 1;
@@ -126,7 +126,7 @@ impl Parser {
         self.rest.get(self.at).copied()
     }
 
-    /// Up to the end, or to the brace that closes this group.
+    /// Parse to the end of the input or of this group.
     fn sequence(&mut self, depth: usize) -> Vec<Math> {
         let mut items = Vec::new();
         while let Some(c) = self.peek() {
@@ -152,7 +152,7 @@ impl Parser {
         })
     }
 
-    /// What follows a command or a script sign: a group or a single item.
+    /// The argument of a command or script: a group or a single item.
     fn argument(&mut self, depth: usize) -> Vec<Math> {
         while self.peek().is_some_and(char::is_whitespace) {
             self.at += 1;
@@ -194,7 +194,7 @@ impl Parser {
         })
     }
 
-    /// The characters of a group as they stand.
+    /// The characters of a group, verbatim.
     fn verbatim(&mut self) -> String {
         if self.peek() != Some('{') {
             return self.next().map(String::from).unwrap_or_default();
@@ -235,7 +235,7 @@ fn one(item: &Math) -> String {
     }
 }
 
-/// In parentheses, unless it is one character or a number.
+/// Put in parentheses, unless it is one character or a number.
 fn together(text: String) -> String {
     let simple = text.chars().count() == 1 || text.chars().all(|c| c.is_ascii_digit() || c == '.');
     if simple { text } else { format!("({text})") }

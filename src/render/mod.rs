@@ -1,5 +1,5 @@
-//! Scenes and tables to files: svg, pdf, png, pgf and html; latex, markdown, csv, html and typst. Bytes are a function of scene or table, format and
-//! key alone: no dates, no random names. It knows neither stages' data nor where files go.
+//! Writes scenes (svg, pdf, png, pgf, html) and tables (latex, markdown, csv, html, typst) as files. The bytes depend on the scene or table,
+//! the format, its settings and the key alone: no dates, no random names. It knows neither the data of stages nor output paths.
 
 mod beside;
 mod cells;
@@ -9,6 +9,7 @@ mod interactive;
 mod label;
 mod layers;
 mod latex;
+mod latex_text;
 mod looks;
 mod markdown;
 mod markup;
@@ -36,10 +37,10 @@ use crate::stages::{Definition, FIGURES, FileSpec, Publish, Published};
 use crate::tables::{TableFormat, TableSettings};
 use crate::value::{Scene, Table, decode, decode_scene};
 
-/// Raised when a renderer's bytes change though its scene or table did not.
+/// Version of the renderers: raised when output bytes change for the same scene or table.
 const VERSION: u32 = 1;
 
-/// The renderers, as the build engine sees them.
+/// The renderers' interface to the build engine.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Publisher;
 
@@ -73,7 +74,7 @@ impl Publish for Publisher {
     }
 }
 
-/// What decides a figure's file besides its scene; the title goes into the file's metadata.
+/// The settings of a figure's file that are not in its scene; the title goes into the file's metadata.
 fn figure_spec(stage: &Definition, figure: &Figure, format: &FigureFormat) -> FileSpec {
     let mut manifest = json!({"kind": "file", "version": VERSION, "format": format.name()});
     if figure.title.is_none() {
@@ -85,7 +86,7 @@ fn figure_spec(stage: &Definition, figure: &Figure, format: &FigureFormat) -> Fi
     FileSpec { name: format!("{}.{}", stage.name, format.name()), manifest, output: None }
 }
 
-/// A file that a program made is published as it is.
+/// Files written by a program are published unchanged.
 fn program_file(path: &str) -> FileSpec {
     let name = path.strip_prefix(FIGURES).unwrap_or(path).to_string();
     FileSpec { name, manifest: json!({"kind": "file", "output": path}), output: Some(path.to_string()) }
@@ -107,7 +108,7 @@ fn render_figure(
     figure_file(&scene, file.name.rsplit('.').next().unwrap_or_default(), figure.dpi(), key, stop)
 }
 
-/// A scene in one format; `None` if `stop` asked to end.
+/// Render a scene in one format; `None` if `stop` returned true.
 fn figure_file(scene: &Scene, format: &str, dpi: u32, key: &str, stop: &dyn Fn() -> bool) -> Result<Option<Vec<u8>>> {
     let bytes = match format {
         "svg" => svg(scene, key).into_bytes(),

@@ -1,22 +1,22 @@
-//! A scene as PGF, for LaTeX: the document that includes it sets the text, in its own fonts, at the sizes of the figure.
+//! PGF output for LaTeX: the including document typesets the text in its own fonts, at the figure's font sizes.
 //!
-//! Baselines and anchors are those of the other formats, so that the labels of an axis stand in line whatever their letters.
+//! Baselines and anchors are the same as in other formats, so that the labels of an axis are aligned whatever their letters.
 //! The file needs the packages pgf and amsmath (amssymb for letters such as `\mathbb{R}`).
 
 use std::fmt::Write;
 
 use super::cells::{blocks, rows};
 use super::label::baseline;
-use super::latex::latex;
+use super::latex_text::latex;
 use super::looks::{dashes, is_circle, is_line, shown, visible};
 use super::svg::number;
 use crate::figures::text;
 use crate::value::{Color, Horizontal, Item, Label, Rect, Scene, Stroke};
 
-/// TeX knows no longer lengths than 16383 pt; what lies farther away than this is off every page.
+/// Coordinates are clamped to this: TeX's largest length is 16383 pt.
 const FAR: f64 = 16_000.0;
 
-/// Short commands for what is written often; they end with the group. `\rC` and `\rB` are cells with and without a colour of their own.
+/// Short macros for frequent commands, local to the group. `\rC` and `\rB` are cells with and without a colour.
 const COMMANDS: &str = r"\makeatletter%
 \def\rM#1 #2;{\pgfpathmoveto{\pgfqpoint{#1bp}{#2bp}}}%
 \def\rL#1 #2;{\pgfpathlineto{\pgfqpoint{#1bp}{#2bp}}}%
@@ -29,9 +29,9 @@ const COMMANDS: &str = r"\makeatletter%
 \makeatother%
 ";
 
-/// The file's text. `key` is the name of what it was made from.
+/// The PGF file of a scene; `key` is written in a comment.
 pub fn pgf(scene: &Scene, key: &str) -> String {
-    let mut writer = Writer { out: format!("% repro: key {}\n", one_line(key)), height: scene.height };
+    let mut writer = PgfWriter { out: format!("% repro: key {}\n", one_line(key)), height: scene.height };
     let title = one_line(&text::plain(&scene.title));
     if !title.is_empty() {
         writer.out += &format!("% {title}\n");
@@ -47,15 +47,15 @@ pub fn pgf(scene: &Scene, key: &str) -> String {
     writer.out + "\\end{pgfpicture}%\n\\endgroup%\n"
 }
 
-struct Writer {
+struct PgfWriter {
     out: String,
-    /// Of the page: there y grows upwards.
+    /// Height of the page; in PGF, y grows upwards.
     height: f64,
 }
 
-impl Writer {
+impl PgfWriter {
     fn items(&mut self, items: &[Item]) {
-        // Neighbours of one style share a scope that names it once.
+        // Consecutive items of one style share a scope.
         for alike in items.chunk_by(|a, b| style(a).is_some_and(|(a, _)| Some(a) == style(b).map(|(b, _)| b))) {
             let Some((style, paint)) = style(&alike[0]) else {
                 alike.iter().for_each(|item| self.other(item));
@@ -67,7 +67,7 @@ impl Writer {
         }
     }
 
-    /// A place, as TeX can hold it.
+    /// A point, clamped to what TeX can represent.
     fn at(&self, [x, y]: [f64; 2]) -> String {
         let near = |x: f64| number(x.clamp(-FAR, FAR));
         format!("{} {}", near(x), near(self.height - y))
@@ -76,7 +76,7 @@ impl Writer {
     fn shape(&mut self, item: &Item, paint: &str) {
         match item {
             Item::Path { points, close, .. } => {
-                // A point that is no number breaks the line.
+                // A point that is not finite breaks the line.
                 let stretches = points.split(|point| !point.iter().all(|x| x.is_finite()));
                 for stretch in stretches.filter(|stretch| stretch.len() > 1) {
                     let mut last = String::new();
@@ -85,7 +85,7 @@ impl Writer {
                         if here == last {
                             continue;
                         }
-                        // TeX reads no line of more than 200 000 letters.
+                        // TeX's input lines are limited to 200 000 characters.
                         let end = if i % 8 == 7 { "\n" } else { "" };
                         let _ = write!(self.out, "\\r{}{here};{end}", if i == 0 { 'M' } else { 'L' });
                         last = here;
@@ -178,7 +178,7 @@ impl Writer {
     }
 }
 
-/// What neighbouring paths or circles may share, and what is done with the path; `None` for other items, and if there is nothing to see.
+/// The style options that consecutive paths or circles may share, and the paint command; `None` for other items and invisible ones.
 fn style(item: &Item) -> Option<(String, &'static str)> {
     let (fill, stroke, mitre) = match item {
         Item::Path { points, fill, stroke, close } if is_line(points) => (fill, stroke, *close),
@@ -204,7 +204,7 @@ fn pen(stroke: &Stroke, mitre: bool) -> String {
     if !dashes.is_empty() {
         text += &format!("\\pgfsetdash{{{dashes}}}{{0bp}}");
     }
-    // Corners of boxes are square, those of curves round.
+    // Closed paths have mitred corners, open ones round.
     text + if mitre { "\\pgfsetmiterjoin" } else { "\\pgfsetroundjoin" }
 }
 
@@ -216,12 +216,12 @@ fn opacity(of: &str, color: Color) -> String {
     if color.3 == 255 { String::new() } else { format!("\\pgfset{of}opacity{{{}}}", unit(color.3)) }
 }
 
-/// 0 to 255 as 0 to 1.
+/// Map 0..=255 to 0..=1.
 fn unit(byte: u8) -> String {
     number(f64::from(byte) / 255.0)
 }
 
-/// The ends of lines would end a comment, and two of them a paragraph.
+/// Replace line breaks: one would end a comment, two a paragraph.
 fn one_line(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }

@@ -1,4 +1,4 @@
-//! A scene as pixels: its SVG, drawn by resvg. Text is outlines there, so no fonts are looked up on the machine.
+//! PNG output: the scene's SVG, rasterised by resvg. Text is outlines, so system fonts are not used.
 
 use resvg::{tiny_skia, usvg};
 
@@ -7,15 +7,15 @@ use super::svg;
 use crate::error::{Error, Result};
 use crate::value::Scene;
 
-/// More pixels than this would take half a gigabyte of memory.
+/// Maximum number of pixels; more would need half a gigabyte of memory.
 const PIXELS: f64 = 1.2e8;
 
-/// The file's bytes at a resolution.
+/// The PNG file of a scene at a resolution.
 pub fn png(scene: &Scene, dpi: u32, key: &str) -> Result<Vec<u8>> {
     png_unless(scene, dpi, key, &|| false)?.ok_or_else(|| Error::internal("a png was given up that nobody stopped"))
 }
 
-/// The same; `None` if `stop` asked to end.
+/// Like [`png`]; `None` if `stop` returned true.
 pub fn png_unless(scene: &Scene, dpi: u32, key: &str, stop: &dyn Fn() -> bool) -> Result<Option<Vec<u8>>> {
     let pixels = |points: f64| (points / 72.0 * f64::from(dpi)).round().max(1.0);
     let (width, height) = (pixels(scene.width), pixels(scene.height));
@@ -45,7 +45,7 @@ fn broken(cause: &dyn std::fmt::Display) -> Error {
     Error::internal(format!("the figure's svg cannot be drawn: {cause}"))
 }
 
-/// Draw an svg over what is there already.
+/// Draw an SVG over the existing picture.
 fn draw(svg: &str, picture: &mut tiny_skia::Pixmap) -> Result<()> {
     let tree = usvg::Tree::from_str(svg, &usvg::Options::default()).map_err(|e| broken(&e))?;
     let (size, width, height) = (tree.size(), picture.width() as f32, picture.height() as f32);
@@ -54,7 +54,7 @@ fn draw(svg: &str, picture: &mut tiny_skia::Pixmap) -> Result<()> {
     Ok(())
 }
 
-/// Draw the parts of a layer one after another; false if `stop` asked to end.
+/// Draw the parts of a layer; false if `stop` returned true.
 fn draw_layer(scene: &Scene, layer: &Layer, picture: &mut tiny_skia::Pixmap, stop: &dyn Fn() -> bool) -> Result<bool> {
     let mut own = match layer.opacity {
         Some(_) => {
@@ -76,15 +76,15 @@ fn draw_layer(scene: &Scene, layer: &Layer, picture: &mut tiny_skia::Pixmap, sto
     Ok(true)
 }
 
-/// The same file with resolution, title and key, which the encoder cannot write: chunks of their own after the header.
+/// Insert resolution, title and key as chunks after the header; the encoder cannot write them.
 fn describe(png: &[u8], title: &str, dpi: u32, key: &str) -> Option<Vec<u8>> {
-    // Eight bytes of signature; the header's length, name, 13 bytes and checksum.
+    // 8 bytes of signature, then the header chunk: length, name, 13 bytes of data, checksum.
     const HEADER: usize = 8 + 4 + 4 + 13 + 4;
     let mut out = png.get(..HEADER)?.to_vec();
     let per_metre = ((f64::from(dpi) / 0.0254).round() as u32).to_be_bytes();
     chunk(&mut out, b"pHYs", &[&per_metre[..], &per_metre[..], &[1]].concat());
     if !title.is_empty() {
-        // International text, not compressed, in no certain language.
+        // An `iTXt` chunk: uncompressed, no language tag.
         chunk(&mut out, b"iTXt", &[b"Title\0\0\0\0\0", title.as_bytes()].concat());
     }
     chunk(&mut out, b"tEXt", &[b"Software\0", &b"repro"[..]].concat());

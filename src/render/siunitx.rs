@@ -1,9 +1,9 @@
-//! Columns of numbers as the siunitx package sets them: aligned at their decimal points, whatever their formats.
+//! Number columns for the LaTeX package siunitx, which aligns decimal points.
 
-use super::latex::latex;
+use super::latex_text::latex;
 use crate::value::Cell;
 
-/// A number as a cell shows it: `−0.100 ± 0.010`, `14.5%`.
+/// A formatted number of a cell: `−0.100 ± 0.010`, `14.5%`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Number<'a> {
     negative: bool,
@@ -14,7 +14,7 @@ struct Number<'a> {
 }
 
 impl Number<'_> {
-    fn of(text: &str) -> Option<Number<'_>> {
+    fn parse(text: &str) -> Option<Number<'_>> {
         let (text, percent) = text.strip_suffix('%').map_or((text, false), |text| (text, true));
         let (value, uncertainty) = text.split_once(" ± ").map_or((text, None), |(value, error)| (value, Some(error)));
         let unsigned = value.strip_prefix(['−', '-']);
@@ -37,16 +37,16 @@ impl Number<'_> {
     }
 }
 
-/// The digits before and after the point.
+/// The digits before and after the decimal point.
 fn digits(text: &str) -> Option<(&str, &str)> {
     let (whole, decimals) = text.split_once('.').unwrap_or((text, ""));
     let numeric = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
     (!whole.is_empty() && numeric(whole) && numeric(decimals)).then_some((whole, decimals))
 }
 
-/// The type of a column with these cells; `r` where none of them is a number.
+/// The column specification for these cells; `r` if none of them is a number.
 pub fn column<'a>(cells: impl Iterator<Item = &'a Cell>) -> String {
-    let numbers: Vec<Number> = cells.filter_map(|cell| Number::of(&cell.text)).collect();
+    let numbers: Vec<Number> = cells.filter_map(|cell| Number::parse(&cell.text)).collect();
     if numbers.is_empty() {
         return "r".into();
     }
@@ -55,7 +55,7 @@ pub fn column<'a>(cells: impl Iterator<Item = &'a Cell>) -> String {
     let mut format = format!("{sign}{}", longest(&|n| n.whole.len()));
     format += &format!(".{}", longest(&|n| n.decimals.len()));
     let mut options = String::new();
-    // The digits of an uncertainty, counted from the last decimal.
+    // Significant digits of the uncertainty.
     let error = longest(&|n| {
         let significant = |(whole, decimals): (&str, &str)| {
             let digits = format!("{whole}{decimals}");
@@ -73,10 +73,10 @@ pub fn column<'a>(cells: impl Iterator<Item = &'a Cell>) -> String {
     format!("S[table-format={format}{options}, detect-weight, mode=text]")
 }
 
-/// A cell of such a column: what is no number stands in braces.
+/// A cell of such a column; anything but a number is in braces.
 pub fn cell(cell: &Cell) -> String {
     let bold = if cell.bold { "\\bfseries " } else { "" };
-    match Number::of(&cell.text) {
+    match Number::parse(&cell.text) {
         Some(number) => format!("{bold}{}", number.text()),
         None => format!("{{{bold}{}}}", latex(&cell.text)),
     }
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_written_for_the_package_and_words_in_braces() {
+    fn numbers_are_plain_and_other_text_is_in_braces() {
         let written: Vec<String> =
             cells(&["−0.5!", "0.10 ± 0.01", "100.0%!", "–", "1.2.3", "$10^{-5}$!"]).iter().map(cell).collect();
         assert_eq!(

@@ -1,8 +1,8 @@
-//! A scene as SVG, written directly. A plotting library's back end would not do: plotters' `SVGBackend` rounds coordinates to integers, has
-//! no dashes, no clipping and only quarter turns of text, and leaves the letters to the fonts of whoever looks.
+//! SVG output, written directly. plotters' `SVGBackend` does not suffice: it rounds coordinates to integers, cannot clip, rotates text by
+//! quarter turns only, and depends on the viewer's fonts.
 //!
-//! Text is drawn as outlines, so it is the same in every viewer; every label says what it reads in `aria-label`. Ids are functions of
-//! what they name, so that several figures can stand in one web page.
+//! Text is drawn as outlines, so it is the same in every viewer; the text of a label is in `aria-label`. Ids are derived from their content,
+//! so that several figures can be inlined in one web page.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -15,7 +15,7 @@ use super::looks::{dashes, is_circle, is_line, shown, visible};
 use crate::figures::text::{self, Face, UNITS};
 use crate::value::{Color, Item, Label, Rect, Scene};
 
-/// The file's text. `key` is the name of what it was made from.
+/// The SVG file of a scene; `key` is written into its metadata.
 pub fn svg(scene: &Scene, key: &str) -> String {
     let title = text::plain(&scene.title);
     let mut about = String::new();
@@ -27,15 +27,15 @@ pub fn svg(scene: &Scene, key: &str) -> String {
     document(scene, &about, &format!("<path fill=\"#fff\" d=\"M0 0h{width}v{height}H0z\"/>\n"), &scene.items)
 }
 
-/// Some items on a page of a scene's size that is transparent.
+/// Some items on a transparent page of the scene's size.
 pub(super) fn layer(scene: &Scene, items: &[Item]) -> String {
     document(scene, "", "", items)
 }
 
 fn document(scene: &Scene, about: &str, page: &str, items: &[Item]) -> String {
-    let mut writer = Writer::default();
+    let mut writer = SvgWriter::default();
     writer.items(items);
-    let Writer { body, glyphs, clips } = writer;
+    let SvgWriter { body, glyphs, clips } = writer;
     let (width, height) = (number(scene.width), number(scene.height));
     let mut out = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" xmlns:xlink=\"http://www.w3.org/1999/xlink\" width=\"{width}pt\" \
@@ -56,17 +56,17 @@ fn document(scene: &Scene, about: &str, page: &str, items: &[Item]) -> String {
     out + &body + "</svg>\n"
 }
 
-/// The body as far as it is written, and what it refers to: id to path.
+/// The body so far, and its definitions: id to path.
 #[derive(Default)]
-struct Writer {
+struct SvgWriter {
     body: String,
     glyphs: BTreeMap<String, String>,
     clips: BTreeMap<String, String>,
 }
 
-impl Writer {
+impl SvgWriter {
     fn items(&mut self, items: &[Item]) {
-        // Neighbours of one style share a group that names it once.
+        // Consecutive items of one style share a group.
         for alike in items.chunk_by(|a, b| style(a).is_some_and(|a| Some(a) == style(b))) {
             match (style(&alike[0]), alike) {
                 (Some(style), [item]) => self.shape(item, &style),
@@ -128,11 +128,11 @@ impl Writer {
             for glyph in run.glyphs() {
                 let id = format!("{}{}", letter(run.face), glyph.id);
                 if !self.glyphs.contains_key(&id) {
-                    let mut pen = Pen::default();
+                    let mut pen = OutlinePen::default();
                     run.face.font().outline(glyph.id, &mut pen);
                     self.glyphs.insert(id.clone(), pen.0);
                 }
-                // Spaces have no outline; an empty path in the table remembers that.
+                // Spaces have no outline; an empty path in the table records that.
                 if self.glyphs.get(&id).is_some_and(|path| !path.is_empty()) {
                     let x = if glyph.x == 0 { String::new() } else { format!(" x=\"{}\"", glyph.x) };
                     uses += &format!("<use xlink:href=\"#{id}\"{x}/>");
@@ -173,7 +173,7 @@ impl Writer {
     }
 }
 
-/// The attributes of a path's or circle's looks, which neighbours may share; `None` for other items, and if there is nothing to see.
+/// The style attributes that consecutive paths or circles may share; `None` for other items and invisible ones.
 fn style(item: &Item) -> Option<String> {
     let (fill, stroke, mitre) = match item {
         Item::Path { points, fill, stroke, close } if is_line(points) => (fill, stroke, *close),
@@ -193,7 +193,7 @@ fn style(item: &Item) -> Option<String> {
         if !dashes.is_empty() {
             text += &format!(" stroke-dasharray=\"{}\"", dashes.join(" "));
         }
-        // Corners of boxes are square, those of curves round.
+        // Closed paths have mitred corners, open ones round.
         if mitre {
             text += " stroke-linejoin=\"miter\"";
         }
@@ -201,7 +201,7 @@ fn style(item: &Item) -> Option<String> {
     Some(text)
 }
 
-/// Colour and opacity as attributes; nothing if it is what is taken when nothing is said.
+/// Colour and opacity as attributes; default values are omitted.
 fn paint(attribute: &str, color: Color, default: Color) -> String {
     if color == default {
         return String::new();
@@ -218,7 +218,7 @@ fn paint(attribute: &str, color: Color, default: Color) -> String {
     format!(" {attribute}=\"{short}\"{opacity}")
 }
 
-/// Path data of straight lines, in steps, which are shorter than places. Points that are no numbers break the line.
+/// Path data of straight lines, in relative coordinates, which are shorter. Points that are not finite break the line.
 fn polyline(points: &[[f64; 2]], close: bool) -> String {
     let mut d = String::new();
     let stretches = points.split(|point| !point.iter().all(|x| x.is_finite()));
@@ -244,7 +244,7 @@ fn polyline(points: &[[f64; 2]], close: bool) -> String {
     d
 }
 
-/// Two numbers; a minus sign serves as the space between them.
+/// Two numbers; a minus sign also separates them.
 fn pair([x, y]: [i64; 2]) -> String {
     let (x, y) = (decimal(x, 3), decimal(y, 3));
     if y.starts_with('-') { x + &y } else { format!("{x} {y}") }
@@ -254,7 +254,7 @@ fn thousandths(x: f64) -> i64 {
     (x * 1e3).round() as i64
 }
 
-/// A length: three decimals, none that say nothing.
+/// A length with at most three decimals, without trailing zeros.
 pub fn number(x: f64) -> String {
     decimal(thousandths(x), 3)
 }
@@ -263,7 +263,7 @@ fn digits(x: f64, places: u32) -> String {
     decimal((x * 10f64.powi(places as i32)).round() as i64, places)
 }
 
-/// `x` 10^-`places` in as few characters as can be.
+/// `x` 10^-`places` in as few characters as possible.
 fn decimal(x: i64, places: u32) -> String {
     let unit = 10u64.pow(places);
     let sign = if x < 0 { "-" } else { "" };
@@ -284,7 +284,7 @@ fn letter(face: Face) -> char {
     }
 }
 
-/// Text for the inside of an element or an attribute.
+/// Escape text for an element or an attribute.
 pub fn escape(text: &str) -> String {
     let mut out = String::new();
     for c in text.chars() {
@@ -301,11 +301,11 @@ pub fn escape(text: &str) -> String {
     out
 }
 
-/// Outlines in units of the font, turned so that y grows downwards.
+/// Path data of glyph outlines in font units, flipped so that y grows downwards.
 #[derive(Default)]
-struct Pen(String);
+struct OutlinePen(String);
 
-impl Pen {
+impl OutlinePen {
     fn go(&mut self, command: char, numbers: &[f32]) {
         self.0.push(command);
         for (i, x) in numbers.iter().enumerate() {
@@ -318,7 +318,7 @@ impl Pen {
     }
 }
 
-impl OutlineBuilder for Pen {
+impl OutlineBuilder for OutlinePen {
     fn move_to(&mut self, x: f32, y: f32) {
         self.go('M', &[x, y]);
     }

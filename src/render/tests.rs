@@ -1,4 +1,4 @@
-//! Figures as files: what each format holds, that it is the same every time, and how cells meet.
+//! Figure files: the content of each format, reproducible bytes, and no seams between cells.
 
 use super::*;
 use crate::value::{Color, Horizontal, Item, Label, Rect, Scene, Stroke, Vertical};
@@ -67,7 +67,7 @@ fn cross([x, y]: [f64; 2]) -> [Item; 2] {
     [line(&[[x - 5.0, y], [x + 5.0, y]], stroke.clone()), line(&[[x, y - 5.0], [x, y + 5.0]], stroke)]
 }
 
-/// A grid of colours that hardly repeat.
+/// A grid of pseudo-random colours.
 fn noise(columns: usize, rows: usize, seed: u32) -> Vec<Option<Color>> {
     let mut state = seed | 1;
     let mut byte = || {
@@ -79,7 +79,7 @@ fn noise(columns: usize, rows: usize, seed: u32) -> Vec<Option<Color>> {
     (0..columns * rows).map(|_| Some(Color(byte(), byte(), byte(), 255))).collect()
 }
 
-/// All that a scene can hold.
+/// A scene with every kind of item.
 fn gallery() -> Scene {
     let mut items = Vec::new();
     for (i, markup) in LABELS.iter().enumerate() {
@@ -135,7 +135,7 @@ fn gallery() -> Scene {
     Scene { title: r"Gallery of $W^T W$ & <all>".into(), width: 680.0, height: 1090.0, items, hints: Vec::new() }
 }
 
-/// A small scene whose file can be read.
+/// A small scene whose file is human-readable.
 fn small() -> Scene {
     let grey = Color(128, 128, 128, 255);
     let red = Color(255, 0, 0, 255);
@@ -163,7 +163,7 @@ fn small() -> Scene {
     Scene { title: "Cells & $W^T W$".into(), width: 72.0, height: 50.5, items, hints: Vec::new() }
 }
 
-/// The places of one text in another.
+/// The number of occurrences of a text.
 fn count(haystack: &[u8], needle: &str) -> usize {
     haystack.windows(needle.len()).filter(|window| *window == needle.as_bytes()).count()
 }
@@ -186,7 +186,7 @@ fn streams(pdf: &[u8]) -> Vec<String> {
 #[test]
 fn a_small_scene_is_this_svg() {
     let text = svg(&small(), KEY);
-    // Outlines are long; what they look like is not the matter here.
+    // Outlines are long and not the subject of this test.
     let text: Vec<String> = text
         .lines()
         .map(|line| match line.split_once(" d=\"") {
@@ -203,7 +203,7 @@ fn a_small_scene_is_this_svg() {
 fn every_kind_of_item_is_an_svg_that_a_viewer_understands() {
     let text = svg(&gallery(), KEY);
     let tree = resvg::usvg::Tree::from_str(&text, &resvg::usvg::Options::default()).unwrap();
-    // 96 to the inch.
+    // CSS pixels: 96 per inch.
     assert!((tree.size().width() - 680.0 * 96.0 / 72.0).abs() < 0.01);
     assert!(text.contains("<title>Gallery of W^TW &amp; &lt;all&gt;</title>"));
     assert!(text.contains("<metadata>repro key 0123456789abcdef</metadata>"));
@@ -270,14 +270,14 @@ fn a_png_has_its_size_resolution_and_key() {
 }
 
 #[test]
-fn a_png_too_large_to_hold_says_what_to_change() {
+fn the_error_for_a_png_that_is_too_large_says_what_to_change() {
     let error = png(&Scene { width: 72.0 * 300.0, ..small() }, 600, KEY).unwrap_err();
     assert_eq!(error.message, "a png of 180000 by 421 pixels is too large");
     assert_eq!(error.hints, ["lower `dpi`, 600 now, or the size of the figure"]);
 }
 
 #[test]
-fn no_seams_show_between_cells_of_like_colours() {
+fn no_seams_are_visible_between_cells_of_similar_colours() {
     let dark = |i: usize| Some(Color(10, 10, 40 + (i % 2) as u8 + (i / 39 % 2) as u8, 255));
     let area = Rect::new(3.3, 3.7, 100.0, 99.0);
     let image = Item::Image { area, columns: 39, cells: (0..39 * 58).map(dark).collect() };
@@ -315,7 +315,7 @@ fn two_renders_are_the_same_bytes() {
 }
 
 #[test]
-fn what_cannot_be_seen_is_in_no_file() {
+fn invisible_items_are_in_no_file() {
     let stroke = |width, dashes| Stroke { color: Color::BLACK, width, dashes };
     let circle = |radius| Item::Circle { center: [9.0, 9.0], radius, fill: Some(Color::BLACK), stroke: None };
     let points = [[1.0, 1.0], [9.0, 9.0]];

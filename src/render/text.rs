@@ -1,18 +1,18 @@
-//! Tables for a terminal: columns in line, mathematics as plain text, the best cells marked by a star.
+//! Terminal tables: aligned columns, mathematics as plain text, bold cells marked with a star.
 
 use super::markup::plain;
 use crate::value::Table;
 
-/// Between two columns.
+/// The column separator.
 const GAP: usize = 2;
 
-/// The table as lines of text without trailing blanks, the last with its line feed.
+/// The table as text, without trailing blanks and with a final newline.
 pub fn table(table: &Table) -> String {
     let headers = table.headers();
     let (labels, groups) = headers.split_last().map_or((&[][..], &[][..]), |(last, groups)| (last.as_slice(), groups));
     let keys = table.keys.iter().map(|key| plain(&key.label));
     let mut body: Vec<Vec<String>> = vec![keys.chain(labels.iter().map(|header| plain(header.text))).collect()];
-    // A column with stars keeps a place for them, so that digits stay in line.
+    // A column with stars reserves a character for them, so that digits are aligned.
     let starred: Vec<bool> = (0..table.columns.len())
         .map(|i| table.rows.iter().any(|row| row.cells.get(i).is_some_and(|c| c.bold)))
         .collect();
@@ -37,7 +37,7 @@ pub fn table(table: &Table) -> String {
         .collect();
     for header in groups.iter().flatten() {
         let covered = span(&widths, keys + header.first, header.columns);
-        // What a wide header needs is shared out among its columns.
+        // The width that a group header needs is distributed over its columns.
         let first = keys + header.first;
         for more in 0..width(&plain(header.text)).saturating_sub(covered) {
             if let Some(column) = widths.get_mut(first + more % header.columns.max(1)) {
@@ -82,12 +82,12 @@ pub fn table(table: &Table) -> String {
     lines.iter().map(|line| format!("{}\n", line.trim_end())).collect()
 }
 
-/// The width of neighbouring columns.
+/// The total width of adjacent columns.
 fn span(widths: &[usize], first: usize, columns: usize) -> usize {
     widths.iter().skip(first).take(columns).sum::<usize>() + GAP * columns.saturating_sub(1)
 }
 
-/// Characters that take a place on the line; combining marks take none.
+/// Display width in characters; combining marks have none.
 fn width(text: &str) -> usize {
     text.chars().filter(|c| !matches!(c, '\u{300}'..='\u{36f}' | '\u{20d0}'..='\u{20ff}')).count()
 }
@@ -103,7 +103,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_table_for_a_terminal() {
+    fn a_table_is_written_for_a_terminal() {
         assert_eq!(
             table(&sample()),
             r"Usage of experts & their k-hot gates: 50% of $5

@@ -1,9 +1,9 @@
-//! Tables for Typst: a figure with a table in it. Mathematics is translated.
+//! Typst tables: a `figure` that holds a `table`. Mathematics is translated from TeX.
 
-use super::markup::{Math, Piece, parse, pieces};
+use super::markup::{MarkupPiece, Math, parse, pieces};
 use crate::value::{Cell, Table};
 
-/// The text of the file. The label is `tab:` and the table's name.
+/// The Typst file of a table. The label is `tab:` and the table's name.
 pub fn table(table: &Table, key: &str) -> String {
     let columns = table.keys.len() + table.columns.len();
     let align: Vec<&str> = (0..columns).map(|i| if i < table.keys.len() { "left" } else { "right" }).collect();
@@ -70,8 +70,8 @@ fn typst(markup: &str) -> String {
     let mut out = String::new();
     for piece in pieces(markup) {
         match piece {
-            Piece::Math(tex) => out += &format!("${}$", sequence(&parse(&tex))),
-            Piece::Text(text) => escape(&text, &mut out),
+            MarkupPiece::Math(tex) => out += &format!("${}$", sequence(&parse(&tex))),
+            MarkupPiece::Text(text) => escape(&text, &mut out),
         }
     }
     out
@@ -81,7 +81,7 @@ fn escape(text: &str, out: &mut String) {
     let begins = out.is_empty();
     for (i, c) in text.char_indices() {
         let special = "\\*_`#$<>@[]~/\"'".contains(c);
-        // At the beginning these make headings, lists and numbered lists.
+        // At the start of a line these are headings and lists.
         let heading = begins && i == 0 && "=-+".contains(c);
         let number = begins && c == '.' && i > 0 && text[..i].bytes().all(|b| b.is_ascii_digit());
         if special || heading || number && text[i + 1..].starts_with(char::is_whitespace) {
@@ -91,7 +91,7 @@ fn escape(text: &str, out: &mut String) {
     }
 }
 
-/// Typst reads neighbouring letters as one name, so everything is set apart by spaces.
+/// Join items with spaces: Typst parses adjacent letters as one identifier.
 fn sequence(items: &[Math]) -> String {
     let mut out = String::new();
     for item in items {
@@ -134,7 +134,7 @@ fn math(item: &Math) -> String {
     }
 }
 
-/// A comma would begin the next argument.
+/// A function argument; commas are escaped, as they would separate arguments.
 fn argument(items: &[Math]) -> String {
     sequence(items).replace(',', "\\,").replace(';', "\\;")
 }
@@ -149,7 +149,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_table_for_typst() {
+    fn a_table_is_written_in_typst() {
         assert_eq!(
             table(&sample(), "abc"),
             r"// repro: key abc

@@ -1,4 +1,4 @@
-//! Arrays whose axes have names and coordinates, so that everything downstream selects by name, never by position.
+//! Labelled arrays: axes have names and coordinates, and are selected by name, not by position.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use ndarray::{ArrayD, ArrayViewD, Axis as Dim, IxDyn, Slice};
 use crate::error::{Error, Result};
 use crate::spec::{nearest, suggest};
 
-/// How numbers are stored; in memory all are `f64`, which holds the others exactly (integers up to 2^53).
+/// How numbers are stored. In memory all are `f64`, which represents the others exactly (integers up to 2^53).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dtype {
     F32,
@@ -15,7 +15,7 @@ pub enum Dtype {
     I64,
 }
 
-/// The values an axis takes.
+/// The coordinates of an axis.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Coords {
     /// Plain positions `0..n`.
@@ -42,7 +42,7 @@ pub struct Array {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Dataset {
     pub arrays: BTreeMap<String, Array>,
-    /// What files hold besides and why it is no array here, by the name of the array, column or file; for messages, no part of the encoding.
+    /// Arrays, columns or files that could not be read, by name, with the reason. For messages only; not part of the encoding.
     pub unread: BTreeMap<String, Unread>,
 }
 
@@ -51,7 +51,7 @@ pub struct Dataset {
 pub struct Unread {
     /// `it holds complex numbers`.
     pub why: String,
-    /// A whole file, not something in one.
+    /// Whether this is a whole file, not a part of one.
     pub file: bool,
 }
 
@@ -85,7 +85,7 @@ impl Coords {
         }
     }
 
-    /// A hint for a coordinate that is not there.
+    /// A hint for a coordinate that does not exist.
     pub fn offer(&self, typed: &str) -> String {
         const MANY: usize = 12;
         let labels: Vec<String> = (0..self.len().min(MANY)).map(|i| self.label(i)).collect();
@@ -172,7 +172,7 @@ impl Array {
         self.data.shape()
     }
 
-    /// The same with its axes in the opposite order.
+    /// The array with its axes reversed.
     pub fn transposed(mut self) -> Array {
         self.axes.reverse();
         self.data = self.data.reversed_axes();
@@ -204,7 +204,7 @@ impl Array {
         if self.data.len() == 1 { self.data.iter().next().copied() } else { None }
     }
 
-    /// The array at one position of an axis; that axis is gone from the result. `None` if there is no such axis or position.
+    /// Select one position of an axis and drop the axis. `None` if there is no such axis or position.
     pub fn at(&self, axis: &str, position: usize) -> Option<Array> {
         let dim = self.dim(axis)?;
         if position >= self.axes[dim].len() {
@@ -231,8 +231,8 @@ impl Array {
         Some(Array { axes, dtype: self.dtype, data })
     }
 
-    /// Equal arrays joined along new leading axes, in row-major order of those axes: the points of a sweep become one array.
-    /// `None` where the parts differ in shape.
+    /// Stack arrays of equal shape along new leading axes, in row-major order: the points of a sweep become one array.
+    /// `None` if the shapes differ.
     pub fn stack(outer: &[Axis], parts: &[&Array]) -> Option<Array> {
         let first = parts.first()?;
         if parts.len() != outer.iter().map(Axis::len).product::<usize>() {
@@ -247,11 +247,11 @@ impl Array {
     }
 }
 
-/// Things that could not be read which an error lists.
+/// Maximum number of unread items that an error lists.
 const MOST_UNREAD: usize = 5;
 
 impl Dataset {
-    /// About how much memory it takes.
+    /// Approximate memory size.
     pub fn bytes(&self) -> usize {
         let coords = |axis: &Axis| match &axis.coords {
             Coords::Index(_) => 0,
@@ -261,17 +261,17 @@ impl Dataset {
         self.arrays.values().map(|array| 8 * array.data.len() + array.axes.iter().map(coords).sum::<usize>()).sum()
     }
 
-    /// Remember why something in a file is no array here.
+    /// Record why something in a file could not be read as an array.
     pub fn leave_out(&mut self, name: &str, why: impl Into<String>) {
         self.unread.insert(name.to_string(), Unread { why: why.into(), file: false });
     }
 
-    /// The reason why an array or a column of this name is not here, if it is known.
+    /// The reason why an array or column could not be read, if known.
     pub fn why_unread(&self, name: &str) -> Option<&str> {
         self.unread.get(name).map(|unread| unread.why.as_str())
     }
 
-    /// An error about a name that is not here, with a hint for each thing that could not be read.
+    /// Add a hint for each unread item to an error about a missing name.
     pub fn explain(&self, missing: &str, error: Error) -> Error {
         let others = self.unread.iter().filter(|(name, _)| *name != missing).take(MOST_UNREAD);
         others.fold(error, |error, (name, unread)| error.hint(format!("`{name}` was not read: {}", unread.why)))

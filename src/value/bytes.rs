@@ -1,4 +1,4 @@
-//! Reading binary formats: little-endian numbers and lengths, one after the other. Reading past the end is `None`, never a panic.
+//! A cursor for binary formats: little-endian numbers and lengths. Reading past the end returns `None`, never panics.
 
 /// The bytes that have not been read yet.
 #[derive(Debug)]
@@ -32,12 +32,12 @@ impl<'a> ByteReader<'a> {
         self.array().map(f64::from_le_bytes)
     }
 
-    /// A length of 64 bits.
+    /// A 64-bit length.
     pub fn length(&mut self) -> Option<usize> {
         self.u64().and_then(|n| usize::try_from(n).ok())
     }
 
-    /// UTF-8 text after its length.
+    /// Length-prefixed UTF-8 text.
     pub fn text(&mut self) -> Option<String> {
         let n = self.length()?;
         String::from_utf8(self.take(n)?.to_vec()).ok()

@@ -1,13 +1,13 @@
-//! The canonical bytes of a dataset: equal datasets have equal bytes, so that a digest names the content.
+//! Canonical encoding of datasets: equal datasets have equal bytes, so that a digest identifies the content.
 //!
-//! Little-endian throughout: magic, number of arrays, then by ascending name: name, dtype, axes, data. Every NaN is the same NaN.
+//! Little-endian throughout: magic, number of arrays, then by ascending name: name, dtype, axes, data. Every NaN is encoded as the same NaN.
 
 use super::ByteReader;
 use super::array::{Array, Axis, Coords, Dataset, Dtype};
 
 const MAGIC: &[u8; 8] = b"repro-d1";
 
-/// Canonical bytes of a dataset.
+/// Encode a dataset.
 pub fn encode(dataset: &Dataset) -> Vec<u8> {
     let mut out = MAGIC.to_vec();
     length(&mut out, dataset.arrays.len());
@@ -45,7 +45,7 @@ pub fn encode(dataset: &Dataset) -> Vec<u8> {
     out
 }
 
-/// The dataset of these bytes; `None` if they are not one, whatever they are.
+/// Decode a dataset; `None` if the bytes are not a valid encoding.
 pub fn decode(bytes: &[u8]) -> Option<Dataset> {
     let mut input = ByteReader(bytes);
     if input.take(8)? != MAGIC {

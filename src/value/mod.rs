@@ -1,6 +1,6 @@
-//! What flows along the edges of the graph: labelled arrays, datasets of them, scenes, tables and trees of files, with one canonical encoding.
+//! The values that stages exchange: labelled arrays, datasets, scenes, tables and file trees, each with a canonical encoding.
 //!
-//! It knows neither where a value came from nor what will be done with it.
+//! It knows neither the stages that produce values nor those that consume them.
 
 mod array;
 mod bytes;

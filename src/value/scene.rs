@@ -1,44 +1,44 @@
-//! A scene: what a figure shows, as shapes and labels at places on a page. Lengths are points (1/72 inch), y grows downwards.
+//! Scenes: the shapes and labels of a figure on a page. Lengths are points (1/72 inch), y grows downwards.
 //!
-//! Scenes know neither data nor file formats: `figures` makes them, `render` turns them into files.
+//! Scenes know neither data nor file formats: `figures` creates them, `render` writes them to files.
 
 use serde::{Deserialize, Serialize};
 
-/// A page and what is drawn on it, first item at the back.
+/// A page and its items, back to front.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Scene {
-    /// What the figure is called in the metadata of files.
+    /// The figure's title in file metadata.
     pub title: String,
     pub width: f64,
     pub height: f64,
     pub items: Vec<Item>,
-    /// What an interactive form says where the pointer is.
+    /// Tooltips of the interactive format.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub hints: Vec<Hint>,
 }
 
-/// The values behind places of a figure, for forms that can show them.
+/// The data values at positions of a figure, for formats that can show them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Hint {
-    /// What they are values of: a panel, a line of a legend.
+    /// What the values belong to: a panel, a legend entry.
     pub title: String,
-    /// One value for each place; of cells the first two are coordinates along x and y, with a value for each column and each row.
+    /// Each has one value per position. For cells, the first two are coordinates, with one value per column and per row.
     pub fields: Vec<Field>,
     pub spots: Spots,
 }
 
-/// A named value for each place.
+/// A named value for each position.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Field {
     pub name: String,
     pub values: Vec<String>,
 }
 
-/// Places that have values.
+/// Positions that have values.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Spots {
     Points(Vec<[f64; 2]>),
-    /// Two opposite corners each.
+    /// Rectangles, by two opposite corners.
     Boxes(Vec<[[f64; 2]; 2]>),
     /// Cells between edges along x and y, row by row.
     Cells {
@@ -47,7 +47,7 @@ pub enum Spots {
     },
 }
 
-/// One thing on the page.
+/// One item on the page.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Item {
     /// Straight lines through points; `close` joins the last to the first.
@@ -56,9 +56,9 @@ pub enum Item {
     Circle { center: [f64; 2], radius: f64, fill: Option<Color>, stroke: Option<Stroke> },
     /// A line of text with mathematical markup (see [`crate::figures::text`]).
     Label(Label),
-    /// A grid of coloured cells with sharp edges, rows from the top; without colour a cell is transparent.
+    /// A grid of coloured cells with sharp edges, rows from the top; a cell without colour is transparent.
     Image { area: Rect, columns: usize, cells: Vec<Option<Color>> },
-    /// Items seen only inside a rectangle.
+    /// Items clipped to a rectangle.
     Clip { area: Rect, items: Vec<Item> },
 }
 
@@ -83,7 +83,7 @@ pub struct Stroke {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Color(pub u8, pub u8, pub u8, pub u8);
 
-/// Which part of a label stands at its place, across and along the line of text.
+/// The horizontal anchor of a label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Horizontal {
     Left,
@@ -128,12 +128,12 @@ impl Rect {
         self.y + self.height
     }
 
-    /// Whether a point lies in it, its edge included.
+    /// Whether it contains a point, edges included.
     pub fn holds(&self, [x, y]: [f64; 2]) -> bool {
         (self.x..=self.right()).contains(&x) && (self.y..=self.bottom()).contains(&y)
     }
 
-    /// The point in it that is nearest to another.
+    /// The nearest point inside it.
     pub fn nearest(&self, [x, y]: [f64; 2]) -> [f64; 2] {
         [x.clamp(self.x, self.right()), y.clamp(self.y, self.bottom())]
     }
@@ -171,7 +171,7 @@ impl Stroke {
 }
 
 impl Hint {
-    /// The same with its places moved; those that have none are left out, and a hint without places is none.
+    /// Map the positions. Those that map to `None` are dropped; `None` if no position is left.
     pub fn map(self, point: impl Fn([f64; 2]) -> Option<[f64; 2]>) -> Option<Hint> {
         let Hint { title, fields, spots } = self;
         fn chosen<T>(places: Vec<Option<T>>, fields: Vec<Field>) -> (Vec<T>, Vec<Field>) {
@@ -213,15 +213,15 @@ impl Field {
     }
 }
 
-/// A number with four significant digits, written as short as can be.
+/// Format a number with four significant digits, as short as possible.
 pub fn four_digits(value: f64) -> String {
     let rounded: f64 = format!("{value:.3e}").parse().unwrap_or(value);
     if rounded != 0.0 && !(1e-4..1e7).contains(&rounded.abs()) { format!("{rounded:e}") } else { format!("{rounded}") }
 }
 
-/// Places are kept to a thousandth of a point, so that the last bits of the machine's arithmetic never reach a file.
+/// Round a coordinate to a thousandth of a point, so that the last bits of floating-point arithmetic never reach a file.
 fn fix(x: &mut f64) {
-    // A number this large has no decimals, and a thousand times it may be none.
+    // A number this large has no decimals, and multiplying it could overflow.
     if x.abs() < 1e15 {
         *x = (*x * 1000.0).round() / 1000.0 + 0.0;
     }
@@ -254,7 +254,7 @@ fn round(items: &mut [Item]) {
     }
 }
 
-/// Whether every item has places and sizes that are finite.
+/// Whether all positions and sizes are finite.
 fn finite(items: &[Item]) -> bool {
     let rect = |r: &Rect| [r.x, r.y, r.width, r.height].iter().all(|v| v.is_finite());
     let line = |stroke: &Option<Stroke>| {
@@ -272,7 +272,7 @@ fn finite(items: &[Item]) -> bool {
 }
 
 impl Scene {
-    /// Whether all places in it are finite: then its encoding can be read back.
+    /// Whether all positions are finite, so that its encoding can be decoded.
     pub fn is_finite(&self) -> bool {
         let spots = self.hints.iter().all(|hint| match &hint.spots {
             Spots::Points(points) => points.iter().flatten().all(|v| v.is_finite()),
@@ -283,16 +283,16 @@ impl Scene {
     }
 }
 
-/// Canonical bytes of a scene: JSON, places rounded.
+/// Encode a scene canonically: JSON with rounded positions.
 pub fn encode_scene(scene: &Scene) -> Vec<u8> {
     let mut scene = scene.clone();
     round(&mut scene.items);
     scene.hints.iter_mut().for_each(round_hint);
-    // Plain structs and numbers: there is nothing in them that JSON cannot hold.
+    // Plain structs and numbers: serialisation cannot fail.
     serde_json::to_vec(&scene).unwrap_or_default()
 }
 
-/// The scene of these bytes; `None` if they are not one.
+/// Decode a scene; `None` if the bytes are not a valid encoding.
 pub fn decode_scene(bytes: &[u8]) -> Option<Scene> {
     serde_json::from_slice(bytes).ok()
 }
@@ -302,7 +302,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_scene_survives_the_round_trip_and_forgets_the_last_bits() {
+    fn a_scene_survives_the_round_trip_with_rounded_positions() {
         let path = |x: f64| Item::Path {
             points: vec![[x, 2.0]],
             close: false,

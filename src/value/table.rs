@@ -1,22 +1,21 @@
-//! A table: rows and columns of formatted cells, and the numbers behind them. It knows no file format: `tables` makes it, `render`
-//! writes it.
+//! Tables: rows and columns of formatted cells, and the numbers behind them. No file formats: `tables` creates them, `render` writes them.
 //!
 //! Texts are markup: plain text with mathematics between dollar signs, `$k$-hot`; `\$` is a dollar sign.
 
 /// A table ready to be written.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Table {
-    /// What other texts refer to it by.
+    /// The name by which a document refers to it.
     pub name: String,
     pub caption: String,
-    /// The leading columns, which name the rows, outermost first.
+    /// The key columns, which label the rows, outermost first.
     pub keys: Vec<Key>,
     pub columns: Vec<Column>,
     pub rows: Vec<Row>,
     pub footnotes: Vec<String>,
 }
 
-/// A leading column: its name in the paper file and its header.
+/// A key column: its name in the paper file and its header.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Key {
     pub name: String,
@@ -26,16 +25,16 @@ pub struct Key {
 /// A column of cells.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Column {
-    /// Its name in the paper file; no two columns share one.
+    /// Its unique name in the paper file.
     pub name: String,
     pub label: String,
-    /// Headers above the label that neighbouring columns share, outermost first.
+    /// Group headers above the label, outermost first.
     pub groups: Vec<String>,
     /// Names of the numbers that its cells hold.
     pub statistics: Vec<String>,
 }
 
-/// A row: for each key its coordinate and how that is shown, and for each column a cell.
+/// A row: for each key column its coordinate and label, and for each column a cell.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Row {
     pub coordinates: Vec<String>,
@@ -43,7 +42,7 @@ pub struct Row {
     pub cells: Vec<Cell>,
 }
 
-/// One entry: what is shown, and for each statistic of the column the number behind it (NaN where there is none).
+/// A cell: its text, and the number for each statistic of the column (NaN if missing).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Cell {
     pub text: String,
@@ -51,17 +50,17 @@ pub struct Cell {
     pub bold: bool,
 }
 
-/// A header over neighbouring columns; an empty text is no header.
+/// A header that spans adjacent columns; an empty text is no header.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Header<'a> {
     pub text: &'a str,
-    /// The first column that it covers, counting without the keys.
+    /// The first column that it spans, not counting key columns.
     pub first: usize,
     pub columns: usize,
 }
 
 impl Table {
-    /// Lines of column headers, outermost first; each line covers all columns, and the last holds their labels. Groups stand next to
+    /// Lines of column headers, outermost first; each line covers all columns, and the last has their labels. Groups are adjacent to
     /// the labels: a column with fewer groups than others has none in the outer lines.
     pub fn headers(&self) -> Vec<Vec<Header<'_>>> {
         let depth = self.columns.iter().map(|column| column.groups.len()).max().unwrap_or(0);
@@ -86,13 +85,13 @@ impl Table {
         lines
     }
 
-    /// Whether a row's label at a key only repeats that of the row above, so that it need not be written.
+    /// Whether a row's label in a key column repeats that of the row above, so that it can be omitted.
     pub fn repeats(&self, row: usize, key: usize) -> bool {
         let outer = |row: usize| self.rows.get(row).and_then(|row| row.coordinates.get(..=key));
         key + 1 < self.keys.len() && row > 0 && outer(row).is_some() && outer(row) == outer(row - 1)
     }
 
-    /// How many rows, from this one on, share its label at a key.
+    /// The number of rows from this one on that share its label in a key column.
     pub fn height(&self, row: usize, key: usize) -> usize {
         1 + (row + 1..self.rows.len()).take_while(|&next| self.repeats(next, key)).count()
     }
@@ -120,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn equal_groups_of_neighbours_are_one_header_within_their_outer_group() {
+    fn equal_groups_of_adjacent_columns_are_merged_within_their_outer_group() {
         let columns = [("n", &[][..]), ("a", &["x", "s"]), ("b", &["x", "s"]), ("c", &["y", "s"]), ("d", &["s"])];
         let columns = columns.iter().map(|(name, groups)| column(name, groups)).collect();
         assert_eq!(

@@ -1,4 +1,4 @@
-//! A tree of files: their paths, and the digests of their content. The content itself lies elsewhere.
+//! File trees: paths and content digests. The content itself is stored elsewhere.
 
 use serde::{Deserialize, Serialize};
 
@@ -13,9 +13,9 @@ pub struct FileEntry {
     pub path: String,
     /// BLAKE3 of the content.
     pub digest: Digest,
-    /// Bytes of content.
+    /// Size of the content in bytes.
     pub size: u64,
-    /// Whether it may be run as a program.
+    /// The executable bit.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub executable: bool,
 }
@@ -26,17 +26,17 @@ pub struct Tree {
     pub files: Vec<FileEntry>,
 }
 
-/// The canonical bytes of a tree: equal trees have equal bytes.
+/// Encode a tree canonically: equal trees have equal bytes.
 pub fn encode_tree(tree: &Tree) -> Vec<u8> {
     let mut files = tree.files.clone();
     files.sort();
     let mut bytes = MAGIC.to_vec();
-    // Plain structs: there is nothing in them that JSON cannot hold.
+    // Plain structs: serialisation cannot fail.
     bytes.extend(serde_json::to_vec(&Tree { files }).unwrap_or_default());
     bytes
 }
 
-/// The tree of these bytes; `None` if they are not one.
+/// Decode a tree; `None` if the bytes are not a valid encoding.
 pub fn decode_tree(bytes: &[u8]) -> Option<Tree> {
     serde_json::from_slice(bytes.strip_prefix(MAGIC)?).ok()
 }
@@ -64,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn other_bytes_are_no_tree() {
+    fn invalid_bytes_are_rejected() {
         let bytes = encode_tree(&Tree { files: vec![file("a", false)] });
         assert!((0..bytes.len()).all(|end| decode_tree(&bytes[..end]).is_none()));
         assert_eq!(decode_tree(&super::super::encode(&Default::default())), None);

@@ -12,7 +12,6 @@ const KNOWN: &[&str] = &[
     "cli/archive, cli/verify",
     "cli/build, cli/plan",
     "figures/axes, figures/layout, figures/legend, figures/panel, figures/shapes",
-    "render/latex, render/siunitx",
 ];
 
 /// A path of modules from the root of the crate: `["exec", "inputs"]`.

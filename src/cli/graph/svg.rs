@@ -1,4 +1,4 @@
-//! The graph as a picture: stages in columns, each right of what it reads.
+//! Draws the stage graph as SVG, in layers: every stage is in a column to the right of its inputs.
 
 use std::collections::HashMap;
 
@@ -10,14 +10,14 @@ const HEIGHT: f64 = 34.0;
 const ROW: f64 = 48.0;
 const GAP: f64 = 60.0;
 const MARGIN: f64 = 12.0;
-/// Width of a character of the monospaced font, at 12 pixels.
+/// Character width of the monospaced font at 12 pixels.
 const CHARACTER: f64 = 7.25;
-/// Rounds of sorting each column by its neighbours.
+/// Iterations of crossing reduction.
 const SWEEPS: usize = 8;
 
-/// What takes a place in a column: a stage, or the bend of an edge that passes by.
+/// An entry of a column: a stage, or a dummy node of an edge that spans several columns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Place {
+enum ColumnSlot {
     Stage(usize),
     Bend { edge: usize, column: usize },
 }
@@ -26,14 +26,14 @@ pub fn draw(graph: &Graph, stages: &[usize]) -> String {
     let edges = edges(graph, stages);
     let columns = columns(graph, stages, &edges);
     let name = |stage: usize| graph.stages[stage].name.as_str();
-    let width_of = |place: &Place| match *place {
-        Place::Stage(stage) => {
+    let width_of = |place: &ColumnSlot| match *place {
+        ColumnSlot::Stage(stage) => {
             CHARACTER * name(stage).chars().count().max(caption(graph, stage).chars().count()) as f64 + 20.0
         }
-        Place::Bend { .. } => 0.0,
+        ColumnSlot::Bend { .. } => 0.0,
     };
     let tallest = columns.iter().map(Vec::len).max().unwrap_or(0) as f64;
-    let mut boxes: HashMap<Place, (f64, f64, f64)> = HashMap::new();
+    let mut boxes: HashMap<ColumnSlot, (f64, f64, f64)> = HashMap::new();
     let mut x = MARGIN;
     for column in &columns {
         let width = column.iter().map(width_of).fold(0.0, f64::max);
@@ -50,13 +50,15 @@ pub fn draw(graph: &Graph, stages: &[usize]) -> String {
          <rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n"
     );
     for (i, &(input, reader)) in edges.iter().enumerate() {
-        let bends = (0..columns.len()).map(|column| Place::Bend { edge: i, column }).filter(|b| boxes.contains_key(b));
-        let stops: Vec<Place> = [Place::Stage(input)].into_iter().chain(bends).chain([Place::Stage(reader)]).collect();
+        let bends =
+            (0..columns.len()).map(|column| ColumnSlot::Bend { edge: i, column }).filter(|b| boxes.contains_key(b));
+        let stops: Vec<ColumnSlot> =
+            [ColumnSlot::Stage(input)].into_iter().chain(bends).chain([ColumnSlot::Stage(reader)]).collect();
         svg += &path(&stops, &boxes);
     }
     for &stage in stages {
-        let Some(&(x, y, column)) = boxes.get(&Place::Stage(stage)) else { continue };
-        let width = width_of(&Place::Stage(stage)).min(column);
+        let Some(&(x, y, column)) = boxes.get(&ColumnSlot::Stage(stage)) else { continue };
+        let width = width_of(&ColumnSlot::Stage(stage)).min(column);
         let (fill, round) = match graph.stages[stage].stage.kind().shape {
             NodeShape::Model => ("#e8eef7", 3.0),
             NodeShape::Computation => ("#f2f2f2", HEIGHT / 2.0),
@@ -81,8 +83,8 @@ pub fn draw(graph: &Graph, stages: &[usize]) -> String {
     svg + "</svg>\n"
 }
 
-/// A curve through the stops, from the right side of each to the left side of the next.
-fn path(stops: &[Place], boxes: &HashMap<Place, (f64, f64, f64)>) -> String {
+/// A curve through the stops, from the right side of each to the left side of the next one.
+fn path(stops: &[ColumnSlot], boxes: &HashMap<ColumnSlot, (f64, f64, f64)>) -> String {
     let mut d = String::new();
     for pair in stops.windows(2) {
         let (Some(&from), Some(&to)) = (boxes.get(&pair[0]), boxes.get(&pair[1])) else { return String::new() };
@@ -96,40 +98,40 @@ fn path(stops: &[Place], boxes: &HashMap<Place, (f64, f64, f64)>) -> String {
     format!("<path d=\"{d}\" fill=\"none\" stroke=\"#999\"/>\n")
 }
 
-/// Stages and bends in columns; each column sorted so that few edges cross.
-fn columns(graph: &Graph, stages: &[usize], edges: &[(usize, usize)]) -> Vec<Vec<Place>> {
+/// Stages and bends in columns, sorted to reduce edge crossings.
+fn columns(graph: &Graph, stages: &[usize], edges: &[(usize, usize)]) -> Vec<Vec<ColumnSlot>> {
     let mut depth: HashMap<usize, usize> = HashMap::new();
     for &stage in graph.order.iter().filter(|stage| stages.contains(stage)) {
         let below = graph.inputs[stage].iter().filter_map(|input| depth.get(input)).max();
         depth.insert(stage, below.map_or(0, |d| d + 1));
     }
-    // Inputs stand right before their first reader.
+    // Sources go into the column before their first dependent.
     for &stage in graph.order.iter().rev().filter(|stage| stages.contains(stage)) {
         let readers = edges.iter().filter(|(input, _)| *input == stage).filter_map(|(_, reader)| depth.get(reader));
         if let Some(first) = readers.min().copied() {
             depth.insert(stage, first.saturating_sub(1));
         }
     }
-    let mut columns: Vec<Vec<Place>> = vec![Vec::new(); depth.values().max().map_or(0, |deepest| deepest + 1)];
+    let mut columns: Vec<Vec<ColumnSlot>> = vec![Vec::new(); depth.values().max().map_or(0, |deepest| deepest + 1)];
     for &stage in stages {
-        columns[depth[&stage]].push(Place::Stage(stage));
+        columns[depth[&stage]].push(ColumnSlot::Stage(stage));
     }
-    // Links between neighbouring columns, through bends.
-    let mut links: Vec<(Place, Place)> = Vec::new();
+    // Split edges into links between adjacent columns, with bends in between.
+    let mut links: Vec<(ColumnSlot, ColumnSlot)> = Vec::new();
     for (i, (input, reader)) in edges.iter().enumerate() {
-        let mut from = Place::Stage(*input);
+        let mut from = ColumnSlot::Stage(*input);
         for (column, places) in columns.iter_mut().enumerate().take(depth[reader]).skip(depth[input] + 1) {
-            let bend = Place::Bend { edge: i, column };
+            let bend = ColumnSlot::Bend { edge: i, column };
             places.push(bend);
             links.push((from, bend));
             from = bend;
         }
-        links.push((from, Place::Stage(*reader)));
+        links.push((from, ColumnSlot::Stage(*reader)));
     }
     for sweep in 0..SWEEPS {
-        let row: HashMap<Place, f64> = columns.iter().flat_map(|c| centred(c)).collect();
+        let row: HashMap<ColumnSlot, f64> = columns.iter().flat_map(|c| centred(c)).collect();
         for column in &mut columns {
-            let mean = |place: &Place| {
+            let mean = |place: &ColumnSlot| {
                 let forward = links.iter().filter(|(_, to)| to == place).map(|(from, _)| from);
                 let backward = links.iter().filter(|(from, _)| from == place).map(|(_, to)| to);
                 let all: Vec<f64> = if sweep % 2 == 0 {
@@ -139,7 +141,7 @@ fn columns(graph: &Graph, stages: &[usize], edges: &[(usize, usize)]) -> Vec<Vec
                 };
                 if all.is_empty() { row[place] } else { all.iter().sum::<f64>() / all.len() as f64 }
             };
-            let mut keyed: Vec<(f64, Place)> = column.iter().map(|place| (mean(place), *place)).collect();
+            let mut keyed: Vec<(f64, ColumnSlot)> = column.iter().map(|place| (mean(place), *place)).collect();
             keyed.sort_by(|a, b| a.0.total_cmp(&b.0));
             *column = keyed.into_iter().map(|(_, place)| place).collect();
         }
@@ -147,8 +149,8 @@ fn columns(graph: &Graph, stages: &[usize], edges: &[(usize, usize)]) -> Vec<Vec
     columns
 }
 
-/// Each place with its row, counted from the middle of the column.
-fn centred(column: &[Place]) -> Vec<(Place, f64)> {
+/// Each slot with its row, counted from the middle of the column.
+fn centred(column: &[ColumnSlot]) -> Vec<(ColumnSlot, f64)> {
     let middle = 0.5 * (column.len() as f64 - 1.0);
     column.iter().enumerate().map(|(row, place)| (*place, row as f64 - middle)).collect()
 }

@@ -1,4 +1,4 @@
-//! Named arrays as text: type, axes and shape, the values themselves where there are few, and what the axes mean.
+//! Prints named arrays: type, axes and shape, small values, and the coordinates of the axes.
 
 use std::collections::BTreeMap;
 
@@ -8,9 +8,9 @@ use crate::cli::words::harmless;
 use crate::stages::Layout;
 use crate::value::{Array, Axis, Coords, Dataset, Dtype, Unread};
 
-/// Values that are written out.
+/// Maximum number of values to print.
 const FEW: usize = 12;
-/// Rows of a small matrix.
+/// Maximum number of rows of a matrix to print.
 const ROWS: usize = 16;
 
 /// All arrays of a stage.
@@ -38,7 +38,7 @@ pub fn text(name: &str, dataset: &Dataset) -> String {
     text + &axes(dataset.arrays.values().flat_map(|array| &array.axes)) + &unread(dataset)
 }
 
-/// What could not be read, with the reasons.
+/// Items that could not be read, with the reasons.
 fn unread(dataset: &Dataset) -> String {
     if dataset.unread.is_empty() {
         return String::new();
@@ -50,7 +50,7 @@ fn unread(dataset: &Dataset) -> String {
     format!("not read\n{}", dataset.unread.iter().map(line).collect::<String>())
 }
 
-/// Names and shapes alone, from one of many units.
+/// Names and shapes only, from the first of many units.
 pub fn shapes(name: &str, layout: &Layout, first: &Dataset) -> String {
     let width = first.arrays.keys().map(|name| name.chars().count()).max().unwrap_or(0);
     let mut text = format!("{name}\n");
@@ -62,7 +62,7 @@ pub fn shapes(name: &str, layout: &Layout, first: &Dataset) -> String {
     text + &axes(layout.axes.iter().chain(first.arrays.values().flat_map(|array| &array.axes))) + &unread(first)
 }
 
-/// A line of JSON for each array.
+/// One JSON line per array.
 pub fn to_json(stage: &str, dataset: &Dataset) -> String {
     let line = |(name, array): (&String, &Array)| {
         let axes: Vec<_> = array.axes.iter().map(|axis| json!({"name": axis.name, "coords": coords(axis)})).collect();
@@ -94,7 +94,7 @@ fn shape(axes: &[Axis]) -> String {
     axes.iter().map(|axis| format!("{} {}", axis.name, axis.len())).collect::<Vec<_>>().join(" x ")
 }
 
-/// The values if they are few, their range if not; small matrices follow on lines of their own.
+/// The values if there are few, else their range; small matrices are printed below.
 fn summary(array: &Array) -> String {
     let values = array.values();
     if values.len() <= FEW && array.axes.len() <= 1 {
@@ -111,7 +111,7 @@ fn summary(array: &Array) -> String {
     }
 }
 
-/// A small matrix, a row a line.
+/// A small matrix, one row per line.
 fn matrix(array: &Array) -> String {
     let &[rows, columns] = array.shape() else { return String::new() };
     if rows > ROWS || columns > FEW || rows * columns == 0 {
@@ -129,7 +129,7 @@ fn matrix(array: &Array) -> String {
     text
 }
 
-/// What the axes mean, each once.
+/// The coordinates of every axis, each once.
 fn axes<'a>(all: impl Iterator<Item = &'a Axis>) -> String {
     let mut known: BTreeMap<&str, String> = BTreeMap::new();
     for axis in all {

@@ -1,4 +1,4 @@
-//! `repro show --trace`: where results come from: what they were made from, when, where and by whom.
+//! `repro show --trace`: prints the provenance of results: inputs, time, machine, version and revision.
 
 use serde_json::json;
 
@@ -7,13 +7,13 @@ use super::super::console::Style;
 use super::super::words::{count, duration};
 use crate::audit::{Maker, ResultTrace, StageTrace, Traces, date};
 
-/// A block of lines for each stage.
+/// One block of lines per stage.
 pub fn text(traces: &Traces, console: &Console) -> String {
     let blocks: Vec<String> = traces.stages.iter().map(|stage| block(stage, &traces.makers, console)).collect();
     blocks.join("\n")
 }
 
-/// A line for each stage, its makers written out.
+/// One JSON line per stage, with its makers expanded.
 pub fn to_json(traces: &Traces) -> String {
     let line = |stage: &StageTrace| format!("{}\n", json!({"event": "trace", "trace": stage, "makers": traces.makers}));
     traces.stages.iter().map(line).collect()
@@ -21,7 +21,7 @@ pub fn to_json(traces: &Traces) -> String {
 
 fn block(stage: &StageTrace, makers: &[Maker], console: &Console) -> String {
     let mut text = format!("{} ({})\n", console.paint(Style::Bold, &stage.stage), stage.kind);
-    let mut line = |name: &str, words: &str| text += &format!("  {name:8}{words}\n");
+    let mut line = |name: &str, value: &str| text += &format!("  {name:8}{value}\n");
     let finished = || stage.results.iter().map(|result| result.finished);
     let seconds = stage.results.iter().map(|result| result.micros).sum::<u64>() as f64 / 1e6;
     match (stage.results.as_slice(), finished().min(), finished().max()) {
@@ -39,7 +39,7 @@ fn block(stage: &StageTrace, makers: &[Maker], console: &Console) -> String {
     let mut known: Vec<usize> = stage.results.iter().filter_map(|result| result.maker).collect();
     known.sort_unstable();
     known.dedup();
-    known.iter().filter_map(|&maker| makers.get(maker)).for_each(|maker| line("by", &words(maker)));
+    known.iter().filter_map(|&maker| makers.get(maker)).for_each(|maker| line("by", &describe(maker)));
     stage.inputs.iter().for_each(|(name, digest)| line("from", &format!("{name}  {}", short(&digest.to_string()))));
     stage
         .recorded
@@ -59,15 +59,15 @@ fn block(stage: &StageTrace, makers: &[Maker], console: &Console) -> String {
 }
 
 /// `repro 0.1.0, cpu, on host (linux x86_64), git 8c38152bf2 with changes`.
-fn words(maker: &Maker) -> String {
+fn describe(maker: &Maker) -> String {
     let or = |word: &Option<String>| word.clone().unwrap_or_else(|| "?".into());
     let Maker { repro, engine, os, arch, host, git, .. } = maker;
-    let mut words = format!("repro {}, {}, on {} ({} {})", or(repro), or(engine), or(host), or(os), or(arch));
+    let mut text = format!("repro {}, {}, on {} ({} {})", or(repro), or(engine), or(host), or(os), or(arch));
     if let Some(git) = git {
         let revision = git.revision.get(..10).unwrap_or(&git.revision);
-        words += &format!(", git {revision}{}", if git.changed { " with changes" } else { "" });
+        text += &format!(", git {revision}{}", if git.changed { " with changes" } else { "" });
     }
-    words
+    text
 }
 
 fn short(digest: &str) -> &str {

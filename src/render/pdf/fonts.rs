@@ -1,4 +1,4 @@
-//! The faces that a document uses, embedded with only the glyphs that it uses, and with what these read, so that text can be searched.
+//! Font embedding: subsets with only the glyphs in use, and a `ToUnicode` map so that text can be searched.
 
 use std::collections::BTreeMap;
 
@@ -12,35 +12,36 @@ use crate::figures::text::{Face, Glyph, UNITS};
 
 const SYSTEM: SystemInfo = SystemInfo { registry: Str(b"Adobe"), ordering: Str(b"Identity"), supplement: 0 };
 
-/// What is used of each face so far.
+/// The glyphs of each face that are in use so far.
 #[derive(Default)]
-pub struct Fonts(BTreeMap<Face, Used>);
+pub struct Fonts(BTreeMap<Face, UsedGlyphs>);
 
-struct Used {
+struct UsedGlyphs {
     glyphs: GlyphRemapper,
-    /// New glyph ids, and the first character that each stood for.
+    /// New glyph ids, and the first character of each.
     reads: BTreeMap<u16, char>,
 }
 
 impl Fonts {
     /// The glyph's code in the document.
     pub fn code(&mut self, face: Face, glyph: &Glyph) -> u16 {
-        let used = self.0.entry(face).or_insert_with(|| Used { glyphs: GlyphRemapper::new(), reads: BTreeMap::new() });
+        let used =
+            self.0.entry(face).or_insert_with(|| UsedGlyphs { glyphs: GlyphRemapper::new(), reads: BTreeMap::new() });
         let code = used.glyphs.remap(glyph.id);
-        // The replacement box stands for many characters.
+        // The replacement glyph is shared by many characters.
         if glyph.id != 0 {
             used.reads.entry(code).or_insert(glyph.character);
         }
         code
     }
 
-    /// Write all fonts; returns their names among the resources of the page.
+    /// Write all fonts; returns their resource names.
     pub fn write(self, pdf: &mut Pdf, next: &mut Ref) -> Result<Vec<(&'static str, Ref)>> {
         self.0.into_iter().map(|(face, used)| Ok((name(face), write(pdf, next, face, &used)?))).collect()
     }
 }
 
-/// What the content of pages calls a face.
+/// The resource name of a face.
 pub fn name(face: Face) -> &'static str {
     match face {
         Face::Regular => "R",
@@ -49,7 +50,7 @@ pub fn name(face: Face) -> &'static str {
     }
 }
 
-fn write(pdf: &mut Pdf, next: &mut Ref, face: Face, used: &Used) -> Result<Ref> {
+fn write(pdf: &mut Pdf, next: &mut Ref, face: Face, used: &UsedGlyphs) -> Result<Ref> {
     let [font_ref, cid_ref, descriptor_ref, cmap_ref, file_ref] = std::array::from_fn(|_| next.bump());
     let font = face.font();
     let file = subsetter::subset(font.data, 0, &used.glyphs)
@@ -59,7 +60,7 @@ fn write(pdf: &mut Pdf, next: &mut Ref, face: Face, used: &Used) -> Result<Ref> 
         Face::Bold => "DejaVuSans-Bold",
         Face::Italic => "DejaVuSans-Oblique",
     };
-    // Six letters that differ where the glyphs differ.
+    // The subset tag: six letters derived from the glyphs.
     let tag: String = blake3::hash(&file).as_bytes().iter().take(6).map(|byte| char::from(b'A' + byte % 26)).collect();
     let name = format!("{tag}+{postscript}");
     let name = Name(name.as_bytes());
@@ -72,7 +73,7 @@ fn write(pdf: &mut Pdf, next: &mut Ref, face: Face, used: &Used) -> Result<Ref> 
     let mut cid = pdf.cid_font(cid_ref);
     cid.subtype(CidFontType::Type2).base_font(name).system_info(SYSTEM).font_descriptor(descriptor_ref);
     cid.default_width(0.0).cid_to_gid_map_predefined(Name(b"Identity"));
-    // Widths are exact, not rounded: the places of letters follow from them.
+    // Widths are not rounded: the positions of letters follow from them.
     let exact = |glyph: u16| (f64::from(font.advance(glyph)) * 1000.0 / UNITS) as f32;
     cid.widths().consecutive(0, used.glyphs.remapped_gids().map(exact));
     cid.finish();

@@ -1,8 +1,7 @@
-//! A scene as PDF: one page, vector graphics, text that can be searched.
+//! PDF output: one page of vector graphics with searchable text.
 //!
-//! Written with `pdf-writer` and `subsetter`, the crates on which svg2pdf stands. svg2pdf itself will not do: it keeps fonts and resources in
-//! hash maps with random seeds, so that equal input gives files that differ from run to run; it sets text one glyph at a time, names a graphics
-//! state for every translucent shape, and writes no metadata.
+//! Written with `pdf-writer` and `subsetter`, which svg2pdf is built on. svg2pdf itself is not used: it iterates over randomly seeded hash
+//! maps, so its output is not reproducible; it writes text one glyph at a time and a graphics state per translucent shape, and no metadata.
 
 mod fonts;
 
@@ -19,11 +18,11 @@ use crate::figures::text::{self, UNITS};
 use crate::value::{Color, Item, Label, Rect, Scene, Stroke};
 use fonts::Fonts;
 
-/// The file's bytes. `key` is the name of what it was made from.
+/// The PDF file of a scene; `key` is written into its metadata.
 pub fn pdf(scene: &Scene, key: &str) -> Result<Vec<u8>> {
     let mut painter = Painter {
         content: Content::with_settings(Settings { pretty: false }),
-        state: State::default(),
+        state: GraphicsState::default(),
         fonts: Fonts::default(),
         opacities: BTreeSet::new(),
     };
@@ -57,8 +56,8 @@ pub fn pdf(scene: &Scene, key: &str) -> Result<Vec<u8>> {
                 .insert(Name(opacity_name(kind, alpha).as_bytes()))
                 .start::<pdf_writer::writers::ExtGraphicsState>();
             match kind {
-                Kind::Fill => state.non_stroking_alpha(alpha_value),
-                Kind::Stroke => state.stroking_alpha(alpha_value),
+                PaintKind::Fill => state.non_stroking_alpha(alpha_value),
+                PaintKind::Stroke => state.stroking_alpha(alpha_value),
             };
         }
     }
@@ -82,21 +81,21 @@ pub fn pdf(scene: &Scene, key: &str) -> Result<Vec<u8>> {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Kind {
+enum PaintKind {
     Fill,
     Stroke,
 }
 
-fn opacity_name(kind: Kind, alpha: u8) -> String {
+fn opacity_name(kind: PaintKind, alpha: u8) -> String {
     match kind {
-        Kind::Fill => format!("f{alpha}"),
-        Kind::Stroke => format!("s{alpha}"),
+        PaintKind::Fill => format!("f{alpha}"),
+        PaintKind::Stroke => format!("s{alpha}"),
     }
 }
 
-/// What the page is painted with at the moment; only changes are written.
+/// The current graphics state; only changes are written.
 #[derive(Clone, Debug, PartialEq)]
-struct State {
+struct GraphicsState {
     fill: Color,
     stroke: Color,
     width: f64,
@@ -104,21 +103,21 @@ struct State {
     join: i32,
 }
 
-impl Default for State {
+impl Default for GraphicsState {
     fn default() -> Self {
-        State { fill: Color::BLACK, stroke: Color::BLACK, width: 1.0, dashes: Vec::new(), join: 0 }
+        GraphicsState { fill: Color::BLACK, stroke: Color::BLACK, width: 1.0, dashes: Vec::new(), join: 0 }
     }
 }
 
 struct Painter {
     content: Content,
-    state: State,
+    state: GraphicsState,
     fonts: Fonts,
-    opacities: BTreeSet<(Kind, u8)>,
+    opacities: BTreeSet<(PaintKind, u8)>,
 }
 
 impl Painter {
-    fn opacity(&mut self, kind: Kind, before: u8, alpha: u8) {
+    fn opacity(&mut self, kind: PaintKind, before: u8, alpha: u8) {
         if before != alpha {
             self.opacities.insert((kind, alpha));
             self.content.set_parameters(Name(opacity_name(kind, alpha).as_bytes()));
@@ -127,7 +126,7 @@ impl Painter {
 
     fn fill_color(&mut self, color: Color) {
         let before = std::mem::replace(&mut self.state.fill, color);
-        self.opacity(Kind::Fill, before.3, color.3);
+        self.opacity(PaintKind::Fill, before.3, color.3);
         if [before.0, before.1, before.2] != [color.0, color.1, color.2] {
             let [r, g, b] = unit(color);
             self.content.set_fill_rgb(r, g, b);
@@ -136,7 +135,7 @@ impl Painter {
 
     fn stroke(&mut self, stroke: &Stroke, join: LineJoinStyle) {
         let before = std::mem::replace(&mut self.state.stroke, stroke.color);
-        self.opacity(Kind::Stroke, before.3, stroke.color.3);
+        self.opacity(PaintKind::Stroke, before.3, stroke.color.3);
         if [before.0, before.1, before.2] != [stroke.color.0, stroke.color.1, stroke.color.2] {
             let [r, g, b] = unit(stroke.color);
             self.content.set_stroke_rgb(r, g, b);
@@ -156,7 +155,7 @@ impl Painter {
         }
     }
 
-    /// Do something after which the state is what it was.
+    /// Run a closure between saving and restoring the graphics state.
     fn within(&mut self, paint: impl FnOnce(&mut Self)) {
         let state = self.state.clone();
         self.content.save_state();
@@ -190,7 +189,7 @@ impl Painter {
         }
     }
 
-    /// Set colours and line, draw an outline, and paint it; nothing if there is nothing to see.
+    /// Set the graphics state, draw an outline, and paint it; does nothing if it is invisible.
     fn paint(
         &mut self,
         fill: Option<Color>,
@@ -257,7 +256,7 @@ impl Painter {
         for run in &placed.line.runs {
             let [x, y] = onto(run.x, run.y);
             self.content.set_font(Name(fonts::name(run.face).as_bytes()), real(run.size));
-            // Letters stand upright on a page whose y grows upwards.
+            // Flip the text back: in text space y grows upwards.
             self.content.set_text_matrix([fine(a), fine(b), fine(-c), fine(-d), real(x), real(y)]);
             let glyphs = run.glyphs();
             let mut shown = self.content.show_positioned();
