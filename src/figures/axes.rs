@@ -1,4 +1,4 @@
-//! What stands around a plot area: ticks, numbers, labels, title, colour bar, and how much room all that takes.
+//! The decorations of a plot area (ticks, tick labels, axis labels, title, colour bar) and the margins they need.
 
 use std::collections::BTreeMap;
 
@@ -21,7 +21,7 @@ const BAR_GAP: f64 = 8.0;
 const BAR_WIDTH: f64 = 9.0;
 const LINE: f64 = 0.8;
 
-/// Sizes of text, from the figure's font size.
+/// Font sizes, derived from the figure's font size.
 #[derive(Clone, Copy, Debug)]
 pub struct Fonts {
     pub tick: f64,
@@ -35,7 +35,7 @@ impl Fonts {
     }
 }
 
-/// Room on each side of a plot area.
+/// The margin on each side of a plot area.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Around {
     pub left: f64,
@@ -44,22 +44,22 @@ pub struct Around {
     pub bottom: f64,
 }
 
-/// Ticks and the room they and all else need.
+/// The ticks of a panel, and the margins of all its decorations.
 #[derive(Clone, Debug)]
 pub struct Decor {
     pub around: Around,
     x: Vec<Tick>,
     y: Vec<Tick>,
-    /// Widest number of the y axis, highest of the x axis: of this panel, or of all whose labels stand in one line with its own.
+    /// The widest tick label of the y axis and the highest of the x axis, of this panel or of all panels aligned with it.
     y_width: f64,
     x_height: f64,
     bar: Vec<Tick>,
-    /// Widest number of the colour bar, likewise.
+    /// The widest tick label of the colour bar, likewise.
     bar_labels: f64,
     pub legend: legend::Room,
 }
 
-/// Which numbers and labels a panel shows: inner panels of a grid may leave them to the outer ones.
+/// Which tick labels and axis labels a panel shows: with shared axes, inner panels have none.
 #[derive(Clone, Copy, Debug)]
 pub struct Shown {
     pub x_numbers: bool,
@@ -68,19 +68,19 @@ pub struct Shown {
     pub y_label: bool,
 }
 
-/// Width and height of a line of text.
+/// Returns the width and height of a line of text.
 pub fn extent(markup: &str, size: f64, bold: bool) -> (f64, f64) {
     let line = text::layout(markup, size, bold);
     (line.width, line.ascent + line.descent)
 }
 
-/// Width and height of turned text.
+/// Returns the width and height of rotated text.
 fn turned((width, height): (f64, f64), degrees: f64) -> (f64, f64) {
     let (sin, cos) = sin_cos(degrees);
     (width * cos.abs() + height * sin.abs(), width * sin.abs() + height * cos.abs())
 }
 
-/// Sine and cosine of an angle in degrees; exact for quarter turns.
+/// Returns sine and cosine of an angle in degrees; exact for quarter turns.
 fn sin_cos(degrees: f64) -> (f64, f64) {
     match degrees.rem_euclid(360.0) {
         0.0 => (0.0, 1.0),
@@ -92,7 +92,7 @@ fn sin_cos(degrees: f64) -> (f64, f64) {
 }
 
 impl Decor {
-    /// Choose ticks for a plot area of about this size and measure.
+    /// Chooses ticks for a plot area of about this size and measures the margins.
     pub fn of(
         panel: &Prepared,
         (width, height): (f64, f64),
@@ -110,7 +110,7 @@ impl Decor {
         let (left, bottom) = (reach(&y, shown.y_numbers, y_width, side), reach(&x, shown.x_numbers, x_height, side));
         let mut around = Around { left, right: LINE, top: LINE, bottom };
         if shown.x_numbers {
-            // The last number may reach beyond the corner.
+            // The last tick label may extend beyond the corner.
             let over = |tick: &Tick| {
                 0.5 * turned(size(tick), panel.x.rotate).0 - (1.0 - panel.x.scale.place(tick.value)) * width
             };
@@ -142,8 +142,8 @@ impl Decor {
         Decor { around, x, y, y_width, x_height, bar, bar_labels, legend }
     }
 
-    /// Have the labels of one column's y axes and colour bars stand in one line, and those of one row's x axes. A panel over several columns
-    /// (of a header) stands for itself.
+    /// Aligns the labels of the y axes and colour bars in each column, and of the x axes in each row. A panel that spans several columns
+    /// (in the header) is not aligned.
     pub fn align(panels: &mut [(Prepared, Decor)], slots: &[Slot], shown: &[Shown]) {
         let groups = |of: &dyn Fn(&Prepared, &Shown, &Slot) -> (bool, usize)| -> Vec<Option<usize>> {
             let all = panels.iter().zip(slots).zip(shown);
@@ -163,7 +163,7 @@ impl Decor {
         level(panels, &bar, |decor| (&mut decor.bar_labels, &mut decor.around.right));
     }
 
-    /// Grid lines, behind the marks.
+    /// Draws grid lines, behind the marks.
     pub fn grid(&self, panel: &Prepared, area: Rect, items: &mut Vec<Item>) {
         if panel.grid <= 0.0 {
             return;
@@ -180,10 +180,10 @@ impl Decor {
         }
     }
 
-    /// Frame, ticks, numbers, labels, title and colour bar, in front of the marks.
+    /// Draws frame, ticks, tick labels, axis labels, title and colour bar, in front of the marks.
     pub fn draw(&self, panel: &Prepared, area: Rect, fonts: Fonts, shown: Shown, items: &mut Vec<Item>) {
         let stroke = Stroke::solid(Color::BLACK, LINE);
-        // Which way ticks go, and how far the longest reach out of the frame.
+        // The direction of ticks, and how far the longest extend out of the frame.
         let (out, beyond) = if panel.ticks == TickSide::Inside { (-1.0, 0.0) } else { (1.0, TICK) };
         for tick in &self.x {
             let x = area.x + area.width * panel.x.scale.place(tick.value);
@@ -273,7 +273,7 @@ impl Decor {
     }
 }
 
-/// Raise a size of the members of each group to the largest of them, and the room for it too.
+/// Raises a size to the maximum of its group, and the margin with it.
 fn level(
     panels: &mut [(Prepared, Decor)],
     groups: &[Option<usize>],
@@ -293,7 +293,7 @@ fn level(
     }
 }
 
-/// How far ticks, and their numbers of this size if they are shown, reach out of the frame.
+/// Returns how far ticks, and their labels of this size if shown, extend out of the frame.
 fn reach(ticks: &[Tick], numbers: bool, size: f64, side: &TickSide) -> f64 {
     let tick = if *side == TickSide::Inside { 0.0 } else { TICK };
     match (ticks.is_empty(), numbers) {
@@ -303,7 +303,7 @@ fn reach(ticks: &[Tick], numbers: bool, size: f64, side: &TickSide) -> f64 {
     }
 }
 
-/// As many ticks as have room for their numbers.
+/// Chooses as many ticks as their labels have room for.
 fn fitting(axis: &PanelAxis, length: f64, fonts: Fonts, across: bool) -> Vec<Tick> {
     let most = if across { length / 34.0 } else { length / 22.0 };
     let mut count = (most as usize).clamp(2, 9);
@@ -324,7 +324,7 @@ fn fitting(axis: &PanelAxis, length: f64, fonts: Fonts, across: bool) -> Vec<Tic
     }
 }
 
-/// Numbers of a logarithmic axis crowd towards the end of each decade: powers of ten stay, then 5, 2 and 3, and whatever else has room.
+/// Labels of a logarithmic axis get crowded at the end of each decade: keep powers of ten, then 5, 2 and 3, then any that fit.
 fn apart(mut ticks: Vec<Tick>, axis: &PanelAxis, length: f64, fonts: Fonts, across: bool) -> Vec<Tick> {
     let rank = |value: f64| {
         let first = format!("{value:e}");

@@ -1,32 +1,32 @@
-//! Colours of two values at once: the map of phase diagrams.
+//! Two-dimensional colour maps, as in phase diagrams.
 
 use crate::spec::Located;
 use crate::value::{Array, Color};
 
 crate::record! {
-    /// One of two values that a colour shows.
+    /// One dimension of a two-dimensional colour map.
     pub struct Ranged {
-        /// The array.
+        /// The name of the array.
         pub value: Located<String>,
-        /// The value at the near end.
+        /// The value at the low end.
         pub from: f64 = 0.0,
-        /// The value at the far end; by default the largest of the panel.
+        /// The value at the high end; by default the largest in the panel.
         pub to: Option<f64> = None,
     }
 }
 
 crate::record! {
-    /// A colour from two arrays: white where `y` is small whatever `x` is; blue where `y` is large and `x` small; red where both are large
+    /// A colour from two arrays: white where `y` is small, whatever `x` is; blue where `y` is large and `x` is small; red where both are large
     /// (arXiv 2510.23671, phase diagrams).
     pub struct ColorPair {
-        /// From blue to red.
+        /// The value from blue to red.
         pub x: Ranged,
-        /// From white to full colour.
+        /// The value from white to full colour.
         pub y: Ranged,
     }
 }
 
-/// The colour at `x` and `y` between 0 and 1: red x y + (1 - y), green 1 - y, blue (1 - x) y + (1 - y).
+/// Returns the colour at `x` and `y` between 0 and 1: red x y + (1 - y), green 1 - y, blue (1 - x) y + (1 - y).
 pub fn color(x: f64, y: f64) -> Color {
     let (x, y) = (x.clamp(0.0, 1.0), y.clamp(0.0, 1.0));
     let white = 1.0 - y;
@@ -34,7 +34,7 @@ pub fn color(x: f64, y: f64) -> Color {
 }
 
 impl Ranged {
-    /// Where each value lies between the ends: 0 to 1, NaN where there is none.
+    /// Scales each value to 0 to 1 between the ends; NaN stays NaN.
     pub fn shares(&self, array: &Array) -> Vec<f64> {
         let values = array.values();
         let largest = values.iter().copied().filter(|value| value.is_finite()).fold(f64::NEG_INFINITY, f64::max);

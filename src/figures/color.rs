@@ -1,4 +1,4 @@
-//! The colour of a mark: one for all, one for each coordinate of an axis, or a colour map over the values of an array.
+//! Mark colours: a single colour, one colour per coordinate of an axis, or a colour map over the values of an array.
 
 use serde_json::{Map, Value as Json, json};
 
@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::spec::{Decode, Located, Node, Problems, Schemas, Yaml, nearest};
 use crate::value::Color;
 
-/// Names a colour can have besides `#rrggbb`.
+/// Colour names accepted besides `#rrggbb`.
 const NAMED: [(&str, u32); 16] = [
     ("black", 0x000000),
     ("white", 0xffffff),
@@ -30,7 +30,7 @@ const NAMED: [(&str, u32); 16] = [
     ("pure-blue", 0x0000ff),
 ];
 
-/// A colour as written: a name or `#rrggbb`.
+/// A colour as written in the paper file: a name or `#rrggbb`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Paint(pub Color);
 
@@ -77,50 +77,50 @@ impl Decode for Paint {
 }
 
 crate::record! {
-    /// A colour for each coordinate of an axis; the legend names them.
+    /// One colour for each coordinate of an axis, listed in the legend.
     pub struct ColorBy {
-        /// The axis whose coordinates have colours.
+        /// The axis whose coordinates get a colour each.
         pub by: Located<String>,
-        /// Where nothing is said, the theme's.
+        /// Defaults to the theme's.
         pub palette: Option<Palette> = None,
-        /// Colours one by one, instead of the palette.
+        /// An explicit list of colours, used instead of the palette.
         pub colors: Vec<Paint> = Vec::new(),
-        /// What the legend says instead of a coordinate.
+        /// Legend labels that replace coordinates.
         pub labels: std::collections::BTreeMap<String, String> = std::collections::BTreeMap::new(),
     }
 }
 
 crate::record! {
-    /// Colours from the values of an array.
+    /// Colours taken from the values of an array.
     pub struct ColorOf with canonical {
-        /// The array.
+        /// The name of the array.
         pub value: Located<String>,
-        /// Where nothing is said, the theme's.
+        /// Defaults to the theme's.
         pub map: Option<ColorMap> = None,
-        /// Whole numbers 0, 1, ... are names of things, with these colours; `labels` says how many and what they are called.
+        /// Treat the values 0, 1, ... as categories and colour them from this palette; `labels` names the categories.
         pub palette: Option<Palette> = None,
         pub labels: Vec<String> = Vec::new(),
-        /// The value of the first colour; by default the smallest.
+        /// The value mapped to the first colour; by default the smallest.
         pub from: Option<f64> = None,
-        /// The value of the last colour; by default the largest. Below `from` the map runs backwards.
+        /// The value mapped to the last colour; by default the largest. If it is less than `from`, the colour map is reversed.
         pub to: Option<f64> = None,
-        /// What the colour bar is called.
+        /// The label of the colour bar.
         pub label: String = String::new(),
-        /// Whether there is a colour bar.
+        /// Whether to draw a colour bar.
         pub bar: bool = true,
-        /// Of bars: one series for each coordinate of this axis, with the colour of the array's value there.
+        /// For bars: one series for each coordinate of this axis, coloured by the array's value there.
         pub by: Option<Located<String>> = None,
     }
 }
 
-/// What the key says of colours: `by` only where it is given.
+/// Serialized for the cache key; `by` is included only if it is set.
 fn canonical(of: &ColorOf, map: &mut Map<String, Json>) {
     if of.by.is_none() {
         map.remove("by");
     }
 }
 
-/// The colours of cells: from one array, or from two.
+/// The colours of heatmap cells: from one array or from two.
 #[derive(Clone, Debug, PartialEq)]
 pub enum CellColor {
     Of(ColorOf),
@@ -188,7 +188,7 @@ impl Decode for ColorChannel {
 }
 
 impl ColorBy {
-    /// The colour of the i-th coordinate.
+    /// Returns the colour of the i-th coordinate.
     pub fn color(&self, i: usize, theme: &Theme) -> Color {
         match self.colors.as_slice() {
             [] => self.palette.as_ref().unwrap_or(&theme.palette).at(i),
@@ -196,13 +196,13 @@ impl ColorBy {
         }
     }
 
-    /// What the legend calls a coordinate.
+    /// Returns the legend label of a coordinate.
     pub fn label(&self, scope: &Scope, coordinate: &str) -> String {
         self.labels.get(coordinate).cloned().unwrap_or_else(|| scope.markup(coordinate))
     }
 }
 
-/// A colour scale worked out for some values, as its colour bar shows it.
+/// A colour scale with resolved limits, as its colour bar shows it.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Colors {
     Map { map: ColorMap, from: f64, to: f64 },
@@ -210,13 +210,13 @@ pub enum Colors {
 }
 
 impl ColorOf {
-    /// The colours of an array, with nothing else said.
+    /// A colour map over an array with default settings.
     pub fn new(value: Located<String>) -> ColorOf {
         let (label, labels) = (String::new(), Vec::new());
         ColorOf { value, map: None, palette: None, labels, from: None, to: None, label, bar: true, by: None }
     }
 
-    /// The scale for these values.
+    /// Resolves the scale for these values.
     pub fn scale(&self, values: impl Iterator<Item = f64>, theme: &Theme) -> Colors {
         let (mut low, mut high) = (f64::INFINITY, f64::NEG_INFINITY);
         values.filter(|v| v.is_finite()).for_each(|v| (low, high) = (low.min(v), high.max(v)));
@@ -235,7 +235,7 @@ impl ColorOf {
 }
 
 impl Colors {
-    /// The colour of a value; none for NaN.
+    /// Returns the colour of a value, or `None` for NaN.
     pub fn at(&self, value: f64) -> Option<Color> {
         match self {
             _ if value.is_nan() => None,

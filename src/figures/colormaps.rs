@@ -3,15 +3,15 @@
 use crate::value::Color;
 
 crate::union! {
-    /// Colours of a range of numbers.
+    /// A colour map for numbers.
     pub enum ColorMap {
-        /// Dark purple to yellow, equal steps look equal.
+        /// Dark purple to yellow, perceptually uniform.
         "viridis" => Viridis,
-        /// Blue over light grey to red, for values around a middle.
+        /// Blue through light grey to red: diverging, for values around a centre.
         "coolwarm" => Coolwarm,
-        /// Black over purple to light yellow.
+        /// Black through purple to light yellow.
         "magma" => Magma,
-        /// Blue to yellow, the same with colour-blind eyes.
+        /// Blue to yellow, safe for colour-blind readers.
         "cividis" => Cividis,
         /// White to black.
         "gray" => Gray,
@@ -19,19 +19,19 @@ crate::union! {
 }
 
 crate::union! {
-    /// Colours of things without order.
+    /// A palette for categories.
     pub enum Palette {
-        /// Ten colours (Tableau).
+        /// Ten colours of Tableau.
         "tab10" => Tab10,
-        /// Ten colours of D3 and ten more of Tableau.
+        /// Ten colours of D3, then ten of Tableau.
         "d3-t10" => D3T10,
-        /// Eight colours for colour-blind eyes (Okabe and Ito 2008).
+        /// Eight colours safe for colour-blind readers (Okabe and Ito 2008).
         "okabe-ito" => OkabeIto,
     }
 }
 
 impl ColorMap {
-    /// The colour at `t` from 0 to 1; values outside take the end's colour.
+    /// Returns the colour at `t` from 0 to 1; values outside are clamped.
     pub fn at(&self, t: f64) -> Color {
         let points: &[u32] = match self {
             ColorMap::Viridis => &VIRIDIS,
@@ -57,7 +57,7 @@ impl Palette {
         }
     }
 
-    /// The colour of the i-th thing; after the last the first comes again.
+    /// Returns the colour of the i-th category; the palette repeats.
     pub fn at(&self, i: usize) -> Color {
         let colors = self.colors();
         Color::unit(channels(colors[i % colors.len()]))

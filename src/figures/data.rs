@@ -1,4 +1,4 @@
-//! From names to numbers: what a mark reads, selected by name.
+//! Selects the numbers that a mark reads by the names of arrays, axes and coordinates.
 
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -14,37 +14,37 @@ use crate::error::{Error, Result, Span};
 use crate::spec::{Coordinate, Decode, Located, Node, Problems, Schemas, Yaml, suggest, wrong_type};
 use crate::value::{Array, Axis, Coords, Dataset, NanPolicy};
 
-/// Coordinates that are fixed: axis -> coordinate.
+/// Fixed coordinates: axis -> coordinate.
 pub type Where = BTreeMap<String, Coordinate>;
 
 crate::union! {
-    /// One number for all along an axis.
+    /// A reduction along an axis.
     pub enum Reduce {
-        /// Their mean.
+        /// The mean.
         "mean" => Mean(Located<String>),
-        /// Their median.
+        /// The median.
         "median" => Median(Located<String>),
-        /// The smallest.
+        /// The smallest value.
         "min" => Min(Located<String>),
-        /// The largest.
+        /// The largest value.
         "max" => Max(Located<String>),
-        /// Their sum.
+        /// The sum.
         "sum" => Sum(Located<String>),
-        /// Their standard deviation (n - 1).
+        /// The sample standard deviation (n - 1).
         "std" => Std(Located<String>),
-        /// A quarter of them lie below.
+        /// The lower quartile.
         "lower-quartile" => LowerQuartile(Located<String>),
-        /// A quarter of them lie above.
+        /// The upper quartile.
         "upper-quartile" => UpperQuartile(Located<String>),
-        /// Their mean less their standard deviation.
+        /// The mean minus the standard deviation.
         "mean-minus-std" => MeanMinusStd(Located<String>),
-        /// Their mean and their standard deviation added.
+        /// The mean plus the standard deviation.
         "mean-plus-std" => MeanPlusStd(Located<String>),
     }
 }
 
 crate::union! {
-    /// A function of every value.
+    /// A function applied to every value.
     pub enum Transform {
         /// 1/x
         "reciprocal" => Reciprocal,
@@ -62,20 +62,20 @@ crate::union! {
 }
 
 crate::record! {
-    /// Numbers by name.
+    /// Numbers selected by name.
     pub struct ChannelSettings {
-        /// An array of the stage, or an axis, whose coordinates are the numbers.
+        /// The name of an array of the stage, or of an axis, whose coordinates are then the numbers.
         pub value: Located<String>,
-        /// One number for all along an axis, first.
+        /// Reduce along an axis; applied first.
         pub reduce: Option<Reduce> = None,
-        /// A function of every number, after that.
+        /// A function applied to every number, after the reduction.
         pub transform: Option<Transform> = None,
-        /// What the reduction, or a mark that reduces the numbers itself, makes of NaN: `propagate`, or `skip` to leave it out.
+        /// How the reduction, or a mark that reduces the numbers itself, treats NaN: `propagate`, or `skip` to leave it out.
         pub nan: NanPolicy = NanPolicy::Propagate,
     }
 }
 
-/// What a mark reads: a name, or a mapping that does something to the named numbers, or one number.
+/// The input of a mark: a name, a mapping that transforms the named numbers, or a single number.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Channel {
     Number(f64),
@@ -110,7 +110,7 @@ impl Decode for Channel {
 }
 
 impl Channel {
-    /// What the numbers are called, for readers.
+    /// Returns the label of the numbers.
     pub fn describe(&self) -> String {
         let settings = match self {
             Channel::Number(number) => return number.to_string(),
@@ -126,12 +126,12 @@ impl Channel {
         }
     }
 
-    /// Whether a mark that reduces its numbers leaves NaN out.
+    /// Whether a mark that reduces its numbers skips NaN.
     pub fn skips_nan(&self) -> bool {
         matches!(self, Channel::Named(settings) if settings.nan.skips())
     }
 
-    /// The array or axis it names, if any.
+    /// Returns the array or axis it names, if any.
     pub fn name(&self) -> Option<&Located<String>> {
         match self {
             Channel::Number(_) => None,
@@ -140,15 +140,15 @@ impl Channel {
     }
 }
 
-/// Where a mark finds its numbers: a stage, and coordinates fixed by `where` and by the panel.
+/// Where a mark looks up its numbers: a stage, and the coordinates fixed by `where` and by the panel.
 #[derive(Clone)]
 pub struct Scope<'a> {
     data: &'a dyn Fn(&str) -> Option<Arc<Dataset>>,
     of: Option<Located<String>>,
-    /// Axis, coordinate, and the place in the file where it was fixed.
+    /// Axis, coordinate, and the span in the file that fixed it.
     fixed: Vec<(String, String, Span)>,
     theme: Arc<Theme>,
-    /// Names that come from data are markup.
+    /// Whether names from data are markup.
     math: bool,
     warnings: Rc<RefCell<Vec<Error>>>,
 }
@@ -158,37 +158,37 @@ impl<'a> Scope<'a> {
         Scope { data, of: None, fixed: Vec::new(), theme: Arc::default(), math: false, warnings: Rc::default() }
     }
 
-    /// The same with other looks.
+    /// Returns the same scope with another theme.
     pub fn themed(self, theme: Theme) -> Self {
         Scope { theme: Arc::new(theme), ..self }
     }
 
-    /// The same with mathematics in names that come from data, or without.
+    /// Returns the same scope with math in names from data enabled or disabled.
     pub fn with_math(self, math: bool) -> Self {
         Scope { math, ..self }
     }
 
-    /// The markup of a name that comes from data.
+    /// Returns the markup of a name from data.
     pub fn markup(&self, name: &str) -> String {
         if self.math { name.to_string() } else { text::verbatim(name) }
     }
 
-    /// Looks where a mark does not say.
+    /// Returns the theme, for settings that a mark leaves out.
     pub fn theme(&self) -> &Theme {
         &self.theme
     }
 
-    /// Tell the user of something that is no reason to fail.
+    /// Reports a warning.
     pub fn warn(&self, warning: Error) {
         self.warnings.borrow_mut().push(warning);
     }
 
-    /// All warnings so far.
+    /// Returns all warnings so far.
     pub fn take_warnings(&self) -> Vec<Error> {
         self.warnings.take()
     }
 
-    /// The fixed coordinates, each as it was fixed last, with what is added: ` at model=b p=0.1`, or nothing.
+    /// Describes the fixed coordinates, the last fix of each axis, plus `more`: ` at model=b p=0.1`, or an empty string.
     pub fn place(&self, more: &str) -> String {
         let last = |(i, (axis, ..)): &(usize, &(String, String, Span))| {
             !self.fixed[i + 1..].iter().any(|(later, ..)| later == axis)
@@ -198,7 +198,7 @@ impl<'a> Scope<'a> {
         if parts.is_empty() { String::new() } else { format!(" at {}", parts.join(" ")) }
     }
 
-    /// The same with another stage (if one is named) and more coordinates fixed.
+    /// Returns the same scope with another stage (if one is named) and more fixed coordinates.
     pub fn within(&self, of: &Option<Located<String>>, fixed: &Where) -> Scope<'a> {
         let mut scope = self.clone();
         scope.of = of.clone().or(scope.of);
@@ -206,14 +206,14 @@ impl<'a> Scope<'a> {
         scope
     }
 
-    /// The same with one more coordinate fixed.
+    /// Returns the same scope with one more fixed coordinate.
     pub fn fix(&self, axis: &str, coordinate: &str, span: Span) -> Scope<'a> {
         let mut scope = self.clone();
         scope.fixed.push((axis.to_string(), coordinate.to_string(), span));
         scope
     }
 
-    /// The coordinate at which an axis is fixed.
+    /// Returns the coordinate at which an axis is fixed.
     pub fn fixed(&self, axis: &str) -> Option<&str> {
         self.fixed.iter().rev().find(|(name, ..)| name == axis).map(|(_, at, _)| at.as_str())
     }
@@ -225,7 +225,7 @@ impl<'a> Scope<'a> {
         (self.data)(&of.value).ok_or_else(|| Error::internal(format!("the figure did not get `{}`", of.value)))
     }
 
-    /// All coordinates of an axis of the stage.
+    /// Returns all coordinates of an axis of the stage.
     pub fn axis(&self, name: &Located<String>) -> Result<Axis> {
         let dataset = self.dataset(name.span)?;
         dataset.arrays.values().find_map(|array| array.axis(&name.value).cloned()).ok_or_else(|| {
@@ -235,11 +235,11 @@ impl<'a> Scope<'a> {
         })
     }
 
-    /// The array or axis of this name, with all fixed coordinates taken out.
+    /// Returns the array or axis of this name, indexed at all fixed coordinates.
     pub fn named(&self, name: &Located<String>) -> Result<Array> {
         let dataset = self.dataset(name.span)?;
         let mut array = match dataset.get(&name.value) {
-            // A large array is copied once, and only the part that is asked for.
+            // A large array is copied once, and only the selected part.
             Some(array) => Cow::Borrowed(array),
             None => match dataset.arrays.values().find_map(|array| array.axis(&name.value)) {
                 Some(axis) => Cow::Owned(coordinates(axis)?),
@@ -269,7 +269,7 @@ impl<'a> Scope<'a> {
         Ok(array.into_owned())
     }
 
-    /// The numbers of a channel.
+    /// Returns the numbers of a channel.
     pub fn channel(&self, channel: &Channel) -> Result<Array> {
         let settings = match channel {
             Channel::Number(number) => return Ok(Array::scalar(*number)),
@@ -285,7 +285,7 @@ impl<'a> Scope<'a> {
         Ok(array)
     }
 
-    /// One number for all along an axis; warns where NaN makes it NaN.
+    /// Reduces along an axis; warns if NaN makes the result NaN.
     fn reduced(&self, settings: &ChannelSettings, reduce: &Reduce, array: &Array) -> Result<Array> {
         let mut found: Vec<String> = Vec::new();
         let reduced = reduce.apply(array, settings.nan.skips(), &mut |place| found.push(place))?;
@@ -307,7 +307,7 @@ impl<'a> Scope<'a> {
         Ok(reduced)
     }
 
-    /// The single number of a channel.
+    /// Returns the single number of a channel.
     pub fn number(&self, channel: &Channel) -> Result<f64> {
         let array = self.channel(channel)?;
         let span = channel.name().map(|name| name.span).unwrap_or_default();
@@ -315,8 +315,8 @@ impl<'a> Scope<'a> {
     }
 }
 
-/// The numbers of a channel that a mark reduces itself: without NaN where that is skipped, else none at all if one is NaN, with a warning.
-/// `what` is what the mark makes of them.
+/// Returns the numbers of a channel that a mark reduces itself: without NaN if NaN is skipped, else none at all and a warning if one is NaN.
+/// `what` names the mark's result in the warning.
 pub fn reducible(scope: &Scope, channel: &Channel, what: &str) -> Result<Vec<f64>> {
     let array = scope.channel(channel)?;
     let mut values = array.values();
@@ -337,7 +337,7 @@ pub fn reducible(scope: &Scope, channel: &Channel, what: &str) -> Result<Vec<f64
     Ok(values)
 }
 
-/// What axes an array still has, for messages.
+/// Describes the axes that an array still has, for messages.
 pub fn left_over(array: &Array) -> String {
     let names: Vec<String> = array.axes.iter().map(|axis| format!("`{}` ({})", axis.name, axis.len())).collect();
     format!("it has the axes {}", names.join(", "))
@@ -359,7 +359,7 @@ fn refs(names: &[String]) -> Vec<&str> {
     names.iter().map(String::as_str).collect()
 }
 
-/// Names of an axis' coordinates, as markup, if they are names and not numbers.
+/// Returns the names of an axis' coordinates as markup, if they are names and not numbers.
 pub fn categories(scope: &Scope, axis: &Axis) -> Option<Vec<String>> {
     match &axis.coords {
         Coords::Labels(labels) => Some(labels.iter().map(|label| scope.markup(label)).collect()),
@@ -402,7 +402,7 @@ impl Reduce {
         }
     }
 
-    /// `nan` is told where the array is NaN, if that counts.
+    /// Calls `nan` with the position of a NaN, if NaN is not skipped.
     fn apply(&self, array: &Array, skip: bool, nan: &mut dyn FnMut(String)) -> Result<Array> {
         let axis = self.axis();
         let dim = array.dim(&axis.value).ok_or_else(|| {
@@ -422,7 +422,7 @@ impl Reduce {
         Array::f64(axes, values.map(|lane| self.number(lane.iter().copied().collect(), skip)).collect())
     }
 
-    /// NaN where one of them is, unless NaN is skipped.
+    /// Returns NaN if one of the values is NaN, unless NaN is skipped.
     fn number(&self, mut values: Vec<f64>, skip: bool) -> f64 {
         if skip {
             values.retain(|v| !v.is_nan());
@@ -451,7 +451,7 @@ impl Reduce {
     }
 }
 
-/// The q-quantile, linear between neighbours; sorts the values.
+/// Returns the q-quantile with linear interpolation; sorts the values.
 pub fn quantile(values: &mut [f64], q: f64) -> f64 {
     values.sort_by(f64::total_cmp);
     let place = q.clamp(0.0, 1.0) * values.len().saturating_sub(1) as f64;

@@ -1,4 +1,4 @@
-//! Marks of which nothing is to be seen: a warning each, and an error for a figure of nothing else.
+//! Marks that draw nothing visible: a warning for each, and an error if all marks of a figure are empty.
 
 use super::marks::Shape;
 use super::panel::{Prepared, PreparedMark};
@@ -6,18 +6,18 @@ use super::shapes::Frame;
 use crate::error::{Error, Span};
 use crate::value::Item;
 
-/// A mark of which nothing is on the page, and why.
+/// A mark that draws nothing visible, and the reason.
 pub struct EmptyMark {
     name: &'static str,
     span: Span,
-    /// Which panel it is in: ` at expert=3`, or nothing.
+    /// The panel it is in, such as ` at expert=3`; empty if there is only one.
     panel: String,
     why: String,
     hint: Option<&'static str>,
 }
 
 impl EmptyMark {
-    /// The mark, if its shapes came to no items that can be seen.
+    /// Returns the mark if its shapes produced no visible items.
     pub fn found(
         panel: &Prepared,
         mark: &PreparedMark,
@@ -50,12 +50,12 @@ impl EmptyMark {
         self.hint.iter().fold(error, |error, hint| error.hint(*hint))
     }
 
-    /// What is said of one empty mark.
+    /// The warning for this mark.
     pub fn warning(&self) -> Error {
         self.error(format!("this `{}` shows nothing{}: {}", self.name, self.panel, self.why))
     }
 
-    /// What is said of a figure whose marks are all empty, this one first.
+    /// The error for a figure whose marks are all empty; this mark is the first.
     pub fn nothing_at_all(&self) -> Error {
         self.error(format!("this figure would be empty: its `{}` shows nothing{}: {}", self.name, self.panel, self.why))
     }

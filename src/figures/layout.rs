@@ -1,27 +1,27 @@
-//! Where panels stand on the page: plot areas of a row or column are aligned, and everything around them has the room it needs.
+//! Page layout: aligns the plot areas of each row and column and leaves the space that ticks, labels and legends need.
 
 use super::axes::{Around, Decor};
 use super::panel::Prepared;
 use crate::value::Rect;
 
-/// Room between neighbouring panels and at the page's edge, in points.
+/// The padding between neighbouring panels and at the page edge, in points.
 const GAP: f64 = 10.0;
 const EDGE: f64 = 3.0;
 
-/// How the page is divided.
+/// The grid of panels on the page.
 pub struct Grid<'a> {
     pub width: f64,
     pub height: f64,
     pub columns: usize,
     pub rows: usize,
-    /// Shares of the plot areas' total width and height.
+    /// The relative widths and heights of the plot areas.
     pub widths: &'a [f64],
     pub heights: &'a [f64],
-    /// Room above all panels.
+    /// The space above all panels.
     pub top: f64,
 }
 
-/// Where a panel stands: its row, its first column, and how many columns it reaches over.
+/// The grid cell of a panel: its row, its first column, and how many columns it spans.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Slot {
     pub row: usize,
@@ -30,12 +30,12 @@ pub struct Slot {
 }
 
 impl Grid<'_> {
-    /// About how large a plot area will be, before anything is known of what stands around it.
+    /// Estimates the size of a plot area before its margins are known.
     pub fn guess(&self) -> (f64, f64) {
         (0.75 * self.width / self.columns as f64, 0.75 * self.height / self.rows as f64)
     }
 
-    /// The plot area of each panel.
+    /// Returns the plot area of each panel.
     pub fn areas(&self, panels: &[(Prepared, Decor)], slots: &[Slot]) -> Vec<Rect> {
         let mut around_columns = vec![[0.0f64; 2]; self.columns];
         let mut around_rows = vec![[0.0f64; 2]; self.rows];
@@ -66,13 +66,13 @@ impl Grid<'_> {
     }
 }
 
-/// Start and length of each plot area along one direction.
+/// Returns start and length of each plot area along one direction.
 fn divide(total: f64, around: &[[f64; 2]], shares: &[f64]) -> Vec<(f64, f64)> {
     let gaps = GAP * (around.len().saturating_sub(1)) as f64;
     let taken: f64 = around.iter().map(|[before, after]| before + after).sum();
     let share = |i: usize| shares.get(i).copied().filter(|s| *s > 0.0).unwrap_or(1.0);
     let sum: f64 = (0..around.len()).map(share).sum();
-    // A page too small for its labels still gets plot areas, overlapping as they must.
+    // A page too small for its labels still gets plot areas, which then overlap.
     let free = (total - taken - gaps).max(10.0 * around.len() as f64);
     let mut at = 0.0;
     let mut places = Vec::with_capacity(around.len());

@@ -1,4 +1,4 @@
-//! Legends: what colours and lines mean, in the corner of a panel that covers the least, beside it, or above it.
+//! Legends: in the corner of a panel that covers the least data, beside the panel, or above it.
 
 use super::axes::{Decor, Fonts, extent, label};
 use super::marks::{Entry, Shape, Swatch};
@@ -8,12 +8,12 @@ use crate::value::{Color, Horizontal, Item, Rect, Stroke, Vertical};
 
 const PAD: f64 = 4.0;
 const SWATCH: f64 = 18.0;
-/// Room between the legend and the frame.
+/// Padding between the legend and the frame.
 const INSET: f64 = 5.0;
-/// Room between entries side by side.
+/// Spacing between entries side by side.
 const BETWEEN: f64 = 12.0;
 
-/// Width and height of a legend's box.
+/// Returns the width and height of a legend's box.
 fn size(entries: &[Entry], fonts: Fonts) -> (f64, f64) {
     let widest = entries.iter().map(|e| extent(&e.label, fonts.tick, false).0).fold(0.0, f64::max);
     (widest + SWATCH + 3.0 * PAD, entries.len() as f64 * line_height(fonts) + PAD)
@@ -23,7 +23,7 @@ fn line_height(fonts: Fonts) -> f64 {
     1.45 * fonts.tick
 }
 
-/// Room that a legend takes outside the plot area, in points.
+/// The space a legend needs outside the plot area, in points.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Room {
     pub right: f64,
@@ -31,7 +31,7 @@ pub struct Room {
 }
 
 impl Room {
-    /// The room beside or above a plot area of this width.
+    /// Measures the space needed beside or above a plot area of this width.
     pub fn of(panel: &Prepared, fonts: Fonts, width: f64) -> Room {
         let entries = &panel.drawing.legend;
         match panel.legend {
@@ -46,12 +46,12 @@ impl Room {
     }
 }
 
-/// Width of an entry with its swatch.
+/// Returns the width of an entry with its handle.
 fn entry_width(entry: &Entry, fonts: Fonts) -> f64 {
     SWATCH + PAD + extent(&entry.label, fonts.tick, false).0
 }
 
-/// Entries side by side, as many in a row as there is room for.
+/// Splits entries into rows that fit the width.
 fn rows(entries: &[Entry], fonts: Fonts, width: f64) -> Vec<Vec<&Entry>> {
     let (mut rows, mut reached): (Vec<Vec<&Entry>>, f64) = (Vec::new(), f64::INFINITY);
     for entry in entries {
@@ -70,7 +70,7 @@ fn rows(entries: &[Entry], fonts: Fonts, width: f64) -> Vec<Vec<&Entry>> {
     rows
 }
 
-/// Rows of entries above the plot area, without a box.
+/// Draws rows of entries above the plot area, without a box.
 fn above(panel: &Prepared, area: Rect, fonts: Fonts, items: &mut Vec<Item>) {
     let rows = rows(&panel.drawing.legend, fonts, area.width);
     for (i, row) in rows.iter().rev().enumerate() {
@@ -84,14 +84,14 @@ fn above(panel: &Prepared, area: Rect, fonts: Fonts, items: &mut Vec<Item>) {
     }
 }
 
-/// A swatch and its label, beginning at x.
+/// Draws a handle and its label, starting at x.
 fn show(entry: &Entry, x: f64, y: f64, fonts: Fonts, items: &mut Vec<Item>) {
     swatch(&entry.swatch, x, y, fonts, items);
     let at = [x + SWATCH + PAD, y];
     items.push(label(&entry.label, at, fonts.tick, 0.0, Horizontal::Left, Vertical::Middle));
 }
 
-/// Draw the legend of a panel with this plot area.
+/// Draws the legend of a panel with this plot area.
 pub fn draw(panel: &Prepared, area: Rect, decor: &Decor, fonts: Fonts, items: &mut Vec<Item>) {
     let entries = &panel.drawing.legend;
     if entries.is_empty() || panel.legend == LegendPlace::None {
@@ -140,7 +140,7 @@ fn swatch(swatch: &Swatch, x: f64, y: f64, fonts: Fonts, items: &mut Vec<Item>) 
     });
 }
 
-/// The corner under which the fewest points of lines and dots lie; the first of equals.
+/// Returns the corner that covers the fewest points of lines and markers; the first one on a tie.
 fn least_covered(panel: &Prepared, area: Rect, corners: [Rect; 4]) -> Rect {
     let frame = Frame::new(area, panel);
     let mut places: Vec<[f64; 2]> = Vec::new();
@@ -149,7 +149,7 @@ fn least_covered(panel: &Prepared, area: Rect, corners: [Rect; 4]) -> Rect {
             Shape::Line { points, .. } => {
                 for pair in points.windows(2) {
                     if let (Some(a), Some(b)) = (frame.point(pair[0]), frame.point(pair[1])) {
-                        // Long segments count where they pass, not only where they end.
+                        // Long segments count along their whole length, not only at their ends.
                         places.extend((0..8).map(|i| {
                             let t = f64::from(i) / 8.0;
                             [a[0] + (b[0] - a[0]) * t, a[1] + (b[1] - a[1]) * t]

@@ -1,6 +1,6 @@
-//! Figures: settings and named arrays to a [`Scene`]. A figure is panels of marks; it knows no pixels and no file formats.
+//! Figures: turns settings and named arrays into a [`Scene`]. A figure consists of panels of marks; `render` writes the scene to files.
 //!
-//! `data` finds numbers by name, `marks` turn them into shapes in data units, `panel` works out scales, `layout` places plot areas,
+//! `data` selects numbers by name, `marks` turns them into shapes in data units, `panel` chooses scales, `layout` positions plot areas, and
 //! `axes`, `shapes` and `legend` draw.
 
 mod axes;
@@ -36,33 +36,33 @@ use crate::error::{Error, Result};
 use crate::spec::{Coordinate, Located, Node, OneOrMany, Problems};
 use crate::value::{Dataset, Horizontal, Item, Scene, Vertical};
 
-/// Raised when a figure's scene changes though its settings and data did not.
+/// Bump this when the code draws a different scene from the same settings and data.
 pub const VERSION: u32 = 4;
 
 /// The names of all marks.
 pub const MARKS: &[&str] = Mark::NAMES;
 
-/// Points an inch.
+/// Points per inch.
 const INCH: f64 = 72.0;
 
 crate::union! {
-    /// What a figure is saved as.
+    /// A file format of figures.
     pub enum FigureFormat {
         /// Vector graphics for the web; text as outlines, the same in every viewer.
         "svg" => Svg,
         /// Vector graphics for LaTeX; fonts embedded.
         "pdf" => Pdf,
-        /// Pixels.
+        /// A raster image.
         "png" => Png,
-        /// Vector graphics for LaTeX, whose fonts set the text.
+        /// Vector graphics for LaTeX, with text set in the document's fonts.
         "pgf" => Pgf,
-        /// A page that shows values where the pointer is, in one file.
+        /// An interactive web page in one file, which shows values under the pointer.
         "html" => Html,
     }
 }
 
 crate::union! {
-    /// In which order panels fill the grid.
+    /// The order in which panels fill the grid.
     pub enum Fill {
         /// Row by row.
         "rows" => Rows,
@@ -74,47 +74,47 @@ crate::union! {
 crate::record! {
     /// A figure.
     pub struct Figure with only_what_differs {
-        /// The stage whose arrays the panels show; panels and marks may name others.
+        /// The stage whose arrays the panels show; panels and marks may name another one.
         pub of: Option<Located<String>> = None,
-        /// Text above all panels; also the title in the files' metadata.
+        /// The title above all panels; also the title in the files' metadata.
         pub title: Option<String> = None,
-        /// Inches, or columns of the paper's text: `{columns: 1}`.
+        /// The width in inches, or in text columns: `{columns: 1}`.
         pub width: Length<Columns> = Length::Inches(6.0),
-        /// Inches, or a part of the width: `{aspect: 0.6}`.
+        /// The height in inches, or relative to the width: `{aspect: 0.6}`.
         pub height: Length<Aspect> = Length::Inches(4.0),
-        /// Looks that all figures share; what is given here is this figure's alone.
+        /// Overrides of the shared theme for this figure.
         pub theme: Theme = Theme::default(),
-        /// Points; the theme's where nothing is said.
+        /// In points; defaults to the theme's.
         pub font_size: Option<f64> = None,
         pub panels: Vec<Panel>,
-        /// Panels in a row above all others, each over `span` columns: sketches, legends.
+        /// A row of panels above all others, each spanning `span` columns; for diagrams and legends.
         pub header: Vec<Panel> = Vec::new(),
-        /// Height of the header's plot areas, where a row of panels has 1.
+        /// The height of the header's plot areas, relative to a row of panels.
         pub header_height: f64 = 0.5,
-        /// Panels side by side; by default about as many as rows.
+        /// The number of panel columns; by default about as many as rows.
         pub columns: Option<u32> = None,
-        /// In which order panels fill the grid.
+        /// The order in which panels fill the grid.
         pub fill: Fill = Fill::Rows,
-        /// Shares of the columns' plot areas of the width.
+        /// The relative widths of the columns.
         pub widths: Vec<f64> = Vec::new(),
-        /// Shares of the rows' plot areas of the height.
+        /// The relative heights of the rows.
         pub heights: Vec<f64> = Vec::new(),
-        /// All panels have the same limits of x; numbers and label stand below the last row only.
+        /// Share the x axis: all panels have the same limits, and only the last row has tick labels and an axis label.
         pub share_x: bool = false,
-        /// All panels have the same limits of y; numbers and label stand left of the first column only.
+        /// Share the y axis: all panels have the same limits, and only the first column has tick labels and an axis label.
         pub share_y: bool = false,
-        /// Names that come from data may hold mathematics between dollar signs, as labels do.
+        /// Names from data may contain math between dollar signs, as labels do.
         pub math: bool = false,
-        /// Files to make in `figures/`; the theme's where nothing is said.
+        /// The file formats to write to `figures/`; defaults to the theme's.
         pub formats: Option<Vec<FigureFormat>> = None,
-        /// Pixels an inch of `png`; the theme's where nothing is said.
+        /// The resolution of `png` in dpi; defaults to the theme's.
         pub dpi: Option<u32> = None,
-        /// Pictures that this figure should look like; `repro compare` puts them beside.
+        /// Reference images; `repro compare` shows them next to this figure.
         pub reference: OneOrMany<Located<String>> = OneOrMany::default(),
     }
 }
 
-/// Settings that are newer than stored figures are left out of the manifest where they change nothing.
+/// Settings added after artifacts were first stored are left out of the manifest at their default, so that old keys stay valid.
 fn only_what_differs(figure: &Figure, manifest: &mut serde_json::Map<String, serde_json::Value>) {
     if !figure.math {
         manifest.remove("math");
@@ -122,7 +122,7 @@ fn only_what_differs(figure: &Figure, manifest: &mut serde_json::Map<String, ser
 }
 
 impl Figure {
-    /// The stages whose arrays it shows.
+    /// Returns the stages whose arrays it shows.
     pub fn stages(&self) -> Vec<Located<String>> {
         self.of.iter().chain(self.all_panels().flat_map(Panel::stages)).cloned().collect()
     }
@@ -131,7 +131,7 @@ impl Figure {
         self.header.iter().chain(&self.panels)
     }
 
-    /// Arrays and axes that it names, each with the stage they should be in.
+    /// Returns the arrays and axes it names, each with the stage it should be in.
     pub fn names(&self) -> Vec<(&Located<String>, &Located<String>)> {
         let mut found = Vec::new();
         for panel in self.all_panels() {
@@ -145,7 +145,7 @@ impl Figure {
         found
     }
 
-    /// Coordinates that it fixes: stage, axis, coordinate.
+    /// Returns the coordinates it fixes: stage, axis, coordinate.
     pub fn coordinates(&self) -> Vec<(&Located<String>, &str, &Coordinate)> {
         let mut found = Vec::new();
         for panel in self.all_panels() {
@@ -159,7 +159,7 @@ impl Figure {
         found
     }
 
-    /// Report what is wrong beyond the types of settings.
+    /// Reports invalid settings beyond their types.
     pub fn check(&self, node: &Node, problems: &mut Problems) {
         let place = |setting: &str| node.get(setting).unwrap_or(node.deepest(&["theme", setting])).span;
         self.settled().check(&place, problems);
@@ -200,39 +200,39 @@ impl Figure {
         }
     }
 
-    /// The theme with what this figure says itself.
+    /// Returns the theme with this figure's overrides.
     fn settled(&self) -> Theme {
         let (font_size, formats, dpi) = (self.font_size(), self.formats().to_vec(), self.dpi());
         Theme { font_size, formats, dpi, ..self.theme.clone() }
     }
 
-    /// Points.
+    /// The font size in points.
     fn font_size(&self) -> f64 {
         self.font_size.unwrap_or(self.theme.font_size)
     }
 
-    /// Files to make.
+    /// Returns the file formats to write.
     pub fn formats(&self) -> &[FigureFormat] {
         self.formats.as_ref().unwrap_or(&self.theme.formats)
     }
 
-    /// Pixels an inch of `png`.
+    /// Returns the resolution of `png` in dpi.
     pub fn dpi(&self) -> u32 {
         self.dpi.unwrap_or(self.theme.dpi)
     }
 
-    /// Columns over which the header's panels stand.
+    /// Returns the number of columns that the header's panels span.
     fn spans(&self) -> usize {
         self.header.iter().map(|panel| panel.span as usize).sum()
     }
 
-    /// Width and height in inches.
+    /// Returns the width and height in inches.
     fn size(&self) -> (f64, f64) {
         let width = self.width.inches(self.theme.column);
         (width, self.height.inches(width))
     }
 
-    /// Draw it from the datasets of its stages; `warn` is told what is no reason to fail. Errors: it would show nothing at all.
+    /// Draws the figure from the datasets of its stages; `warn` receives warnings. It is an error if the figure would be empty.
     pub fn draw(&self, data: &dyn Fn(&str) -> Option<Arc<Dataset>>, warn: &mut dyn FnMut(Error)) -> Result<Scene> {
         let scope = Scope::new(data).themed(self.settled()).with_math(self.math).within(&self.of, &Where::new());
         let prepare = |panels: &[Panel]| -> Result<Vec<Prepared>> {
@@ -274,7 +274,7 @@ impl Figure {
         Ok(scene)
     }
 
-    /// The places of the header's panels, then those of all others below them; the number of rows and their heights.
+    /// Returns the slots of the header's panels, then those of all others below; the number of rows and their heights.
     fn with_header(&self, slots: Vec<Slot>, rows: usize) -> (Vec<Slot>, usize, Vec<f64>) {
         if self.header.is_empty() {
             return (slots, rows, self.heights.clone());
@@ -292,13 +292,13 @@ impl Figure {
         (all, rows + 1, heights)
     }
 
-    /// Panels side by side, where there are so many.
+    /// Returns the number of columns for n panels.
     fn columns_for(&self, panels: usize) -> usize {
         let panels = panels.max(1);
         self.columns.map_or_else(|| square_root(panels), |columns| columns as usize).clamp(1, panels)
     }
 
-    /// Put worked out panels on the page, and list the marks of which nothing is there.
+    /// Lays out prepared panels on the page, and collects the empty marks.
     fn place(&self, header: Vec<Prepared>, mut panels: Vec<Prepared>, empty: &mut Vec<EmptyMark>) -> Scene {
         let font_size = self.font_size();
         let fonts = Fonts::of(font_size);
@@ -326,7 +326,7 @@ impl Figure {
         let title = self.title.as_deref().unwrap_or_default();
         let top = if title.is_empty() { 0.0 } else { axes::extent(title, 1.2 * font_size, false).1 + 10.0 };
         let grid = layout::Grid { width, height, columns, rows, widths: &self.widths, heights: &heights, top };
-        // Ticks depend on the size of the plot areas, and that on the ticks' numbers: twice is enough.
+        // Ticks depend on the size of the plot areas, which depends on the tick labels: two passes are enough.
         let measure = |size: &dyn Fn(usize) -> (f64, f64), panels: Vec<Prepared>| -> Vec<(Prepared, Decor)> {
             let one = |(i, panel): (usize, Prepared)| {
                 let legend = legend::Room::of(&panel, fonts, size(i).0);
@@ -360,7 +360,7 @@ impl Figure {
             }
             match panel.frame {
                 Some(_) => items.push(Item::Clip { area, items: inside }),
-                // A sketch has no edge to be cut at.
+                // A panel without a frame does not clip.
                 None => items.append(&mut inside),
             }
             decor.draw(panel, area, fonts, shown, &mut items);
@@ -371,12 +371,12 @@ impl Figure {
     }
 }
 
-/// The smallest whole number whose square is at least n.
+/// Returns the smallest integer whose square is at least n.
 fn square_root(n: usize) -> usize {
     (1..=n).find(|root| root * root >= n).unwrap_or(1)
 }
 
-/// Give all panels the limits that hold all of theirs.
+/// Gives all panels the union of their limits.
 fn share(panels: &mut [Prepared], axis: impl Fn(&mut Prepared) -> &mut panel::PanelAxis) {
     let (mut low, mut high) = (f64::INFINITY, f64::NEG_INFINITY);
     for panel in panels.iter_mut() {

@@ -1,4 +1,4 @@
-//! A panel: marks over two axes, and what stands around them.
+//! A panel: marks over two axes, with its title, legend and axis settings.
 
 use super::data::{Scope, Where};
 use super::marks::{Drawing, Extent, Mark};
@@ -13,52 +13,52 @@ use crate::value::{Hint, Spots};
 crate::record! {
     /// Marks over two axes.
     pub struct Panel {
-        /// The stage whose arrays the marks show; by default the figure's.
+        /// The stage whose arrays the marks show; defaults to the figure's.
         pub of: Option<Located<String>> = None,
-        /// Coordinates that are fixed for all marks.
+        /// Fixed coordinates for all marks, as `axis: coordinate`.
         pub r#where: Where = Where::new(),
-        /// One panel for each coordinate of this axis.
+        /// Repeat the panel for each coordinate of this axis.
         pub r#for: Option<Located<String>> = None,
-        /// Text above; values stand in braces, as `Expert {expert}`.
+        /// The title above the panel; values may be inserted in braces, as `Expert {expert}`.
         pub title: Option<Located<String>> = None,
-        /// Bold text below.
+        /// A bold caption below the panel.
         pub caption: Option<Located<String>> = None,
         pub x: AxisSettings = AxisSettings::default(),
         pub y: AxisSettings = AxisSettings::default(),
         pub marks: Vec<Located<Mark>>,
-        /// Where the legend is; it appears when a mark has something to say in it.
+        /// The position of the legend, which is drawn if a mark has an entry in it.
         pub legend: LegendPlace = LegendPlace::Best,
-        /// Height of the panel divided by its width; by default it fills its place.
+        /// The aspect ratio (height divided by width); by default the panel fills its grid cell.
         pub aspect: Option<f64> = None,
-        /// Opacity of the grid lines, 0 for none; the theme's where nothing is said.
+        /// The opacity of grid lines, 0 for none; defaults to the theme's.
         pub grid: Option<f64> = None,
-        /// Whether there is a frame with ticks and numbers; sketches, pies and images have none where nothing is said.
+        /// Whether to draw the frame, ticks and tick labels; by default not for networks, pies and images.
         pub frame: Option<bool> = None,
-        /// In a `header`: how many columns it stands over.
+        /// In a `header`: the number of columns it spans.
         pub span: u32 = 1,
     }
 }
 
 crate::record! {
-    /// One axis of a panel.
+    /// An axis of a panel.
     pub struct AxisSettings {
         pub label: Option<Located<String>> = None,
         pub scale: ScaleKind = ScaleKind::Linear,
-        /// The low end; by default the data decide.
+        /// The low limit; by default from the data.
         pub from: Option<f64> = None,
-        /// The high end.
+        /// The high limit; by default from the data.
         pub to: Option<f64> = None,
-        /// Ticks at these values.
+        /// Put ticks at these values.
         pub ticks: Option<Vec<f64>> = None,
-        /// Ticks at multiples of this.
+        /// Put ticks at multiples of this.
         pub every: Option<f64> = None,
-        /// With `ticks`: what stands beside them.
+        /// With `ticks`: their labels.
         pub labels: Option<Vec<String>> = None,
-        /// Decimals of the numbers.
+        /// The number of decimals of tick labels.
         pub decimals: Option<u32> = None,
-        /// Degrees by which the numbers are turned.
+        /// The rotation of tick labels in degrees.
         pub rotate: f64 = 0.0,
-        /// The low end on the other side: to the right, or above.
+        /// Reverse the axis: the low limit is on the right, or at the top.
         pub reverse: bool = false,
     }
 }
@@ -81,9 +81,9 @@ impl Default for AxisSettings {
 }
 
 crate::union! {
-    /// Where a legend is.
+    /// The position of a legend.
     pub enum LegendPlace {
-        /// In the corner that covers the least.
+        /// In the corner that covers the least data.
         "best" => Best,
         "top-left" => TopLeft,
         "top-right" => TopRight,
@@ -97,18 +97,18 @@ crate::union! {
     }
 }
 
-/// An axis worked out.
+/// An axis with its resolved scale.
 #[derive(Clone, Debug)]
 pub struct PanelAxis {
     pub scale: Scale,
     pub label: String,
     pub rotate: f64,
-    /// Names of the places 0, 1, ...
+    /// The category names of positions 0, 1, ...
     categories: Option<Vec<String>>,
     settings: AxisSettings,
 }
 
-/// A panel with its numbers found.
+/// A panel with its data resolved.
 #[derive(Clone, Debug)]
 pub struct Prepared {
     pub title: String,
@@ -119,31 +119,31 @@ pub struct Prepared {
     pub legend: LegendPlace,
     pub aspect: Option<f64>,
     pub grid: f64,
-    /// The lines around it; none for a sketch.
+    /// The frame; `None` for a panel without axes.
     pub frame: Option<FrameStyle>,
     pub ticks: TickSide,
-    /// Its marks, in the order in which they are drawn.
+    /// Its marks in z-order.
     pub marks: Vec<PreparedMark>,
-    /// Which of several panels made from one it is: ` at expert=3`.
+    /// The coordinate of a repeated panel: ` at expert=3`.
     pub at: String,
 }
 
-/// A mark whose shapes are among those of its panel.
+/// A mark whose shapes are part of its panel's.
 #[derive(Clone, Debug)]
 pub struct PreparedMark {
     pub name: &'static str,
     pub span: Span,
-    /// How many shapes it has.
+    /// The number of its shapes.
     pub shapes: usize,
 }
 
 impl Panel {
-    /// Stages that the panel and its marks name.
+    /// Returns the stages that the panel and its marks name.
     pub fn stages(&self) -> impl Iterator<Item = &Located<String>> {
         self.of.iter().chain(self.marks.iter().filter_map(|mark| mark.entry().of().as_ref()))
     }
 
-    /// Report what is wrong beyond the types of settings.
+    /// Reports invalid settings beyond their types.
     pub fn check(&self, node: &Node, problems: &mut Problems) {
         if self.marks.is_empty() {
             problems.push(Error::user("this panel has no marks").at(node.deepest(&["marks"]).span));
@@ -183,7 +183,7 @@ impl Panel {
         }
     }
 
-    /// The scopes of its panels: one, or one for each coordinate of `for`.
+    /// Returns the scopes of its panels: one, or one for each coordinate of `for`.
     pub fn scopes<'a>(&self, scope: &Scope<'a>) -> Result<Vec<Scope<'a>>> {
         let scope = scope.within(&self.of, &self.r#where);
         let Some(name) = &self.r#for else { return Ok(vec![scope]) };
@@ -191,7 +191,7 @@ impl Panel {
         Ok((0..axis.len()).map(|i| scope.fix(&axis.name, &axis.coords.label(i), name.span)).collect())
     }
 
-    /// Find the numbers of one panel.
+    /// Resolves the data of one panel.
     pub fn prepare(&self, scope: &Scope) -> Result<Prepared> {
         let mut drawing = Drawing::default();
         let mut bare = true;
@@ -234,14 +234,14 @@ impl Panel {
 }
 
 impl Prepared {
-    /// What is said of places on the page, and of which panel.
+    /// Returns the tooltips at page positions.
     pub fn hint(&self, hint: &Hint, frame: &Frame) -> Option<Hint> {
         let titles = [self.title.as_str(), hint.title.as_str()].into_iter().filter(|title| !title.is_empty());
         let hint = Hint { title: titles.collect::<Vec<_>>().join(", "), ..hint.clone() };
         let inside = |place: &[f64; 2]| frame.area.holds(*place);
         match hint.spots {
             Spots::Points(_) => hint.map(|point| frame.point(point).filter(inside)),
-            // What reaches out of the frame is seen in part.
+            // A shape that extends out of the frame is partly visible.
             Spots::Boxes(_) | Spots::Cells { .. } => {
                 hint.map(|point| frame.point(point).map(|p| frame.area.nearest(p)))
             }
@@ -250,7 +250,7 @@ impl Prepared {
 }
 
 impl AxisSettings {
-    /// Limits: those given, or the data's with a little room.
+    /// Returns the limits: those given, or the data's with a margin.
     fn limits(&self, extent: &Extent) -> Scale {
         let (mut low, mut high) = (extent.low, extent.high);
         if let (Some(names), false) = (&extent.categories, extent.tight) {
@@ -265,9 +265,9 @@ impl AxisSettings {
         } else if low == high {
             (low, high) = around(low);
         } else if !extent.tight {
-            // Half of each, as their difference may be larger than any number.
+            // Halve each first, because their difference may overflow.
             let room = (0.1 * (0.5 * high - 0.5 * low)).min(f64::MAX);
-            // Bars and counts stand on the axis, and lines begin at it.
+            // Bars and counts start at the axis, so no margin at 0.
             low = if low == 0.0 && !extent.loose { 0.0 } else { (low - room).max(f64::MIN) };
             high = (high + room).min(f64::MAX);
         }
@@ -278,21 +278,21 @@ impl AxisSettings {
     }
 }
 
-/// Limits around one value: half a unit on each side, and of large values a twentieth.
+/// Returns limits around a single value: half a unit on each side, or a twentieth of a large value.
 pub fn around(value: f64) -> (f64, f64) {
     const LARGE: f64 = 1e6;
     let room = if value.abs() < LARGE { 0.5 } else { 0.05 * value.abs() };
     ((value - room).max(f64::MIN), (value + room).min(f64::MAX))
 }
 
-/// Limits from a value upwards: a unit, and of large values a tenth.
+/// Returns limits from a value upwards: one unit, or a tenth of a large value.
 fn above(value: f64) -> (f64, f64) {
     let room = (0.1 * value.abs()).max(1.0);
     if value + room < f64::INFINITY { (value, value + room) } else { (value - room, value) }
 }
 
 impl PanelAxis {
-    /// Ticks, about `count` of them where nothing is said.
+    /// Returns the ticks; about `count` of them unless the settings specify ticks.
     pub fn ticks(&self, count: usize) -> Vec<Tick> {
         let AxisSettings { ticks, every, labels, decimals, .. } = &self.settings;
         let decimals = decimals.map(|d| d as usize);

@@ -1,19 +1,19 @@
-//! From data to places: linear, logarithmic and categorical scales, and where their ticks go.
+//! Axis scales (linear, logarithmic, categorical) and their ticks.
 
 crate::union! {
-    /// How data are laid out along an axis.
+    /// The scale of an axis.
     pub enum ScaleKind {
-        /// Equal differences are equally far apart.
+        /// Linear: equal differences have equal lengths.
         "linear" => Linear,
-        /// Equal ratios are equally far apart.
+        /// Logarithmic: equal ratios have equal lengths.
         "log" => Log,
     }
 }
 
-/// More decimals than this tell nothing of a number.
+/// The largest number of decimals; more are meaningless for a double.
 pub const MOST_DECIMALS: u32 = 15;
 
-/// A scale worked out: its kind and its limits, `from` at the low end.
+/// A scale: its kind and its limits, `from` at the low end.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Scale {
     pub kind: ScaleKind,
@@ -21,7 +21,7 @@ pub struct Scale {
     pub to: f64,
 }
 
-/// A tick: where, and what stands beside it (nothing for minor ticks).
+/// A tick: its value and its label (`None` for minor ticks).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Tick {
     pub value: f64,
@@ -29,17 +29,17 @@ pub struct Tick {
 }
 
 impl Scale {
-    /// The place of a value, 0 at `from` and 1 at `to`; NaN where the scale has no place for it.
+    /// Maps a value to its position, 0 at `from` and 1 at `to`; NaN if the scale cannot show it.
     pub fn place(&self, value: f64) -> f64 {
         match self.kind {
             ScaleKind::Linear if (self.to - self.from).is_finite() => (value - self.from) / (self.to - self.from),
-            // Limits whose difference is larger than any number.
+            // Limits whose difference overflows.
             ScaleKind::Linear => (0.5 * value - 0.5 * self.from) / (0.5 * self.to - 0.5 * self.from),
             ScaleKind::Log => (log10(value) - log10(self.from)) / (log10(self.to) - log10(self.from)),
         }
     }
 
-    /// About `count` ticks at round values inside the limits.
+    /// Returns about `count` ticks at round values inside the limits.
     pub fn ticks(&self, count: usize) -> Vec<Tick> {
         match self.kind {
             ScaleKind::Linear => linear_ticks(self.from, self.to, count),
@@ -47,7 +47,7 @@ impl Scale {
         }
     }
 
-    /// Ticks at given values, those outside the limits left out.
+    /// Returns ticks at the given values, without those outside the limits.
     pub fn ticks_at(&self, values: &[f64], decimals: Option<usize>) -> Vec<Tick> {
         let decimals = decimals.unwrap_or_else(|| values.iter().map(|v| decimals_of(*v)).max().unwrap_or(0));
         let inside = values.iter().filter(|v| (-1e-9..=1.0 + 1e-9).contains(&self.place(**v)));
@@ -55,7 +55,7 @@ impl Scale {
     }
 }
 
-/// log10 from the crate's own logarithm, the same on every machine; NaN for what has none.
+/// log10 from the crate's own logarithm, the same on every machine; NaN where it is undefined.
 fn log10(value: f64) -> f64 {
     if value >= f64::MIN_POSITIVE && value.is_finite() {
         crate::train::ln(value) / std::f64::consts::LN_10
@@ -64,7 +64,7 @@ fn log10(value: f64) -> f64 {
     }
 }
 
-/// Fewest decimals that show a value, up to 6.
+/// Returns the fewest decimals that show a value exactly, up to 6.
 fn decimals_of(value: f64) -> usize {
     (0..6)
         .find(|&d| {
@@ -74,7 +74,7 @@ fn decimals_of(value: f64) -> usize {
         .unwrap_or(6)
 }
 
-/// A number with a typographic minus.
+/// Formats a number with a typographic minus.
 pub fn number(value: f64, decimals: usize) -> String {
     let text = format!("{:.decimals$}", if value == 0.0 { 0.0 } else { value });
     match text.strip_prefix('-') {
@@ -84,7 +84,7 @@ pub fn number(value: f64, decimals: usize) -> String {
     }
 }
 
-/// The round step (1, 2, 2.5 or 5 times a power of ten) that gives at most `count` intervals.
+/// Returns the round step (1, 2, 2.5 or 5 times a power of ten) that gives at most `count` intervals.
 fn round_step(range: f64, count: usize) -> f64 {
     let rough = range / count.max(1) as f64;
     let power = 10f64.powi(log10(rough).floor() as i32);
@@ -92,10 +92,10 @@ fn round_step(range: f64, count: usize) -> f64 {
     factors.iter().map(|f| f * power).find(|step| *step >= rough * (1.0 - 1e-9)).unwrap_or(10.0 * power)
 }
 
-/// Numbers of a linear axis from this size on are written with a power of ten.
+/// Tick labels of a linear axis are written with a power of ten from this size on.
 const LARGE: f64 = 1e15;
 
-/// The number beside a tick: a large one with a power of ten, and with as many digits as tell it from the others.
+/// Formats a tick label: large numbers with a power of ten, and with enough digits to distinguish the ticks.
 fn plain_or_power(value: f64, all: &[f64]) -> String {
     if value.abs() < LARGE {
         return number(value, decimals_of(value));
@@ -128,7 +128,7 @@ fn linear_ticks(from: f64, to: f64, count: usize) -> Vec<Tick> {
     values.into_iter().map(|value| Tick { value, label: Some(number(value, decimals)) }).collect()
 }
 
-/// Powers of ten, or within less than two decades 1, 2, 3, ... of each; ticks without labels between.
+/// Ticks at powers of ten, or, below two decades, at 1, 2, 3, ... times them, with minor ticks between.
 fn log_ticks(from: f64, to: f64, count: usize) -> Vec<Tick> {
     let (low, high) = (from.min(to), from.max(to));
     let (first, last) = (log10(low).floor() as i32, log10(high).ceil() as i32);

@@ -1,4 +1,4 @@
-//! Shapes in data units to items on the page.
+//! Converts shapes in data units to items on the page.
 
 use super::axes::label;
 use super::marks::Shape;
@@ -6,7 +6,7 @@ use super::panel::Prepared;
 use super::scale::Scale;
 use crate::value::{Item, Label, Rect};
 
-/// Data to page for one plot area.
+/// The transform from data to page coordinates for one plot area.
 pub struct Frame<'a> {
     pub area: Rect,
     x: &'a Scale,
@@ -26,19 +26,19 @@ impl<'a> Frame<'a> {
         self.area.bottom() - self.area.height * self.y.place(y)
     }
 
-    /// The place of a point; `None` where a scale has none.
+    /// Returns the page position of a point, or `None` if a scale cannot show it.
     pub fn point(&self, [x, y]: [f64; 2]) -> Option<[f64; 2]> {
         let place = [self.across(x), self.down(y)];
-        // Far outside is as good as anywhere outside, and keeps numbers in files short.
+        // Clamp points far outside, so that numbers in files stay short.
         place.iter().all(|v| v.is_finite()).then(|| place.map(|v| v.clamp(-1e5, 1e5)))
     }
 
-    /// The items of a shape.
+    /// Returns the page items of a shape.
     pub fn draw(&self, shape: &Shape, font: f64, items: &mut Vec<Item>) {
         match shape {
             Shape::Line { points, stroke } => {
                 let places: Vec<Option<[f64; 2]>> = points.iter().map(|p| self.point(*p)).collect();
-                // A number that is missing breaks the line.
+                // A missing number breaks the line.
                 for run in places.split(Option::is_none) {
                     let points: Vec<[f64; 2]> = run.iter().copied().flatten().collect();
                     if points.len() > 1 {
@@ -102,7 +102,7 @@ impl<'a> Frame<'a> {
         }
     }
 
-    /// An image where all cells are equally large, else a rectangle for each.
+    /// Returns an image if all cells have the same size, else a rectangle for each cell.
     fn cells(&self, x: &[f64], y: &[f64], colors: &[Option<crate::value::Color>], items: &mut Vec<Item>) {
         let xs: Vec<f64> = x.iter().map(|x| self.across(*x)).collect();
         let ys: Vec<f64> = y.iter().map(|y| self.down(*y)).collect();
@@ -120,7 +120,7 @@ impl<'a> Frame<'a> {
             let area = Rect::new(left.min(right), low.min(high), (right - left).abs(), (high - low).abs());
             let mut cells = Vec::with_capacity(colors.len());
             for r in 0..rows {
-                // Images begin at the top; y usually runs upwards.
+                // Images start at the top; y usually grows upwards.
                 let row = if low > high { rows - 1 - r } else { r };
                 for c in 0..columns {
                     cells.push(color(row, if left > right { columns - 1 - c } else { c }));

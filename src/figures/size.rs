@@ -1,4 +1,4 @@
-//! How large a figure is: inches, or shares of what surrounds it.
+//! Figure sizes: inches, or relative to the text width or the figure's width.
 
 use serde_json::{Value as Json, json};
 
@@ -6,29 +6,29 @@ use crate::error::Error;
 use crate::spec::{Decode, Node, Problems, Schemas, Yaml, wrong_type};
 
 crate::record! {
-    /// A width that follows the paper's text.
+    /// A width relative to the paper's text.
     pub struct Columns {
-        /// Columns of text, as the theme's `column` gives them.
+        /// The number of text columns; the theme's `column` is the width of one.
         pub columns: f64,
     }
 }
 
 crate::record! {
-    /// A height that follows the width.
+    /// A height relative to the width.
     pub struct Aspect {
         /// Height divided by width.
         pub aspect: f64,
     }
 }
 
-/// Inches, or a share of something else.
+/// Inches, or relative to another length.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Length<S> {
     Inches(f64),
     Share(S),
 }
 
-/// A share of a length.
+/// A length relative to another one.
 pub trait Share: Decode {
     fn share(&self) -> f64;
 }
@@ -46,7 +46,7 @@ impl Share for Aspect {
 }
 
 impl<S: Share> Length<S> {
-    /// Inches, where the whole is so many.
+    /// Returns the length in inches, given the length it is relative to.
     pub fn inches(&self, whole: f64) -> f64 {
         match self {
             Length::Inches(inches) => *inches,
@@ -54,7 +54,7 @@ impl<S: Share> Length<S> {
         }
     }
 
-    /// Report a length that no page has.
+    /// Reports a length that is not positive or too large for a page.
     pub fn check(&self, name: &str, whole: f64, node: &Node, problems: &mut Problems) {
         let inches = self.inches(whole);
         if !(inches > 0.0 && inches <= 200.0) {

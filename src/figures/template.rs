@@ -1,4 +1,4 @@
-//! Text with values in it: `Loss: {loss:.3f}`. Braces inside `$...$` belong to the mathematics.
+//! Text templates with values: `Loss: {loss:.3f}`. Braces inside `$...$` belong to the math.
 
 use super::data::{Channel, Scope};
 use super::text;
@@ -6,7 +6,7 @@ use crate::error::{Error, Result, Span};
 use crate::spec::{Located, Problems};
 use crate::value::NanPolicy;
 
-/// A piece of a template.
+/// A part of a template.
 enum Piece<'a> {
     Text(&'a str),
     /// A name and decimals.
@@ -51,7 +51,7 @@ fn pieces(text: &str) -> Result<Vec<Piece<'_>>, String> {
     Ok(pieces)
 }
 
-/// Report what is wrong with a template and its mathematics.
+/// Reports errors in a template and its math.
 pub fn check(words: &str, span: Span, problems: &mut Problems) {
     if let Err(what) = pieces(words) {
         problems.push(Error::user(what).at(span).hint("values stand in braces: `Loss: {loss:.3f}`"));
@@ -60,14 +60,14 @@ pub fn check(words: &str, span: Span, problems: &mut Problems) {
     }
 }
 
-/// The text with its values: arrays that are one number here, or the coordinate at which an axis is fixed.
+/// Fills in the values: arrays that are a single number in this scope, or the fixed coordinate of an axis.
 pub fn fill(text: &str, scope: &Scope, span: Span) -> Result<String> {
     let mut out = String::with_capacity(text.len());
     let mut after_value = false;
     for piece in pieces(text).map_err(|what| Error::user(what).at(span))? {
         match piece {
             Piece::Text(text) => {
-                // A backslash at the end of a name shall not take the dollar sign behind it.
+                // A backslash at the end of a name must not escape the dollar sign after it.
                 if out.ends_with('\\') && text.starts_with('$') && after_value {
                     out.push(' ');
                 }

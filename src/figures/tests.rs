@@ -1,4 +1,4 @@
-//! How figures are drawn: scenes as text, one line an item.
+//! Tests of drawing: scenes written as text, one item per line.
 
 use super::*;
 use crate::spec::{Decode, Problems, read};
@@ -28,7 +28,7 @@ fn draw(text: &str) -> Result<Scene> {
     figure(text).draw(&|_| Some(data()), &mut |_| ())
 }
 
-/// What is inside the plot areas, and the labels, places to a tenth of a point.
+/// The items inside the plot areas and the labels, with positions rounded to a tenth of a point.
 fn lines(items: &[Item]) -> Vec<String> {
     let place = |[x, y]: &[f64; 2]| format!("{x:.1},{y:.1}");
     let mut lines = Vec::new();
@@ -98,7 +98,7 @@ fn one_panel_for_each_coordinate_with_its_name_in_the_title() {
         names.iter().filter(|name| name.starts_with("Model ")).collect::<Vec<_>>(),
         ["Model dense", "Model moe"]
     );
-    // The label of the shared axis stands below the last panel only.
+    // The label of the shared axis is below the last panel only.
     assert_eq!(names.iter().filter(|name| *name == "Features").count(), 1);
 }
 
@@ -130,7 +130,7 @@ fn bars_stand_on_zero_and_stack_away_from_it() {
     let beside = heights(bars(""));
     let zero = beside[0].0;
     assert!(beside.iter().all(|(base, _)| *base == zero), "{beside:?}");
-    // Downwards is larger: the bar of -0.25 hangs below zero in both.
+    // y grows downwards on the page: the bar of -0.25 is below zero in both.
     let stacked = heights(bars(", stacked: true"));
     assert!(stacked[..3].iter().all(|(base, _)| *base == zero) && stacked[2].1 > zero, "{stacked:?}");
     assert_eq!(stacked[3].0, stacked[1].1, "the second model's bar begins where the first one's ends");
@@ -142,7 +142,7 @@ fn segments_of_stacked_bars_have_the_colours_of_an_array() {
     let scene = draw(&format!("{{of: s, panels: [{{marks: [{bars}]}}]}}")).unwrap();
     let fills: Vec<String> =
         inside(&scene).iter().filter_map(|line| Some(line.split_once("fill ")?.1.into())).collect();
-    // Two places for each model.
+    // Two positions for each model.
     assert_eq!(fills, ["#440154", "#440154", "#fde725", "#fde725"]);
     let wrong = "{of: s, panels: [{marks: [{bars: {y: norm, color: {value: loss, by: model}}}]}]}";
     let message = "colours need one value for each `model`; it has the axes `model` (2), `p` (3)";

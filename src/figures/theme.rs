@@ -1,4 +1,4 @@
-//! The looks that all figures of a paper share: `theme` at the top of the paper file, and what a figure changes of it.
+//! The theme that all figures of a paper share: `theme` at the top of the paper file, and the overrides of a figure.
 
 use super::FigureFormat;
 use super::colormaps::{ColorMap, Palette};
@@ -6,17 +6,17 @@ use crate::error::{Error, Span};
 use crate::spec::Problems;
 
 crate::union! {
-    /// The lines around a plot area.
+    /// The frame of a plot area (its spines).
     pub enum FrameStyle {
-        /// On all four sides.
+        /// All four spines.
         "box" => Box,
-        /// Below and to the left only.
+        /// The bottom and left spines only.
         "axes" => Axes,
     }
 }
 
 crate::union! {
-    /// The side of the frame on which ticks are.
+    /// Whether ticks point out of the frame or into it.
     pub enum TickSide {
         "outside" => Outside,
         "inside" => Inside,
@@ -24,27 +24,27 @@ crate::union! {
 }
 
 crate::record! {
-    /// The looks that all figures share. A figure's own `theme` changes some of them.
+    /// The theme that all figures share. A figure's own `theme` overrides parts of it.
     pub struct Theme {
-        /// Points; everything else follows it.
+        /// The font size in points; the sizes of all text follow from it.
         pub font_size: f64 = Theme::default().font_size,
-        /// Inches: the width of a column of the paper's text, for figures as wide as `{columns: 1}`.
+        /// The width of a text column of the paper in inches, for figures of width `{columns: 1}`.
         pub column: f64 = Theme::default().column,
-        /// Colours of things where a mark does not say.
+        /// The default palette.
         pub palette: Palette = Theme::default().palette,
-        /// Colours of numbers where a mark does not say.
+        /// The default colour map.
         pub map: ColorMap = Theme::default().map,
-        /// Points: the width of lines where a mark does not say.
+        /// The default line width in points.
         pub line_width: f64 = Theme::default().line_width,
-        /// Opacity of the grid lines; 0 for none.
+        /// The opacity of grid lines; 0 for none.
         pub grid: f64 = Theme::default().grid,
-        /// The lines around plot areas.
+        /// The frame of plot areas (their spines).
         pub frame: FrameStyle = Theme::default().frame,
-        /// The side of the frame on which ticks are.
+        /// Whether ticks point out of the frame or into it.
         pub ticks: TickSide = Theme::default().ticks,
-        /// Files to make in `figures/`.
+        /// The file formats to write to `figures/`.
         pub formats: Vec<FigureFormat> = Theme::default().formats,
-        /// Pixels an inch of `png`.
+        /// The resolution of `png` in dpi.
         pub dpi: u32 = Theme::default().dpi,
     }
 }
@@ -67,8 +67,8 @@ impl Default for Theme {
 }
 
 impl Theme {
-    /// Report what is wrong beyond the types of settings.
-    /// `place` finds where a setting is written.
+    /// Reports invalid settings beyond their types.
+    /// `place` returns the span of a setting.
     pub fn check(&self, place: &dyn Fn(&str) -> Span, problems: &mut Problems) {
         for (name, value, most) in [
             ("font-size", self.font_size, 100.0),

@@ -1,4 +1,4 @@
-//! Cells to a table: labels, formats, and what is set in bold. All that is done here is presentation and recomputes no cell.
+//! Assembles cells into a table: labels, formats and bold cells. This is presentation only; no cell is recomputed.
 
 use super::{Extreme, NamedColumn, Statistic, Summary, TableSettings};
 use crate::error::{Error, Result};
@@ -6,7 +6,7 @@ use crate::figures::text;
 use crate::value::{Cell, Column, Dataset, Key, Row, Table};
 
 impl TableSettings {
-    /// The table of these cells, row by row; each is the dataset of a [`Summary`] and knows its coordinates.
+    /// Builds the table from its cells, row by row; each cell is the dataset of a [`Summary`] with its coordinates.
     pub fn assemble(&self, name: &str, cells: &[Dataset]) -> Result<Table> {
         let summaries: Option<Vec<_>> = cells.iter().map(Summary::from).collect();
         let summaries = summaries.ok_or_else(|| Error::internal("a stored result is not a cell of a table"))?;
@@ -46,7 +46,7 @@ impl TableSettings {
         let values = self.rows.0.get(key).and_then(|key| key.values.as_ref());
         let found = values.into_iter().flatten().find(|(value, _)| value.is(coordinate));
         match found {
-            // In a list a coordinate stands for itself, as it is in the data; a label says more.
+            // In a list a coordinate is shown as it is in the data; a label takes precedence.
             Some((value, label)) if self.math || label != value.text() => fold(label),
             None if self.math => fold(coordinate),
             _ => text::verbatim(&fold(coordinate)),
@@ -56,7 +56,7 @@ impl TableSettings {
     fn cell(&self, column: &NamedColumn, summary: &Summary) -> Cell {
         let format = self.format_of(column);
         let (n, skips) = (summary.get(Statistic::N), self.skips_nan(column));
-        // Nothing to count is 0; nothing to average is missing.
+        // A count of no entries is 0; a mean of no entries is missing.
         let nothing = n == 0.0 && (skips || summary.nan() == 0.0) && !column.settings.count;
         let mut text = if nothing { self.missing.clone() } else { format.text(summary, &self.missing) };
         if skips && summary.nan() > 0.0 && !nothing && !format.statistics().contains(&Statistic::N) {
@@ -66,8 +66,8 @@ impl TableSettings {
         Cell { text: fold(&text), values, bold: false }
     }
 
-    /// Set the best cells of a column in bold, among rows that compete: by the first number that the column shows, and cells that read
-    /// the same as the best are as good. A cell without a rival is not best.
+    /// Sets the best cells of a column in bold, among the rows that are compared, by the first number that the column shows. Cells with
+    /// the same text as the best are bold too. A single cell is never best.
     fn mark_best(&self, i: usize, column: &NamedColumn, best: &Extreme, numbers: &[Vec<Summary>], rows: &mut [Row]) {
         let Some(statistic) = self.format_of(column).statistics().first().copied() else { return };
         let within = best.within().and_then(|within| self.rows.0.iter().position(|row| row.name == *within));
@@ -98,7 +98,7 @@ impl TableSettings {
     }
 }
 
-/// Text on one line.
+/// Joins text to one line.
 fn fold(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
@@ -109,7 +109,7 @@ mod tests {
     use super::*;
     use crate::spec::{Decode, Problems, read};
 
-    /// A table over two schemes and two counts, with these entries in its cells, row by row.
+    /// Builds a table over two schemes and two counts, with these entries in its cells, row by row.
     fn table(columns: &str, cells: &[&[f64]]) -> Table {
         let yaml = format!("{{of: usage, rows: {{scheme: {{a: A, b: B}}, c: [1, 2]}}, columns: {columns}}}");
         let mut problems = Problems::default();
@@ -162,7 +162,7 @@ mod tests {
         assert_eq!(texts(&skipped), ["A 1 *1.5 ± 1.4 (n=2)", "A 2 3.0 ± 2.0", "B 1 –", "B 2 4.0 ± 0.0"]);
         assert_eq!(skipped.columns[0].statistics, ["mean", "std", "n"]);
         assert_eq!(skipped.rows[0].cells[0].values[2], 2.0);
-        // A format that shows n needs no other word for it.
+        // A format that already shows n does not get it twice.
         let named = table("{loss: {format: '{mean:.1f} of {n}', nan: skip}}", &cells);
         assert_eq!(texts(&named)[0], "A 1 1.5 of 2");
     }

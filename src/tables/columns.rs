@@ -1,4 +1,4 @@
-//! The columns of a table: which entries each takes and how it shows them.
+//! The columns of a table: which entries each one selects and how it shows them.
 
 use serde_json::{Map, Value as Json, json};
 
@@ -8,32 +8,32 @@ use crate::spec::{Decode, Located, Node, Problems, Schemas, Yaml, wrong_type};
 use crate::value::NanPolicy;
 
 crate::record! {
-    /// One column: an aggregate of the entries of an array that each row selects.
+    /// A column: a summary of the entries of an array that each row selects.
     pub struct ColumnSettings {
-        /// The array whose entries it shows; by default the one with the column's name.
+        /// The array to show; by default the one with the column's name.
         pub value: Option<Located<String>> = None,
         /// Count the entries that the rows select instead of showing an array.
         pub count: bool = false,
-        /// The stage, or stages taken together, that the entries come from, if not the table's.
+        /// The stage, or list of pooled stages, that the entries come from; defaults to the table's.
         pub of: OneOrMany<Located<String>> = OneOrMany::default(),
-        /// Only entries at these coordinates of axes and values of arrays.
+        /// Only use entries at these coordinates of axes and values of arrays.
         pub r#where: Conditions = Conditions::default(),
-        /// Its header; by default its name.
+        /// The header; by default the column's name.
         pub label: Option<String> = None,
-        /// The header that it shares with neighbouring columns, or several, outermost first.
+        /// The header shared with neighbouring columns, or a list of them, outermost first.
         pub group: OneOrMany<String> = OneOrMany::default(),
-        /// How its cells are written, such as `{mean:.3f} ± {std:.3f}`.
+        /// The cell format, such as `{mean:.3f} ± {std:.3f}`.
         pub format: Option<Format> = None,
-        /// What its aggregates make of NaN, if not what the table says: `propagate`, or `skip` to leave it out and show how many entries are
-        /// left.
+        /// How its statistics treat NaN; defaults to the table's setting: `propagate`, or `skip` to leave NaN out and show how many entries
+        /// remain.
         pub nan: Option<NanPolicy> = None,
-        /// Which of its cells is set in bold; never one that is NaN.
+        /// The cell to set in bold; never a cell that is NaN.
         pub best: Option<Extreme> = None,
     }
 }
 
 crate::union! {
-    /// What is best.
+    /// Which number is best.
     pub enum Extreme {
         /// The largest number.
         "highest" => Highest(BestOf),
@@ -43,9 +43,9 @@ crate::union! {
 }
 
 crate::record! {
-    /// Which cells of a column compete.
+    /// The cells of a column that are compared.
     pub struct BestOf {
-        /// A key of the rows: only rows of the same value of it compete. By default all rows do.
+        /// A row key: only compare rows with the same value of it. By default all rows are compared.
         pub within: Option<Located<String>> = None,
     }
 }
@@ -57,12 +57,12 @@ pub struct NamedColumn {
     pub settings: ColumnSettings,
 }
 
-/// The columns from left to right.
+/// The columns, from left to right.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Columns(pub Vec<NamedColumn>);
 
 impl NamedColumn {
-    /// The array whose entries it shows; none if it counts what the rows select.
+    /// Returns the array to show; `None` if it counts the selected entries.
     pub fn value(&self) -> Option<&Located<String>> {
         let own = self.settings.value.as_ref();
         if self.settings.count { own } else { own.or(Some(&self.name)) }
@@ -111,7 +111,7 @@ impl Decode for Columns {
         (problems.len() == before).then_some(Columns(columns))
     }
 
-    /// The order of columns is content, so it stands beside their settings.
+    /// The order of columns is part of the content, so it is serialized beside their settings.
     fn manifest(&self) -> Json {
         let mut map = Map::new();
         map.insert("(order)".into(), self.0.iter().map(|column| json!(column.name.value)).collect());

@@ -1,6 +1,6 @@
-//! How a cell is written: text with aggregates in braces, `{mean:.3f} ± {std:.3f}`.
+//! Cell formats: text with aggregates in braces, `{mean:.3f} ± {std:.3f}`.
 //!
-//! `{statistic}` or `{statistic:spec}`; a spec is, as in Python, an optional `+`, an optional `.` with the number of digits, and `f` fixed,
+//! `{statistic}` or `{statistic:spec}`; as in Python, a spec is an optional `+`, an optional `.` with the number of digits, and `f` fixed,
 //! `e` scientific, `g` significant digits, `%` percent or `d` whole. `{{` and `}}` are braces.
 
 use serde_json::{Value as Json, json};
@@ -9,7 +9,7 @@ use super::{Statistic, Summary};
 use crate::error::{Error, Span};
 use crate::spec::{Decode, Node, Problems, Schemas, choices, nearest, wrong_type};
 
-/// Digits of a number whose format does not say.
+/// The default number of significant digits.
 const DIGITS: usize = 4;
 
 /// A parsed format.
@@ -34,7 +34,7 @@ struct Spec {
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Style {
-    /// Whole numbers as they are, others to four significant digits.
+    /// Integers exactly, other numbers to four significant digits.
     Plain,
     Fixed,
     Scientific,
@@ -43,7 +43,7 @@ enum Style {
     Whole,
 }
 
-/// What is wrong with a format: at which character (counted from 0), how many, and why.
+/// An error in a format: its first character (counted from 0), its length, and the message.
 #[derive(Debug, PartialEq)]
 struct Fault {
     at: usize,
@@ -53,13 +53,13 @@ struct Fault {
 }
 
 impl Format {
-    /// A format that shows one statistic plainly.
+    /// Returns a format that shows one statistic with the default spec.
     pub fn plain(statistic: Statistic) -> Format {
         let spec = Spec { plus: false, digits: None, style: Style::Plain };
         Format { source: format!("{{{}}}", statistic.name()), pieces: vec![Piece::Number(statistic, spec)] }
     }
 
-    /// The statistics that it shows, in order, none twice; the first is the one that decides what is best.
+    /// Returns the statistics that it shows, in order and without duplicates; the first one decides which cell is best.
     pub fn statistics(&self) -> Vec<Statistic> {
         let mut statistics = Vec::new();
         for piece in &self.pieces {
@@ -72,12 +72,12 @@ impl Format {
         statistics
     }
 
-    /// The text of a cell, as markup; `missing` stands for numbers that need more entries than there are.
+    /// Formats a cell as markup; `missing` replaces statistics that need more entries than there are.
     pub fn text(&self, summary: &Summary, missing: &str) -> String {
         let piece = |piece: &Piece| match piece {
             Piece::Text(text) => text.clone(),
             Piece::Number(statistic, spec) => match summary.get(*statistic) {
-                // Two numbers have every aggregate, so it is not their number that is to blame.
+                // Two entries suffice for every statistic, so the NaN is not due to too few entries.
                 value if value.is_nan() && (summary.nan() > 0.0 || summary.get(Statistic::N) > 1.0) => "NaN".into(),
                 value if value.is_nan() => missing.to_string(),
                 value => spec.text(value),
@@ -134,7 +134,7 @@ impl Format {
     }
 }
 
-/// The inside of a pair of braces that begins at this character of the format.
+/// Parses the inside of a pair of braces that starts at this character of the format.
 fn number(inside: &str, at: usize) -> Result<Piece, Fault> {
     let (name, spec) = inside.split_once(':').unwrap_or((inside, ""));
     let Some(statistic) = Statistic::named(name) else {
@@ -179,7 +179,7 @@ impl Spec {
         Some(Spec { plus, digits, style })
     }
 
-    /// A number as markup, with a true minus and powers of ten as mathematics.
+    /// Formats a number as markup, with a typographic minus and powers of ten as math.
     fn text(&self, value: f64) -> String {
         let digits = self.digits.unwrap_or(DIGITS);
         let size = value.abs();
@@ -212,7 +212,7 @@ fn scientific(size: f64, digits: usize) -> (String, Option<i32>) {
     }
 }
 
-/// So many significant digits without trailing zeros; scientific for very small and for larger numbers than these digits hold.
+/// Formats to n significant digits without trailing zeros; scientific for very small numbers and for those with more integer digits.
 fn significant(size: f64, digits: usize) -> (String, Option<i32>) {
     let (body, power) = scientific(size, digits - 1);
     let exponent = power.unwrap_or(0);
@@ -248,7 +248,7 @@ impl Decode for Format {
     }
 }
 
-/// The place of some characters of a text that is written on one line, plain or in quotes; of the whole text otherwise.
+/// Returns the span of some characters of a one-line scalar, plain or quoted, or else the span of the whole text.
 fn place(span: Span, text: &str, at: usize, length: usize) -> Span {
     let written = text.chars().count();
     let before = match (span.length as usize).checked_sub(written) {

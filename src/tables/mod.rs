@@ -1,7 +1,7 @@
-//! Tables: rows and columns declared over named values. Settings, the numbers of a cell, and cells to a
+//! Tables: rows and columns declared over named values. Settings, the statistics of a cell, and assembly of cells into a
 //! [`Table`](crate::value::Table).
 //!
-//! A cell is an aggregate of the entries that its row and its column select by name. It knows no cache and no LaTeX: `stages` finds the
+//! A cell summarizes the entries that its row and column select by name. Caching and file formats are elsewhere: `stages` finds the
 //! units that a cell reads, `render` writes the files.
 
 mod assemble;
@@ -25,19 +25,19 @@ use crate::error::Error;
 use crate::spec::{Decode, Located, Node, OneOrMany, Problems, suggest};
 use crate::value::NanPolicy;
 
-/// Raised when a cell's numbers change though its entries did not.
+/// Bump this when the code computes different statistics from the same entries.
 pub const VERSION: u32 = 2;
 
 crate::union! {
-    /// What a table is saved as.
+    /// A file format of tables.
     pub enum TableFormat {
         /// `tex`: a `table` environment with rules of the booktabs package.
         "latex" => Latex,
         /// `md`: a table of GitHub's Markdown.
         "markdown" => Markdown,
-        /// `csv`: the numbers at full precision, under the names of the paper file.
+        /// `csv`: the numbers at full precision, with the names of the paper file as headers.
         "csv" => Csv,
-        /// `html`: a `<table>` to put into a page.
+        /// `html`: a `<table>` to embed in a page.
         "html" => Html,
         /// `typ`: a Typst figure.
         "typst" => Typst,
@@ -47,40 +47,40 @@ crate::union! {
 crate::record! {
     /// A table.
     pub struct TableSettings with only_what_differs {
-        /// What it shows; mathematics between dollar signs.
+        /// The caption; may contain math between dollar signs.
         pub caption: String = String::new(),
-        /// The stage that the cells are taken from, or several taken together; columns may name others.
+        /// The stage that cells read, or a list of stages that are pooled; columns may name others.
         pub of: OneOrMany<Located<String>> = OneOrMany::default(),
-        /// Axes and arrays, and which of their values have rows, with or without labels.
+        /// The axes and arrays whose values make up the rows, optionally with labels.
         pub rows: Rows,
-        /// Arrays by name, or columns with settings.
+        /// The columns: names of arrays, or columns with settings.
         pub columns: Columns,
-        /// Only entries at these coordinates of axes and values of arrays, in all columns.
+        /// In all columns, only use entries at these coordinates of axes and values of arrays.
         pub r#where: Conditions = Conditions::default(),
-        /// How cells are written where the column does not say.
+        /// The default cell format.
         pub format: Option<Format> = None,
-        /// Headers of the leading columns, by the names of the rows' axes and arrays.
+        /// Headers of the leading columns, by the names of the axes and arrays in `rows`.
         pub headers: BTreeMap<String, String> = BTreeMap::new(),
-        /// What is shown in cells without entries.
+        /// The text of cells without entries.
         pub missing: String = "–".to_string(),
-        /// What aggregates make of NaN where the column does not say. With `skip` they leave it out, and the cell shows how many entries
-        /// are left, as `(n=2)`.
+        /// How statistics treat NaN by default: `propagate`, or `skip` to leave NaN out; the cell then shows how many entries
+        /// remain, as `(n=2)`.
         pub nan: NanPolicy = NanPolicy::Propagate,
         /// Lines below the table.
         pub footnotes: Vec<String> = Vec::new(),
-        /// Names that come from data may hold mathematics between dollar signs, as labels do.
+        /// Names from data may contain math between dollar signs, as labels do.
         pub math: bool = false,
-        /// In `csv`: names that a spreadsheet would take for formulas (`=`, `+`, `-` or `@` first) begin with an apostrophe.
+        /// In `csv`: prefix names that a spreadsheet would take for formulas (starting with `=`, `+`, `-` or `@`) with an apostrophe.
         pub spreadsheet: bool = false,
-        /// In `latex`: columns for the siunitx package, which aligns numbers at their decimal points.
+        /// In `latex`: use columns of the siunitx package, which aligns numbers at their decimal points.
         pub siunitx: bool = false,
-        /// Files to make in `figures/`.
+        /// The file formats to write to `figures/`.
         pub formats: Vec<TableFormat> = vec![TableFormat::Latex, TableFormat::Markdown, TableFormat::Csv],
     }
 }
 
 impl TableFormat {
-    /// The ending of its files.
+    /// Returns the file extension.
     pub fn extension(&self) -> &'static str {
         match self {
             TableFormat::Latex => "tex",
@@ -92,7 +92,7 @@ impl TableFormat {
     }
 }
 
-/// Settings that are newer than stored tables are left out of the manifest where they change nothing.
+/// Settings added after artifacts were first stored are left out of the manifest at their default, so that old keys stay valid.
 fn only_what_differs(table: &TableSettings, manifest: &mut serde_json::Map<String, Json>) {
     for (name, set) in [("math", table.math), ("spreadsheet", table.spreadsheet)] {
         if !set {
@@ -102,17 +102,17 @@ fn only_what_differs(table: &TableSettings, manifest: &mut serde_json::Map<Strin
 }
 
 impl TableSettings {
-    /// The stages that a column takes its entries from.
+    /// Returns the stages that a column reads.
     pub fn stages_of<'a>(&'a self, column: &'a NamedColumn) -> &'a [Located<String>] {
         if column.settings.of.0.is_empty() { &self.of.0 } else { &column.settings.of.0 }
     }
 
-    /// All stages that cells are taken from; some may stand twice.
+    /// Returns all stages that cells read; may contain duplicates.
     pub fn stages(&self) -> Vec<Located<String>> {
         self.columns.0.iter().flat_map(|column| self.stages_of(column)).cloned().collect()
     }
 
-    /// How a column's cells are written.
+    /// Returns the cell format of a column.
     pub fn format_of(&self, column: &NamedColumn) -> Format {
         match (&column.settings.format, &self.format, column.settings.count) {
             (Some(own), ..) => own.clone(),
@@ -122,12 +122,12 @@ impl TableSettings {
         }
     }
 
-    /// Whether a column's aggregates leave NaN out.
+    /// Whether a column's statistics skip NaN.
     pub fn skips_nan(&self, column: &NamedColumn) -> bool {
         column.settings.nan.as_ref().unwrap_or(&self.nan).skips()
     }
 
-    /// The statistics behind a column's cells: those that it shows, and where NaN may be left out the number of entries.
+    /// Returns the statistics of a column's cells: those it shows, and the number of entries if NaN is skipped.
     fn statistics_of(&self, column: &NamedColumn) -> Vec<Statistic> {
         let mut statistics = self.format_of(column).statistics();
         if self.skips_nan(column) && !statistics.contains(&Statistic::N) {
@@ -136,7 +136,7 @@ impl TableSettings {
         statistics
     }
 
-    /// What decides the text of a file in one format, besides the cells.
+    /// Serializes what determines the file in one format, besides the cells.
     pub fn presentation(&self, name: &str, format: &TableFormat) -> Json {
         let columns: Vec<Json> = self.columns.0.iter().map(|column| self.column_presentation(column, format)).collect();
         let keys: Vec<&str> = self.rows.0.iter().map(|key| key.name.as_str()).collect();
@@ -146,7 +146,7 @@ impl TableSettings {
                 false => json!({"keys": keys, "columns": columns}),
             };
         }
-        // Only these formats write down what the table is called.
+        // Only these formats contain the table's name.
         let name = matches!(format, TableFormat::Latex | TableFormat::Typst).then_some(name);
         let mut presentation = json!({
             "name": name, "caption": self.caption, "rows": self.rows.manifest(), "columns": columns, "headers": self.headers,
@@ -174,7 +174,7 @@ impl TableSettings {
         })
     }
 
-    /// Report what is wrong beyond the types of the settings.
+    /// Reports invalid settings beyond their types.
     pub fn check(&self, body: &Node, problems: &mut Problems) {
         let keys: Vec<&str> = self.rows.0.iter().map(|key| key.name.as_str()).collect();
         for column in self.columns.0.iter() {

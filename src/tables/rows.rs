@@ -1,4 +1,4 @@
-//! Selections by name: the rows of a table, and the conditions of `where`.
+//! Selections by name: the rows of a table and the conditions of `where`.
 
 use std::collections::HashSet;
 
@@ -7,23 +7,23 @@ use serde_json::{Map, Value as Json, json};
 use crate::error::Error;
 use crate::spec::{Coordinate, Decode, Located, Node, Problems, Schemas, Yaml, decode_list, wrong_type};
 
-/// The rows: the product of the values of their keys, the first key outermost.
+/// The rows: the Cartesian product of the values of their keys, the first key outermost.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Rows(pub Vec<RowKey>);
 
-/// An axis or an array, and which values of it have rows.
+/// An axis or array, and the values of it that have rows.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RowKey {
     pub name: Located<String>,
-    /// Values and their labels; `None` is every coordinate of the axis.
+    /// Values and their labels; `None` means every coordinate of the axis.
     pub values: Option<Vec<(Coordinate, String)>>,
 }
 
-/// What entries must fulfil: for each axis or array the values that are let through.
+/// The conditions on entries: the accepted values of each axis or array.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Conditions(pub Vec<(Located<String>, Vec<Coordinate>)>);
 
-/// Report coordinates that stand twice, and lists without any.
+/// Reports duplicate coordinates and empty lists.
 fn distinct<'a>(
     coordinates: impl IntoIterator<Item = &'a Coordinate>,
     name: &str,
@@ -102,7 +102,7 @@ impl Decode for Rows {
         (problems.len() == before).then_some(Rows(keys))
     }
 
-    /// The order of rows is content, so it stands beside the labels.
+    /// The order of rows is part of the content, so it is serialized beside the labels.
     fn manifest(&self) -> Json {
         let mut map = Map::new();
         map.insert("(order)".into(), self.0.iter().map(|key| json!(key.name.value)).collect());

@@ -1,4 +1,4 @@
-//! Which entries of a dataset a cell takes: those of one array, where other arrays and the array's own axes have given values.
+//! Selects the entries of a dataset for a cell: those of one array where its axes and other arrays have given values.
 
 use ndarray::Dimension;
 use serde_json::{Value as Json, json};
@@ -7,32 +7,32 @@ use crate::error::{Error, Result};
 use crate::spec::{choices, suggest};
 use crate::value::{Array, Dataset};
 
-/// A selection inside the units that a cell reads.
+/// A selection of entries in the units that a cell reads.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Selection {
-    /// The array whose entries are taken; without one, entries are only counted.
+    /// The array whose entries are selected; if `None`, entries are only counted.
     pub value: Option<String>,
-    /// For axes and arrays the values that are let through; all conditions must hold.
+    /// The accepted values of axes and arrays; all conditions must hold.
     pub conditions: Vec<(String, Vec<String>)>,
 }
 
-/// One condition, worked out for an array: for each dimension that it looks at, where it finds the answer.
+/// A condition resolved for an array.
 enum Test<'a> {
-    /// Positions of a dimension.
+    /// Accepted positions along a dimension.
     Axis { dim: usize, positions: Vec<usize> },
-    /// Values of another array, whose dimensions are these of the array.
+    /// Accepted values of another array, whose dimensions are these of the selected array.
     Array { array: &'a Array, dims: Vec<usize>, values: Vec<f64> },
 }
 
 impl Selection {
-    /// What of it decides the entries.
+    /// Serializes the part that determines the entries, for the cache key.
     pub fn manifest(&self) -> Json {
         json!({"value": self.value, "conditions": self.conditions})
     }
 
-    /// Append the selected entries of a unit in the order of the array, and say of each that is NaN where it is in the array. `stage` names
-    /// the unit's stage in messages. A selection without a value gives a 1 for each entry of the arrays that it compares, or for the unit as
-    /// a whole if it compares none.
+    /// Appends the selected entries of a unit in array order, and calls `nan` with the position of each NaN. `stage` names
+    /// the unit's stage in messages. A selection without a value yields a 1 for each entry of the arrays that it compares, or for the unit
+    /// as a whole if it compares none.
     pub fn entries(
         &self,
         unit: &Dataset,
@@ -118,12 +118,12 @@ fn test<'a>(unit: &'a Dataset, stage: &str, array: &Array, name: &str, values: &
     Ok(Test::Axis { dim, positions: values.iter().map(position).collect::<Result<_>>()? })
 }
 
-/// The dimension of an array that carries an equal axis.
+/// Returns the dimension of an array that has an equal axis.
 fn shared(array: &Array, axis: &crate::value::Axis) -> Option<usize> {
     array.axes.iter().position(|own| own == axis)
 }
 
-/// The same number, as coordinates are compared.
+/// Whether two numbers are equal, as coordinates are compared.
 fn equal(a: f64, b: f64) -> bool {
     (a - b).abs() <= 1e-12 * b.abs()
 }
@@ -145,7 +145,7 @@ mod tests {
     use super::*;
     use crate::value::Axis;
 
-    /// Three experts with two features each; one usage is not a number.
+    /// Three experts with two features each; one usage is NaN.
     fn unit() -> Dataset {
         let expert = || Axis::index("expert", 3);
         let norms = vec![0.0, 0.1, 1.0, 1.1, 2.0, 2.1];

@@ -1,8 +1,8 @@
-//! The numbers behind a cell: aggregates of its entries.
+//! Summary statistics of the entries of a cell.
 
 use crate::value::{Array, Axis, Dataset};
 
-/// An aggregate of entries.
+/// A summary statistic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Statistic {
     Mean,
@@ -27,7 +27,7 @@ impl Statistic {
         Statistic::Sem,
     ];
 
-    /// Its name in formats.
+    /// Returns its name in formats.
     pub fn name(self) -> &'static str {
         match self {
             Statistic::Mean => "mean",
@@ -46,20 +46,21 @@ impl Statistic {
     }
 }
 
-/// What the array is called that counts the NaN entries of a cell; it is stored only where there are any.
+/// The name of the array that counts the NaN entries of a cell; stored only if there are any.
 const NAN: &str = "nan";
 
-/// Aggregates of the entries of a cell; NaN where there are too few of them, or where an entry is NaN and NaN is not skipped.
+/// Summary statistics of a cell; NaN if there are too few entries, or if an entry is NaN and NaN is not skipped.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Summary {
     values: [f64; Statistic::ALL.len()],
-    /// How many entries are NaN.
+    /// The number of NaN entries.
     nan: f64,
 }
 
 impl Summary {
-    /// Aggregates of all entries: if one is NaN, so are all of them except `n`, which counts the others. `std` is the sample's, over n - 1;
-    /// `sem` is std / sqrt(n); the median of an even number of entries is the middle of its two middle ones. `sum` of nothing is 0.
+    /// Summarizes all entries: if one is NaN, all statistics are NaN except `n`, which counts the others. `std` is the sample standard
+    /// deviation (n - 1); `sem` is std / sqrt(n); the median of an even number of entries is the mean of the two middle ones. An empty
+    /// `sum` is 0.
     pub fn of(entries: &[f64]) -> Summary {
         let mut summary = Summary::skipping_nan(entries);
         if summary.nan > 0.0 {
@@ -70,7 +71,7 @@ impl Summary {
         summary
     }
 
-    /// Aggregates of the entries that are not NaN.
+    /// Summarizes the entries that are not NaN.
     pub fn skipping_nan(entries: &[f64]) -> Summary {
         let mut sorted: Vec<f64> = entries.iter().copied().filter(|entry| !entry.is_nan()).collect();
         let n = sorted.len() as f64;
@@ -96,7 +97,7 @@ impl Summary {
         Summary { values: Statistic::ALL.map(value), nan }
     }
 
-    /// How many entries are NaN.
+    /// The number of NaN entries.
     pub fn nan(&self) -> f64 {
         self.nan
     }
@@ -105,7 +106,7 @@ impl Summary {
         self.values[statistic as usize]
     }
 
-    /// Named arrays of one number each, with an axis of length one for each key of the row, so that a cell says where it belongs.
+    /// Returns named arrays of one number each, with an axis of length one for each row key, so that a cell records its row.
     pub fn dataset(&self, row: &[(String, String)]) -> Dataset {
         let mut dataset = Dataset::default();
         let axes: Vec<Axis> = row.iter().map(|(key, value)| Axis::labels(key, vec![value.clone()])).collect();
@@ -122,7 +123,7 @@ impl Summary {
         dataset
     }
 
-    /// The numbers and the coordinates of a cell; `None` if the dataset is not one.
+    /// Reads the statistics and coordinates of a cell; `None` if the dataset is not a cell.
     pub fn from(cell: &Dataset) -> Option<(Summary, Vec<String>)> {
         let mut values = [f64::NAN; Statistic::ALL.len()];
         for (slot, statistic) in values.iter_mut().zip(Statistic::ALL) {
@@ -161,7 +162,7 @@ mod tests {
     fn nan_is_left_out_if_it_is_skipped() {
         let [mean, std, median, min, max, sum, n, sem] = all(&[4.0, f64::NAN, 1.0, 2.0, 9.0, f64::NAN]);
         assert_eq!([mean, median, min, max, sum, n], [4.0, 3.0, 1.0, 9.0, 16.0, 4.0]);
-        // Deviations 0, -3, -2, 5: sum of squares 38, over n - 1 = 3.
+        // Deviations 0, -3, -2, 5: the sum of squares is 38, divided by n - 1 = 3.
         assert!((std - (38.0f64 / 3.0).sqrt()).abs() < 1e-15 && (sem - std / 2.0).abs() < 1e-15);
     }
 

@@ -1,4 +1,4 @@
-//! `band`: a coloured band: across the whole panel between two places, or between two rows of numbers.
+//! `band`: a filled band across the whole panel between two positions, or between two series of numbers.
 
 use super::super::color::{ColorChannel, Paint};
 use super::super::data::{Channel, Scope, Where};
@@ -9,15 +9,15 @@ use crate::spec::{Located, Node, Problems};
 use crate::value::Color;
 
 crate::record! {
-    /// A coloured band: between two places of x or of y, or between the numbers `low` and `high`.
+    /// A filled band between two positions on x or on y, or between the numbers `low` and `high`.
     pub struct Band {
         /// The stage of `low` and `high`; by default the panel's.
         pub of: Option<Located<String>> = None,
-        /// Coordinates that are fixed.
+        /// Select fixed coordinates, as `axis: coordinate`.
         pub r#where: Where = Where::new(),
-        /// The two ends along x of an upright band; or, with `low` and `high`, their places.
+        /// The two ends of a vertical band along x; or, with `low` and `high`, the x positions of these numbers.
         pub x: Option<Places> = None,
-        /// The two ends along y of a level band.
+        /// The two ends of a horizontal band along y.
         pub y: Option<Vec<f64>> = None,
         /// The lower edge.
         pub low: Option<Channel> = None,
@@ -25,12 +25,12 @@ crate::record! {
         pub high: Option<Channel> = None,
         pub color: ColorChannel = ColorChannel::Fixed(Paint(Color(0x7f, 0x7f, 0x7f, 255))),
         pub opacity: f64 = 0.2,
-        /// What the legend calls it.
+        /// The legend label.
         pub label: Option<String> = None,
     }
 }
 
-/// Two ends, or the places of numbers.
+/// Two ends, or the positions of numbers.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Places {
     Ends(Vec<f64>),
@@ -149,7 +149,7 @@ impl Band {
             corners.extend(upper.into_iter().rev());
             drawing.shapes.push(Shape::Area { corners, fill, outline: None });
             drawing.hints.push(band.hint());
-            // The line in a band usually stands in the legend already.
+            // The line inside a band is usually in the legend already.
             if let Some(label) = &self.label {
                 drawing.legend.push(Entry { label: label.clone(), swatch: Swatch::Area(fill) });
             }

@@ -1,4 +1,4 @@
-//! `bars`: bars that stand on 0, one for each place along an axis; several series stand side by side or on each other.
+//! `bars`: bars from 0, one for each position along an axis; several series are side by side or stacked.
 
 use super::super::color::{ColorChannel, Paint};
 use super::super::data::{Channel, Scope, Where, left_over};
@@ -9,23 +9,23 @@ use crate::spec::Located;
 use crate::value::{Color, Field, Spots};
 
 crate::record! {
-    /// Bars that stand on 0.
+    /// Bars that start at 0.
     pub struct Bars {
-        /// The stage; by default the panel's.
+        /// The stage to read; by default the panel's.
         pub of: Option<Located<String>> = None,
-        /// Coordinates that are fixed.
+        /// Select fixed coordinates, as `axis: coordinate`.
         pub r#where: Where = Where::new(),
-        /// Places; by default the coordinates of the one axis that `y` has left.
+        /// Positions along x; by default the coordinates of the one axis that remains in `y`.
         pub x: Option<Channel> = None,
-        /// Heights.
+        /// The y values.
         pub y: Channel,
         pub color: ColorChannel = ColorChannel::Fixed(Paint(Color(0x1f, 0x77, 0xb4, 255))),
-        /// Width in units of x.
+        /// The width of a bar in x units.
         pub width: f64 = 0.8,
-        /// With a colour `by: AXIS`: on each other instead of side by side, negative ones downwards.
+        /// With a colour `by: AXIS`: stack the bars instead of placing them side by side; negative values stack downwards.
         pub stacked: bool = false,
         pub opacity: f64 = 1.0,
-        /// What the legend calls them.
+        /// The legend label.
         pub label: Option<String> = None,
     }
 }
@@ -72,7 +72,7 @@ impl Draw for Bars {
         }
         let count = if self.stacked { 1 } else { rows.len().max(1) };
         let width = self.width / count as f64;
-        // Heights reached so far at each place: upwards and downwards.
+        // The height of the stack so far at each position: upwards and downwards.
         let places = rows.iter().map(|row| row.x.len()).max().unwrap_or(0);
         let mut reached = vec![[0.0f64; 2]; places];
         for (number, row) in rows.into_iter().enumerate() {

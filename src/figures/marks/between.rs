@@ -1,4 +1,4 @@
-//! What bands and intervals share: two rows of numbers along one axis, the lower and the upper.
+//! Shared by bands and intervals: two series of numbers along one axis, the lower and the upper.
 
 use super::super::color::ColorChannel;
 use super::super::data::{Channel, Scope};
@@ -7,14 +7,14 @@ use super::series::{Series, series};
 use crate::error::Result;
 use crate::value::{Color, Field, Hint};
 
-/// From low to high at each place, with a colour.
+/// A range from low to high at each position, with a colour.
 pub struct Between {
     low: Series,
     high: Series,
 }
 
 impl Between {
-    /// One, or one for each coordinate of the axis that has colours.
+    /// Reads one range, or one for each coordinate of the colour axis.
     pub fn all(
         scope: &Scope,
         x: &Option<Channel>,
@@ -34,7 +34,7 @@ impl Between {
         self.low.label.as_ref()
     }
 
-    /// x, low and high of each place that has all three.
+    /// Returns x, low and high of each position that has all three.
     pub fn places(&self) -> impl Iterator<Item = [f64; 3]> + '_ {
         let ends = self.low.x.iter().zip(&self.low.y).zip(&self.high.y).map(|((x, low), high)| [*x, *low, *high]);
         ends.filter(|ends| ends.iter().all(|end| end.is_finite()))
@@ -48,7 +48,7 @@ impl Between {
         self.low.y_extent().join(self.high.y_extent())
     }
 
-    /// What is said of the upper ends.
+    /// Returns the tooltips of the upper ends.
     pub fn hint(&self) -> Hint {
         let mut hint = self.high.hint();
         hint.fields.push(Field::numbers(self.low.y_name(), self.low.y.iter().copied()));

@@ -9,27 +9,27 @@ use crate::spec::Located;
 use crate::value::{Color, Field, Hint, Spots, Stroke};
 
 crate::record! {
-    /// A box for each coordinate of an axis, over all other axes; or one box of all values.
+    /// A box for each coordinate of an axis, over all other axes; or a single box of all values.
     pub struct BoxPlot {
-        /// The stage; by default the panel's.
+        /// The stage to read; by default the panel's.
         pub of: Option<Located<String>> = None,
-        /// Coordinates that are fixed.
+        /// Select fixed coordinates, as `axis: coordinate`.
         pub r#where: Where = Where::new(),
-        /// The axis whose coordinates have boxes; without it there is one box.
+        /// The axis whose coordinates get a box each; without it there is a single box.
         pub x: Option<Located<String>> = None,
-        /// Without `x`: where the one box stands, 0, 1, ...; its colour is the palette's there.
+        /// Without `x`: the position of the single box, 0, 1, ..., which also selects its palette colour.
         pub at: u32 = 0,
         /// The values.
         pub y: Channel,
         pub palette: Option<Palette> = None,
-        /// What stands below a box instead of the coordinate.
+        /// Tick labels that replace coordinates.
         pub labels: std::collections::BTreeMap<String, String> = std::collections::BTreeMap::new(),
-        /// Width of a box, in units of the axis' places.
+        /// The width of a box, relative to the distance between boxes.
         pub width: f64 = 0.5,
-        /// Whiskers reach the last value within so many interquartile ranges of the box.
+        /// Whiskers extend to the last value within this multiple of the interquartile range from the box.
         pub whiskers: f64 = 1.5,
         pub opacity: f64 = 0.7,
-        /// Colour of the median.
+        /// The colour of the median line.
         pub median: Paint = Paint(Color(0xff, 0x7f, 0x0e, 255)),
     }
 }
@@ -50,7 +50,7 @@ impl Draw for BoxPlot {
     fn draw(&self, scope: &Scope) -> Result<Drawing> {
         let theme = scope.theme();
         let scope = scope.within(&self.of, &self.r#where);
-        // What each box shows, and where it stands.
+        // The values and the position of each box.
         let mut boxes = Vec::new();
         let mut names = None;
         let mut drawing = Drawing::default();

@@ -1,15 +1,15 @@
-//! `color-square`: the legend of colours that show two values.
+//! `color-square`: the legend of a two-dimensional colour map.
 
 use super::super::bivariate;
 use super::super::data::Scope;
 use super::{Draw, Drawing, Extent, Shape};
 use crate::error::Result;
 
-/// Colours along each side.
+/// The number of colours along each side.
 const SIDE: usize = 64;
 
 crate::record! {
-    /// The colours of `color: {x: .., y: ..}`, from 0 to 1 both ways; the panel's axes name them.
+    /// The legend of `color: {x: .., y: ..}`: its colours for x and y from 0 to 1; label them with the panel's axes.
     pub struct ColorSquare {}
 }
 

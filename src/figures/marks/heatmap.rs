@@ -1,4 +1,4 @@
-//! `heatmap`: a coloured cell for every pair of coordinates of two axes.
+//! `heatmap`: a coloured cell for each pair of coordinates of two axes.
 
 use super::super::bivariate;
 use super::super::color::{CellColor, ColorOf};
@@ -9,15 +9,15 @@ use crate::spec::{Located, Node, Problems};
 use crate::value::{Array, Axis, Field, Hint, Spots};
 
 crate::record! {
-    /// A coloured cell for every pair of coordinates.
+    /// A coloured cell for each pair of coordinates of two axes.
     pub struct Heatmap {
-        /// The stage; by default the panel's.
+        /// The stage to read; by default the panel's.
         pub of: Option<Located<String>> = None,
-        /// Coordinates that are fixed.
+        /// Select fixed coordinates, as `axis: coordinate`.
         pub r#where: Where = Where::new(),
-        /// The axis that runs across.
+        /// The horizontal axis.
         pub x: Located<String>,
-        /// The axis that runs upwards (downwards if the panel's `y` is reversed).
+        /// The vertical axis, upwards (downwards if the panel's `y` is reversed).
         pub y: Located<String>,
         /// The array and its colours; or two arrays, `{x: {value: ..}, y: {value: ..}}`, whose legend is a `color-square`.
         pub color: CellColor,
@@ -66,7 +66,7 @@ impl Draw for Heatmap {
                     values.push(Field::numbers(of.value.value.as_str(), array.data.iter().copied()));
                 }
                 let places = pair.x.shares(&x).into_iter().zip(pair.y.shares(&y));
-                // Without a norm there is nothing to see; the score of a vector of length 0 is undefined.
+                // A cell whose `y` is NaN is not drawn. A NaN in `x`, such as the score of a vector of length 0, counts as 0.
                 let color =
                     |(x, y): (f64, f64)| (!y.is_nan()).then(|| bivariate::color(if x.is_nan() { 0.0 } else { x }, y));
                 (places.map(color).collect(), y, None)
@@ -94,7 +94,7 @@ impl Draw for Heatmap {
 }
 
 impl Heatmap {
-    /// An array of just the axes y and x, in this order.
+    /// Returns an array with exactly the axes y and x, in this order.
     fn cells(&self, scope: &Scope, name: &Located<String>) -> Result<Array> {
         let array = scope.named(name)?;
         let (Some(across), Some(_), 2) = (array.dim(&self.x.value), array.dim(&self.y.value), array.axes.len()) else {
@@ -111,7 +111,7 @@ impl Heatmap {
     }
 }
 
-/// Edges half-way between neighbouring coordinates, the outer ones as far out as the next ones are in.
+/// Cell edges halfway between neighbouring coordinates; the outer cells are symmetric around their coordinates.
 fn edges(axis: &Axis) -> Vec<f64> {
     let places: Vec<f64> = (0..axis.len()).map(|i| axis.coords.number(i)).collect();
     let n = places.len();

@@ -1,4 +1,4 @@
-//! `histogram`: how often values fall into equal bins, over all axes that are left; with weights, the sum of these.
+//! `histogram`: counts of values in equal bins over all remaining axes; with weights, sums of weights.
 
 use super::super::color::Paint;
 use super::super::data::{Channel, Scope, Where};
@@ -9,17 +9,17 @@ use crate::spec::Located;
 use crate::value::{Color, Field, Hint, Spots, Stroke, four_digits};
 
 crate::record! {
-    /// How often values fall into equal bins.
+    /// Counts of values in equal bins.
     pub struct Histogram {
-        /// The stage; by default the panel's.
+        /// The stage to read; by default the panel's.
         pub of: Option<Located<String>> = None,
-        /// Coordinates that are fixed.
+        /// Select fixed coordinates, as `axis: coordinate`.
         pub r#where: Where = Where::new(),
         /// The values.
         pub x: Channel,
-        /// What each value counts for; 1 by default.
+        /// The weight of each value; 1 by default.
         pub weight: Option<Channel> = None,
-        /// Number of bins.
+        /// The number of bins.
         pub bins: u32 = 30,
         /// The left edge of the first bin; by default the smallest value.
         pub from: Option<f64> = None,
@@ -27,7 +27,7 @@ crate::record! {
         pub to: Option<f64> = None,
         pub color: Paint = Paint(Color(0x1f, 0x77, 0xb4, 255)),
         pub opacity: f64 = 0.7,
-        /// What the legend calls it.
+        /// The legend label.
         pub label: Option<String> = None,
     }
 }
@@ -74,7 +74,7 @@ impl Draw for Histogram {
         let width = (high - low) / bins as f64;
         let mut counts = vec![0.0; bins];
         for (value, weight) in values.data.iter().zip(weights) {
-            // The last bin holds its right edge too.
+            // The last bin includes its right edge.
             let bin = if *value == high { bins as f64 - 1.0 } else { ((value - low) / width).floor() };
             if bin >= 0.0
                 && let Some(count) = counts.get_mut(bin as usize)

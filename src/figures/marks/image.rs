@@ -1,4 +1,4 @@
-//! `image`: an array as a picture, rows downwards: one number for each pixel, or red, green and blue.
+//! `image`: an array as an image, first row on top: one number for each pixel, or red, green and blue.
 
 use super::super::color::ColorOf;
 use super::super::colormaps::ColorMap;
@@ -9,25 +9,25 @@ use crate::spec::Located;
 use crate::value::{Array, Color, Field, Hint, Spots};
 
 crate::record! {
-    /// An array as a picture. Two axes are rows and columns of numbers, coloured by a map; a third one of length 3 or 4 holds red, green,
-    /// blue and opacity.
+    /// An array as an image. With two axes (rows, columns) a colour map colours the numbers; a third axis of length 3
+    /// or 4 holds red, green, blue and, optionally, opacity.
     pub struct Image {
-        /// The stage; by default the panel's.
+        /// The stage to read; by default the panel's.
         pub of: Option<Located<String>> = None,
-        /// Coordinates that are fixed.
+        /// Select fixed coordinates, as `axis: coordinate`.
         pub r#where: Where = Where::new(),
         /// The array; its first axis runs downwards, its second across.
         pub value: Located<String>,
-        /// Colours of numbers; the theme's where nothing is said.
+        /// The colour map; defaults to the theme's.
         pub map: Option<ColorMap> = None,
-        /// The number of the first colour, or of no light; by default the smallest number, of red, green and blue 0.
+        /// The number mapped to the first colour (default: the smallest) or, for red, green and blue, to no light (default: 0).
         pub from: Option<f64> = None,
-        /// The number of the last colour, or of full light; by default the largest number, of red, green and blue 1. Below `from` the map
-        /// runs backwards.
+        /// The number mapped to the last colour (default: the largest) or, for red, green and blue, to full light (default: 1). If it is less
+        /// than `from`, the colour map is reversed.
         pub to: Option<f64> = None,
-        /// Whether there is a colour bar.
+        /// Whether to draw a colour bar.
         pub bar: bool = false,
-        /// What the colour bar is called.
+        /// The label of the colour bar.
         pub label: String = String::new(),
     }
 }
@@ -70,7 +70,7 @@ impl Draw for Image {
                 pixels
             }
         };
-        // The first row is on top, where y is largest.
+        // The first row is at the top, where y is largest.
         let colors = pixels.chunks(columns).rev().flatten().copied().collect();
         let (x, y) = (edges(columns), edges(rows));
         let extent = |edges: &[f64]| Extent { tight: true, ..Extent::of(edges.iter().copied()) };
@@ -81,7 +81,7 @@ impl Draw for Image {
 }
 
 impl Image {
-    /// Colours from red, green, blue and perhaps opacity of each pixel.
+    /// Builds colours from the red, green, blue and optional opacity of each pixel.
     fn light(&self, array: &Array, channels: usize) -> Vec<Option<Color>> {
         let (from, to) = (self.from.unwrap_or(0.0), self.to.unwrap_or(1.0));
         let share = |value: f64| if to != from { (value - from) / (to - from) } else { 0.0 };
@@ -95,12 +95,12 @@ impl Image {
     }
 }
 
-/// Edges of so many pixels around 0, 1, ...
+/// The edges of n pixels centred on 0, 1, ...
 fn edges(count: usize) -> Vec<f64> {
     (0..=count).map(|i| i as f64 - 0.5).collect()
 }
 
-/// What is said of pixels: their row and column, and their number.
+/// The tooltips of pixels: row, column and number.
 fn hint(array: &Array, name: &str) -> Hint {
     let labels = |axis: usize, last_first: bool| {
         let axis = &array.axes[axis];
@@ -141,7 +141,7 @@ mod tests {
     #[test]
     fn the_first_row_is_on_top() {
         let drawing = draw(&[2, 3], vec![0.0, 0.0, 0.0, 1.0, 1.0, f64::NAN], None).unwrap();
-        // Cells are told from below: the second row, then the first.
+        // Cells are listed from the bottom: the second row, then the first.
         assert_eq!(colors(&drawing), ["#000000", "#000000", "none", "#ffffff", "#ffffff", "#ffffff"]);
         assert_eq!((drawing.aspect, drawing.bare, drawing.bar.is_some()), (Some(2.0 / 3.0), true, true));
         assert_eq!(drawing.hints[0].fields[1].values, ["1", "0"]);

@@ -1,4 +1,4 @@
-//! `interval`: upright lines with caps from one number to another: error bars.
+//! `interval`: error bars, vertical lines with caps from one number to another.
 
 use super::super::color::{ColorChannel, Paint};
 use super::super::data::{Channel, Scope, Where};
@@ -9,24 +9,24 @@ use crate::spec::Located;
 use crate::value::{Color, Stroke};
 
 crate::record! {
-    /// Error bars: an upright line with caps at each place.
+    /// Error bars: a vertical line with caps at each position.
     pub struct Interval {
-        /// The stage; by default the panel's.
+        /// The stage to read; by default the panel's.
         pub of: Option<Located<String>> = None,
-        /// Coordinates that are fixed.
+        /// Select fixed coordinates, as `axis: coordinate`.
         pub r#where: Where = Where::new(),
-        /// Places; by default the coordinates of the one axis that `low` has left.
+        /// Positions along x; by default the coordinates of the one axis that remains in `low`.
         pub x: Option<Channel> = None,
         /// The lower ends.
         pub low: Channel,
         /// The upper ends.
         pub high: Channel,
         pub color: ColorChannel = ColorChannel::Fixed(Paint(Color::BLACK)),
-        /// Points.
+        /// The line width in points.
         pub width: f64 = 1.0,
-        /// Length of the caps in points; 0 for none.
+        /// The length of the caps in points; 0 for none.
         pub cap: f64 = 5.0,
-        /// What the legend calls it.
+        /// The legend label.
         pub label: Option<String> = None,
     }
 }

@@ -1,4 +1,4 @@
-//! `line`: points joined in the order of their axis.
+//! `line`: points connected in the order of their axis.
 
 use super::super::color::{ColorChannel, Paint};
 use super::super::data::{Channel, Scope, Where};
@@ -9,24 +9,24 @@ use crate::spec::Located;
 use crate::value::Color;
 
 crate::record! {
-    /// Points joined by a line.
+    /// Points connected by a line.
     pub struct Line {
-        /// The stage; by default the panel's.
+        /// The stage to read; by default the panel's.
         pub of: Option<Located<String>> = None,
-        /// Coordinates that are fixed.
+        /// Select fixed coordinates, as `axis: coordinate`.
         pub r#where: Where = Where::new(),
-        /// Places; by default the coordinates of the one axis that `y` has left.
+        /// Positions along x; by default the coordinates of the one axis that remains in `y`.
         pub x: Option<Channel> = None,
-        /// Heights.
+        /// The y values.
         pub y: Channel,
         pub color: ColorChannel = ColorChannel::Fixed(Paint(Color(0x1f, 0x77, 0xb4, 255))),
-        /// Points; the theme's where nothing is said.
+        /// In points; defaults to the theme's.
         pub width: Option<f64> = None,
         pub style: Style = Style::Solid,
         pub opacity: f64 = 1.0,
-        /// Radius of a dot at every point, in points; 0 for none.
+        /// The radius of the marker at every point, in points; 0 for none.
         pub dots: f64 = 0.0,
-        /// What the legend calls it.
+        /// The legend label.
         pub label: Option<String> = None,
     }
 }

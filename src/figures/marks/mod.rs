@@ -1,4 +1,4 @@
-//! Marks: named arrays to shapes in data units, one file each. They know no page and no panel around them.
+//! Marks turn named arrays into shapes in data units, one file per mark. A mark does not depend on the page or on its panel.
 
 mod band;
 mod bars;
@@ -23,63 +23,63 @@ use crate::error::Result;
 use crate::spec::{Located, Node, Problems};
 use crate::value::{Color, Hint, Horizontal, Stroke, Vertical};
 
-/// What every mark can do. A mark that reads no arrays has nothing but its shapes.
+/// The interface of a mark. A mark that reads no arrays only implements `draw`.
 pub trait Draw {
-    /// The stage it reads, if it is not the panel's.
+    /// Returns the stage it reads, if it is not the panel's.
     fn of(&self) -> &Option<Located<String>> {
         &None
     }
-    /// Coordinates that it fixes.
+    /// Returns the coordinates it fixes.
     fn fixed(&self) -> &Where {
         const NONE: &Where = &Where::new();
         NONE
     }
-    /// The arrays and axes it names.
+    /// Returns the names of arrays and axes it uses.
     fn names(&self) -> Vec<&Located<String>> {
         Vec::new()
     }
-    /// Report what is wrong beyond the types of settings; `node` is the mark's body.
+    /// Reports invalid settings beyond their types; `node` is the mark's body.
     fn check(&self, _node: &Node, _problems: &mut Problems) {}
-    /// Its shapes.
+    /// Returns its shapes, legend entries and extents.
     fn draw(&self, scope: &Scope) -> Result<Drawing>;
 }
 
 crate::union! {
-    /// What is drawn in a panel.
+    /// Something drawn in a panel.
     pub enum Mark as dyn Draw {
-        /// Points joined by a line, one line for each coordinate of `color: {by: AXIS}`.
+        /// Points connected by a line, one line for each coordinate of `color: {by: AXIS}`.
         "line" => Line(line::Line),
-        /// Points.
+        /// A marker for every number.
         "points" => Points(points::Points),
         /// Bars from 0, one for each coordinate or category.
         "bars" => Bars(bars::Bars),
-        /// Coloured cells of a grid.
+        /// A grid of coloured cells.
         "heatmap" => Heatmap(heatmap::Heatmap),
-        /// How often values fall into equal bins.
+        /// Counts of values in equal bins.
         "histogram" => Histogram(histogram::Histogram),
         /// Quartiles, whiskers and outliers, one box for each coordinate of an axis.
         "box" => Box(boxes::BoxPlot),
-        /// Shares of a whole as slices of a circle.
+        /// Shares of a whole as slices of a pie.
         "pie" => Pie(pie::Pie),
-        /// An array as a picture, its first row on top.
+        /// An array as an image, its first row on top.
         "image" => Image(image::Image),
         /// A straight line across the panel.
         "rule" => Rule(rule::Rule),
-        /// A coloured band across the panel, or between two rows of numbers.
+        /// A filled band across the panel, or between two series of numbers.
         "band" => Band(band::Band),
         /// Error bars.
         "interval" => Interval(interval::Interval),
-        /// A sketch of layers of units.
+        /// A diagram of a network.
         "network" => Network(network::Network),
-        /// What colours mean that show two values.
+        /// The legend of colours that show two values.
         "color-square" => ColorSquare(color_square::ColorSquare),
-        /// Text at a place in data units; values may stand in braces.
+        /// Text at a position in data units; values may be inserted in braces.
         "text" => Text(text::Text),
     }
 }
 
 crate::union! {
-    /// How a line is drawn.
+    /// A line style.
     pub enum Style {
         "solid" => Solid,
         "dashed" => Dashed,
@@ -88,7 +88,7 @@ crate::union! {
 }
 
 impl Style {
-    /// A stroke of this style.
+    /// Returns a stroke with this style.
     pub fn stroke(&self, color: Color, width: f64) -> Stroke {
         let dashes = match self {
             Style::Solid => Vec::new(),
@@ -99,14 +99,14 @@ impl Style {
     }
 }
 
-/// Something in data units.
+/// A shape in data units.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Shape {
     Line {
         points: Vec<[f64; 2]>,
         stroke: Stroke,
     },
-    /// Short level lines around places, of a length in points.
+    /// Short horizontal lines centred on positions, with a length in points: the caps of error bars.
     Caps {
         at: Vec<[f64; 2]>,
         length: f64,
@@ -118,13 +118,13 @@ pub enum Shape {
         fill: Option<Color>,
         outline: Option<Stroke>,
     },
-    /// A filled area with corners.
+    /// A filled polygon.
     Area {
         corners: Vec<[f64; 2]>,
         fill: Color,
         outline: Option<Stroke>,
     },
-    /// Cells between edges, rows of ascending y.
+    /// Cells between edges, rows in ascending order of y.
     Cells {
         x: Vec<f64>,
         y: Vec<f64>,
@@ -136,7 +136,7 @@ pub enum Shape {
         y: Option<f64>,
         stroke: Stroke,
     },
-    /// A band across the panel between two x or two y.
+    /// A band across the panel between two x or two y values.
     Band {
         x: Option<[f64; 2]>,
         y: Option<[f64; 2]>,
@@ -153,7 +153,7 @@ pub enum Shape {
 }
 
 impl Shape {
-    /// The places that it stands at, as far as these are single points.
+    /// Returns its positions, if it consists of points.
     pub fn places(&self) -> &[[f64; 2]] {
         match self {
             Shape::Line { points, .. } | Shape::Points { points, .. } | Shape::Area { corners: points, .. } => points,
@@ -164,16 +164,16 @@ impl Shape {
     }
 }
 
-/// What a mark needs of an axis.
+/// The data range of a mark along an axis, and how the axis limits follow from it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Extent {
     pub low: f64,
     pub high: f64,
-    /// The limits need no room beyond them.
+    /// The axis needs no margin beyond the limits.
     pub tight: bool,
-    /// The low limit needs room even if it is 0: what stands there is not a line's end or a bar's foot.
+    /// The low limit needs a margin even if it is 0, because markers there would be cut off.
     pub loose: bool,
-    /// Places 0, 1, ... have these names.
+    /// The category names of positions 0, 1, ...
     pub categories: Option<Vec<String>>,
 }
 
@@ -195,12 +195,12 @@ impl Extent {
         self
     }
 
-    /// The same with room below, even if that is 0.
+    /// Returns the same extent with a margin at the low limit, even if that is 0.
     pub fn loose(self) -> Extent {
         Extent { loose: true, ..self }
     }
 
-    /// The smallest extent that holds both; names of the first that has some.
+    /// Returns the union of both extents, with the names of the first that has any.
     pub fn join(self, other: Extent) -> Extent {
         Extent {
             low: self.low.min(other.low),
@@ -212,7 +212,7 @@ impl Extent {
     }
 }
 
-/// How a legend shows a thing.
+/// A legend handle.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Swatch {
     Line(Stroke),
@@ -220,32 +220,32 @@ pub enum Swatch {
     Point(Color),
 }
 
-/// A line of a legend.
+/// A legend entry.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Entry {
     pub label: String,
     pub swatch: Swatch,
 }
 
-/// What marks show.
+/// What a mark draws.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Drawing {
     pub x: Extent,
     pub y: Extent,
     pub shapes: Vec<Shape>,
     pub legend: Vec<Entry>,
-    /// A colour bar, with its label.
+    /// The colour bar and its label.
     pub bar: Option<(Colors, String)>,
-    /// What an interactive form says, in data units.
+    /// Tooltips of the interactive page, in data units.
     pub hints: Vec<Hint>,
-    /// Height of the panel divided by its width, if it matters.
+    /// The aspect ratio of the panel (height divided by width), if the mark needs one.
     pub aspect: Option<f64>,
-    /// It needs no frame, ticks and numbers.
+    /// It needs no frame, ticks or tick labels.
     pub bare: bool,
 }
 
 impl Drawing {
-    /// Both, the second in front. The first colour bar stays.
+    /// Combines two drawings, the second in front. The first colour bar is kept.
     pub fn join(mut self, other: Drawing) -> Drawing {
         self.x = self.x.join(other.x);
         self.y = self.y.join(other.y);
@@ -262,7 +262,7 @@ impl Drawing {
     }
 }
 
-/// The array or axis whose values are a mark's colours.
+/// Returns the array or axis whose values determine the mark's colours.
 fn color_names(color: &ColorChannel) -> Vec<&Located<String>> {
     match color {
         ColorChannel::Fixed(_) => Vec::new(),

@@ -1,4 +1,4 @@
-//! `network`: a sketch of layers of units, all joined to all of the next layer.
+//! `network`: a diagram of a fully connected network.
 
 use super::super::data::Scope;
 use super::{Draw, Drawing, Extent, Shape};
@@ -6,19 +6,19 @@ use crate::error::{Error, Result};
 use crate::spec::{Located, Node, Problems};
 use crate::value::{Color, Stroke};
 
-/// No sketch is read with more units in a layer.
+/// The largest number of units in a layer; more would be unreadable.
 const MOST: u32 = 60;
 
 crate::record! {
-    /// Layers of units from left to right, each unit joined to all of the next layer.
+    /// A diagram of a network: layers from left to right, each unit connected to all units of the next layer.
     pub struct Network {
-        /// How many units each layer has: `[3, 2, 3]`.
+        /// The number of units in each layer: `[3, 2, 3]`.
         pub layers: Located<Vec<u32>>,
-        /// Radius of a unit in points.
+        /// The radius of a unit in points.
         pub radius: f64 = 5.0,
-        /// Points.
+        /// The line width in points.
         pub width: f64 = 1.2,
-        /// Of the lines.
+        /// The opacity of the lines.
         pub opacity: f64 = 0.7,
     }
 }

@@ -1,4 +1,4 @@
-//! `pie`: shares of a whole as slices of a circle, clockwise from the top.
+//! `pie`: shares of a whole as slices of a pie, clockwise from the top.
 
 use super::super::color::{ColorBy, Paint};
 use super::super::data::{Channel, Scope, Where, left_over};
@@ -8,11 +8,11 @@ use crate::error::{Error, Result};
 use crate::spec::{Located, Node, Problems};
 use crate::value::{Axis, Color, Field, Hint, Horizontal, Spots, Stroke, Vertical};
 
-/// Corners of a whole circle.
+/// The number of vertices of a whole circle.
 const CORNERS: f64 = 180.0;
 
 crate::union! {
-    /// Where the names of slices are.
+    /// Where slice labels are.
     pub enum PieLabels {
         /// Around the circle.
         "around" => Around,
@@ -23,24 +23,24 @@ crate::union! {
 }
 
 crate::record! {
-    /// Shares of a whole as slices of a circle, one for each coordinate of the one axis that `y` has left.
+    /// Shares of a whole as slices of a pie, one for each coordinate of the one axis that remains in `y`.
     pub struct Pie {
-        /// The stage; by default the panel's.
+        /// The stage to read; by default the panel's.
         pub of: Option<Located<String>> = None,
-        /// Coordinates that are fixed.
+        /// Select fixed coordinates, as `axis: coordinate`.
         pub r#where: Where = Where::new(),
-        /// Sizes; what they add up to is the whole circle.
+        /// The size of each slice; their sum is the whole circle.
         pub y: Channel,
-        /// Colours and names of the slices.
+        /// The colours and labels of the slices.
         pub color: Option<ColorBy> = None,
-        /// Where names are.
+        /// Where the labels are.
         pub names: PieLabels = PieLabels::Around,
-        /// Decimals of the shares in per cent, inside the slices; none are written where nothing is said.
+        /// Write the share of each slice inside it, as a percentage with this many decimals; by default not shown.
         pub percent: Option<u32> = None,
-        /// Radius of the hole, where the circle has 1.
+        /// The radius of the hole, relative to the radius of the pie.
         pub hole: f64 = 0.0,
         pub opacity: f64 = 1.0,
-        /// Colour of the lines between slices.
+        /// The colour of the lines between slices.
         pub edge: Paint = Paint(Color::WHITE),
     }
 }
@@ -97,7 +97,7 @@ impl Draw for Pie {
         }
         let room = if matches!(self.names, PieLabels::Around) { 0.35 } else { 0.05 };
         let extent = |room: f64| Extent { tight: true, ..Extent::of([-1.0 - room, 1.0 + room]) };
-        // Names stand mostly beside the circle; above and below it they need less room.
+        // Most labels are left and right of the circle; above and below it they need less room.
         let (wide, high) = (2.0 + 2.0 * room, 2.0 + 0.6 * room);
         let mut drawing = Drawing { x: extent(room), y: extent(0.3 * room), ..Drawing::default() };
         (drawing.bare, drawing.aspect) = (true, Some(high / wide));
@@ -153,7 +153,7 @@ impl Pie {
         drawing.shapes.push(Shape::Area { corners, fill, outline });
     }
 
-    /// The slice's name around the circle and its share inside.
+    /// Draws the slice's label around the circle and its share inside.
     fn words(&self, drawing: &mut Drawing, middle: f64, share: f64, name: String) {
         let mut text = |at, markup, scale, color, horizontal| {
             let vertical = Vertical::Middle;
@@ -177,7 +177,7 @@ impl Pie {
     }
 }
 
-/// The place at a share of a whole turn, clockwise from the top.
+/// Returns the position at a fraction of a turn, clockwise from the top.
 fn at(turn: f64, radius: f64) -> [f64; 2] {
     let (sin, cos) = (turn * std::f64::consts::TAU).sin_cos();
     [radius * sin, radius * cos]
@@ -209,7 +209,7 @@ mod tests {
                 _ => None,
             })
             .collect();
-        // What has no size has no slice.
+        // An empty share has no slice.
         assert_eq!(slices.len(), 2);
         let near = |a: [f64; 2], b: [f64; 2]| (a[0] - b[0]).abs() + (a[1] - b[1]).abs() < 1e-9;
         assert!(near(slices[0][0], [0.0, 1.0]) && near(slices[1][0], [1.0, 0.0]), "{slices:?}");

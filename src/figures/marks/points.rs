@@ -1,4 +1,4 @@
-//! `points`: a dot for every number, over all axes that are left.
+//! `points`: a marker for every number, over all remaining axes.
 
 use super::super::color::{ColorChannel, Paint};
 use super::super::data::{Channel, Scope, Where, left_over};
@@ -9,23 +9,23 @@ use crate::spec::Located;
 use crate::value::{Color, Field, Stroke};
 
 crate::record! {
-    /// A dot for every number.
+    /// A marker for every number.
     pub struct Points {
-        /// The stage; by default the panel's.
+        /// The stage to read; by default the panel's.
         pub of: Option<Located<String>> = None,
-        /// Coordinates that are fixed.
+        /// Select fixed coordinates, as `axis: coordinate`.
         pub r#where: Where = Where::new(),
-        /// Places; by default the coordinates of the one axis that `y` has left.
+        /// Positions along x; by default the coordinates of the one axis that remains in `y`.
         pub x: Option<Channel> = None,
-        /// Heights.
+        /// The y values.
         pub y: Channel,
         pub color: ColorChannel = ColorChannel::Fixed(Paint(Color(0x1f, 0x77, 0xb4, 255))),
-        /// Radius in points.
+        /// The radius in points.
         pub radius: f64 = 2.5,
         pub opacity: f64 = 1.0,
-        /// Width of a black rim in points; 0 for none.
+        /// The width of the black outline in points; 0 for none.
         pub rim: f64 = 0.0,
-        /// What the legend calls it.
+        /// The legend label.
         pub label: Option<String> = None,
     }
 }
@@ -67,7 +67,7 @@ impl Draw for Points {
 }
 
 impl Points {
-    /// Colours from an array with the same axes as y.
+    /// Returns colours from an array with the same axes as y.
     fn by_value(&self, scope: &Scope, of: &super::super::color::ColorOf, outline: Option<Stroke>) -> Result<Drawing> {
         let rows = series(scope, &self.x, &self.y, &self.color)?;
         let values = scope.named(&of.value)?;

@@ -7,22 +7,22 @@ use crate::error::Result;
 use crate::spec::Located;
 
 crate::record! {
-    /// A straight line across the panel, at `x` or at `y` (or one at each).
+    /// A straight line across the panel, at `x` or at `y` (or one of each).
     pub struct Rule {
-        /// The stage; by default the panel's.
+        /// The stage to read; by default the panel's.
         pub of: Option<Located<String>> = None,
-        /// Coordinates that are fixed.
+        /// Select fixed coordinates, as `axis: coordinate`.
         pub r#where: Where = Where::new(),
-        /// Where an upright line stands: a number, or an array that is one number here.
+        /// The position of a vertical line: a number, or an array that is reduced to one number by `where`.
         pub x: Option<Channel> = None,
-        /// Where a level line lies.
+        /// The position of a horizontal line.
         pub y: Option<Channel> = None,
         pub color: Paint = Paint::BLACK,
-        /// Points.
+        /// The line width in points.
         pub width: f64 = 1.0,
         pub style: Style = Style::Solid,
         pub opacity: f64 = 1.0,
-        /// What the legend calls it.
+        /// The legend label.
         pub label: Option<String> = None,
     }
 }

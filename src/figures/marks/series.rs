@@ -1,4 +1,4 @@
-//! What lines, points and bars share: one or several rows of numbers along one axis.
+//! Shared by lines, points and bars: one or several series of numbers along one axis.
 
 use super::super::color::{ColorChannel, ColorOf};
 use super::super::data::{Channel, Scope, categories, left_over};
@@ -6,16 +6,16 @@ use super::Extent;
 use crate::error::{Error, Result};
 use crate::value::{Array, Color, Field, Hint, Spots};
 
-/// Numbers along one axis, with a colour.
+/// A series of numbers along one axis, with a colour.
 pub struct Series {
-    /// What the legend calls it.
+    /// The legend label.
     pub label: Option<String>,
     pub color: Color,
     pub x: Vec<f64>,
     pub y: Vec<f64>,
-    /// Names of the places along x, where they have names.
+    /// Category names of the x positions, if they have names.
     pub categories: Option<Vec<String>>,
-    /// What x and y are called.
+    /// The labels of x and y.
     names: [String; 2],
 }
 
@@ -24,17 +24,17 @@ impl Series {
         self.x.iter().zip(&self.y).map(|(&x, &y)| [x, y]).collect()
     }
 
-    /// What y is called.
+    /// The label of y.
     pub fn y_name(&self) -> &str {
         &self.names[1]
     }
 
-    /// What is said of its points.
+    /// Returns the tooltips of its points.
     pub fn hint(&self) -> Hint {
         self.hint_at(Spots::Points(self.points()))
     }
 
-    /// What is said of these places, one for each of its numbers.
+    /// Returns tooltips for these positions, one per number.
     pub fn hint_at(&self, spots: Spots) -> Hint {
         let [x, y] = &self.names;
         let places = match &self.categories {
@@ -54,7 +54,7 @@ impl Series {
     }
 }
 
-/// One series, or one for each coordinate of the axis that has colours. A colour map over the values of one series is no matter here.
+/// Reads one series, or one for each coordinate of the colour axis. A colour map over the values of one series is not handled here.
 pub fn series(scope: &Scope, x: &Option<Channel>, y: &Channel, color: &ColorChannel) -> Result<Vec<Series>> {
     let (by, labelled) = match color {
         ColorChannel::Fixed(paint) => return Ok(vec![one(scope, x, y, paint.0)?]),
@@ -76,14 +76,14 @@ pub fn series(scope: &Scope, x: &Option<Channel>, y: &Channel, color: &ColorChan
     let mut all = Vec::new();
     for i in 0..axis.len() {
         let coordinate = axis.coords.label(i);
-        // A panel may have fixed the axis already; then one series is left.
+        // The panel may have fixed the axis already; then there is one series.
         if scope.fixed(&axis.name).is_some_and(|at| axis.coords.position(at) != Some(i)) {
             continue;
         }
         let inner = scope.fix(&axis.name, &coordinate, by.span);
         let color = match labelled {
             Some(by) => by.color(i, scope.theme()),
-            // What has no value has no colour and no place in the picture.
+            // A missing value has no colour and is not drawn.
             None => match mapped.get(i).copied().flatten() {
                 Some(color) => color,
                 None => continue,
@@ -112,7 +112,7 @@ fn one(scope: &Scope, x: &Option<Channel>, y: &Channel, color: Color) -> Result<
         },
     };
     if values.axes.is_empty() && places.axes.len() == 1 {
-        // One number is the same at all places.
+        // A single number is repeated at all positions.
         values = Array::f64(places.axes.clone(), vec![values.single().unwrap_or(f64::NAN); places.data.len()])?;
     }
     let n = values.data.len();

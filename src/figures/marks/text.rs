@@ -1,4 +1,4 @@
-//! `text`: words at a place in data units.
+//! `text`: text at a position in data units.
 
 use super::super::color::Paint;
 use super::super::data::{Channel, Scope, Where};
@@ -9,7 +9,7 @@ use crate::spec::Located;
 use crate::value::{Horizontal, Vertical};
 
 crate::union! {
-    /// Which part of the text stands at its place.
+    /// Where the text is relative to its position.
     pub enum Anchor {
         "middle" => Middle,
         "left" => Left,
@@ -20,20 +20,20 @@ crate::union! {
 }
 
 crate::record! {
-    /// Words at a place in data units.
+    /// Text at a position in data units.
     pub struct Text {
-        /// The stage; by default the panel's.
+        /// The stage to read; by default the panel's.
         pub of: Option<Located<String>> = None,
-        /// Coordinates that are fixed.
+        /// Select fixed coordinates, as `axis: coordinate`.
         pub r#where: Where = Where::new(),
         pub x: Channel,
         pub y: Channel,
-        /// The words; values stand in braces, as `{loss:.3f}`.
+        /// The text; values may be inserted in braces, as `{loss:.3f}`.
         pub text: Located<String>,
-        /// Where the text lies, seen from its place.
+        /// Where the text is relative to its position.
         pub anchor: Anchor = Anchor::Middle,
         pub color: Paint = Paint::BLACK,
-        /// Size, relative to the figure's font size.
+        /// The size, relative to the figure's font size.
         pub scale: f64 = 1.0,
     }
 }

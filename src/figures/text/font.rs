@@ -1,14 +1,14 @@
-//! The embedded faces: glyphs, advances, kerning and bounds, in units of the font (2048 to the em; y grows upwards).
+//! The embedded faces: glyphs, advances, kerning and bounds in font units (2048 per em; y grows upwards).
 
 use std::sync::OnceLock;
 
 use ttf_parser::gpos::{PairAdjustment, PositioningSubtable};
 use ttf_parser::{GlyphId, OutlineBuilder};
 
-/// Units of the font in one em.
+/// Font units per em.
 pub const UNITS: f64 = 2048.0;
 
-/// A face of the embedded font.
+/// A face of the embedded font family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Face {
     Regular,
@@ -16,16 +16,16 @@ pub enum Face {
     Italic,
 }
 
-/// One face, parsed.
+/// A parsed face.
 pub struct Font {
     /// The bytes of the font file.
     pub data: &'static [u8],
-    /// There in every face that the program holds, as a test checks.
+    /// Present in every embedded face; a test checks this.
     parsed: Option<ttf_parser::Face<'static>>,
     pairs: Vec<PairAdjustment<'static>>,
 }
 
-/// A glyph of a run: how far right of the run's start, and which character it stands for.
+/// A glyph of a run: its offset from the run's start, and the character it shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Glyph {
     pub id: u16,
@@ -34,7 +34,7 @@ pub struct Glyph {
     pub character: char,
 }
 
-/// Lowest and highest place that glyphs reach, and how far they lean out of the right end of their advance.
+/// The lowest and highest extent of glyphs, and how far they overhang the right end of their advance.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Extent {
     pub bottom: i32,
@@ -42,21 +42,21 @@ pub struct Extent {
     pub lean: i32,
 }
 
-/// A face's own measures.
+/// The metrics of a face.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Metrics {
-    /// Left, bottom, right and top of all glyphs laid on each other.
+    /// Left, bottom, right and top of the union of all glyph bounds.
     pub bounds: [i32; 4],
     pub ascent: i32,
     pub descent: i32,
-    /// Height of capitals.
+    /// The height of capitals.
     pub capitals: i32,
 }
 
 impl Face {
     pub const ALL: [Face; 3] = [Face::Regular, Face::Bold, Face::Italic];
 
-    /// The face's font, parsed once.
+    /// Returns the face's font, which is parsed once.
     pub fn font(self) -> &'static Font {
         static FONTS: OnceLock<[Font; 3]> = OnceLock::new();
         let [regular, bold, italic] = FONTS.get_or_init(|| {
@@ -79,7 +79,7 @@ impl Font {
         let parsed = ttf_parser::Face::parse(data, 0).ok();
         let mut pairs = Vec::new();
         let positions = parsed.as_ref().and_then(|face| face.tables().gpos);
-        // The only positioning that the files hold is the kerning of pairs.
+        // The font files contain no positioning except pair kerning.
         for lookup in positions.iter().flat_map(|table| table.lookups.into_iter()) {
             for subtable in lookup.subtables.into_iter::<PositioningSubtable>() {
                 if let PositioningSubtable::Pair(pair) = subtable {
@@ -90,7 +90,7 @@ impl Font {
         Font { data, parsed, pairs }
     }
 
-    /// The glyph of a character; `None` if the face lacks it.
+    /// Returns the glyph of a character, or `None` if the face lacks it.
     pub fn glyph(&self, character: char) -> Option<u16> {
         self.parsed.as_ref()?.glyph_index(character).map(|id| id.0)
     }
@@ -99,7 +99,7 @@ impl Font {
         self.parsed.as_ref().and_then(|face| face.glyph_hor_advance(GlyphId(glyph))).map_or(0, i32::from)
     }
 
-    /// What kerning adds between two glyphs.
+    /// Returns the kerning between two glyphs.
     pub fn kern(&self, left: u16, right: u16) -> i32 {
         let (left, right) = (GlyphId(left), GlyphId(right));
         for pair in &self.pairs {
@@ -117,18 +117,18 @@ impl Font {
         0
     }
 
-    /// Left, bottom, right and top of a glyph's ink; `None` for a space.
+    /// Returns left, bottom, right and top of a glyph's outline; `None` for a space.
     pub fn bounds(&self, glyph: u16) -> Option<[i32; 4]> {
         let b = self.parsed.as_ref()?.glyph_bounding_box(GlyphId(glyph))?;
         Some([b.x_min, b.y_min, b.x_max, b.y_max].map(i32::from))
     }
 
-    /// Draw a glyph's outline.
+    /// Draws a glyph's outline.
     pub fn outline(&self, glyph: u16, pen: &mut dyn OutlineBuilder) {
         self.parsed.as_ref().and_then(|face| face.outline_glyph(GlyphId(glyph), pen));
     }
 
-    /// Set characters side by side. Characters that the face lacks become its replacement box.
+    /// Lays out characters side by side. Characters that the face lacks become its replacement box.
     pub fn set(&self, text: &str) -> Vec<Glyph> {
         let mut glyphs: Vec<Glyph> = Vec::new();
         for character in text.chars() {
@@ -142,7 +142,7 @@ impl Font {
         glyphs
     }
 
-    /// How far glyphs reach.
+    /// Returns the extent of glyphs.
     pub fn extent(&self, glyphs: &[Glyph]) -> Extent {
         let mut extent = Extent::default();
         for glyph in glyphs {
@@ -167,7 +167,7 @@ impl Font {
         }
     }
 
-    /// The height of the minus sign, at which fractions have their bars.
+    /// The height of the minus sign, which is also the height of fraction bars.
     pub fn axis(&self) -> i32 {
         let minus = self.glyph('\u{2212}').and_then(|glyph| self.bounds(glyph));
         minus.map_or(642, |[_, bottom, _, top]| (bottom + top) / 2)

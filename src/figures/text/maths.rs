@@ -1,15 +1,15 @@
-//! The tree of a formula to a line, by the rules of The TeXbook, appendix G, as far as labels need them. All in the style of text: limits of
-//! sums stand beside them, and parts of fractions are as small as scripts.
+//! Lays out a parsed formula as a line, following The TeXbook, appendix G, as far as labels need it. Everything is in text style: limits of
+//! sums are set as scripts beside them, and numerators and denominators have the size of scripts.
 
 use super::font::{Face, UNITS};
 use super::parse::{Accent, Node};
 use super::symbols::Class;
 use super::{Line, Run};
 
-/// Sizes of the line, of scripts, and of scripts of scripts.
+/// Relative sizes of the line, of scripts, and of scripts of scripts.
 const SIZES: [f64; 3] = [1.0, 0.7, 0.5];
 
-// All in ems of the size at hand; TeX's own values for its fonts where not measured on this one.
+// All in ems of the current size. Values not measured on this font are TeX's own.
 const X_HEIGHT: f64 = 1120.0 / UNITS;
 const SUPERSCRIPT: f64 = 0.39;
 const SUPERSCRIPT_DROP: f64 = 0.386;
@@ -17,29 +17,29 @@ const SUBSCRIPT: f64 = 0.16;
 const SUBSCRIPT_BELOW_SUPERSCRIPT: f64 = 0.247;
 const SUBSCRIPT_DROP: f64 = 0.05;
 const SCRIPT_SPACE: f64 = 0.05;
-/// As thick as the bar at the top of the root's sign, which a rule goes on.
+/// The thickness of the bar of the root sign, which a rule extends.
 const RULE: f64 = 96.0 / UNITS;
 const BOLD_RULE: f64 = 149.0 / UNITS;
-/// Between a rule and what it separates.
+/// The gap between a rule and what it separates.
 const GAP: f64 = 0.1;
-/// Beside a fraction.
+/// The padding on each side of a fraction.
 const FRACTION_SPACE: f64 = 0.08;
 
-/// A piece of a formula: a line, and how far its last letter leans out of it.
+/// A laid-out part of a formula: a line, and the italic correction of its last letter.
 #[derive(Clone, Debug, Default)]
 pub struct Piece {
     pub line: Line,
     lean: f64,
 }
 
-/// Sets formulas in one size and weight.
+/// Lays out formulas in one size and weight.
 #[derive(Clone, Copy)]
 pub struct Setter {
     pub size: f64,
     pub bold: bool,
 }
 
-/// Characters that wait for more of their face.
+/// Characters not yet laid out, collected while the face stays the same.
 struct Pending {
     text: String,
     face: Face,
@@ -54,7 +54,7 @@ impl Setter {
         self.em(level) * if self.bold { BOLD_RULE } else { RULE }
     }
 
-    /// There is no bold italic: in a bold line letters are bold, as are signs.
+    /// There is no bold italic face: in a bold line both letters and symbols are upright bold.
     fn face(&self, face: Option<Face>) -> Face {
         match face {
             _ if self.bold => Face::Bold,
@@ -63,7 +63,7 @@ impl Setter {
         }
     }
 
-    /// Characters of one face.
+    /// Lays out characters of one face.
     pub fn characters(&self, text: &str, face: Face, level: usize) -> Piece {
         let size = self.em(level);
         let mut piece = Piece::default();
@@ -82,7 +82,7 @@ impl Setter {
         piece
     }
 
-    /// Nodes side by side.
+    /// Lays out nodes side by side.
     pub fn list(&self, nodes: &[Node], level: usize) -> Piece {
         let classes = classes(nodes);
         let mut piece = Piece::default();
@@ -123,7 +123,7 @@ impl Setter {
         }
     }
 
-    /// Space takes up the lean of a letter before it.
+    /// Adds space, which absorbs the italic correction of the letter before it.
     fn advance(&self, piece: &mut Piece, space: f64) {
         if space != 0.0 {
             piece.line.width += space;
@@ -131,7 +131,7 @@ impl Setter {
         }
     }
 
-    /// Put a part at the end; the lean of what stands there is kept free.
+    /// Appends a part after the italic correction of what precedes it.
     fn join(&self, piece: &mut Piece, part: Piece) {
         if !part.line.runs.is_empty() {
             piece.line.width += piece.lean;
@@ -182,7 +182,7 @@ impl Setter {
         let font = self.face(None).font();
         let sign = font.glyph('√').unwrap_or(0);
         let [_, bottom, right, top] = font.bounds(sign).unwrap_or([0, 0, 1305, 1661]).map(|x| f64::from(x) / UNITS);
-        // The sign grows with what stands under it, and its bar with the sign.
+        // The root sign grows with its content, and its bar grows with the sign.
         let height = body.line.ascent + GAP * em + self.rule(level) + body.line.descent;
         let size = em.max(height / (top - bottom));
         let thickness = size / em * self.rule(level);
@@ -203,7 +203,7 @@ impl Setter {
         let mut piece = self.list(base, level);
         let em = self.em(level);
         let (width, top) = (piece.line.width, piece.line.ascent);
-        // Half the lean of a slanted letter at its top, about a tenth of its height.
+        // Shift by half the slant of an italic letter at its top, about a tenth of its height.
         let slanted = piece.line.runs.last().is_some_and(|run| run.face == Face::Italic);
         let middle = 0.5 * width + if slanted { 0.1 * top } else { 0.0 };
         match accent {
@@ -218,7 +218,7 @@ impl Setter {
                 let arrow = sign == '→';
                 let small = Setter { size: if arrow { 0.5 * self.size } else { self.size }, bold: self.bold };
                 let mark = small.characters(sign.encode_utf8(&mut [0; 4]), self.face(None), level);
-                // Accents are drawn to stand on letters without ascenders; the arrow is not.
+                // Accent glyphs are positioned for letters without ascenders; the arrow is not.
                 let rise = top - if arrow { -0.02 * em } else { X_HEIGHT * em };
                 piece.line.put(&mark.line, middle - 0.5 * mark.line.width, -rise.max(0.0));
             }
@@ -229,7 +229,7 @@ impl Setter {
     fn scripts(&self, base: &Node, upper: &[Node], lower: &[Node], level: usize) -> Piece {
         let em = self.em(level);
         let mut piece = self.node(base, level);
-        // The scripts of one letter stand at heights of the font, those of a taller thing at its corners.
+        // Scripts of a single letter are at the font's script heights, those of taller content at its corners.
         let tall = !matches!(base, Node::Symbol { .. }) && !piece.line.runs.is_empty();
         let drop = if tall { piece.line.ascent - SUPERSCRIPT_DROP * self.em(level + 1) } else { 0.0 };
         let sink = if tall { piece.line.descent + SUBSCRIPT_DROP * self.em(level + 1) } else { 0.0 };
@@ -238,7 +238,7 @@ impl Setter {
         let up = drop.max(SUPERSCRIPT * em).max(above.line.descent + 0.25 * X_HEIGHT * em);
         let mut down = sink.max(if both { SUBSCRIPT_BELOW_SUPERSCRIPT } else { SUBSCRIPT } * em);
         if both {
-            // Scripts keep four rules apart.
+            // Superscript and subscript are at least four rule thicknesses apart.
             let gap = (up - above.line.descent) - (below.line.ascent - down);
             down += (4.0 * RULE * em - gap).max(0.0).min(0.3 * em);
         } else {
@@ -261,7 +261,7 @@ impl Setter {
     }
 }
 
-/// Stretches of text with the face that has their characters: the wanted one, or else the regular one.
+/// Splits text into runs by face: the wanted face, or the regular one for characters it lacks.
 fn by_available_face(text: &str, wanted: Face) -> Vec<(Face, String)> {
     let mut stretches: Vec<(Face, String)> = Vec::new();
     for character in text.chars() {
@@ -285,7 +285,7 @@ fn class(node: &Node) -> Option<Class> {
     }
 }
 
-/// The kinds of nodes in a list; a sign that has no two sides, as in −1, is not between anything.
+/// The kinds of the nodes in a list; a binary operator without two operands, as in −1, becomes ordinary.
 fn classes(nodes: &[Node]) -> Vec<Option<Class>> {
     use Class::*;
     let mut classes: Vec<Option<Class>> = nodes.iter().map(class).collect();
@@ -312,7 +312,7 @@ fn classes(nodes: &[Node]) -> Vec<Option<Class>> {
     classes
 }
 
-/// The space between two kinds, in eighteenths of an em: the table of chapter 18. Scripts keep only that of operators.
+/// The space between two kinds in eighteenths of an em: the table of The TeXbook, chapter 18. In scripts only the space of operators is kept.
 fn space(left: Class, right: Class, level: usize) -> f64 {
     use Class::*;
     let (thin, medium, thick) = (3.0, 4.0, 5.0);

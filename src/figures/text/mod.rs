@@ -1,6 +1,7 @@
-//! Lines of text with mathematical markup: parsed, measured, and laid out as runs of glyphs of the embedded fonts.
+//! Lines of text with math markup: parsed, measured, and laid out as runs of glyphs of the embedded fonts.
 //!
-//! Markup is plain text with TeX-like mathematics between `$`; `\$` is a dollar sign. It knows no file formats and draws nothing.
+//! Markup is plain text with TeX-like math between `$`; `\$` is a dollar sign. This module only does layout;
+//! it draws nothing and writes no files.
 
 mod font;
 mod maths;
@@ -14,17 +15,17 @@ pub use plain::plain;
 use maths::Setter;
 use parse::Part;
 
-/// Half the height of capitals and digits, in ems: where the middle of a line is, whatever stands in it.
+/// Half the height of capitals and digits in ems: the vertical middle of any line, whatever its characters.
 pub const MIDDLE: f64 = 0.5 * 1493.0 / UNITS;
 
-/// A line reaches at least as high as `d` and as low as `p`, so that lines side by side share a baseline.
+/// A line is at least as high as `d` and as deep as `p`, so that lines side by side share a baseline.
 const ASCENT: f64 = 1556.0 / UNITS;
 const DESCENT: f64 = 426.0 / UNITS;
 
 /// Characters of one face and size on one baseline.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Run {
-    /// Left end of the baseline, in points from the left end of the whole line's baseline; y grows downwards.
+    /// The start of the run's baseline in points, relative to the start of the line's baseline; y grows downwards.
     pub x: f64,
     pub y: f64,
     pub size: f64,
@@ -32,27 +33,27 @@ pub struct Run {
     pub text: String,
 }
 
-/// A line of text, laid out.
+/// A laid-out line of text.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Line {
     pub width: f64,
-    /// Height above the baseline, and depth below it.
+    /// The height above the baseline and the depth below it.
     pub ascent: f64,
     pub descent: f64,
     pub runs: Vec<Run>,
-    /// Rules, such as the bars of fractions: `[x, y, width, thickness]`, y of the middle.
+    /// Rules such as fraction bars: `[x, y, width, thickness]`, where y is the middle of the rule.
     pub rules: Vec<[f64; 4]>,
 }
 
 impl Run {
-    /// Its glyphs, kerned.
+    /// Returns the kerned glyphs of the run.
     pub fn glyphs(&self) -> Vec<Glyph> {
         self.face.font().set(&self.text)
     }
 }
 
 impl Line {
-    /// Put another line's ink at a place; the width stays.
+    /// Adds the runs and rules of another line at an offset, without changing the width.
     fn put(&mut self, other: &Line, x: f64, y: f64) {
         self.runs.extend(other.runs.iter().map(|run| Run { x: run.x + x, y: run.y + y, ..run.clone() }));
         self.rules.extend(other.rules.iter().map(|&[left, middle, width, thick]| [left + x, middle + y, width, thick]));
@@ -63,7 +64,7 @@ impl Line {
     }
 }
 
-/// Lay out a line of markup at a font size in points. What cannot be understood is shown as it is typed.
+/// Lays out a line of markup at a font size in points. Invalid markup is shown as typed.
 pub fn layout(markup: &str, size: f64, bold: bool) -> Line {
     let setter = Setter { size, bold };
     let mut line = Line::default();
@@ -81,17 +82,17 @@ pub fn layout(markup: &str, size: f64, bold: bool) -> Line {
     line
 }
 
-/// Text as markup that shows it as it is, whatever is in it.
+/// Escapes text so that markup shows it literally.
 pub fn verbatim(text: &str) -> String {
     text.replace('$', "\\$")
 }
 
-/// Whether markup may use a TeX command, by its name without the backslash.
+/// Whether markup supports a TeX command, given by its name without the backslash.
 pub fn is_command(name: &str) -> bool {
     symbols::commands().any(|known| known == name)
 }
 
-/// What is wrong with markup: unknown commands, braces and dollars without their partners, characters that the font lacks.
+/// Returns the problems of markup: unknown commands, unmatched braces and dollar signs, characters missing from the font.
 pub fn check(markup: &str) -> Result<(), String> {
     let (parts, mut problems) = parse::parse(markup);
     let shown = parts.iter().map(plain::part).collect::<String>();

@@ -1,16 +1,16 @@
-//! Markup to a tree. Nothing is refused here: what cannot be understood is shown as it is typed, and noted as a problem.
+//! Parses markup to a tree. Parsing never fails: invalid markup is shown as typed and recorded as a problem.
 
 use super::font::Face;
 use super::symbols::{self, Class, FUNCTIONS, SPACES, SYMBOLS};
 use crate::spec::nearest;
 
-/// Braces within braces beyond this depth are shown as typed.
+/// Groups nested deeper than this are shown as typed.
 const DEPTH: usize = 24;
 const TOO_DEEP: &str = "mathematics nested more than 24 deep";
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum Node {
-    /// Characters of one face; `face` is `None` where the face of the line serves.
+    /// Characters of one face; `None` is the face of the line.
     Symbol {
         text: String,
         face: Option<Face>,
@@ -18,7 +18,7 @@ pub enum Node {
     },
     /// In eighteenths of an em.
     Space(f64),
-    /// `display`: parts as large as the line.
+    /// With `display`, numerator and denominator are as large as the line.
     Fraction {
         above: Vec<Node>,
         below: Vec<Node>,
@@ -40,19 +40,19 @@ pub enum Accent {
     Glyph(char),
 }
 
-/// A stretch of a line.
+/// A segment of a line.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Part {
     Text(String),
     Mathematics(Vec<Node>),
 }
 
-/// The parts of a line, and what is wrong with its markup.
+/// Parses a line into segments and the problems of its markup.
 pub fn parse(markup: &str) -> (Vec<Part>, Vec<String>) {
     let mut parts = Vec::new();
     let mut problems = Vec::new();
     let mut text = String::new();
-    // Control characters, such as the ends of lines, are spaces.
+    // Control characters such as line breaks become spaces.
     let typed: Vec<char> = markup.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     let mut at = 0;
     while let Some(&c) = typed.get(at) {
@@ -90,7 +90,7 @@ pub fn parse(markup: &str) -> (Vec<Part>, Vec<String>) {
     (parts, problems)
 }
 
-/// The `$` that ends mathematics begun just before `start`.
+/// Finds the `$` that closes the math opened just before `start`.
 fn closing(typed: &[char], start: usize) -> Option<usize> {
     let mut at = start;
     while let Some(&c) = typed.get(at) {
@@ -106,17 +106,17 @@ fn closing(typed: &[char], start: usize) -> Option<usize> {
 struct Parser<'a> {
     typed: &'a [char],
     at: usize,
-    /// How `\mathrm` and its kin set letters, inside their braces.
+    /// The face set by `\mathrm` and the like inside their braces.
     letters: Option<Letters>,
     depth: usize,
-    /// `\left`s that wait for their `\right`.
+    /// The number of `\left` without their `\right` so far.
     left: usize,
     problems: Vec<String>,
 }
 
 #[derive(Clone, Copy, PartialEq)]
 enum Letters {
-    /// `None`: that of the line.
+    /// `None` is the face of the line.
     Face(Option<Face>),
     DoubleStruck,
     Script,
@@ -139,7 +139,7 @@ impl Parser<'_> {
 
     fn whole(&mut self) -> Vec<Node> {
         let mut nodes = self.list();
-        // What ends a list too early is a brace that closes nothing.
+        // A list that ends early stopped at an unmatched closing brace.
         while self.peek().is_some() {
             self.at += 1;
             self.problem("a `}` without its `{`; the sign itself is written `\\}`");
@@ -152,7 +152,7 @@ impl Parser<'_> {
         nodes
     }
 
-    /// Everything up to a closing brace or the end.
+    /// Parses up to a closing brace or the end.
     fn list(&mut self) -> Vec<Node> {
         let mut nodes: Vec<Node> = Vec::new();
         loop {
@@ -173,7 +173,7 @@ impl Parser<'_> {
         }
     }
 
-    /// Put a script on what stands before it.
+    /// Attaches a script to the node before it.
     fn attach(&mut self, base: Node, sign: char, script: Vec<Node>) -> Node {
         let (base, mut upper, mut lower) = match base {
             Node::Scripts { base, upper, lower } => (base, upper, lower),
@@ -187,7 +187,7 @@ impl Parser<'_> {
         Node::Scripts { base, upper, lower }
     }
 
-    /// What follows a command: a group in braces, or one token. `None`, and a problem, if there is nothing.
+    /// Parses the argument of a command: a group in braces or one token. Returns `None` and records a problem if there is none.
     fn argument(&mut self, command: &str) -> Option<Vec<Node>> {
         self.skip_spaces();
         match self.peek() {
@@ -209,7 +209,7 @@ impl Parser<'_> {
         }
     }
 
-    /// A group in braces; `at` is on the opening one.
+    /// Parses a group in braces; `at` is at the opening brace.
     fn group(&mut self) -> Vec<Node> {
         self.at += 1;
         if self.depth == DEPTH {
@@ -226,7 +226,7 @@ impl Parser<'_> {
         nodes
     }
 
-    /// A group whose letters are set in some way.
+    /// Parses a group whose letters use the given face.
     fn styled(&mut self, command: &str, letters: Letters) -> Vec<Node> {
         let before = self.letters.replace(letters);
         let nodes = self.argument(command).unwrap_or_default();
@@ -234,7 +234,7 @@ impl Parser<'_> {
         vec![Node::Group(nodes)]
     }
 
-    /// Text as it stands in braces, spaces and all.
+    /// Parses the literal text inside braces, spaces included.
     fn verbatim(&mut self, command: &str) -> String {
         self.skip_spaces();
         if self.peek() != Some('{') {
@@ -271,7 +271,7 @@ impl Parser<'_> {
         text
     }
 
-    /// One thing, without its scripts.
+    /// Parses one node, without its scripts.
     fn atom(&mut self) -> Vec<Node> {
         let Some(c) = self.peek() else { return Vec::new() };
         match c {
@@ -316,7 +316,7 @@ impl Parser<'_> {
         symbol(text, class)
     }
 
-    /// A command; `at` is behind its backslash.
+    /// Parses a command; `at` is just after its backslash.
     fn command(&mut self) -> Vec<Node> {
         let start = self.at;
         while self.peek().is_some_and(|c| c.is_ascii_alphabetic()) {
@@ -377,7 +377,7 @@ impl Parser<'_> {
                 vec![literal("\\")]
             }
             _ => {
-                // Most names are short, so that many are near to any slip; the first letter is seldom wrong.
+                // Most names are short, so many are similar to any typo; the first letter is seldom the mistake.
                 let alike = symbols::commands().filter(|known| known.chars().next() == name.chars().next());
                 let hint = match nearest(name, alike) {
                     Some(known) => format!("; did you mean `\\{known}`?"),
@@ -389,7 +389,7 @@ impl Parser<'_> {
         }
     }
 
-    /// What stands after `\left` or `\right`. Delimiters keep the size of the line.
+    /// Parses the delimiter after `\left` or `\right`. Delimiters keep the size of the line.
     fn delimiter(&mut self, side: &str) -> Vec<Node> {
         let class = if side == "left" { Class::Open } else { Class::Close };
         match (side, self.left) {

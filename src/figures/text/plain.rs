@@ -1,9 +1,9 @@
-//! Markup as plain text, for the names of things in metadata and for readers that cannot see.
+//! Markup as plain text, for metadata and screen readers.
 
 use super::parse::{Accent, Node, Part, parse};
 use super::symbols::Class;
 
-/// A line of markup in plain characters: `$\frac{1}{1-S}$` is `1/(1−S)`.
+/// Converts a line of markup to plain text: `$\frac{1}{1-S}$` becomes `1/(1−S)`.
 pub fn plain(markup: &str) -> String {
     parse(markup).0.iter().map(part).collect()
 }
@@ -66,7 +66,7 @@ fn one(node: &Node) -> String {
     }
 }
 
-/// In brackets, unless it is one thing.
+/// Adds brackets unless the text is a single term.
 fn closed(nodes: &[Node]) -> String {
     let text = list(nodes);
     let number = text.chars().all(|c| c.is_ascii_digit());

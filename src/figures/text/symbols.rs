@@ -1,25 +1,25 @@
-//! What commands and characters of mathematics stand for, and what kind of thing each is; the kind decides the space around it.
+//! Math commands and characters: the character each one produces, and its kind, which decides the space around it.
 
-/// The kinds of The TeXbook, chapter 17.
+/// The kinds of atoms in The TeXbook, chapter 17.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
     Ordinary,
-    /// Sums, and functions by name.
+    /// Large operators such as sums, and named functions.
     Operator,
-    /// Between two terms: `+`.
+    /// Binary operators: `+`.
     Binary,
-    /// Between two sides: `=`.
+    /// Relations: `=`.
     Relation,
     Open,
     Close,
     Punctuation,
-    /// Fractions.
+    /// Inner atoms: fractions.
     Inner,
 }
 
 use Class::*;
 
-/// Commands for one character.
+/// Commands that produce one character.
 pub const SYMBOLS: &[(&str, char, Class)] = &[
     ("alpha", 'α', Ordinary),
     ("beta", 'β', Ordinary),
@@ -157,17 +157,17 @@ pub const SYMBOLS: &[(&str, char, Class)] = &[
     ("colon", ':', Punctuation),
 ];
 
-/// Functions set upright under their own names.
+/// Named functions, set upright.
 pub const FUNCTIONS: &[&str] = &[
     "log", "ln", "exp", "max", "min", "argmax", "argmin", "arg", "sup", "inf", "lim", "sin", "cos", "tan", "sinh",
     "cosh", "tanh", "det", "dim", "deg", "ker", "Pr",
 ];
 
-/// Spaces, in eighteenths of an em.
+/// Spacing commands, in eighteenths of an em.
 pub const SPACES: &[(&str, f64)] =
     &[(",", 3.0), (":", 4.0), (">", 4.0), (";", 5.0), ("!", -3.0), (" ", 6.0), ("quad", 18.0), ("qquad", 36.0)];
 
-/// Commands that take something in braces, or act on what follows.
+/// Commands that take an argument or act on what follows.
 pub const STRUCTURES: &[&str] = &[
     "frac",
     "dfrac",
@@ -196,7 +196,7 @@ pub const STRUCTURES: &[&str] = &[
     "right",
 ];
 
-/// A character as mathematics writes it, and its kind.
+/// Returns the character that math mode shows for a typed one, and its kind.
 pub fn character(typed: char) -> (char, Class) {
     match typed {
         '-' => ('−', Binary),
@@ -209,13 +209,13 @@ pub fn character(typed: char) -> (char, Class) {
         ',' | ';' => (typed, Punctuation),
         '·' => (typed, Binary),
         '\u{2190}'..='\u{21ff}' => (typed, Relation),
-        // Listed kinds hold for typed symbols too, except that a typed bar may open or close.
+        // The kinds in the table hold for typed symbols too, except that a typed bar may open or close.
         '|' | '‖' => (typed, Ordinary),
         _ => (typed, SYMBOLS.iter().find(|(_, symbol, _)| *symbol == typed).map_or(Ordinary, |(.., class)| *class)),
     }
 }
 
-/// Letters of variables are italic; capital Greek and letter-like signs are not, nor are digits.
+/// Variables are italic; capital Greek letters, letter-like symbols and digits are upright.
 pub fn is_variable(character: char) -> bool {
     match character {
         '\u{0391}'..='\u{03a9}' => false,
@@ -224,7 +224,7 @@ pub fn is_variable(character: char) -> bool {
     }
 }
 
-/// The letters of number sets; the plane of mathematical letters leaves out those that Unicode had before.
+/// Double-struck letters; the math alphanumeric block omits those that Unicode already had.
 pub fn double_struck(letter: char) -> Option<char> {
     Some(match letter {
         'C' => 'ℂ',
@@ -240,7 +240,7 @@ pub fn double_struck(letter: char) -> Option<char> {
     })
 }
 
-/// The script letters that the font has.
+/// The script letters in the font.
 pub fn script(letter: char) -> Option<char> {
     const LETTERS: [(char, char); 8] =
         [('B', 'ℬ'), ('E', 'ℰ'), ('F', 'ℱ'), ('H', 'ℋ'), ('I', 'ℐ'), ('L', 'ℒ'), ('M', 'ℳ'), ('R', 'ℛ')];

@@ -1,13 +1,13 @@
-//! Text with mathematics: structure, widths against fonttools, and wild input.
+//! Tests of text layout: math structure, widths checked against fonttools, and malformed input.
 
 use super::*;
 
-/// Width in units of the font, which fonttools gives too.
+/// The width in font units, as fonttools reports it.
 fn width(markup: &str, bold: bool) -> f64 {
     (layout(markup, UNITS, bold).width * 100.0).round() / 100.0
 }
 
-/// The runs of a line as `text@x,y` in hundredths of an em, and their sizes.
+/// Formats the runs of a line as `text@x,y` in hundredths of an em, with their sizes.
 fn runs(markup: &str) -> Vec<(String, f64)> {
     let place = |x: f64| (x * 100.0).round() + 0.0;
     let line = layout(markup, 1.0, false);
@@ -31,14 +31,14 @@ fn plain_text_has_the_widths_that_fonttools_computes() {
 fn mathematics_has_the_spaces_of_its_signs() {
     let mu = UNITS / 18.0;
     let sum = |glyphs: f64, space: f64| ((glyphs + space * mu) * 100.0).round() / 100.0;
-    // A relation, a sign between two terms, a sign before one, and the italic correction before brackets.
+    // A relation, a binary operator, a unary sign, and the italic correction before a bracket.
     assert_eq!(width("$a=b$", false), sum(1255.0 + 1716.0 + 1300.0, 10.0));
     assert_eq!(width("$1-S$", false), sum(1303.0 + 1716.0 + 1300.0, 8.0));
     assert_eq!(width("$-1$", false), sum(1716.0 + 1303.0, 0.0));
     assert_eq!(width("$f(x)$", false), sum(721.0 + 258.0 + 799.0 + 1212.0 + 17.0 + 799.0, 0.0));
     assert_eq!(width(r"$a\,a$", false), sum(2.0 * 1255.0, 3.0));
     assert_eq!(width("$a , a$", false), sum(2.0 * 1255.0 + 651.0, 3.0));
-    // Scripts keep only the space of operators.
+    // In scripts only the space around operators is kept.
     assert!(width("$x^{a=b}$", false) < width("$x^{ab}$", false) + 0.7 * 1716.0 + 1.0);
 }
 
@@ -63,13 +63,13 @@ fn letters_are_italic_and_digits_signs_and_functions_are_not() {
         faces(r"$\alpha\Omega\mathrm{ReLU}\mathbf{x}$"),
         [run("α", Italic), run("Ω", Regular), run("ReLU", Regular), run("x", Bold)]
     );
-    // No bold italic is embedded.
+    // There is no embedded bold italic face.
     assert!(layout("a $x+1$", 10.0, true).runs.iter().all(|run| run.face == Bold));
 }
 
 #[test]
 fn scripts_are_small_raised_and_lowered() {
-    // 2025 units of W; its lean of 64 pushes the raised T aside; then 5 % of space.
+    // W is 2025 units wide; its italic correction of 64 shifts the raised T; then 5 % of space.
     assert_eq!(runs("$W^T W$"), [("W@0,0".into(), 1.0), ("T@102,-39".into(), 0.7), ("W@154,0".into(), 1.0)]);
     let both = runs("$W_i^2$");
     assert_eq!(both, runs("$W^2_i$").into_iter().collect::<Vec<_>>());
@@ -79,7 +79,7 @@ fn scripts_are_small_raised_and_lowered() {
     let [up, down] = [&line.runs[1], &line.runs[2]];
     assert!(up.y < 0.0 && down.y > 0.16, "{up:?} {down:?}");
     assert_eq!(runs("$e^{-x^2}$").last().unwrap().1, 0.5);
-    // Braces or one token; a script without base stands alone.
+    // An argument is a group in braces or one token; a script may have no base.
     assert_eq!(runs("$x^{2}$"), runs("$x^2$"));
     assert_eq!(texts("$^2$"), "2");
 }
@@ -89,7 +89,7 @@ fn a_fraction_stands_on_the_axis_with_its_parts_centred() {
     let line = layout(r"$\frac{1}{1-S}$", 10.0, false);
     let [x, axis, width, thickness] = line.rules[0];
     assert_eq!(line.rules.len(), 1);
-    // Half way up the minus sign.
+    // At the height of the minus sign.
     assert!((axis + 10.0 * 642.0 / 2048.0).abs() < 1e-9);
     assert!(line.runs.iter().all(|run| run.size == 7.0));
     let above = &line.runs[0];
@@ -193,7 +193,7 @@ fn no_markup_is_too_wild() {
             assert!(!plain(&markup).is_empty());
         }
     }
-    // Every short sequence of signs that mean something.
+    // Every short sequence of special characters.
     let signs = ["$", r"\$", "{", "}", "^", "_", r"\frac", r"\left", r"\text", "x", " "];
     for i in 0..signs.len().pow(4) {
         let markup: String = (0..4).map(|digit| signs[i / signs.len().pow(digit) % signs.len()]).collect();
