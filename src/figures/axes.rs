@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::color::Colors;
 use super::layout::Slot;
 use super::legend;
-use super::panel::{PanelAxis, Prepared};
+use super::panel::{PanelAxis, ResolvedPanel};
 use super::scale::{Scale, ScaleKind, Tick};
 use super::text;
 use super::theme::{FrameStyle, TickSide};
@@ -23,21 +23,21 @@ const LINE: f64 = 0.8;
 
 /// Font sizes, derived from the figure's font size.
 #[derive(Clone, Copy, Debug)]
-pub struct Fonts {
+pub struct FontSizes {
     pub tick: f64,
     pub label: f64,
     pub title: f64,
 }
 
-impl Fonts {
-    pub fn of(size: f64) -> Fonts {
-        Fonts { tick: 0.9 * size, label: size, title: 1.1 * size }
+impl FontSizes {
+    pub fn from_size(size: f64) -> FontSizes {
+        FontSizes { tick: 0.9 * size, label: size, title: 1.1 * size }
     }
 }
 
 /// The margin on each side of a plot area.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Around {
+pub struct Margins {
     pub left: f64,
     pub right: f64,
     pub top: f64,
@@ -46,8 +46,8 @@ pub struct Around {
 
 /// The ticks of a panel, and the margins of all its decorations.
 #[derive(Clone, Debug)]
-pub struct Decor {
-    pub around: Around,
+pub struct Decorations {
+    pub around: Margins,
     x: Vec<Tick>,
     y: Vec<Tick>,
     /// The widest tick label of the y axis and the highest of the x axis, of this panel or of all panels aligned with it.
@@ -56,12 +56,12 @@ pub struct Decor {
     bar: Vec<Tick>,
     /// The widest tick label of the colour bar, likewise.
     bar_labels: f64,
-    pub legend: legend::Room,
+    pub legend: legend::LegendMargin,
 }
 
 /// Which tick labels and axis labels a panel shows: with shared axes, inner panels have none.
 #[derive(Clone, Copy, Debug)]
-pub struct Shown {
+pub struct VisibleLabels {
     pub x_numbers: bool,
     pub y_numbers: bool,
     pub x_label: bool,
@@ -91,15 +91,15 @@ fn sin_cos(degrees: f64) -> (f64, f64) {
     }
 }
 
-impl Decor {
+impl Decorations {
     /// Chooses ticks for a plot area of about this size and measures the margins.
-    pub fn of(
-        panel: &Prepared,
+    pub fn measure(
+        panel: &ResolvedPanel,
         (width, height): (f64, f64),
-        fonts: Fonts,
-        shown: Shown,
-        legend: legend::Room,
-    ) -> Decor {
+        fonts: FontSizes,
+        shown: VisibleLabels,
+        legend: legend::LegendMargin,
+    ) -> Decorations {
         let some = |ticks: Vec<Tick>| if panel.frame.is_some() { ticks } else { Vec::new() };
         let x = some(fitting(&panel.x, width, fonts, true));
         let y = some(fitting(&panel.y, height, fonts, false));
@@ -108,15 +108,15 @@ impl Decor {
         let x_height = x.iter().map(|tick| turned(size(tick), panel.x.rotate).1).fold(0.0, f64::max);
         let side = &panel.ticks;
         let (left, bottom) = (reach(&y, shown.y_numbers, y_width, side), reach(&x, shown.x_numbers, x_height, side));
-        let mut around = Around { left, right: LINE, top: LINE, bottom };
+        let mut around = Margins { left, right: LINE, top: LINE, bottom };
         if shown.x_numbers {
             // The last tick label may extend beyond the corner.
             let over = |tick: &Tick| {
-                0.5 * turned(size(tick), panel.x.rotate).0 - (1.0 - panel.x.scale.place(tick.value)) * width
+                0.5 * turned(size(tick), panel.x.rotate).0 - (1.0 - panel.x.scale.position(tick.value)) * width
             };
             around.right = around.right.max(x.iter().map(over).fold(0.0, f64::max));
         }
-        let over = |tick: &Tick| 0.5 * size(tick).1 - (1.0 - panel.y.scale.place(tick.value)) * height;
+        let over = |tick: &Tick| 0.5 * size(tick).1 - (1.0 - panel.y.scale.position(tick.value)) * height;
         around.top = around.top.max(y.iter().map(over).fold(0.0, f64::max));
         if shown.y_label && !panel.y.label.is_empty() {
             around.left += LABEL_PAD + extent(&panel.y.label, fonts.label, false).1;
@@ -139,13 +139,13 @@ impl Decor {
         }
         around.right += legend.right;
         around.top += legend.above;
-        Decor { around, x, y, y_width, x_height, bar, bar_labels, legend }
+        Decorations { around, x, y, y_width, x_height, bar, bar_labels, legend }
     }
 
     /// Aligns the labels of the y axes and colour bars in each column, and of the x axes in each row. A panel that spans several columns
     /// (in the header) is not aligned.
-    pub fn align(panels: &mut [(Prepared, Decor)], slots: &[Slot], shown: &[Shown]) {
-        let groups = |of: &dyn Fn(&Prepared, &Shown, &Slot) -> (bool, usize)| -> Vec<Option<usize>> {
+    pub fn align(panels: &mut [(ResolvedPanel, Decorations)], slots: &[Slot], shown: &[VisibleLabels]) {
+        let groups = |of: &dyn Fn(&ResolvedPanel, &VisibleLabels, &Slot) -> (bool, usize)| -> Vec<Option<usize>> {
             let all = panels.iter().zip(slots).zip(shown);
             all.map(|(((panel, _), slot), shown)| {
                 let (labelled, group) = of(panel, shown, slot);
@@ -164,29 +164,36 @@ impl Decor {
     }
 
     /// Draws grid lines, behind the marks.
-    pub fn grid(&self, panel: &Prepared, area: Rect, items: &mut Vec<Item>) {
+    pub fn grid(&self, panel: &ResolvedPanel, area: Rect, items: &mut Vec<Item>) {
         if panel.grid <= 0.0 {
             return;
         }
         let color = Color(0xb0, 0xb0, 0xb0, 255).opacity(panel.grid * 1.6);
         let mut line = |points: [[f64; 2]; 2]| items.push(path(points.to_vec(), Stroke::solid(color, 0.6)));
         for tick in self.x.iter().filter(|tick| tick.label.is_some()) {
-            let x = area.x + area.width * panel.x.scale.place(tick.value);
+            let x = area.x + area.width * panel.x.scale.position(tick.value);
             line([[x, area.y], [x, area.bottom()]]);
         }
         for tick in self.y.iter().filter(|tick| tick.label.is_some()) {
-            let y = area.bottom() - area.height * panel.y.scale.place(tick.value);
+            let y = area.bottom() - area.height * panel.y.scale.position(tick.value);
             line([[area.x, y], [area.right(), y]]);
         }
     }
 
     /// Draws frame, ticks, tick labels, axis labels, title and colour bar, in front of the marks.
-    pub fn draw(&self, panel: &Prepared, area: Rect, fonts: Fonts, shown: Shown, items: &mut Vec<Item>) {
+    pub fn draw(
+        &self,
+        panel: &ResolvedPanel,
+        area: Rect,
+        fonts: FontSizes,
+        shown: VisibleLabels,
+        items: &mut Vec<Item>,
+    ) {
         let stroke = Stroke::solid(Color::BLACK, LINE);
         // The direction of ticks, and how far the longest extend out of the frame.
         let (out, beyond) = if panel.ticks == TickSide::Inside { (-1.0, 0.0) } else { (1.0, TICK) };
         for tick in &self.x {
-            let x = area.x + area.width * panel.x.scale.place(tick.value);
+            let x = area.x + area.width * panel.x.scale.position(tick.value);
             let length = if tick.label.is_some() { TICK } else { MINOR_TICK };
             items.push(path(vec![[x, area.bottom()], [x, area.bottom() + out * length]], stroke.clone()));
             if let (Some(markup), true) = (&tick.label, shown.x_numbers) {
@@ -199,7 +206,7 @@ impl Decor {
             }
         }
         for tick in &self.y {
-            let y = area.bottom() - area.height * panel.y.scale.place(tick.value);
+            let y = area.bottom() - area.height * panel.y.scale.position(tick.value);
             let length = if tick.label.is_some() { TICK } else { MINOR_TICK };
             items.push(path(vec![[area.x - out * length, y], [area.x, y]], stroke.clone()));
             if let (Some(markup), true) = (&tick.label, shown.y_numbers) {
@@ -241,7 +248,7 @@ impl Decor {
         }
     }
 
-    fn bar(&self, colors: &Colors, name: &str, area: Rect, fonts: Fonts, items: &mut Vec<Item>) {
+    fn bar(&self, colors: &Colors, name: &str, area: Rect, fonts: FontSizes, items: &mut Vec<Item>) {
         let bar = Rect::new(area.right() + BAR_GAP, area.y, BAR_WIDTH, area.height);
         let (cells, scale) = match colors {
             Colors::Map { map, from, to } => {
@@ -258,7 +265,7 @@ impl Decor {
         let stroke = Stroke::solid(Color::BLACK, LINE);
         items.push(Item::Path { points: corners, close: true, fill: None, stroke: Some(stroke.clone()) });
         for tick in &self.bar {
-            let place = if scale.from < scale.to { scale.place(tick.value) } else { 0.5 };
+            let place = if scale.from < scale.to { scale.position(tick.value) } else { 0.5 };
             let y = bar.bottom() - bar.height * place;
             items.push(path(vec![[bar.right(), y], [bar.right() + TICK, y]], stroke.clone()));
             if let Some(markup) = &tick.label {
@@ -275,9 +282,9 @@ impl Decor {
 
 /// Raises a size to the maximum of its group, and the margin with it.
 fn level(
-    panels: &mut [(Prepared, Decor)],
+    panels: &mut [(ResolvedPanel, Decorations)],
     groups: &[Option<usize>],
-    parts: impl Fn(&mut Decor) -> (&mut f64, &mut f64),
+    parts: impl Fn(&mut Decorations) -> (&mut f64, &mut f64),
 ) {
     let mut most: BTreeMap<usize, f64> = BTreeMap::new();
     for ((_, decor), group) in panels.iter_mut().zip(groups) {
@@ -304,7 +311,7 @@ fn reach(ticks: &[Tick], numbers: bool, size: f64, side: &TickSide) -> f64 {
 }
 
 /// Chooses as many ticks as their labels have room for.
-fn fitting(axis: &PanelAxis, length: f64, fonts: Fonts, across: bool) -> Vec<Tick> {
+fn fitting(axis: &PanelAxis, length: f64, fonts: FontSizes, across: bool) -> Vec<Tick> {
     let most = if across { length / 34.0 } else { length / 22.0 };
     let mut count = (most as usize).clamp(2, 9);
     loop {
@@ -325,7 +332,7 @@ fn fitting(axis: &PanelAxis, length: f64, fonts: Fonts, across: bool) -> Vec<Tic
 }
 
 /// Labels of a logarithmic axis get crowded at the end of each decade: keep powers of ten, then 5, 2 and 3, then any that fit.
-fn apart(mut ticks: Vec<Tick>, axis: &PanelAxis, length: f64, fonts: Fonts, across: bool) -> Vec<Tick> {
+fn apart(mut ticks: Vec<Tick>, axis: &PanelAxis, length: f64, fonts: FontSizes, across: bool) -> Vec<Tick> {
     let rank = |value: f64| {
         let first = format!("{value:e}");
         ["1e", "5e", "2e", "3e"].iter().position(|start| first.starts_with(start)).unwrap_or(4)
@@ -337,7 +344,7 @@ fn apart(mut ticks: Vec<Tick>, axis: &PanelAxis, length: f64, fonts: Fonts, acro
         let Some(text) = &ticks[i].label else { continue };
         let (width, height) = turned(extent(text, fonts.tick, false), axis.rotate);
         let half = 0.5 * if across { width + 0.4 * fonts.tick } else { height };
-        let at = length * axis.scale.place(ticks[i].value);
+        let at = length * axis.scale.position(ticks[i].value);
         if taken.iter().any(|[from, to]| at + half > *from && at - half < *to) {
             ticks[i].label = None;
         } else {

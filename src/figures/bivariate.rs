@@ -62,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn values_are_scaled_by_the_largest_where_nothing_is_said() {
+    fn values_are_scaled_by_the_largest_by_default() {
         let array = Array::f64(vec![Axis::index("i", 4)], vec![0.0, 1.0, 2.0, f64::NAN]).unwrap();
         let ranged = |to| Ranged { value: Located { value: "a".into(), span: Default::default() }, from: 0.0, to };
         assert_eq!(ranged(None).shares(&array)[..3], [0.0, 0.5, 1.0]);

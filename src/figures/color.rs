@@ -250,7 +250,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_map_runs_from_its_first_to_its_last_colour() {
+    fn a_colour_map_goes_from_its_first_to_its_last_colour() {
         assert_eq!(ColorMap::Viridis.at(0.0).hex(), "#440154");
         assert_eq!(ColorMap::Viridis.at(2.0).hex(), "#fde725");
         assert_eq!(ColorMap::Gray.at(0.5).hex(), "#808080");

@@ -189,7 +189,7 @@ impl<'a> Scope<'a> {
     }
 
     /// Describes the fixed coordinates, the last fix of each axis, plus `more`: ` at model=b p=0.1`, or an empty string.
-    pub fn place(&self, more: &str) -> String {
+    pub fn describe_fixed(&self, more: &str) -> String {
         let last = |(i, (axis, ..)): &(usize, &(String, String, Span))| {
             !self.fixed[i + 1..].iter().any(|(later, ..)| later == axis)
         };
@@ -296,7 +296,7 @@ impl<'a> Scope<'a> {
                 n => format!(" and at {n} other places"),
             };
             let (name, over) = (&settings.value, &reduce.axis().value);
-            let message = format!("`{}` is NaN{}{others}", name.value, self.place(first));
+            let message = format!("`{}` is NaN{}{others}", name.value, self.describe_fixed(first));
             let warning = Error::stage(format!("{message}, so its {} over `{over}` is NaN there", reduce.name()));
             self.warn(warning.at(name.span).hint(format!(
                 "to leave NaN out, write `{{value: {}, reduce: {{{}: {over}}}, nan: skip}}`",
@@ -328,7 +328,7 @@ pub fn reducible(scope: &Scope, channel: &Channel, what: &str) -> Result<Vec<f64
         let first = array.data.indexed_iter().find(|(_, value)| value.is_nan());
         let first = first.map(|(index, _)| array.place(&|dim| index[dim])).unwrap_or_default();
         let name = channel.describe();
-        let message = format!("{nan} of {n} values of `{name}` are NaN, the first{}", scope.place(&first));
+        let message = format!("{nan} of {n} values of `{name}` are NaN, the first{}", scope.describe_fixed(&first));
         let warning = Error::stage(format!("{message}, so their {what} are not shown"));
         let span = channel.name().map(|name| name.span).unwrap_or_default();
         scope.warn(warning.at(span).hint(format!("to leave NaN out, write `{{value: {name}, nan: skip}}`")));
@@ -479,14 +479,14 @@ mod tests {
         Channel::decode(&node, &mut problems).unwrap()
     }
 
-    fn of() -> Option<Located<String>> {
+    fn stage() -> Option<Located<String>> {
         Some(Located { value: "s".into(), span: Span::default() })
     }
 
     #[test]
     fn numbers_are_found_by_name_and_coordinate() {
         let data = |_: &str| Some(dataset());
-        let scope = Scope::new(&data).within(&of(), &Where::new());
+        let scope = Scope::new(&data).within(&stage(), &Where::new());
         let values = |scope: &Scope, text: &str| scope.channel(&channel(text)).map(|array| array.values());
         assert_eq!(values(&scope, "{value: p, transform: reciprocal}").unwrap(), [2.0, 10.0]);
         assert_eq!(values(&scope, "{value: loss, reduce: {mean: p}, nan: skip}").unwrap(), [1.5, 3.0]);
@@ -511,7 +511,7 @@ mod tests {
     }
 
     #[test]
-    fn quantiles_lie_between_neighbours() {
+    fn quantiles_interpolate_between_neighbours() {
         assert_eq!(quantile(&mut [3.0, 1.0, 2.0, 4.0], 0.5), 2.5);
         assert_eq!(quantile(&mut [3.0], 0.25), 3.0);
     }

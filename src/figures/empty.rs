@@ -1,8 +1,8 @@
 //! Marks that draw nothing visible: a warning for each, and an error if all marks of a figure are empty.
 
 use super::marks::Shape;
-use super::panel::{Prepared, PreparedMark};
-use super::shapes::Frame;
+use super::panel::{ResolvedMark, ResolvedPanel};
+use super::shapes::PlotTransform;
 use crate::error::{Error, Span};
 use crate::value::Item;
 
@@ -19,11 +19,11 @@ pub struct EmptyMark {
 impl EmptyMark {
     /// Returns the mark if its shapes produced no visible items.
     pub fn found(
-        panel: &Prepared,
-        mark: &PreparedMark,
+        panel: &ResolvedPanel,
+        mark: &ResolvedMark,
         shapes: &[&Shape],
         items: &[Item],
-        frame: &Frame,
+        frame: &PlotTransform,
     ) -> Option<EmptyMark> {
         if items.iter().any(is_seen) {
             return None;

@@ -1,7 +1,7 @@
 //! Page layout: aligns the plot areas of each row and column and leaves the space that ticks, labels and legends need.
 
-use super::axes::{Around, Decor};
-use super::panel::Prepared;
+use super::axes::{Decorations, Margins};
+use super::panel::ResolvedPanel;
 use crate::value::Rect;
 
 /// The padding between neighbouring panels and at the page edge, in points.
@@ -36,11 +36,11 @@ impl Grid<'_> {
     }
 
     /// Returns the plot area of each panel.
-    pub fn areas(&self, panels: &[(Prepared, Decor)], slots: &[Slot]) -> Vec<Rect> {
+    pub fn areas(&self, panels: &[(ResolvedPanel, Decorations)], slots: &[Slot]) -> Vec<Rect> {
         let mut around_columns = vec![[0.0f64; 2]; self.columns];
         let mut around_rows = vec![[0.0f64; 2]; self.rows];
         for ((_, decor), slot) in panels.iter().zip(slots) {
-            let Around { left, right, top, bottom } = decor.around;
+            let Margins { left, right, top, bottom } = decor.around;
             let (first, last) = (slot.column, slot.column + slot.span - 1);
             around_columns[first][0] = around_columns[first][0].max(left);
             around_columns[last][1] = around_columns[last][1].max(right);
@@ -49,7 +49,7 @@ impl Grid<'_> {
         }
         let across = divide(self.width - 2.0 * EDGE, &around_columns, self.widths);
         let down = divide(self.height - self.top - 2.0 * EDGE, &around_rows, self.heights);
-        let place = |slot: &Slot, panel: &Prepared| {
+        let place = |slot: &Slot, panel: &ResolvedPanel| {
             let ((x, _), (y, height)) = (across[slot.column], down[slot.row]);
             let (end, length) = across[slot.column + slot.span - 1];
             let width = end + length - x;

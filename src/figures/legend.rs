@@ -1,9 +1,9 @@
 //! Legends: in the corner of a panel that covers the least data, beside the panel, or above it.
 
-use super::axes::{Decor, Fonts, extent, label};
-use super::marks::{Entry, Shape, Swatch};
-use super::panel::{LegendPlace, Prepared};
-use super::shapes::Frame;
+use super::axes::{Decorations, FontSizes, extent, label};
+use super::marks::{LegendEntry, LegendHandle, Shape};
+use super::panel::{LegendPlace, ResolvedPanel};
+use super::shapes::PlotTransform;
 use crate::value::{Color, Horizontal, Item, Rect, Stroke, Vertical};
 
 const PAD: f64 = 4.0;
@@ -14,46 +14,46 @@ const INSET: f64 = 5.0;
 const BETWEEN: f64 = 12.0;
 
 /// Returns the width and height of a legend's box.
-fn size(entries: &[Entry], fonts: Fonts) -> (f64, f64) {
+fn size(entries: &[LegendEntry], fonts: FontSizes) -> (f64, f64) {
     let widest = entries.iter().map(|e| extent(&e.label, fonts.tick, false).0).fold(0.0, f64::max);
     (widest + SWATCH + 3.0 * PAD, entries.len() as f64 * line_height(fonts) + PAD)
 }
 
-fn line_height(fonts: Fonts) -> f64 {
+fn line_height(fonts: FontSizes) -> f64 {
     1.45 * fonts.tick
 }
 
 /// The space a legend needs outside the plot area, in points.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Room {
+pub struct LegendMargin {
     pub right: f64,
     pub above: f64,
 }
 
-impl Room {
+impl LegendMargin {
     /// Measures the space needed beside or above a plot area of this width.
-    pub fn of(panel: &Prepared, fonts: Fonts, width: f64) -> Room {
+    pub fn measure(panel: &ResolvedPanel, fonts: FontSizes, width: f64) -> LegendMargin {
         let entries = &panel.drawing.legend;
         match panel.legend {
-            _ if entries.is_empty() => Room::default(),
-            LegendPlace::Right => Room { right: size(entries, fonts).0 + 2.0 * INSET, above: 0.0 },
+            _ if entries.is_empty() => LegendMargin::default(),
+            LegendPlace::Right => LegendMargin { right: size(entries, fonts).0 + 2.0 * INSET, above: 0.0 },
             LegendPlace::Above => {
                 let rows = rows(entries, fonts, width).len() as f64;
-                Room { right: 0.0, above: rows * line_height(fonts) + INSET }
+                LegendMargin { right: 0.0, above: rows * line_height(fonts) + INSET }
             }
-            _ => Room::default(),
+            _ => LegendMargin::default(),
         }
     }
 }
 
 /// Returns the width of an entry with its handle.
-fn entry_width(entry: &Entry, fonts: Fonts) -> f64 {
+fn entry_width(entry: &LegendEntry, fonts: FontSizes) -> f64 {
     SWATCH + PAD + extent(&entry.label, fonts.tick, false).0
 }
 
 /// Splits entries into rows that fit the width.
-fn rows(entries: &[Entry], fonts: Fonts, width: f64) -> Vec<Vec<&Entry>> {
-    let (mut rows, mut reached): (Vec<Vec<&Entry>>, f64) = (Vec::new(), f64::INFINITY);
+fn rows(entries: &[LegendEntry], fonts: FontSizes, width: f64) -> Vec<Vec<&LegendEntry>> {
+    let (mut rows, mut reached): (Vec<Vec<&LegendEntry>>, f64) = (Vec::new(), f64::INFINITY);
     for entry in entries {
         let needed = entry_width(entry, fonts) + BETWEEN;
         match rows.last_mut() {
@@ -71,7 +71,7 @@ fn rows(entries: &[Entry], fonts: Fonts, width: f64) -> Vec<Vec<&Entry>> {
 }
 
 /// Draws rows of entries above the plot area, without a box.
-fn above(panel: &Prepared, area: Rect, fonts: Fonts, items: &mut Vec<Item>) {
+fn above(panel: &ResolvedPanel, area: Rect, fonts: FontSizes, items: &mut Vec<Item>) {
     let rows = rows(&panel.drawing.legend, fonts, area.width);
     for (i, row) in rows.iter().rev().enumerate() {
         let y = area.y - INSET - (i as f64 + 0.5) * line_height(fonts);
@@ -85,14 +85,14 @@ fn above(panel: &Prepared, area: Rect, fonts: Fonts, items: &mut Vec<Item>) {
 }
 
 /// Draws a handle and its label, starting at x.
-fn show(entry: &Entry, x: f64, y: f64, fonts: Fonts, items: &mut Vec<Item>) {
+fn show(entry: &LegendEntry, x: f64, y: f64, fonts: FontSizes, items: &mut Vec<Item>) {
     swatch(&entry.swatch, x, y, fonts, items);
     let at = [x + SWATCH + PAD, y];
     items.push(label(&entry.label, at, fonts.tick, 0.0, Horizontal::Left, Vertical::Middle));
 }
 
 /// Draws the legend of a panel with this plot area.
-pub fn draw(panel: &Prepared, area: Rect, decor: &Decor, fonts: Fonts, items: &mut Vec<Item>) {
+pub fn draw(panel: &ResolvedPanel, area: Rect, decor: &Decorations, fonts: FontSizes, items: &mut Vec<Item>) {
     let entries = &panel.drawing.legend;
     if entries.is_empty() || panel.legend == LegendPlace::None {
         return;
@@ -126,23 +126,23 @@ pub fn draw(panel: &Prepared, area: Rect, decor: &Decor, fonts: Fonts, items: &m
     }
 }
 
-fn swatch(swatch: &Swatch, x: f64, y: f64, fonts: Fonts, items: &mut Vec<Item>) {
+fn swatch(swatch: &LegendHandle, x: f64, y: f64, fonts: FontSizes, items: &mut Vec<Item>) {
     let half = 0.35 * fonts.tick;
     items.push(match swatch {
-        Swatch::Line(stroke) => super::axes::path(vec![[x, y], [x + SWATCH, y]], stroke.clone()),
-        Swatch::Area(fill) => {
+        LegendHandle::Line(stroke) => super::axes::path(vec![[x, y], [x + SWATCH, y]], stroke.clone()),
+        LegendHandle::Area(fill) => {
             let points = vec![[x, y - half], [x + SWATCH, y - half], [x + SWATCH, y + half], [x, y + half]];
             Item::Path { points, close: true, fill: Some(*fill), stroke: None }
         }
-        Swatch::Point(fill) => {
+        LegendHandle::Point(fill) => {
             Item::Circle { center: [x + 0.5 * SWATCH, y], radius: 2.5, fill: Some(*fill), stroke: None }
         }
     });
 }
 
 /// Returns the corner that covers the fewest points of lines and markers; the first one on a tie.
-fn least_covered(panel: &Prepared, area: Rect, corners: [Rect; 4]) -> Rect {
-    let frame = Frame::new(area, panel);
+fn least_covered(panel: &ResolvedPanel, area: Rect, corners: [Rect; 4]) -> Rect {
+    let frame = PlotTransform::new(area, panel);
     let mut places: Vec<[f64; 2]> = Vec::new();
     for shape in &panel.drawing.shapes {
         match shape {

@@ -22,13 +22,13 @@ mod theme;
 
 use std::sync::Arc;
 
-use axes::{Decor, Fonts, Shown};
+use axes::{Decorations, FontSizes, VisibleLabels};
 use data::Scope;
 pub use data::Where;
 use empty::EmptyMark;
 use layout::Slot;
 use marks::{Mark, Shape};
-use panel::{Panel, Prepared};
+use panel::{Panel, ResolvedPanel};
 use size::{Aspect, Columns, Length};
 pub use theme::Theme;
 
@@ -138,7 +138,7 @@ impl Figure {
             let of = panel.of.as_ref().or(self.of.as_ref());
             found.extend(of.zip(panel.r#for.as_ref()));
             for mark in &panel.marks {
-                let of = mark.entry().of().as_ref().or(of);
+                let of = mark.entry().stage().as_ref().or(of);
                 found.extend(mark.entry().names().into_iter().filter_map(|name| of.map(|of| (of, name))));
             }
         }
@@ -152,7 +152,7 @@ impl Figure {
             let of = panel.of.as_ref().or(self.of.as_ref());
             found.extend(panel.r#where.iter().filter_map(|(axis, at)| Some((of?, axis.as_str(), at))));
             for mark in &panel.marks {
-                let of = mark.entry().of().as_ref().or(of);
+                let of = mark.entry().stage().as_ref().or(of);
                 found.extend(mark.entry().fixed().iter().filter_map(|(axis, at)| Some((of?, axis.as_str(), at))));
             }
         }
@@ -170,11 +170,11 @@ impl Figure {
         }
         let spans = self.spans();
         if let Some(columns) = self.columns.filter(|columns| spans > *columns as usize) {
-            let message = format!("the header's panels stand over {spans} columns, the figure has {columns}");
+            let message = format!("the header's panels span {spans} columns, the figure has {columns}");
             problems.push(Error::user(message).at(node.deepest(&["header"]).span));
         }
         if !(self.header_height > 0.0 && self.header_height <= 100.0) {
-            let message = format!("`header-height` lies above 0 and up to 100, this is {}", self.header_height);
+            let message = format!("`header-height` must be above 0 and at most 100, this is {}", self.header_height);
             problems.push(Error::user(message).at(node.deepest(&["header-height"]).span));
         }
         let named = |name: &'static str, panels| std::iter::repeat(name).zip(panels).enumerate();
@@ -190,7 +190,7 @@ impl Figure {
             }
             let of = panel.of.as_ref().or(self.of.as_ref());
             for (j, mark) in panel.marks.iter().enumerate() {
-                if of.is_none() && mark.entry().of().is_none() && !mark.entry().names().is_empty() {
+                if of.is_none() && mark.entry().stage().is_none() && !mark.entry().names().is_empty() {
                     let error =
                         Error::user(format!("this `{}` does not say which stage its arrays are in", mark.name()));
                     let span = node.deepest(&["marks", &j.to_string()]).span;
@@ -235,7 +235,7 @@ impl Figure {
     /// Draws the figure from the datasets of its stages; `warn` receives warnings. It is an error if the figure would be empty.
     pub fn draw(&self, data: &dyn Fn(&str) -> Option<Arc<Dataset>>, warn: &mut dyn FnMut(Error)) -> Result<Scene> {
         let scope = Scope::new(data).themed(self.settled()).with_math(self.math).within(&self.of, &Where::new());
-        let prepare = |panels: &[Panel]| -> Result<Vec<Prepared>> {
+        let prepare = |panels: &[Panel]| -> Result<Vec<ResolvedPanel>> {
             let mut prepared = Vec::new();
             for panel in panels {
                 for scope in panel.scopes(&scope)? {
@@ -247,7 +247,7 @@ impl Figure {
         let (header, mut panels) = (prepare(&self.header)?, prepare(&self.panels)?);
         let (spans, columns) = (self.spans(), self.columns_for(panels.len()));
         if spans > columns {
-            let message = format!("the header's panels stand over {spans} columns, there are {columns}");
+            let message = format!("the header's panels span {spans} columns, there are {columns}");
             let span = self.header.iter().flat_map(Panel::stages).next().map(|of| of.span);
             let error = Error::user(message).hint(format!("say how many there should be: `columns: {spans}`"));
             return Err(match span {
@@ -263,7 +263,7 @@ impl Figure {
         }
         let mut empty = Vec::new();
         let marks: usize = header.iter().chain(&panels).map(|panel| panel.marks.len()).sum();
-        let scene = self.place(header, panels, &mut empty);
+        let scene = self.lay_out(header, panels, &mut empty);
         scope.take_warnings().into_iter().for_each(&mut *warn);
         if empty.len() == marks
             && let Some(first) = empty.first()
@@ -299,9 +299,9 @@ impl Figure {
     }
 
     /// Lays out prepared panels on the page, and collects the empty marks.
-    fn place(&self, header: Vec<Prepared>, mut panels: Vec<Prepared>, empty: &mut Vec<EmptyMark>) -> Scene {
+    fn lay_out(&self, header: Vec<ResolvedPanel>, mut panels: Vec<ResolvedPanel>, empty: &mut Vec<EmptyMark>) -> Scene {
         let font_size = self.font_size();
-        let fonts = Fonts::of(font_size);
+        let fonts = FontSizes::from_size(font_size);
         let columns = self.columns_for(panels.len());
         let rows = panels.len().max(1).div_ceil(columns);
         let slot = |i: usize| match self.fill {
@@ -310,15 +310,15 @@ impl Figure {
         };
         let slots: Vec<Slot> = (0..panels.len()).map(slot).map(|(row, column)| Slot { row, column, span: 1 }).collect();
         let lowest = |row: usize, column: usize| !slots.iter().any(|slot| (slot.row, slot.column) == (row + 1, column));
-        let mut shown: Vec<Shown> = slots
+        let mut shown: Vec<VisibleLabels> = slots
             .iter()
             .map(|slot| {
                 let (x, y) = (lowest(slot.row, slot.column) || !self.share_x, slot.column == 0 || !self.share_y);
-                Shown { x_numbers: x, x_label: x, y_numbers: y, y_label: y }
+                VisibleLabels { x_numbers: x, x_label: x, y_numbers: y, y_label: y }
             })
             .collect();
         let (slots, rows, heights) = self.with_header(slots, rows);
-        let all = Shown { x_numbers: true, x_label: true, y_numbers: true, y_label: true };
+        let all = VisibleLabels { x_numbers: true, x_label: true, y_numbers: true, y_label: true };
         shown.splice(0..0, std::iter::repeat_n(all, header.len()));
         panels.splice(0..0, header);
         let (width, height) = self.size();
@@ -327,16 +327,17 @@ impl Figure {
         let top = if title.is_empty() { 0.0 } else { axes::extent(title, 1.2 * font_size, false).1 + 10.0 };
         let grid = layout::Grid { width, height, columns, rows, widths: &self.widths, heights: &heights, top };
         // Ticks depend on the size of the plot areas, which depends on the tick labels: two passes are enough.
-        let measure = |size: &dyn Fn(usize) -> (f64, f64), panels: Vec<Prepared>| -> Vec<(Prepared, Decor)> {
-            let one = |(i, panel): (usize, Prepared)| {
-                let legend = legend::Room::of(&panel, fonts, size(i).0);
-                let decor = Decor::of(&panel, size(i), fonts, shown[i], legend);
-                (panel, decor)
+        let measure =
+            |size: &dyn Fn(usize) -> (f64, f64), panels: Vec<ResolvedPanel>| -> Vec<(ResolvedPanel, Decorations)> {
+                let one = |(i, panel): (usize, ResolvedPanel)| {
+                    let legend = legend::LegendMargin::measure(&panel, fonts, size(i).0);
+                    let decor = Decorations::measure(&panel, size(i), fonts, shown[i], legend);
+                    (panel, decor)
+                };
+                let mut measured: Vec<(ResolvedPanel, Decorations)> = panels.into_iter().enumerate().map(one).collect();
+                Decorations::align(&mut measured, &slots, &shown);
+                measured
             };
-            let mut measured: Vec<(Prepared, Decor)> = panels.into_iter().enumerate().map(one).collect();
-            Decor::align(&mut measured, &slots, &shown);
-            measured
-        };
         let first = measure(&|_| grid.guess(), panels);
         let areas = grid.areas(&first, &slots);
         let panels = first.into_iter().map(|(panel, _)| panel).collect();
@@ -349,7 +350,7 @@ impl Figure {
         }
         for (((panel, decor), area), shown) in second.iter().zip(areas).zip(shown) {
             decor.grid(panel, area, &mut items);
-            let frame = shapes::Frame::new(area, panel);
+            let frame = shapes::PlotTransform::new(area, panel);
             let mut inside = Vec::new();
             let mut shapes = panel.drawing.shapes.iter();
             for mark in &panel.marks {
@@ -377,7 +378,7 @@ fn square_root(n: usize) -> usize {
 }
 
 /// Gives all panels the union of their limits.
-fn share(panels: &mut [Prepared], axis: impl Fn(&mut Prepared) -> &mut panel::PanelAxis) {
+fn share(panels: &mut [ResolvedPanel], axis: impl Fn(&mut ResolvedPanel) -> &mut panel::PanelAxis) {
     let (mut low, mut high) = (f64::INFINITY, f64::NEG_INFINITY);
     for panel in panels.iter_mut() {
         let scale = &axis(panel).scale;

@@ -1,9 +1,9 @@
 //! A panel: marks over two axes, with its title, legend and axis settings.
 
 use super::data::{Scope, Where};
-use super::marks::{Drawing, Extent, Mark};
-use super::scale::{MOST_DECIMALS, Scale, ScaleKind, Tick, number};
-use super::shapes::Frame;
+use super::marks::{DataRange, Drawing, Mark};
+use super::scale::{MAX_DECIMALS, Scale, ScaleKind, Tick, number};
+use super::shapes::PlotTransform;
 use super::template;
 use super::theme::{FrameStyle, TickSide};
 use crate::error::{Error, Result, Span};
@@ -110,7 +110,7 @@ pub struct PanelAxis {
 
 /// A panel with its data resolved.
 #[derive(Clone, Debug)]
-pub struct Prepared {
+pub struct ResolvedPanel {
     pub title: String,
     pub caption: String,
     pub x: PanelAxis,
@@ -123,14 +123,14 @@ pub struct Prepared {
     pub frame: Option<FrameStyle>,
     pub ticks: TickSide,
     /// Its marks in z-order.
-    pub marks: Vec<PreparedMark>,
+    pub marks: Vec<ResolvedMark>,
     /// The coordinate of a repeated panel: ` at expert=3`.
     pub at: String,
 }
 
 /// A mark whose shapes are part of its panel's.
 #[derive(Clone, Debug)]
-pub struct PreparedMark {
+pub struct ResolvedMark {
     pub name: &'static str,
     pub span: Span,
     /// The number of its shapes.
@@ -140,7 +140,7 @@ pub struct PreparedMark {
 impl Panel {
     /// Returns the stages that the panel and its marks name.
     pub fn stages(&self) -> impl Iterator<Item = &Located<String>> {
-        self.of.iter().chain(self.marks.iter().filter_map(|mark| mark.entry().of().as_ref()))
+        self.of.iter().chain(self.marks.iter().filter_map(|mark| mark.entry().stage().as_ref()))
     }
 
     /// Reports invalid settings beyond their types.
@@ -165,8 +165,8 @@ impl Panel {
                     problems.push(Error::user("a logarithmic axis has no 0 and nothing below it").at(place(field)));
                 }
             }
-            if axis.decimals.is_some_and(|decimals| decimals > MOST_DECIMALS) {
-                problems.push(Error::user(format!("`decimals` is at most {MOST_DECIMALS}")).at(place("decimals")));
+            if axis.decimals.is_some_and(|decimals| decimals > MAX_DECIMALS) {
+                problems.push(Error::user(format!("`decimals` is at most {MAX_DECIMALS}")).at(place("decimals")));
             }
             if axis.every.is_some_and(|every| every <= 0.0) {
                 problems.push(Error::user("`every` must be above 0").at(place("every")));
@@ -192,14 +192,14 @@ impl Panel {
     }
 
     /// Resolves the data of one panel.
-    pub fn prepare(&self, scope: &Scope) -> Result<Prepared> {
+    pub fn prepare(&self, scope: &Scope) -> Result<ResolvedPanel> {
         let mut drawing = Drawing::default();
         let mut bare = true;
         let mut marks = Vec::new();
         for mark in &self.marks {
             let drawn = mark.entry().draw(scope)?;
             bare &= drawn.bare;
-            marks.push(PreparedMark { name: mark.name(), span: mark.span, shapes: drawn.shapes.len() });
+            marks.push(ResolvedMark { name: mark.name(), span: mark.span, shapes: drawn.shapes.len() });
             drawing = drawing.join(drawn);
         }
         let theme = scope.theme();
@@ -207,7 +207,7 @@ impl Panel {
             Some(text) => template::fill(text, scope, text.span),
             None => Ok(String::new()),
         };
-        let axis = |settings: &AxisSettings, extent: &Extent| -> Result<PanelAxis> {
+        let axis = |settings: &AxisSettings, extent: &DataRange| -> Result<PanelAxis> {
             Ok(PanelAxis {
                 scale: settings.limits(extent),
                 label: text(&settings.label)?,
@@ -216,7 +216,7 @@ impl Panel {
                 settings: settings.clone(),
             })
         };
-        Ok(Prepared {
+        Ok(ResolvedPanel {
             title: text(&self.title)?,
             caption: text(&self.caption)?,
             x: axis(&self.x, &drawing.x)?,
@@ -227,15 +227,15 @@ impl Panel {
             frame: self.frame.unwrap_or(!bare).then(|| theme.frame.clone()),
             ticks: theme.ticks.clone(),
             marks,
-            at: scope.place(""),
+            at: scope.describe_fixed(""),
             drawing,
         })
     }
 }
 
-impl Prepared {
+impl ResolvedPanel {
     /// Returns the tooltips at page positions.
-    pub fn hint(&self, hint: &Hint, frame: &Frame) -> Option<Hint> {
+    pub fn hint(&self, hint: &Hint, frame: &PlotTransform) -> Option<Hint> {
         let titles = [self.title.as_str(), hint.title.as_str()].into_iter().filter(|title| !title.is_empty());
         let hint = Hint { title: titles.collect::<Vec<_>>().join(", "), ..hint.clone() };
         let inside = |place: &[f64; 2]| frame.area.holds(*place);
@@ -251,7 +251,7 @@ impl Prepared {
 
 impl AxisSettings {
     /// Returns the limits: those given, or the data's with a margin.
-    fn limits(&self, extent: &Extent) -> Scale {
+    fn limits(&self, extent: &DataRange) -> Scale {
         let (mut low, mut high) = (extent.low, extent.high);
         if let (Some(names), false) = (&extent.categories, extent.tight) {
             (low, high) = (-0.5, names.len() as f64 - 0.5);

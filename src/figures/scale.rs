@@ -11,7 +11,7 @@ crate::union! {
 }
 
 /// The largest number of decimals; more are meaningless for a double.
-pub const MOST_DECIMALS: u32 = 15;
+pub const MAX_DECIMALS: u32 = 15;
 
 /// A scale: its kind and its limits, `from` at the low end.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,7 +30,7 @@ pub struct Tick {
 
 impl Scale {
     /// Maps a value to its position, 0 at `from` and 1 at `to`; NaN if the scale cannot show it.
-    pub fn place(&self, value: f64) -> f64 {
+    pub fn position(&self, value: f64) -> f64 {
         match self.kind {
             ScaleKind::Linear if (self.to - self.from).is_finite() => (value - self.from) / (self.to - self.from),
             // Limits whose difference overflows.
@@ -50,7 +50,7 @@ impl Scale {
     /// Returns ticks at the given values, without those outside the limits.
     pub fn ticks_at(&self, values: &[f64], decimals: Option<usize>) -> Vec<Tick> {
         let decimals = decimals.unwrap_or_else(|| values.iter().map(|v| decimals_of(*v)).max().unwrap_or(0));
-        let inside = values.iter().filter(|v| (-1e-9..=1.0 + 1e-9).contains(&self.place(**v)));
+        let inside = values.iter().filter(|v| (-1e-9..=1.0 + 1e-9).contains(&self.position(**v)));
         inside.map(|&value| Tick { value, label: Some(number(value, decimals)) }).collect()
     }
 }
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn ticks_stand_at_round_values() {
+    fn ticks_are_at_round_values() {
         assert_eq!(labels(ScaleKind::Linear, 0.0, 1.02, 6), ["0.0", "0.2", "0.4", "0.6", "0.8", "1.0"]);
         assert_eq!(
             labels(ScaleKind::Linear, -1.0, 1.0, 8),
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn extreme_limits_have_finite_places_and_distinct_ticks() {
+    fn extreme_limits_have_finite_positions_and_distinct_ticks() {
         for (kind, from, to) in [
             (ScaleKind::Linear, 1.615e18, 1.785e18),
             (ScaleKind::Linear, f64::MIN, f64::MAX),
@@ -190,7 +190,7 @@ mod tests {
         ] {
             let scale = Scale { kind: kind.clone(), from, to };
             let ticks = scale.ticks(6);
-            assert!(!ticks.is_empty() && ticks.iter().all(|tick| scale.place(tick.value).is_finite()), "{scale:?}");
+            assert!(!ticks.is_empty() && ticks.iter().all(|tick| scale.position(tick.value).is_finite()), "{scale:?}");
             let labels: Vec<&String> = ticks.iter().filter_map(|tick| tick.label.as_ref()).collect();
             assert!(labels.windows(2).all(|pair| pair[0] != pair[1]), "{labels:?}");
             assert!(labels.iter().all(|label| label.chars().count() < 40), "{labels:?}");
@@ -199,9 +199,9 @@ mod tests {
     }
 
     #[test]
-    fn places_run_from_zero_to_one() {
+    fn positions_run_from_zero_to_one() {
         let log = Scale { kind: ScaleKind::Log, from: 1.0, to: 100.0 };
-        assert!((log.place(10.0) - 0.5).abs() < 1e-12 && log.place(-1.0).is_nan());
-        assert_eq!(Scale { kind: ScaleKind::Linear, from: 2.0, to: 0.0 }.place(0.5), 0.75);
+        assert!((log.position(10.0) - 0.5).abs() < 1e-12 && log.position(-1.0).is_nan());
+        assert_eq!(Scale { kind: ScaleKind::Linear, from: 2.0, to: 0.0 }.position(0.5), 0.75);
     }
 }

@@ -2,28 +2,28 @@
 
 use super::axes::label;
 use super::marks::Shape;
-use super::panel::Prepared;
+use super::panel::ResolvedPanel;
 use super::scale::Scale;
 use crate::value::{Item, Label, Rect};
 
 /// The transform from data to page coordinates for one plot area.
-pub struct Frame<'a> {
+pub struct PlotTransform<'a> {
     pub area: Rect,
     x: &'a Scale,
     y: &'a Scale,
 }
 
-impl<'a> Frame<'a> {
-    pub fn new(area: Rect, panel: &'a Prepared) -> Frame<'a> {
-        Frame { area, x: &panel.x.scale, y: &panel.y.scale }
+impl<'a> PlotTransform<'a> {
+    pub fn new(area: Rect, panel: &'a ResolvedPanel) -> PlotTransform<'a> {
+        PlotTransform { area, x: &panel.x.scale, y: &panel.y.scale }
     }
 
     fn across(&self, x: f64) -> f64 {
-        self.area.x + self.area.width * self.x.place(x)
+        self.area.x + self.area.width * self.x.position(x)
     }
 
     fn down(&self, y: f64) -> f64 {
-        self.area.bottom() - self.area.height * self.y.place(y)
+        self.area.bottom() - self.area.height * self.y.position(y)
     }
 
     /// Returns the page position of a point, or `None` if a scale cannot show it.

@@ -58,7 +58,7 @@ impl<S: Share> Length<S> {
     pub fn check(&self, name: &str, whole: f64, node: &Node, problems: &mut Problems) {
         let inches = self.inches(whole);
         if !(inches > 0.0 && inches <= 200.0) {
-            let message = format!("`{name}` lies above 0 and up to 200 inches, this is {inches}");
+            let message = format!("`{name}` must be above 0 and at most 200 inches, this is {inches}");
             problems.push(Error::user(message).at(node.deepest(&[name]).span));
         }
     }

@@ -7,13 +7,13 @@ use crate::spec::{Located, Problems};
 use crate::value::NanPolicy;
 
 /// A part of a template.
-enum Piece<'a> {
+enum TemplatePart<'a> {
     Text(&'a str),
     /// A name and decimals.
     Value(&'a str, Option<usize>),
 }
 
-fn pieces(text: &str) -> Result<Vec<Piece<'_>>, String> {
+fn pieces(text: &str) -> Result<Vec<TemplatePart<'_>>, String> {
     let mut pieces = Vec::new();
     let (mut from, mut inside, mut escaped) = (0, false, false);
     let mut parts = Vec::new();
@@ -27,12 +27,12 @@ fn pieces(text: &str) -> Result<Vec<Piece<'_>>, String> {
     parts.push((&text[from..], inside));
     for (part, mathematics) in parts {
         if mathematics {
-            pieces.push(Piece::Text(part));
+            pieces.push(TemplatePart::Text(part));
             continue;
         }
         let mut rest = part;
         while let Some((before, after)) = rest.split_once('{') {
-            pieces.push(Piece::Text(before));
+            pieces.push(TemplatePart::Text(before));
             let (inside, after) = after.split_once('}').ok_or("`{` without `}`")?;
             let (name, format) = inside.split_once(':').map_or((inside, None), |(name, format)| (name, Some(format)));
             let decimals = match format {
@@ -43,10 +43,10 @@ fn pieces(text: &str) -> Result<Vec<Piece<'_>>, String> {
                     Some(digits.ok_or_else(|| format!("`{format}` is not a format; write `.3f` for three decimals"))?)
                 }
             };
-            pieces.push(Piece::Value(name.trim(), decimals));
+            pieces.push(TemplatePart::Value(name.trim(), decimals));
             rest = after;
         }
-        pieces.push(Piece::Text(rest));
+        pieces.push(TemplatePart::Text(rest));
     }
     Ok(pieces)
 }
@@ -54,7 +54,7 @@ fn pieces(text: &str) -> Result<Vec<Piece<'_>>, String> {
 /// Reports errors in a template and its math.
 pub fn check(words: &str, span: Span, problems: &mut Problems) {
     if let Err(what) = pieces(words) {
-        problems.push(Error::user(what).at(span).hint("values stand in braces: `Loss: {loss:.3f}`"));
+        problems.push(Error::user(what).at(span).hint("put values in braces: `Loss: {loss:.3f}`"));
     } else if let Err(what) = text::check(words) {
         problems.push(Error::user(what).at(span));
     }
@@ -66,7 +66,7 @@ pub fn fill(text: &str, scope: &Scope, span: Span) -> Result<String> {
     let mut after_value = false;
     for piece in pieces(text).map_err(|what| Error::user(what).at(span))? {
         match piece {
-            Piece::Text(text) => {
+            TemplatePart::Text(text) => {
                 // A backslash at the end of a name must not escape the dollar sign after it.
                 if out.ends_with('\\') && text.starts_with('$') && after_value {
                     out.push(' ');
@@ -74,7 +74,7 @@ pub fn fill(text: &str, scope: &Scope, span: Span) -> Result<String> {
                 out.push_str(text);
                 after_value &= text.is_empty();
             }
-            Piece::Value(name, decimals) => {
+            TemplatePart::Value(name, decimals) => {
                 after_value = true;
                 let fixed = scope.fixed(name).map(|text| (scope.markup(text), text.parse::<f64>().ok()));
                 let (text, number) = match fixed {
@@ -108,7 +108,7 @@ mod tests {
     use std::sync::Arc;
 
     #[test]
-    fn values_stand_in_braces_outside_mathematics() {
+    fn values_are_inserted_in_braces_outside_math() {
         let data = |_: &str| Some(Arc::new(Dataset::default().with("loss", Array::scalar(0.12345))));
         let of = Some(Located { value: "s".to_string(), span: Span::default() });
         let scope = Scope::new(&data).within(&of, &Default::default()).fix("expert", "2", Span::default());

@@ -66,7 +66,7 @@ fn labels(scene: &Scene) -> Vec<String> {
 }
 
 #[test]
-fn a_line_for_each_coordinate_of_an_axis_broken_where_numbers_are_missing() {
+fn one_line_per_coordinate_broken_at_missing_numbers() {
     let text =
         "{of: s, panels: [{y: {from: 0, to: 4}, x: {from: 0, to: 1}, marks: [{line: {y: loss, color: {by: model}}}]}]}";
     let scene = draw(text).unwrap();
@@ -78,7 +78,7 @@ fn a_line_for_each_coordinate_of_an_axis_broken_where_numbers_are_missing() {
 }
 
 #[test]
-fn the_top_row_of_an_image_is_the_last_row_unless_the_axis_is_reversed() {
+fn the_last_row_of_a_heatmap_is_on_top_unless_the_axis_is_reversed() {
     let heat = "marks: [{heatmap: {x: column, y: row, color: {value: cells, map: gray, bar: false}}}]";
     let plain = draw(&format!("{{of: s, panels: [{{{heat}}}]}}")).unwrap();
     assert_eq!(inside(&plain), ["image of 2 columns: #000000 none #ffffff #808080"]);
@@ -90,7 +90,7 @@ fn the_top_row_of_an_image_is_the_last_row_unless_the_axis_is_reversed() {
 }
 
 #[test]
-fn one_panel_for_each_coordinate_with_its_name_in_the_title() {
+fn a_panel_repeats_for_each_coordinate_named_in_its_title() {
     let text = "{of: s, columns: 1, share-x: true, panels: [{for: model, title: 'Model {model}', x: {label: Features},
         marks: [{bars: {y: norm}}]}]}";
     let names = labels(&draw(text).unwrap());
@@ -103,7 +103,7 @@ fn one_panel_for_each_coordinate_with_its_name_in_the_title() {
 }
 
 #[test]
-fn labels_of_a_column_stand_in_one_line() {
+fn labels_of_a_column_are_aligned() {
     let text =
         "{of: s, columns: 1, panels: [{y: {label: A}, marks: [{bars: {y: norm, x: feature, color: {by: model}}}]},
         {y: {label: A, from: 0, to: 1000}, marks: [{rule: {y: 1}}]}]}";
@@ -116,7 +116,7 @@ fn labels_of_a_column_stand_in_one_line() {
 }
 
 #[test]
-fn bars_stand_on_zero_and_stack_away_from_it() {
+fn bars_start_at_zero_and_stack_away_from_it() {
     let bars = |more: &str| {
         let panel = "{x: {from: -1, to: 3}, y: {from: -1, to: 3}, marks: [{bars: {y: norm, width: 1";
         let scene = draw(&format!("{{of: s, panels: [{panel}, color: {{by: model}}{more}}}}}]}}]}}")).unwrap();
@@ -137,7 +137,7 @@ fn bars_stand_on_zero_and_stack_away_from_it() {
 }
 
 #[test]
-fn segments_of_stacked_bars_have_the_colours_of_an_array() {
+fn segments_of_stacked_bars_are_coloured_by_an_array() {
     let bars = "{bars: {y: norm, stacked: true, color: {value: share, by: model, bar: false}}}";
     let scene = draw(&format!("{{of: s, panels: [{{marks: [{bars}]}}]}}")).unwrap();
     let fills: Vec<String> =
@@ -150,7 +150,7 @@ fn segments_of_stacked_bars_have_the_colours_of_an_array() {
 }
 
 #[test]
-fn one_number_is_a_bar_at_every_place() {
+fn one_number_is_a_bar_at_every_position() {
     let scene = draw("{of: s, panels: [{marks: [{bars: {x: feature, y: 2}}]}]}").unwrap();
     let bars = inside(&scene);
     let tops: Vec<&str> = bars.iter().filter_map(|bar| bar.split(' ').nth(3)?.split(',').nth(1)).collect();
@@ -158,7 +158,7 @@ fn one_number_is_a_bar_at_every_place() {
 }
 
 #[test]
-fn marks_that_need_one_axis_say_which_are_left() {
+fn marks_that_need_one_axis_name_those_that_remain() {
     let error = draw("{of: s, panels: [{marks: [{line: {y: loss}}]}]}").unwrap_err();
     assert_eq!(error.message, "this needs numbers along one axis; it has the axes `model` (2), `p` (3)");
     let error = draw("{of: s, panels: [{where: {model: dens}, marks: [{line: {y: loss}}]}]}").unwrap_err();
@@ -169,7 +169,7 @@ fn marks_that_need_one_axis_say_which_are_left() {
 }
 
 #[test]
-fn settings_that_make_no_sense_are_told_together() {
+fn invalid_settings_are_reported_together() {
     let text = "{of: s, width: 0, dpi: 1, panels: [{aspect: -1, title: 'Loss {loss', x: {from: 2, to: 1}, y: {scale: log, from: 0},
         marks: []}]}";
     let mut problems = Problems::default();
@@ -179,8 +179,8 @@ fn settings_that_make_no_sense_are_told_together() {
     assert_eq!(
         messages,
         [
-            "`width` lies above 0 and up to 200 inches, this is 0",
-            "`dpi` lies between 10 and 2400, this is 1",
+            "`width` must be above 0 and at most 200 inches, this is 0",
+            "`dpi` must be between 10 and 2400, this is 1",
             "`aspect` must be above 0",
             "`{` without `}`",
             "`from` (2) is not below `to` (1)",
@@ -191,17 +191,17 @@ fn settings_that_make_no_sense_are_told_together() {
 }
 
 #[test]
-fn decimals_beyond_those_of_a_number_are_told() {
+fn too_many_decimals_are_reported() {
     let text = "{of: s, panels: [{x: {decimals: 70000}, marks: [{pie: {y: loss, percent: 4000000000}}]}]}";
     let mut problems = Problems::default();
     let node = read(text, &mut problems).unwrap();
     Figure::decode(&node, &mut problems).unwrap().check(&node, &mut problems);
     let messages: Vec<String> = problems.into_errors().into_iter().map(|error| error.message).collect();
-    assert_eq!(messages, ["`decimals` is at most 15", "`percent` is at most 15: so many decimals are written"]);
+    assert_eq!(messages, ["`decimals` is at most 15", "`percent` is at most 15: it is a number of decimals"]);
 }
 
 #[test]
-fn ticks_at_multiples_of_next_to_nothing_are_left_out() {
+fn a_tiny_tick_interval_is_ignored() {
     let text = "{of: s, panels: [{x: {from: 1e300, to: 2e300, every: 1e-9}, marks: [{points: {y: loss, where: {model: dense}}}]}]}";
     draw(text).unwrap();
 }

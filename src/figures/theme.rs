@@ -76,12 +76,12 @@ impl Theme {
             ("line-width", self.line_width, 100.0),
         ] {
             if !(value > 0.0 && value <= most) {
-                let message = format!("`{name}` lies above 0 and up to {most}, this is {value}");
+                let message = format!("`{name}` must be above 0 and at most {most}, this is {value}");
                 problems.push(Error::user(message).at(place(name)));
             }
         }
         if !(10..=2400).contains(&self.dpi) {
-            let message = format!("`dpi` lies between 10 and 2400, this is {}", self.dpi);
+            let message = format!("`dpi` must be between 10 and 2400, this is {}", self.dpi);
             problems.push(Error::user(message).at(place("dpi")));
         }
         if self.formats.is_empty() {

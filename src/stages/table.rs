@@ -263,7 +263,7 @@ impl Stage for TableStage {
         }
         let summary = match self.0.skips_nan(cell.column) {
             true => Summary::skipping_nan(&entries),
-            false => Summary::of(&entries),
+            false => Summary::from_entries(&entries),
         };
         if nan.count > 0 && !self.0.skips_nan(cell.column) && !cell.column.settings.count {
             inputs.warn(nan.warning(&cell, entries.len()));

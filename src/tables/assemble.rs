@@ -124,7 +124,7 @@ mod tests {
         let cells: Vec<Dataset> = {
             let summary = |i: usize, entries: &[f64]| match settings.skips_nan(&settings.columns.0[i % width]) {
                 true => Summary::skipping_nan(entries),
-                false => Summary::of(entries),
+                false => Summary::from_entries(entries),
             };
             cells.iter().enumerate().map(|(i, entries)| summary(i, entries).dataset(&row(i / width))).collect()
         };
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_to_average_is_missing_and_nothing_to_count_is_zero() {
+    fn a_mean_of_no_entries_is_missing_and_a_count_is_zero() {
         let cells: [&[f64]; 8] = [&[1.0, 1.0], &[0.5, 1.0], &[1.0], &[2.0], &[], &[], &[], &[f64::NAN]];
         let made = table("{experts: {count: true, label: Experts}, usage: {format: '{mean:.2f} ± {std:.2f}'}}", &cells);
         assert_eq!(texts(&made), ["A 1 2 0.75 ± 0.35", "A 2 1 2.00 ± –", "B 1 0 –", "B 2 0 NaN ± NaN"]);
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn nan_is_shown_and_never_best_and_where_it_is_skipped_the_number_of_entries_is_shown() {
+    fn nan_is_shown_and_never_best_and_skipping_it_shows_the_number_of_entries() {
         let nan = f64::NAN;
         let cells: [&[f64]; 4] = [&[0.5, nan, 2.5], &[1.0, 3.0, 5.0], &[nan], &[4.0, 4.0]];
         let shown = |more: &str| {
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn the_best_of_all_rows_or_of_each_block_is_bold_and_what_reads_the_same_is_as_good() {
+    fn the_best_of_all_rows_or_of_each_block_is_bold_with_ties() {
         let cells: [&[f64]; 4] = [&[0.111], &[0.3], &[0.109], &[0.4]];
         let best = |best: &str| texts(&table(&format!("{{loss: {{format: '{{mean:.2f}}', best: {best}}}}}"), &cells));
         assert_eq!(best("lowest"), ["A 1 *0.11", "A 2 0.30", "B 1 *0.11", "B 2 0.40"]);

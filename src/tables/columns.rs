@@ -94,7 +94,7 @@ impl Decode for Columns {
                 for item in items {
                     let Some(name) = Located::<String>::decode(item, problems) else { continue };
                     if columns.iter().any(|column| column.name == name) {
-                        let error = Error::user(format!("`{}` stands twice in `columns`", name.value)).at(name.span);
+                        let error = Error::user(format!("duplicate `{}` in `columns`", name.value)).at(name.span);
                         problems
                             .push(error.hint("give both names of their own: `{a: {value: loss}, b: {value: loss}}`"));
                     }

@@ -16,24 +16,24 @@ const DIGITS: usize = 4;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Format {
     source: String,
-    pieces: Vec<Piece>,
+    pieces: Vec<FormatPart>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
-enum Piece {
+enum FormatPart {
     Text(String),
-    Number(Statistic, Spec),
+    Number(Statistic, NumberSpec),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
-struct Spec {
+struct NumberSpec {
     plus: bool,
     digits: Option<usize>,
-    style: Style,
+    style: NumberStyle,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Style {
+enum NumberStyle {
     /// Integers exactly, other numbers to four significant digits.
     Plain,
     Fixed,
@@ -45,7 +45,7 @@ enum Style {
 
 /// An error in a format: its first character (counted from 0), its length, and the message.
 #[derive(Debug, PartialEq)]
-struct Fault {
+struct FormatError {
     at: usize,
     length: usize,
     message: String,
@@ -55,15 +55,15 @@ struct Fault {
 impl Format {
     /// Returns a format that shows one statistic with the default spec.
     pub fn plain(statistic: Statistic) -> Format {
-        let spec = Spec { plus: false, digits: None, style: Style::Plain };
-        Format { source: format!("{{{}}}", statistic.name()), pieces: vec![Piece::Number(statistic, spec)] }
+        let spec = NumberSpec { plus: false, digits: None, style: NumberStyle::Plain };
+        Format { source: format!("{{{}}}", statistic.name()), pieces: vec![FormatPart::Number(statistic, spec)] }
     }
 
     /// Returns the statistics that it shows, in order and without duplicates; the first one decides which cell is best.
     pub fn statistics(&self) -> Vec<Statistic> {
         let mut statistics = Vec::new();
         for piece in &self.pieces {
-            if let Piece::Number(statistic, _) = piece
+            if let FormatPart::Number(statistic, _) = piece
                 && !statistics.contains(statistic)
             {
                 statistics.push(*statistic);
@@ -74,9 +74,9 @@ impl Format {
 
     /// Formats a cell as markup; `missing` replaces statistics that need more entries than there are.
     pub fn text(&self, summary: &Summary, missing: &str) -> String {
-        let piece = |piece: &Piece| match piece {
-            Piece::Text(text) => text.clone(),
-            Piece::Number(statistic, spec) => match summary.get(*statistic) {
+        let piece = |piece: &FormatPart| match piece {
+            FormatPart::Text(text) => text.clone(),
+            FormatPart::Number(statistic, spec) => match summary.get(*statistic) {
                 // Two entries suffice for every statistic, so the NaN is not due to too few entries.
                 value if value.is_nan() && (summary.nan() > 0.0 || summary.get(Statistic::N) > 1.0) => "NaN".into(),
                 value if value.is_nan() => missing.to_string(),
@@ -86,13 +86,13 @@ impl Format {
         self.pieces.iter().map(piece).collect()
     }
 
-    fn parse(source: &str) -> Result<Format, Fault> {
+    fn parse(source: &str) -> Result<Format, FormatError> {
         let chars: Vec<char> = source.chars().collect();
         let mut pieces = Vec::new();
         let mut text = String::new();
         let mut at = 0;
         let fault = |at: usize, length: usize, message: String, hint: &str| {
-            Err(Fault { at, length, message, hint: hint.to_string() })
+            Err(FormatError { at, length, message, hint: hint.to_string() })
         };
         while let Some(&c) = chars.get(at) {
             match (c, chars.get(at + 1)) {
@@ -107,7 +107,7 @@ impl Format {
                         return fault(at, chars.len() - at, "this `{` is never closed".into(), hint);
                     };
                     if !text.is_empty() {
-                        pieces.push(Piece::Text(std::mem::take(&mut text)));
+                        pieces.push(FormatPart::Text(std::mem::take(&mut text)));
                     }
                     let inside: String = chars.iter().skip(at + 1).take(length - 1).collect();
                     pieces.push(number(&inside, at + 1)?);
@@ -120,9 +120,9 @@ impl Format {
             }
         }
         if !text.is_empty() {
-            pieces.push(Piece::Text(text));
+            pieces.push(FormatPart::Text(text));
         }
-        if !pieces.iter().any(|piece| matches!(piece, Piece::Number(..))) {
+        if !pieces.iter().any(|piece| matches!(piece, FormatPart::Number(..))) {
             return fault(
                 0,
                 chars.len(),
@@ -135,7 +135,7 @@ impl Format {
 }
 
 /// Parses the inside of a pair of braces that starts at this character of the format.
-fn number(inside: &str, at: usize) -> Result<Piece, Fault> {
+fn number(inside: &str, at: usize) -> Result<FormatPart, FormatError> {
     let (name, spec) = inside.split_once(':').unwrap_or((inside, ""));
     let Some(statistic) = Statistic::named(name) else {
         let known = Statistic::ALL.map(Statistic::name);
@@ -143,11 +143,16 @@ fn number(inside: &str, at: usize) -> Result<Piece, Fault> {
             Some(near) => format!("did you mean `{near}`?"),
             None => format!("aggregates are {}", choices(&known)),
         };
-        return Err(Fault { at, length: name.chars().count(), message: format!("unknown aggregate `{name}`"), hint });
+        return Err(FormatError {
+            at,
+            length: name.chars().count(),
+            message: format!("unknown aggregate `{name}`"),
+            hint,
+        });
     };
-    match Spec::parse(spec) {
-        Some(spec) => Ok(Piece::Number(statistic, spec)),
-        None => Err(Fault {
+    match NumberSpec::parse(spec) {
+        Some(spec) => Ok(FormatPart::Number(statistic, spec)),
+        None => Err(FormatError {
             at: at + name.chars().count() + 1,
             length: spec.chars().count(),
             message: format!("`{spec}` is not a way to write a number"),
@@ -157,8 +162,8 @@ fn number(inside: &str, at: usize) -> Result<Piece, Fault> {
     }
 }
 
-impl Spec {
-    fn parse(text: &str) -> Option<Spec> {
+impl NumberSpec {
+    fn parse(text: &str) -> Option<NumberSpec> {
         let (plus, text) = text.strip_prefix('+').map_or((false, text), |rest| (true, rest));
         let end = text.find(|c: char| c != '.' && !c.is_ascii_digit()).unwrap_or(text.len());
         let (precision, style) = text.split_at(end);
@@ -168,15 +173,15 @@ impl Spec {
             None => return None,
         };
         let style = match (style, digits) {
-            ("", None) => Style::Plain,
-            ("g", _) | ("", Some(_)) => Style::Significant,
-            ("f", _) => Style::Fixed,
-            ("e", _) => Style::Scientific,
-            ("%", _) => Style::Percent,
-            ("d", None) => Style::Whole,
+            ("", None) => NumberStyle::Plain,
+            ("g", _) | ("", Some(_)) => NumberStyle::Significant,
+            ("f", _) => NumberStyle::Fixed,
+            ("e", _) => NumberStyle::Scientific,
+            ("%", _) => NumberStyle::Percent,
+            ("d", None) => NumberStyle::Whole,
             _ => return None,
         };
-        Some(Spec { plus, digits, style })
+        Some(NumberSpec { plus, digits, style })
     }
 
     /// Formats a number as markup, with a typographic minus and powers of ten as math.
@@ -185,12 +190,12 @@ impl Spec {
         let size = value.abs();
         let (body, power) = match self.style {
             _ if size.is_infinite() => ("∞".to_string(), None),
-            Style::Fixed => (format!("{size:.digits$}"), None),
-            Style::Percent => (format!("{:.digits$}%", size * 100.0), None),
-            Style::Whole => (format!("{size:.0}"), None),
-            Style::Plain if size.fract() == 0.0 && size < 1e15 => (format!("{size:.0}"), None),
-            Style::Scientific => scientific(size, digits),
-            Style::Plain | Style::Significant => significant(size, digits.max(1)),
+            NumberStyle::Fixed => (format!("{size:.digits$}"), None),
+            NumberStyle::Percent => (format!("{:.digits$}%", size * 100.0), None),
+            NumberStyle::Whole => (format!("{size:.0}"), None),
+            NumberStyle::Plain if size.fract() == 0.0 && size < 1e15 => (format!("{size:.0}"), None),
+            NumberStyle::Scientific => scientific(size, digits),
+            NumberStyle::Plain | NumberStyle::Significant => significant(size, digits.max(1)),
         };
         let sign = match (value < 0.0 && body.contains(|c: char| c != '0' && c != '.' && c != '%'), self.plus) {
             (true, _) => "−",
@@ -266,11 +271,11 @@ mod tests {
     use crate::spec::read;
 
     fn shown(format: &str, entries: &[f64]) -> String {
-        Format::parse(format).unwrap().text(&Summary::of(entries), "–")
+        Format::parse(format).unwrap().text(&Summary::from_entries(entries), "–")
     }
 
     #[test]
-    fn aggregates_are_written_as_the_format_says() {
+    fn statistics_are_written_as_the_format_says() {
         let entries = [0.5, 0.25, 0.75];
         for (format, text) in [
             ("{mean:.3f} ± {std:.3f}", "0.500 ± 0.250"),
@@ -306,12 +311,12 @@ mod tests {
     }
 
     #[test]
-    fn a_number_that_is_not_there_is_shown_as_missing() {
+    fn a_missing_number_is_shown_as_missing() {
         assert_eq!(shown("{mean:.1f} ± {std:.1f}", &[1.0]), "1.0 ± –");
     }
 
     #[test]
-    fn a_fault_is_shown_at_its_place_in_the_format() {
+    fn an_error_is_located_within_the_format() {
         let fault = |text: &str| {
             let mut problems = Problems::default();
             let node = read(text, &mut problems).unwrap();

@@ -185,7 +185,7 @@ impl TableSettings {
                 problems.push(error.at(column.name.span).hint("add `of: STAGE` to the table or to the column"));
             }
             for (i, stage) in stages.iter().enumerate().filter(|(i, stage)| stages[..*i].contains(stage)) {
-                problems.push(Error::user(format!("`{}` stands twice in `of`", stages[i].value)).at(stage.span));
+                problems.push(Error::user(format!("duplicate `{}` in `of`", stages[i].value)).at(stage.span));
             }
             if let Some(within) = column.settings.best.as_ref().and_then(Extreme::within)
                 && !keys.contains(&within.as_str())
@@ -203,7 +203,7 @@ impl TableSettings {
             problems.push(error.at(body.deepest(&["headers", name]).span).hint(suggest(name, &keys)));
         }
         for (i, format) in self.formats.iter().enumerate().filter(|(i, format)| self.formats[..*i].contains(format)) {
-            let error = Error::user(format!("`{}` stands twice in `formats`", format.name()));
+            let error = Error::user(format!("duplicate `{}` in `formats`", format.name()));
             problems.push(error.at(body.deepest(&["formats", &i.to_string()]).span));
         }
     }

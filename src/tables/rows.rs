@@ -34,7 +34,7 @@ fn distinct<'a>(
     let before = problems.len();
     for coordinate in coordinates {
         if !seen.insert(coordinate.canonical_text()) {
-            let error = Error::user(format!("`{}` stands twice in `{name}`", coordinate.text()));
+            let error = Error::user(format!("duplicate `{}` in `{name}`", coordinate.text()));
             problems.push(error.at(coordinate.span()));
         }
     }
@@ -88,7 +88,7 @@ impl Decode for Rows {
                 for item in items {
                     let Some(name) = Located::<String>::decode(item, problems) else { continue };
                     if keys.iter().any(|key| key.name == name) {
-                        problems.push(Error::user(format!("`{}` stands twice in `rows`", name.value)).at(name.span));
+                        problems.push(Error::user(format!("duplicate `{}` in `rows`", name.value)).at(name.span));
                     }
                     keys.push(RowKey { name, values: None });
                 }

@@ -17,7 +17,7 @@ pub struct Selection {
 }
 
 /// A condition resolved for an array.
-enum Test<'a> {
+enum ResolvedCondition<'a> {
     /// Accepted positions along a dimension.
     Axis { dim: usize, positions: Vec<usize> },
     /// Accepted values of another array, whose dimensions are these of the selected array.
@@ -53,16 +53,16 @@ impl Selection {
                 Some((name, _)) => Err(unknown(unit, stage, name)),
             };
         };
-        let tests: Vec<Test> = self
+        let tests: Vec<ResolvedCondition> = self
             .conditions
             .iter()
             .map(|(name, values)| test(unit, stage, array, name, values))
             .collect::<Result<_>>()?;
         for (index, &entry) in array.data.indexed_iter() {
             let position = |dim: usize| index.as_array_view().get(dim).copied().unwrap_or(0);
-            let holds = |test: &Test| match test {
-                Test::Axis { dim, positions } => positions.contains(&position(*dim)),
-                Test::Array { array, dims, values } => {
+            let holds = |test: &ResolvedCondition| match test {
+                ResolvedCondition::Axis { dim, positions } => positions.contains(&position(*dim)),
+                ResolvedCondition::Array { array, dims, values } => {
                     let at: Vec<usize> = dims.iter().map(|&dim| position(dim)).collect();
                     array.data.get(at.as_slice()).is_some_and(|found| values.iter().any(|value| equal(*found, *value)))
                 }
@@ -90,7 +90,13 @@ impl Selection {
     }
 }
 
-fn test<'a>(unit: &'a Dataset, stage: &str, array: &Array, name: &str, values: &[String]) -> Result<Test<'a>> {
+fn test<'a>(
+    unit: &'a Dataset,
+    stage: &str,
+    array: &Array,
+    name: &str,
+    values: &[String],
+) -> Result<ResolvedCondition<'a>> {
     if let Some(other) = unit.get(name) {
         let dims: Option<Vec<usize>> = other.axes.iter().map(|axis| shared(array, axis)).collect();
         let dims = dims.ok_or_else(|| {
@@ -105,7 +111,7 @@ fn test<'a>(unit: &'a Dataset, stage: &str, array: &Array, name: &str, values: &
             let number = value.parse::<f64>();
             number.map_err(|_| Error::stage(format!("`{name}` of `{stage}` holds numbers, and `{value}` is none")))
         });
-        return Ok(Test::Array { array: other, dims, values: values.collect::<Result<_>>()? });
+        return Ok(ResolvedCondition::Array { array: other, dims, values: values.collect::<Result<_>>()? });
     }
     let (Some(dim), Some(axis)) = (array.dim(name), array.axis(name)) else { return Err(unknown(unit, stage, name)) };
     let position = |value: &String| {
@@ -115,7 +121,7 @@ fn test<'a>(unit: &'a Dataset, stage: &str, array: &Array, name: &str, values: &
         };
         axis.coords.position(value).ok_or_else(missing)
     };
-    Ok(Test::Axis { dim, positions: values.iter().map(position).collect::<Result<_>>()? })
+    Ok(ResolvedCondition::Axis { dim, positions: values.iter().map(position).collect::<Result<_>>()? })
 }
 
 /// Returns the dimension of an array that has an equal axis.
@@ -168,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn entries_are_chosen_by_the_value_of_an_array_along_shared_axes() {
+    fn entries_are_selected_by_the_value_of_an_array_along_shared_axes() {
         let ones = entries(Some("usage"), &[("monosemantic", &["1"])]).unwrap();
         assert!(ones.len() == 2 && ones[0] == 0.25 && ones[1].is_nan());
         assert_eq!(entries(Some("norm"), &[("monosemantic", &["2.0"])]).unwrap(), [1.0, 1.1]);
@@ -179,13 +185,13 @@ mod tests {
     }
 
     #[test]
-    fn without_a_value_what_is_selected_is_counted() {
+    fn without_a_value_selected_entries_are_counted() {
         assert_eq!(entries(None, &[("monosemantic", &["1"])]).unwrap(), [1.0, 1.0]);
         assert_eq!(entries(None, &[]).unwrap(), [1.0]);
     }
 
     #[test]
-    fn what_cannot_be_selected_is_told() {
+    fn invalid_selections_are_reported() {
         assert_eq!(entries(Some("usge"), &[]).unwrap_err(), "`usage` has no array `usge` [did you mean `usage`?]");
         assert_eq!(
             entries(Some("loss"), &[("monosemantic", &["1"])]).unwrap_err(),

@@ -61,7 +61,7 @@ impl Summary {
     /// Summarizes all entries: if one is NaN, all statistics are NaN except `n`, which counts the others. `std` is the sample standard
     /// deviation (n - 1); `sem` is std / sqrt(n); the median of an even number of entries is the mean of the two middle ones. An empty
     /// `sum` is 0.
-    pub fn of(entries: &[f64]) -> Summary {
+    pub fn from_entries(entries: &[f64]) -> Summary {
         let mut summary = Summary::skipping_nan(entries);
         if summary.nan > 0.0 {
             let n = summary.get(Statistic::N);
@@ -145,7 +145,7 @@ mod tests {
 
     #[test]
     fn aggregates_over_nan_are_nan_and_n_counts_the_numbers() {
-        let summary = Summary::of(&[1.0, f64::NAN, 2.0]);
+        let summary = Summary::from_entries(&[1.0, f64::NAN, 2.0]);
         for statistic in Statistic::ALL {
             match statistic {
                 Statistic::N => assert_eq!(summary.get(statistic), 2.0),
@@ -153,13 +153,13 @@ mod tests {
             }
         }
         assert_eq!(summary.nan(), 1.0);
-        assert_eq!(Summary::of(&[1.0, 2.0]), Summary::skipping_nan(&[1.0, 2.0]));
+        assert_eq!(Summary::from_entries(&[1.0, 2.0]), Summary::skipping_nan(&[1.0, 2.0]));
         let (read, _) = Summary::from(&summary.dataset(&[])).unwrap();
         assert_eq!((read.nan(), read.get(Statistic::N)), (1.0, 2.0));
     }
 
     #[test]
-    fn nan_is_left_out_if_it_is_skipped() {
+    fn skipped_nan_is_left_out() {
         let [mean, std, median, min, max, sum, n, sem] = all(&[4.0, f64::NAN, 1.0, 2.0, 9.0, f64::NAN]);
         assert_eq!([mean, median, min, max, sum, n], [4.0, 3.0, 1.0, 9.0, 16.0, 4.0]);
         // Deviations 0, -3, -2, 5: the sum of squares is 38, divided by n - 1 = 3.
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn too_few_entries_have_no_spread_and_none_have_no_mean() {
+    fn spread_needs_two_entries_and_mean_needs_one() {
         let [mean, std, median, .., n, sem] = all(&[2.5]);
         assert_eq!([mean, median, n], [2.5, 2.5, 1.0]);
         assert!(std.is_nan() && sem.is_nan());
@@ -178,7 +178,7 @@ mod tests {
 
     #[test]
     fn a_cell_is_read_back_with_its_coordinates() {
-        let summary = Summary::of(&[1.0, 2.0]);
+        let summary = Summary::from_entries(&[1.0, 2.0]);
         let row = [("scheme".to_string(), "k-hot".to_string()), ("monosemantic".to_string(), "1".to_string())];
         let read = Summary::from(&summary.dataset(&row));
         assert_eq!(read, Some((summary, vec!["k-hot".to_string(), "1".to_string()])));

@@ -82,7 +82,7 @@ fn a_theme_is_drawn_and_trains_nothing() {
     paper.edit("font-size: 7", "font-sice: 7");
     paper.build("").code(2).says("unknown key `font-sice`").says("did you mean `font-size`?");
     paper.edit("font-sice: 7", "font-size: 0");
-    paper.build("").code(2).says("`font-size` lies above 0 and up to 100, this is 0");
+    paper.build("").code(2).says("`font-size` must be above 0 and at most 100, this is 0");
 }
 
 #[test]
@@ -97,10 +97,10 @@ fn slips_in_figures_are_told_before_anything_trains() {
     refused("panels: [{marks: [{band: {x: [1]}}]}]", "a band has two ends along `x`, there are 1");
     refused("panels: [{marks: [{band: {low: loss}}]}]", "a band needs the two ends of `x`");
     refused("panels: [{marks: [{network: {layers: [0]}}]}]", "layers have 1 to 60 units each");
-    refused("panels: [{marks: [{pie: {y: loss, hole: 2}}]}]", "`hole` lies between 0 and 1, this is 2");
+    refused("panels: [{marks: [{pie: {y: loss, hole: 2}}]}]", "`hole` must be between 0 and 1, this is 2");
     let sketch = "{marks: [{network: {layers: [1]}}]}";
     refused(
         &format!("columns: 1, header: [{sketch}, {sketch}], panels: [{sketch}]"),
-        "the header's panels stand over 2 columns, the figure has 1",
+        "the header's panels span 2 columns, the figure has 1",
     );
 }

@@ -161,7 +161,7 @@ fn what_a_table_cannot_show_is_told_before_anything_runs() {
         (rows, "scheme: {xaver: X}", "24:18 axis `scheme` of `usage` has no `xaver` [did you mean `xavier`?]"),
         (rows, "run: [0, 7]", "24:18 axis `run` of `usage` has no `7` [its values are 0, 1, 2]"),
         (rows, "scheme: []", "24:17 `scheme` is empty: it selects nothing []"),
-        (rows, "run: [0, 0.0]", "24:18 `0` stands twice in `run` []"),
+        (rows, "run: [0, 0.0]", "24:18 duplicate `0` in `run` []"),
         (
             rows,
             "expert:",
@@ -182,7 +182,7 @@ fn what_a_table_cannot_show_is_told_before_anything_runs() {
         ),
         ("{mean:.3f} ±", "{men:.3f} ±", "28:55 unknown aggregate `men` [did you mean `mean`?]"),
         ("of: usage\n", "of: usgae\n", "22:11 there is no stage `usgae` [did you mean `usage`?]"),
-        ("of: usage\n", "of: [usage, usage]\n", "22:19 `usage` stands twice in `of` []"),
+        ("of: usage\n", "of: [usage, usage]\n", "22:19 duplicate `usage` in `of` []"),
         (
             "of: usage\n",
             "missing: no\n",
@@ -193,7 +193,7 @@ fn what_a_table_cannot_show_is_told_before_anything_runs() {
             "of: usage\n      headers: {schem: Gate}\n",
             "23:24 `schem` in `headers` is no key of the rows [did you mean `scheme`?]",
         ),
-        ("of: usage\n", "of: usage\n      formats: [csv, csv]\n", "23:22 `csv` stands twice in `formats` []"),
+        ("of: usage\n", "of: usage\n      formats: [csv, csv]\n", "23:22 duplicate `csv` in `formats` []"),
         (
             "label: Experts",
             "best: {lowest: {within: scheem}}",
@@ -209,9 +209,7 @@ fn what_a_table_cannot_show_is_told_before_anything_runs() {
     );
     assert_eq!(
         graph(&format!("{}      columns: [monosemantic, loss, loss]\n", &PAPER[..columns])).map(|_| ()).unwrap_err(),
-        [
-            "26:37 `loss` stands twice in `columns` [give both names of their own: `{a: {value: loss}, b: {value: loss}}`]"
-        ]
+        ["26:37 duplicate `loss` in `columns` [give both names of their own: `{a: {value: loss}, b: {value: loss}}`]"]
     );
 }
 
@@ -307,7 +305,7 @@ fn a_table_is_shown_from_its_cells() {
         let row = cell / 3;
         let at = [("scheme", ["xavier", "k-hot"][row / 3]), ("monosemantic", ["0", "1", "2"][row % 3])];
         let at = at.map(|(key, value)| (key.to_string(), value.to_string()));
-        repro::value::encode(&repro::tables::Summary::of(entries[row]).dataset(&at))
+        repro::value::encode(&repro::tables::Summary::from_entries(entries[row]).dataset(&at))
     });
     let shown = text::table(&table_of(stage, &cells.collect::<Vec<_>>()).unwrap());
     assert_eq!(
@@ -353,7 +351,7 @@ fn the_page_about_tables_shows_what_its_example_makes() {
         // Two entries have a standard deviation of half their distance times the root of two.
         let half = std / 2f64.sqrt();
         let entries = [vec![1.0; n as usize], vec![mean - half, mean + half], vec![clamped], vec![dense]];
-        entries.map(|entries| repro::value::encode(&repro::tables::Summary::of(&entries).dataset(&at)))
+        entries.map(|entries| repro::value::encode(&repro::tables::Summary::from_entries(&entries).dataset(&at)))
     });
     let file = Publisher.files(stage).into_iter().find(|file| file.name == "table1.md").unwrap();
     let made = Publisher.render(stage, &file, &cells.collect::<Vec<_>>(), "abc", &|| false).unwrap().unwrap();

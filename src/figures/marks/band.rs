@@ -3,7 +3,7 @@
 use super::super::color::{ColorChannel, Paint};
 use super::super::data::{Channel, Scope, Where};
 use super::between::Between;
-use super::{Draw, Drawing, Entry, Extent, Shape, Swatch, color_names};
+use super::{DataRange, Draw, Drawing, LegendEntry, LegendHandle, Shape, color_names};
 use crate::error::{Error, Result};
 use crate::spec::{Located, Node, Problems};
 use crate::value::Color;
@@ -16,7 +16,7 @@ crate::record! {
         /// Select fixed coordinates, as `axis: coordinate`.
         pub r#where: Where = Where::new(),
         /// The two ends of a vertical band along x; or, with `low` and `high`, the x positions of these numbers.
-        pub x: Option<Places> = None,
+        pub x: Option<BandPosition> = None,
         /// The two ends of a horizontal band along y.
         pub y: Option<Vec<f64>> = None,
         /// The lower edge.
@@ -32,23 +32,23 @@ crate::record! {
 
 /// Two ends, or the positions of numbers.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Places {
+pub enum BandPosition {
     Ends(Vec<f64>),
     Of(Channel),
 }
 
-impl crate::spec::Decode for Places {
+impl crate::spec::Decode for BandPosition {
     fn decode(node: &Node, problems: &mut Problems) -> Option<Self> {
         match &node.value {
-            crate::spec::Yaml::List(_) => Vec::decode(node, problems).map(Places::Ends),
-            _ => Channel::decode(node, problems).map(Places::Of),
+            crate::spec::Yaml::List(_) => Vec::decode(node, problems).map(BandPosition::Ends),
+            _ => Channel::decode(node, problems).map(BandPosition::Of),
         }
     }
 
     fn manifest(&self) -> serde_json::Value {
         match self {
-            Places::Ends(ends) => ends.manifest(),
-            Places::Of(channel) => channel.manifest(),
+            BandPosition::Ends(ends) => ends.manifest(),
+            BandPosition::Of(channel) => channel.manifest(),
         }
     }
 
@@ -62,7 +62,7 @@ impl crate::spec::Decode for Places {
 }
 
 impl Draw for Band {
-    fn of(&self) -> &Option<Located<String>> {
+    fn stage(&self) -> &Option<Located<String>> {
         &self.of
     }
 
@@ -76,7 +76,7 @@ impl Draw for Band {
     }
 
     fn check(&self, node: &Node, problems: &mut Problems) {
-        let upright = matches!(self.x, Some(Places::Ends(_)));
+        let upright = matches!(self.x, Some(BandPosition::Ends(_)));
         let kinds = [upright, self.y.is_some(), self.low.is_some() && self.high.is_some()];
         if kinds.iter().filter(|kind| **kind).count() != 1 || self.low.is_some() != self.high.is_some() {
             let error =
@@ -106,14 +106,14 @@ impl Draw for Band {
 impl Band {
     fn ends(&self) -> Option<&Vec<f64>> {
         match &self.x {
-            Some(Places::Ends(ends)) => Some(ends),
+            Some(BandPosition::Ends(ends)) => Some(ends),
             _ => None,
         }
     }
 
     fn places(&self) -> Option<&Channel> {
         match &self.x {
-            Some(Places::Of(channel)) => Some(channel),
+            Some(BandPosition::Of(channel)) => Some(channel),
             _ => None,
         }
     }
@@ -128,10 +128,11 @@ impl Band {
             ColorChannel::Fixed(paint) => paint.0.opacity(self.opacity),
             _ => Color::BLACK.opacity(self.opacity),
         };
-        let legend = self.label.iter().map(|label| Entry { label: label.clone(), swatch: Swatch::Area(fill) });
+        let legend =
+            self.label.iter().map(|label| LegendEntry { label: label.clone(), swatch: LegendHandle::Area(fill) });
         Drawing {
-            x: Extent::of(x.into_iter().flatten()),
-            y: Extent::of(y.into_iter().flatten()),
+            x: DataRange::from_values(x.into_iter().flatten()),
+            y: DataRange::from_values(y.into_iter().flatten()),
             legend: legend.collect(),
             shapes: vec![Shape::Band { x, y, fill }],
             ..Drawing::default()
@@ -151,7 +152,7 @@ impl Band {
             drawing.hints.push(band.hint());
             // The line inside a band is usually in the legend already.
             if let Some(label) = &self.label {
-                drawing.legend.push(Entry { label: label.clone(), swatch: Swatch::Area(fill) });
+                drawing.legend.push(LegendEntry { label: label.clone(), swatch: LegendHandle::Area(fill) });
             }
         }
         Ok(drawing)

@@ -3,7 +3,7 @@
 use super::super::color::{ColorChannel, Paint};
 use super::super::data::{Channel, Scope, Where, left_over};
 use super::series::{Series, series};
-use super::{Draw, Drawing, Entry, Extent, Shape, Swatch, color_names};
+use super::{DataRange, Draw, Drawing, LegendEntry, LegendHandle, Shape, color_names};
 use crate::error::{Error, Result};
 use crate::spec::Located;
 use crate::value::{Color, Field, Spots};
@@ -31,7 +31,7 @@ crate::record! {
 }
 
 impl Draw for Bars {
-    fn of(&self) -> &Option<Located<String>> {
+    fn stage(&self) -> &Option<Located<String>> {
         &self.of
     }
 
@@ -64,8 +64,10 @@ impl Draw for Bars {
         {
             let series = row.label.as_ref().map_or(String::new(), |label| format!(" of `{label}`"));
             let name = self.y.describe();
-            let message =
-                format!("values of `{name}`{series} are NaN{}, so stacks are lower than their sum", scope.place(""));
+            let message = format!(
+                "values of `{name}`{series} are NaN{}, so stacks are lower than their sum",
+                scope.describe_fixed("")
+            );
             let span = self.y.name().map(|name| name.span).unwrap_or_default();
             let hint = format!("if they may be left out, write `{{value: {name}, nan: skip}}`");
             scope.warn(Error::stage(message).at(span).hint(hint));
@@ -106,7 +108,7 @@ impl Draw for Bars {
             }
             drawing.hints.push(hint);
             if let Some(label) = row.label.or_else(|| self.label.clone()) {
-                drawing.legend.push(Entry { label, swatch: Swatch::Area(row.color.opacity(self.opacity)) });
+                drawing.legend.push(LegendEntry { label, swatch: LegendHandle::Area(row.color.opacity(self.opacity)) });
             }
         }
         drawing.y = drawing.y.include(0.0);
@@ -115,9 +117,9 @@ impl Draw for Bars {
 }
 
 impl Bars {
-    fn across(&self, row: &Series) -> Extent {
+    fn across(&self, row: &Series) -> DataRange {
         let extent = row.x_extent();
         let (low, high) = (extent.low - 0.5 * self.width - 0.1, extent.high + 0.5 * self.width + 0.1);
-        Extent { low, high, tight: true, ..extent }
+        DataRange { low, high, tight: true, ..extent }
     }
 }

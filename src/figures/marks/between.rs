@@ -2,7 +2,7 @@
 
 use super::super::color::ColorChannel;
 use super::super::data::{Channel, Scope};
-use super::Extent;
+use super::DataRange;
 use super::series::{Series, series};
 use crate::error::Result;
 use crate::value::{Color, Field, Hint};
@@ -40,11 +40,11 @@ impl Between {
         ends.filter(|ends| ends.iter().all(|end| end.is_finite()))
     }
 
-    pub fn x_extent(&self) -> Extent {
+    pub fn x_extent(&self) -> DataRange {
         self.low.x_extent()
     }
 
-    pub fn y_extent(&self) -> Extent {
+    pub fn y_extent(&self) -> DataRange {
         self.low.y_extent().join(self.high.y_extent())
     }
 

@@ -3,7 +3,7 @@
 use super::super::color::Paint;
 use super::super::colormaps::Palette;
 use super::super::data::{Channel, Scope, Where, quantile, reducible};
-use super::{Draw, Drawing, Extent, Shape, Style};
+use super::{DataRange, Draw, Drawing, Shape, Style};
 use crate::error::Result;
 use crate::spec::Located;
 use crate::value::{Color, Field, Hint, Spots, Stroke};
@@ -35,7 +35,7 @@ crate::record! {
 }
 
 impl Draw for BoxPlot {
-    fn of(&self) -> &Option<Located<String>> {
+    fn stage(&self) -> &Option<Located<String>> {
         &self.of
     }
 
@@ -76,7 +76,7 @@ impl Draw for BoxPlot {
         let thin = Style::Solid.stroke(Color::BLACK, 0.8);
         for (i, scope) in boxes {
             let mut values = reducible(&scope, &self.y, "quartiles")?;
-            drawing.y = drawing.y.join(Extent::of(values.iter().copied()));
+            drawing.y = drawing.y.join(DataRange::from_values(values.iter().copied()));
             if values.is_empty() {
                 continue;
             }
@@ -109,12 +109,12 @@ impl Draw for BoxPlot {
             drawing.shapes.push(Shape::Points { points: outliers, radius: 2.2, fill: None, outline });
         }
         drawing.hints = hints;
-        drawing.x = Extent {
+        drawing.x = DataRange {
             low: first as f64 - 0.6,
             high: last as f64 + 0.6,
             tight: true,
             categories: names,
-            ..Extent::default()
+            ..DataRange::default()
         };
         Ok(drawing)
     }

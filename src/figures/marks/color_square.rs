@@ -2,7 +2,7 @@
 
 use super::super::bivariate;
 use super::super::data::Scope;
-use super::{Draw, Drawing, Extent, Shape};
+use super::{DataRange, Draw, Drawing, Shape};
 use crate::error::Result;
 
 /// The number of colours along each side.
@@ -18,7 +18,7 @@ impl Draw for ColorSquare {
         let edges: Vec<f64> = (0..=SIDE).map(|i| i as f64 / SIDE as f64).collect();
         let middle = |i: usize| (i as f64 + 0.5) / SIDE as f64;
         let colors = (0..SIDE * SIDE).map(|i| Some(bivariate::color(middle(i % SIDE), middle(i / SIDE)))).collect();
-        let extent = Extent { tight: true, ..Extent::of([0.0, 1.0]) };
+        let extent = DataRange { tight: true, ..DataRange::from_values([0.0, 1.0]) };
         Ok(Drawing {
             x: extent.clone(),
             y: extent,

@@ -3,7 +3,7 @@
 use super::super::bivariate;
 use super::super::color::{CellColor, ColorOf};
 use super::super::data::{Scope, Where, categories, left_over};
-use super::{Draw, Drawing, Extent, Shape};
+use super::{DataRange, Draw, Drawing, Shape};
 use crate::error::{Error, Result};
 use crate::spec::{Located, Node, Problems};
 use crate::value::{Array, Axis, Field, Hint, Spots};
@@ -25,7 +25,7 @@ crate::record! {
 }
 
 impl Draw for Heatmap {
-    fn of(&self) -> &Option<Located<String>> {
+    fn stage(&self) -> &Option<Located<String>> {
         &self.of
     }
 
@@ -74,10 +74,10 @@ impl Draw for Heatmap {
         };
         let (y, x) = (&array.axes[0], &array.axes[1]);
         let (x_edges, y_edges) = (edges(x), edges(y));
-        let extent = |axis: &Axis, edges: &[f64]| Extent {
+        let extent = |axis: &Axis, edges: &[f64]| DataRange {
             tight: true,
             categories: categories(&scope, axis),
-            ..Extent::of(edges.iter().copied())
+            ..DataRange::from_values(edges.iter().copied())
         };
         let labels = |axis: &Axis| Field::new(&axis.name, axis.texts());
         values.splice(0..0, [labels(x), labels(y)]);

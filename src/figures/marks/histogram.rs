@@ -3,7 +3,7 @@
 use super::super::color::Paint;
 use super::super::data::{Channel, Scope, Where};
 use super::super::panel::around;
-use super::{Draw, Drawing, Entry, Extent, Shape, Swatch};
+use super::{DataRange, Draw, Drawing, LegendEntry, LegendHandle, Shape};
 use crate::error::{Error, Result};
 use crate::spec::Located;
 use crate::value::{Color, Field, Hint, Spots, Stroke, four_digits};
@@ -33,7 +33,7 @@ crate::record! {
 }
 
 impl Draw for Histogram {
-    fn of(&self) -> &Option<Located<String>> {
+    fn stage(&self) -> &Option<Located<String>> {
         &self.of
     }
 
@@ -62,12 +62,12 @@ impl Draw for Histogram {
         let nan = values.data.iter().filter(|value| value.is_nan()).count();
         if nan > 0 && !self.x.skips_nan() {
             let (name, n) = (self.x.describe(), values.data.len());
-            let message = format!("{nan} of {n} values of `{name}` are NaN{} and in no bin", scope.place(""));
+            let message = format!("{nan} of {n} values of `{name}` are NaN{} and in no bin", scope.describe_fixed(""));
             let span = self.x.name().map(|name| name.span).unwrap_or_default();
             let hint = format!("if they may be left out, write `{{value: {name}, nan: skip}}`");
             scope.warn(Error::stage(message).at(span).hint(hint));
         }
-        let found = Extent::of(values.data.iter().copied());
+        let found = DataRange::from_values(values.data.iter().copied());
         let (low, high) = (self.from.unwrap_or(found.low), self.to.unwrap_or(found.high));
         let bins = self.bins.clamp(1, 10_000) as usize;
         let (low, high) = if low < high { (low, high) } else { around(if low.is_finite() { low } else { 0.0 }) };
@@ -84,8 +84,9 @@ impl Draw for Histogram {
         }
         let fill = self.color.0.opacity(self.opacity);
         let outline = Some(Stroke::solid(Color::BLACK, 0.6));
-        let mut drawing = Drawing { x: Extent { tight: true, ..Extent::of([low, high]) }, ..Drawing::default() };
-        drawing.y = Extent::of(counts.iter().copied()).include(0.0);
+        let mut drawing =
+            Drawing { x: DataRange { tight: true, ..DataRange::from_values([low, high]) }, ..Drawing::default() };
+        drawing.y = DataRange::from_values(counts.iter().copied()).include(0.0);
         let edges = |bin: usize| [low + bin as f64 * width, low + (bin + 1) as f64 * width];
         let range = |bin: usize| edges(bin).map(four_digits).join(" to ");
         let fields = vec![
@@ -102,7 +103,7 @@ impl Draw for Histogram {
             drawing.shapes.push(Shape::Area { corners, fill, outline: outline.clone() });
         }
         if let Some(label) = &self.label {
-            drawing.legend.push(Entry { label: label.clone(), swatch: Swatch::Area(fill) });
+            drawing.legend.push(LegendEntry { label: label.clone(), swatch: LegendHandle::Area(fill) });
         }
         Ok(drawing)
     }

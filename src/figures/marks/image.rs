@@ -3,7 +3,7 @@
 use super::super::color::ColorOf;
 use super::super::colormaps::ColorMap;
 use super::super::data::{Scope, Where, left_over};
-use super::{Draw, Drawing, Extent, Shape};
+use super::{DataRange, Draw, Drawing, Shape};
 use crate::error::{Error, Result};
 use crate::spec::Located;
 use crate::value::{Array, Color, Field, Hint, Spots};
@@ -33,7 +33,7 @@ crate::record! {
 }
 
 impl Draw for Image {
-    fn of(&self) -> &Option<Located<String>> {
+    fn stage(&self) -> &Option<Located<String>> {
         &self.of
     }
 
@@ -73,7 +73,7 @@ impl Draw for Image {
         // The first row is at the top, where y is largest.
         let colors = pixels.chunks(columns).rev().flatten().copied().collect();
         let (x, y) = (edges(columns), edges(rows));
-        let extent = |edges: &[f64]| Extent { tight: true, ..Extent::of(edges.iter().copied()) };
+        let extent = |edges: &[f64]| DataRange { tight: true, ..DataRange::from_values(edges.iter().copied()) };
         (drawing.x, drawing.y) = (extent(&x), extent(&y));
         drawing.shapes = vec![Shape::Cells { x, y, colors }];
         Ok(drawing)

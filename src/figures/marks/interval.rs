@@ -3,7 +3,7 @@
 use super::super::color::{ColorChannel, Paint};
 use super::super::data::{Channel, Scope, Where};
 use super::between::Between;
-use super::{Draw, Drawing, Entry, Shape, Swatch, color_names};
+use super::{Draw, Drawing, LegendEntry, LegendHandle, Shape, color_names};
 use crate::error::Result;
 use crate::spec::Located;
 use crate::value::{Color, Stroke};
@@ -32,7 +32,7 @@ crate::record! {
 }
 
 impl Draw for Interval {
-    fn of(&self) -> &Option<Located<String>> {
+    fn stage(&self) -> &Option<Located<String>> {
         &self.of
     }
 
@@ -62,7 +62,7 @@ impl Draw for Interval {
             drawing.hints.push(interval.hint());
             if let Some(label) = &self.label {
                 let label = interval.label().unwrap_or(label).clone();
-                drawing.legend.push(Entry { label, swatch: Swatch::Line(stroke) });
+                drawing.legend.push(LegendEntry { label, swatch: LegendHandle::Line(stroke) });
             }
         }
         Ok(drawing)

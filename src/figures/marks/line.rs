@@ -3,7 +3,7 @@
 use super::super::color::{ColorChannel, Paint};
 use super::super::data::{Channel, Scope, Where};
 use super::series::series;
-use super::{Draw, Drawing, Entry, Shape, Style, Swatch, color_names};
+use super::{Draw, Drawing, LegendEntry, LegendHandle, Shape, Style, color_names};
 use crate::error::Result;
 use crate::spec::Located;
 use crate::value::Color;
@@ -32,7 +32,7 @@ crate::record! {
 }
 
 impl Draw for Line {
-    fn of(&self) -> &Option<Located<String>> {
+    fn stage(&self) -> &Option<Located<String>> {
         &self.of
     }
 
@@ -62,7 +62,7 @@ impl Draw for Line {
             }
             drawing.hints.push(series.hint());
             if let Some(label) = series.label.or_else(|| self.label.clone()) {
-                drawing.legend.push(Entry { label, swatch: Swatch::Line(stroke) });
+                drawing.legend.push(LegendEntry { label, swatch: LegendHandle::Line(stroke) });
             }
         }
         Ok(drawing)

@@ -26,7 +26,7 @@ use crate::value::{Color, Hint, Horizontal, Stroke, Vertical};
 /// The interface of a mark. A mark that reads no arrays only implements `draw`.
 pub trait Draw {
     /// Returns the stage it reads, if it is not the panel's.
-    fn of(&self) -> &Option<Located<String>> {
+    fn stage(&self) -> &Option<Located<String>> {
         &None
     }
     /// Returns the coordinates it fixes.
@@ -166,7 +166,7 @@ impl Shape {
 
 /// The data range of a mark along an axis, and how the axis limits follow from it.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Extent {
+pub struct DataRange {
     pub low: f64,
     pub high: f64,
     /// The axis needs no margin beyond the limits.
@@ -177,18 +177,18 @@ pub struct Extent {
     pub categories: Option<Vec<String>>,
 }
 
-impl Default for Extent {
+impl Default for DataRange {
     fn default() -> Self {
-        Extent { low: f64::INFINITY, high: f64::NEG_INFINITY, tight: false, loose: false, categories: None }
+        DataRange { low: f64::INFINITY, high: f64::NEG_INFINITY, tight: false, loose: false, categories: None }
     }
 }
 
-impl Extent {
-    pub fn of(values: impl IntoIterator<Item = f64>) -> Extent {
-        values.into_iter().fold(Extent::default(), Extent::include)
+impl DataRange {
+    pub fn from_values(values: impl IntoIterator<Item = f64>) -> DataRange {
+        values.into_iter().fold(DataRange::default(), DataRange::include)
     }
 
-    pub fn include(mut self, value: f64) -> Extent {
+    pub fn include(mut self, value: f64) -> DataRange {
         if value.is_finite() {
             (self.low, self.high) = (self.low.min(value), self.high.max(value));
         }
@@ -196,13 +196,13 @@ impl Extent {
     }
 
     /// Returns the same extent with a margin at the low limit, even if that is 0.
-    pub fn loose(self) -> Extent {
-        Extent { loose: true, ..self }
+    pub fn loose(self) -> DataRange {
+        DataRange { loose: true, ..self }
     }
 
     /// Returns the union of both extents, with the names of the first that has any.
-    pub fn join(self, other: Extent) -> Extent {
-        Extent {
+    pub fn join(self, other: DataRange) -> DataRange {
+        DataRange {
             low: self.low.min(other.low),
             high: self.high.max(other.high),
             tight: self.tight || other.tight,
@@ -214,7 +214,7 @@ impl Extent {
 
 /// A legend handle.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Swatch {
+pub enum LegendHandle {
     Line(Stroke),
     Area(Color),
     Point(Color),
@@ -222,18 +222,18 @@ pub enum Swatch {
 
 /// A legend entry.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Entry {
+pub struct LegendEntry {
     pub label: String,
-    pub swatch: Swatch,
+    pub swatch: LegendHandle,
 }
 
 /// What a mark draws.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Drawing {
-    pub x: Extent,
-    pub y: Extent,
+    pub x: DataRange,
+    pub y: DataRange,
     pub shapes: Vec<Shape>,
-    pub legend: Vec<Entry>,
+    pub legend: Vec<LegendEntry>,
     /// The colour bar and its label.
     pub bar: Option<(Colors, String)>,
     /// Tooltips of the interactive page, in data units.

@@ -1,13 +1,13 @@
 //! `network`: a diagram of a fully connected network.
 
 use super::super::data::Scope;
-use super::{Draw, Drawing, Extent, Shape};
+use super::{DataRange, Draw, Drawing, Shape};
 use crate::error::{Error, Result};
 use crate::spec::{Located, Node, Problems};
 use crate::value::{Color, Stroke};
 
 /// The largest number of units in a layer; more would be unreadable.
-const MOST: u32 = 60;
+const MAX_UNITS: u32 = 60;
 
 crate::record! {
     /// A diagram of a network: layers from left to right, each unit connected to all units of the next layer.
@@ -26,8 +26,8 @@ crate::record! {
 impl Draw for Network {
     fn check(&self, _node: &Node, problems: &mut Problems) {
         let layers = &self.layers.value;
-        if layers.is_empty() || layers.iter().any(|&units| units == 0 || units > MOST) {
-            let error = Error::user(format!("layers have 1 to {MOST} units each")).at(self.layers.span);
+        if layers.is_empty() || layers.iter().any(|&units| units == 0 || units > MAX_UNITS) {
+            let error = Error::user(format!("layers have 1 to {MAX_UNITS} units each")).at(self.layers.span);
             problems.push(error.hint("write them as `layers: [3, 2, 3]`"));
         }
     }
@@ -56,7 +56,7 @@ impl Draw for Network {
         });
         let half = 0.5 * f64::from(most.max(2) - 1);
         let (across, down) = (0.25, 0.35);
-        let extent = |low: f64, high: f64| Extent { tight: true, ..Extent::of([low, high]) };
+        let extent = |low: f64, high: f64| DataRange { tight: true, ..DataRange::from_values([low, high]) };
         Ok(Drawing {
             x: extent(-across, layers.len() as f64 - 1.0 + across),
             y: extent(-half - down, half + down),
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_layer_is_told() {
+    fn an_empty_layer_is_reported() {
         let layers = Located { value: vec![3, 0], span: Default::default() };
         let (mut problems, node) = (Problems::default(), Node::new(crate::spec::Yaml::Null, Default::default()));
         Network { layers, radius: 5.0, width: 1.0, opacity: 0.7 }.check(&node, &mut problems);

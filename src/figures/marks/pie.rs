@@ -2,8 +2,8 @@
 
 use super::super::color::{ColorBy, Paint};
 use super::super::data::{Channel, Scope, Where, left_over};
-use super::super::scale::MOST_DECIMALS;
-use super::{Draw, Drawing, Entry, Extent, Shape, Swatch};
+use super::super::scale::MAX_DECIMALS;
+use super::{DataRange, Draw, Drawing, LegendEntry, LegendHandle, Shape};
 use crate::error::{Error, Result};
 use crate::spec::{Located, Node, Problems};
 use crate::value::{Axis, Color, Field, Hint, Horizontal, Spots, Stroke, Vertical};
@@ -46,7 +46,7 @@ crate::record! {
 }
 
 impl Draw for Pie {
-    fn of(&self) -> &Option<Located<String>> {
+    fn stage(&self) -> &Option<Located<String>> {
         &self.of
     }
 
@@ -60,11 +60,11 @@ impl Draw for Pie {
 
     fn check(&self, node: &Node, problems: &mut Problems) {
         if !(0.0..1.0).contains(&self.hole) {
-            let error = Error::user(format!("`hole` lies between 0 and 1, this is {}", self.hole));
+            let error = Error::user(format!("`hole` must be between 0 and 1, this is {}", self.hole));
             problems.push(error.at(node.deepest(&["hole"]).span));
         }
-        if self.percent.is_some_and(|decimals| decimals > MOST_DECIMALS) {
-            let error = Error::user(format!("`percent` is at most {MOST_DECIMALS}: so many decimals are written"));
+        if self.percent.is_some_and(|decimals| decimals > MAX_DECIMALS) {
+            let error = Error::user(format!("`percent` is at most {MAX_DECIMALS}: it is a number of decimals"));
             problems.push(error.at(node.deepest(&["percent"]).span));
         }
     }
@@ -93,10 +93,10 @@ impl Draw for Pie {
         let values: Vec<f64> = array.values().into_iter().map(|v| if v.is_nan() { 0.0 } else { v }).collect();
         let whole: f64 = values.iter().sum();
         if let Some(value) = values.iter().find(|value| **value < 0.0) {
-            return Err(Error::user(format!("a pie has no room for what is negative: {value}")).at(span));
+            return Err(Error::user(format!("a pie cannot show a negative value: {value}")).at(span));
         }
         let room = if matches!(self.names, PieLabels::Around) { 0.35 } else { 0.05 };
-        let extent = |room: f64| Extent { tight: true, ..Extent::of([-1.0 - room, 1.0 + room]) };
+        let extent = |room: f64| DataRange { tight: true, ..DataRange::from_values([-1.0 - room, 1.0 + room]) };
         // Most labels are left and right of the circle; above and below it they need less room.
         let (wide, high) = (2.0 + 2.0 * room, 2.0 + 0.6 * room);
         let mut drawing = Drawing { x: extent(room), y: extent(0.3 * room), ..Drawing::default() };
@@ -109,12 +109,12 @@ impl Draw for Pie {
             if share > 0.0 {
                 self.slice(&mut drawing, before, share, self.fill(&scope, i));
                 let name = self.name(&scope, axis, i);
-                self.words(&mut drawing, middle, share, name);
+                self.draw_labels(&mut drawing, middle, share, name);
             }
             before += share;
             if matches!(self.names, PieLabels::Legend) {
-                let (label, swatch) = (self.name(&scope, axis, i), Swatch::Area(self.fill(&scope, i)));
-                drawing.legend.push(Entry { label, swatch });
+                let (label, swatch) = (self.name(&scope, axis, i), LegendHandle::Area(self.fill(&scope, i)));
+                drawing.legend.push(LegendEntry { label, swatch });
             }
         }
         let names = (0..values.len()).map(|i| self.name(&scope, axis, i)).collect();
@@ -154,7 +154,7 @@ impl Pie {
     }
 
     /// Draws the slice's label around the circle and its share inside.
-    fn words(&self, drawing: &mut Drawing, middle: f64, share: f64, name: String) {
+    fn draw_labels(&self, drawing: &mut Drawing, middle: f64, share: f64, name: String) {
         let mut text = |at, markup, scale, color, horizontal| {
             let vertical = Vertical::Middle;
             drawing.shapes.push(Shape::Text { at, markup, scale, color, horizontal, vertical });
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_negative_has_a_slice() {
-        assert_eq!(draw(&[1.0, -1.0]).unwrap_err().message, "a pie has no room for what is negative: -1");
+    fn negative_values_are_an_error() {
+        assert_eq!(draw(&[1.0, -1.0]).unwrap_err().message, "a pie cannot show a negative value: -1");
     }
 }

@@ -3,7 +3,7 @@
 use super::super::color::{ColorChannel, Paint};
 use super::super::data::{Channel, Scope, Where, left_over};
 use super::series::series;
-use super::{Draw, Drawing, Entry, Extent, Shape, Swatch, color_names};
+use super::{DataRange, Draw, Drawing, LegendEntry, LegendHandle, Shape, color_names};
 use crate::error::{Error, Result};
 use crate::spec::Located;
 use crate::value::{Color, Field, Stroke};
@@ -31,7 +31,7 @@ crate::record! {
 }
 
 impl Draw for Points {
-    fn of(&self) -> &Option<Located<String>> {
+    fn stage(&self) -> &Option<Located<String>> {
         &self.of
     }
 
@@ -59,7 +59,7 @@ impl Draw for Points {
             drawing.shapes.push(Shape::Points { points, radius: self.radius, fill, outline: outline.clone() });
             drawing.hints.push(series.hint());
             if let Some(label) = series.label.or_else(|| self.label.clone()) {
-                drawing.legend.push(Entry { label, swatch: Swatch::Point(color) });
+                drawing.legend.push(LegendEntry { label, swatch: LegendHandle::Point(color) });
             }
         }
         Ok(drawing)
@@ -91,7 +91,7 @@ impl Points {
             });
         }
         drawing.bar = of.bar.then(|| (colors, of.label.clone()));
-        drawing.y = drawing.y.join(Extent::default());
+        drawing.y = drawing.y.join(DataRange::default());
         Ok(drawing)
     }
 }

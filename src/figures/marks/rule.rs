@@ -2,7 +2,7 @@
 
 use super::super::color::Paint;
 use super::super::data::{Channel, Scope, Where};
-use super::{Draw, Drawing, Entry, Extent, Shape, Style, Swatch};
+use super::{DataRange, Draw, Drawing, LegendEntry, LegendHandle, Shape, Style};
 use crate::error::Result;
 use crate::spec::Located;
 
@@ -28,7 +28,7 @@ crate::record! {
 }
 
 impl Draw for Rule {
-    fn of(&self) -> &Option<Located<String>> {
+    fn stage(&self) -> &Option<Located<String>> {
         &self.of
     }
 
@@ -45,11 +45,13 @@ impl Draw for Rule {
         let place = |channel: &Option<Channel>| channel.as_ref().map(|channel| scope.number(channel)).transpose();
         let (x, y) = (place(&self.x)?, place(&self.y)?);
         let stroke = self.style.stroke(self.color.0.opacity(self.opacity), self.width);
-        let legend =
-            self.label.iter().map(|label| Entry { label: label.clone(), swatch: Swatch::Line(stroke.clone()) });
+        let legend = self
+            .label
+            .iter()
+            .map(|label| LegendEntry { label: label.clone(), swatch: LegendHandle::Line(stroke.clone()) });
         Ok(Drawing {
-            x: Extent::of(x),
-            y: Extent::of(y),
+            x: DataRange::from_values(x),
+            y: DataRange::from_values(y),
             legend: legend.collect(),
             shapes: vec![Shape::Across { x, y, stroke }],
             ..Drawing::default()

@@ -2,7 +2,7 @@
 
 use super::super::color::{ColorChannel, ColorOf};
 use super::super::data::{Channel, Scope, categories, left_over};
-use super::Extent;
+use super::DataRange;
 use crate::error::{Error, Result};
 use crate::value::{Array, Color, Field, Hint, Spots};
 
@@ -45,12 +45,12 @@ impl Series {
         Hint { title: self.label.clone().unwrap_or_default(), fields, spots }
     }
 
-    pub fn x_extent(&self) -> Extent {
-        Extent { categories: self.categories.clone(), ..Extent::of(self.x.iter().copied()) }
+    pub fn x_extent(&self) -> DataRange {
+        DataRange { categories: self.categories.clone(), ..DataRange::from_values(self.x.iter().copied()) }
     }
 
-    pub fn y_extent(&self) -> Extent {
-        Extent::of(self.y.iter().copied())
+    pub fn y_extent(&self) -> DataRange {
+        DataRange::from_values(self.y.iter().copied())
     }
 }
 
@@ -120,7 +120,7 @@ fn one(scope: &Scope, x: &Option<Channel>, y: &Channel, color: Color) -> Result<
     if places.data.len() != 1 && (names(&places) != names(&values) || places.data.len() != n) {
         let span = x.as_ref().and_then(Channel::name).map_or(span, |name| name.span);
         return Err(
-            Error::user(format!("x and y lie along different axes: x {}, y {}", has(&places), has(&values))).at(span)
+            Error::user(format!("x and y have different axes: x {}, y {}", has(&places), has(&values))).at(span)
         );
     }
     let x_name = match x {

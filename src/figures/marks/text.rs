@@ -39,7 +39,7 @@ crate::record! {
 }
 
 impl Draw for Text {
-    fn of(&self) -> &Option<Located<String>> {
+    fn stage(&self) -> &Option<Located<String>> {
         &self.of
     }
 

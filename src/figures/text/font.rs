@@ -36,7 +36,7 @@ pub struct Glyph {
 
 /// The lowest and highest extent of glyphs, and how far they overhang the right end of their advance.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Extent {
+pub struct GlyphExtent {
     pub bottom: i32,
     pub top: i32,
     pub lean: i32,
@@ -143,8 +143,8 @@ impl Font {
     }
 
     /// Returns the extent of glyphs.
-    pub fn extent(&self, glyphs: &[Glyph]) -> Extent {
-        let mut extent = Extent::default();
+    pub fn extent(&self, glyphs: &[Glyph]) -> GlyphExtent {
+        let mut extent = GlyphExtent::default();
         for glyph in glyphs {
             if let Some([_, bottom, right, top]) = self.bounds(glyph.id) {
                 extent.bottom = extent.bottom.min(bottom);

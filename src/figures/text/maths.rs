@@ -2,8 +2,8 @@
 //! sums are set as scripts beside them, and numerators and denominators have the size of scripts.
 
 use super::font::{Face, UNITS};
-use super::parse::{Accent, Node};
-use super::symbols::Class;
+use super::parse::{Accent, MathNode};
+use super::symbols::AtomClass;
 use super::{Line, Run};
 
 /// Relative sizes of the line, of scripts, and of scripts of scripts.
@@ -27,25 +27,25 @@ const FRACTION_SPACE: f64 = 0.08;
 
 /// A laid-out part of a formula: a line, and the italic correction of its last letter.
 #[derive(Clone, Debug, Default)]
-pub struct Piece {
+pub struct MathBox {
     pub line: Line,
     lean: f64,
 }
 
 /// Lays out formulas in one size and weight.
 #[derive(Clone, Copy)]
-pub struct Setter {
+pub struct MathLayout {
     pub size: f64,
     pub bold: bool,
 }
 
 /// Characters not yet laid out, collected while the face stays the same.
-struct Pending {
+struct PendingRun {
     text: String,
     face: Face,
 }
 
-impl Setter {
+impl MathLayout {
     fn em(&self, level: usize) -> f64 {
         self.size * SIZES[level.min(SIZES.len() - 1)]
     }
@@ -64,9 +64,9 @@ impl Setter {
     }
 
     /// Lays out characters of one face.
-    pub fn characters(&self, text: &str, face: Face, level: usize) -> Piece {
+    pub fn characters(&self, text: &str, face: Face, level: usize) -> MathBox {
         let size = self.em(level);
-        let mut piece = Piece::default();
+        let mut piece = MathBox::default();
         for (face, text) in by_available_face(text, face) {
             let font = face.font();
             let glyphs = font.set(&text);
@@ -83,18 +83,18 @@ impl Setter {
     }
 
     /// Lays out nodes side by side.
-    pub fn list(&self, nodes: &[Node], level: usize) -> Piece {
+    pub fn list(&self, nodes: &[MathNode], level: usize) -> MathBox {
         let classes = classes(nodes);
-        let mut piece = Piece::default();
-        let mut pending: Option<Pending> = None;
-        let mut before: Option<Class> = None;
+        let mut piece = MathBox::default();
+        let mut pending: Option<PendingRun> = None;
+        let mut before: Option<AtomClass> = None;
         for (node, class) in nodes.iter().zip(classes) {
             let space = match (before, class) {
                 (Some(left), Some(right)) => self.em(level) * space(left, right, level) / 18.0,
                 _ => 0.0,
             };
             before = class.or(before);
-            if let Node::Symbol { text, face, .. } = node {
+            if let MathNode::Symbol { text, face, .. } = node {
                 let face = self.face(*face);
                 match &mut pending {
                     Some(run) if run.face == face && space == 0.0 => {
@@ -103,7 +103,7 @@ impl Setter {
                     }
                     _ => {}
                 }
-                self.flush(&mut piece, pending.replace(Pending { text: text.clone(), face }), level);
+                self.flush(&mut piece, pending.replace(PendingRun { text: text.clone(), face }), level);
                 self.advance(&mut piece, space);
                 continue;
             }
@@ -116,15 +116,15 @@ impl Setter {
         piece
     }
 
-    fn flush(&self, piece: &mut Piece, pending: Option<Pending>, level: usize) {
-        if let Some(Pending { text, face }) = pending {
+    fn flush(&self, piece: &mut MathBox, pending: Option<PendingRun>, level: usize) {
+        if let Some(PendingRun { text, face }) = pending {
             let part = self.characters(&text, face, level);
             self.join(piece, part);
         }
     }
 
     /// Adds space, which absorbs the italic correction of the letter before it.
-    fn advance(&self, piece: &mut Piece, space: f64) {
+    fn advance(&self, piece: &mut MathBox, space: f64) {
         if space != 0.0 {
             piece.line.width += space;
             piece.lean = (piece.lean - space).max(0.0);
@@ -132,27 +132,27 @@ impl Setter {
     }
 
     /// Appends a part after the italic correction of what precedes it.
-    fn join(&self, piece: &mut Piece, part: Piece) {
+    fn join(&self, piece: &mut MathBox, part: MathBox) {
         if !part.line.runs.is_empty() {
             piece.line.width += piece.lean;
         }
         let x = piece.line.width;
-        piece.line.put(&part.line, x, 0.0);
+        piece.line.overlay(&part.line, x, 0.0);
         piece.line.width += part.line.width;
         piece.lean = part.lean;
     }
 
-    fn node(&self, node: &Node, level: usize) -> Piece {
+    fn node(&self, node: &MathNode, level: usize) -> MathBox {
         match node {
-            Node::Symbol { text, face, .. } => self.characters(text, self.face(*face), level),
-            Node::Space(width) => {
-                Piece { line: Line { width: width / 18.0 * self.em(level), ..Line::default() }, lean: 0.0 }
+            MathNode::Symbol { text, face, .. } => self.characters(text, self.face(*face), level),
+            MathNode::Space(width) => {
+                MathBox { line: Line { width: width / 18.0 * self.em(level), ..Line::default() }, lean: 0.0 }
             }
-            Node::Group(nodes) => self.list(nodes, level),
-            Node::Fraction { above, below, display } => self.fraction(above, below, level, *display),
-            Node::Root(body) => self.root(body, level),
-            Node::Accent(accent, base) => self.accent(*accent, base, level),
-            Node::Scripts { base, upper, lower } => self.scripts(base, upper, lower, level),
+            MathNode::Group(nodes) => self.list(nodes, level),
+            MathNode::Fraction { above, below, display } => self.fraction(above, below, level, *display),
+            MathNode::Root(body) => self.root(body, level),
+            MathNode::Accent(accent, base) => self.accent(*accent, base, level),
+            MathNode::Scripts { base, upper, lower } => self.scripts(base, upper, lower, level),
         }
     }
 
@@ -160,7 +160,7 @@ impl Setter {
         f64::from(self.face(None).font().axis()) / UNITS * self.em(level)
     }
 
-    fn fraction(&self, above: &[Node], below: &[Node], level: usize, display: bool) -> Piece {
+    fn fraction(&self, above: &[MathNode], below: &[MathNode], level: usize, display: bool) -> MathBox {
         let inner = if display { level } else { level + 1 };
         let (above, below) = (self.list(above, inner).line, self.list(below, inner).line);
         let em = self.em(level);
@@ -170,13 +170,13 @@ impl Setter {
         let width = above.width.max(below.width) + 0.1 * em;
         let reach = 0.5 * thickness + GAP * em;
         let mut line = Line { width: width + 2.0 * side, ..Line::default() };
-        line.put(&above, side + 0.5 * (width - above.width), -(axis + reach + above.descent));
-        line.put(&below, side + 0.5 * (width - below.width), -axis + reach + below.ascent);
+        line.overlay(&above, side + 0.5 * (width - above.width), -(axis + reach + above.descent));
+        line.overlay(&below, side + 0.5 * (width - below.width), -axis + reach + below.ascent);
         line.rules.push([side, -axis, width, thickness]);
-        Piece { line, lean: 0.0 }
+        MathBox { line, lean: 0.0 }
     }
 
-    fn root(&self, body: &[Node], level: usize) -> Piece {
+    fn root(&self, body: &[MathNode], level: usize) -> MathBox {
         let body = self.list(body, level);
         let em = self.em(level);
         let font = self.face(None).font();
@@ -195,11 +195,11 @@ impl Setter {
         line.ascent = size * top - baseline;
         line.descent = baseline - size * bottom;
         line.rules.push([x - thickness, -line.ascent + 0.5 * thickness, width + thickness, thickness]);
-        line.put(&body.line, x, 0.0);
-        Piece { line, lean: 0.0 }
+        line.overlay(&body.line, x, 0.0);
+        MathBox { line, lean: 0.0 }
     }
 
-    fn accent(&self, accent: Accent, base: &[Node], level: usize) -> Piece {
+    fn accent(&self, accent: Accent, base: &[MathNode], level: usize) -> MathBox {
         let mut piece = self.list(base, level);
         let em = self.em(level);
         let (width, top) = (piece.line.width, piece.line.ascent);
@@ -216,21 +216,21 @@ impl Setter {
             }
             Accent::Glyph(sign) => {
                 let arrow = sign == '→';
-                let small = Setter { size: if arrow { 0.5 * self.size } else { self.size }, bold: self.bold };
+                let small = MathLayout { size: if arrow { 0.5 * self.size } else { self.size }, bold: self.bold };
                 let mark = small.characters(sign.encode_utf8(&mut [0; 4]), self.face(None), level);
                 // Accent glyphs are positioned for letters without ascenders; the arrow is not.
                 let rise = top - if arrow { -0.02 * em } else { X_HEIGHT * em };
-                piece.line.put(&mark.line, middle - 0.5 * mark.line.width, -rise.max(0.0));
+                piece.line.overlay(&mark.line, middle - 0.5 * mark.line.width, -rise.max(0.0));
             }
         }
         piece
     }
 
-    fn scripts(&self, base: &Node, upper: &[Node], lower: &[Node], level: usize) -> Piece {
+    fn scripts(&self, base: &MathNode, upper: &[MathNode], lower: &[MathNode], level: usize) -> MathBox {
         let em = self.em(level);
         let mut piece = self.node(base, level);
         // Scripts of a single letter are at the font's script heights, those of taller content at its corners.
-        let tall = !matches!(base, Node::Symbol { .. }) && !piece.line.runs.is_empty();
+        let tall = !matches!(base, MathNode::Symbol { .. }) && !piece.line.runs.is_empty();
         let drop = if tall { piece.line.ascent - SUPERSCRIPT_DROP * self.em(level + 1) } else { 0.0 };
         let sink = if tall { piece.line.descent + SUBSCRIPT_DROP * self.em(level + 1) } else { 0.0 };
         let (above, below) = (self.list(upper, level + 1), self.list(lower, level + 1));
@@ -248,11 +248,11 @@ impl Setter {
         let (raised, lowered) = (x + piece.lean, x);
         let mut end = x;
         if !upper.is_empty() {
-            piece.line.put(&above.line, raised, -up);
+            piece.line.overlay(&above.line, raised, -up);
             end = end.max(raised + above.line.width + above.lean);
         }
         if !lower.is_empty() {
-            piece.line.put(&below.line, lowered, down);
+            piece.line.overlay(&below.line, lowered, down);
             end = end.max(lowered + below.line.width + below.lean);
         }
         piece.line.width = end + SCRIPT_SPACE * em;
@@ -275,20 +275,20 @@ fn by_available_face(text: &str, wanted: Face) -> Vec<(Face, String)> {
     stretches
 }
 
-fn class(node: &Node) -> Option<Class> {
+fn class(node: &MathNode) -> Option<AtomClass> {
     match node {
-        Node::Symbol { class, .. } => Some(*class),
-        Node::Space(_) => None,
-        Node::Scripts { base, .. } => class(base),
-        Node::Fraction { .. } => Some(Class::Inner),
-        Node::Root(_) | Node::Accent(..) | Node::Group(_) => Some(Class::Ordinary),
+        MathNode::Symbol { class, .. } => Some(*class),
+        MathNode::Space(_) => None,
+        MathNode::Scripts { base, .. } => class(base),
+        MathNode::Fraction { .. } => Some(AtomClass::Inner),
+        MathNode::Root(_) | MathNode::Accent(..) | MathNode::Group(_) => Some(AtomClass::Ordinary),
     }
 }
 
 /// The kinds of the nodes in a list; a binary operator without two operands, as in −1, becomes ordinary.
-fn classes(nodes: &[Node]) -> Vec<Option<Class>> {
-    use Class::*;
-    let mut classes: Vec<Option<Class>> = nodes.iter().map(class).collect();
+fn classes(nodes: &[MathNode]) -> Vec<Option<AtomClass>> {
+    use AtomClass::*;
+    let mut classes: Vec<Option<AtomClass>> = nodes.iter().map(class).collect();
     let mut last: Option<usize> = None;
     for i in 0..classes.len() {
         let Some(class) = classes[i] else { continue };
@@ -313,8 +313,8 @@ fn classes(nodes: &[Node]) -> Vec<Option<Class>> {
 }
 
 /// The space between two kinds in eighteenths of an em: the table of The TeXbook, chapter 18. In scripts only the space of operators is kept.
-fn space(left: Class, right: Class, level: usize) -> f64 {
-    use Class::*;
+fn space(left: AtomClass, right: AtomClass, level: usize) -> f64 {
+    use AtomClass::*;
     let (thin, medium, thick) = (3.0, 4.0, 5.0);
     let operators = match (left, right) {
         (Operator, Open | Close | Punctuation) | (Open, Operator) => 0.0,

@@ -12,8 +12,8 @@ mod symbols;
 pub use font::{Face, Font, Glyph, UNITS};
 pub use plain::plain;
 
-use maths::Setter;
-use parse::Part;
+use maths::MathLayout;
+use parse::Segment;
 
 /// Half the height of capitals and digits in ems: the vertical middle of any line, whatever its characters.
 pub const MIDDLE: f64 = 0.5 * 1493.0 / UNITS;
@@ -54,7 +54,7 @@ impl Run {
 
 impl Line {
     /// Adds the runs and rules of another line at an offset, without changing the width.
-    fn put(&mut self, other: &Line, x: f64, y: f64) {
+    fn overlay(&mut self, other: &Line, x: f64, y: f64) {
         self.runs.extend(other.runs.iter().map(|run| Run { x: run.x + x, y: run.y + y, ..run.clone() }));
         self.rules.extend(other.rules.iter().map(|&[left, middle, width, thick]| [left + x, middle + y, width, thick]));
         if !other.runs.is_empty() {
@@ -66,15 +66,15 @@ impl Line {
 
 /// Lays out a line of markup at a font size in points. Invalid markup is shown as typed.
 pub fn layout(markup: &str, size: f64, bold: bool) -> Line {
-    let setter = Setter { size, bold };
+    let setter = MathLayout { size, bold };
     let mut line = Line::default();
     for part in parse::parse(markup).0 {
         let piece = match part {
-            Part::Text(text) => setter.characters(&text, if bold { Face::Bold } else { Face::Regular }, 0),
-            Part::Mathematics(nodes) => setter.list(&nodes, 0),
+            Segment::Text(text) => setter.characters(&text, if bold { Face::Bold } else { Face::Regular }, 0),
+            Segment::Mathematics(nodes) => setter.list(&nodes, 0),
         };
         let x = line.width;
-        line.put(&piece.line, x, 0.0);
+        line.overlay(&piece.line, x, 0.0);
         line.width += piece.line.width;
     }
     line.ascent = line.ascent.max(size * ASCENT);

@@ -1,7 +1,7 @@
 //! Parses markup to a tree. Parsing never fails: invalid markup is shown as typed and recorded as a problem.
 
 use super::font::Face;
-use super::symbols::{self, Class, FUNCTIONS, SPACES, SYMBOLS};
+use super::symbols::{self, AtomClass, FUNCTIONS, SPACES, SYMBOLS};
 use crate::spec::nearest;
 
 /// Groups nested deeper than this are shown as typed.
@@ -9,29 +9,29 @@ const DEPTH: usize = 24;
 const TOO_DEEP: &str = "mathematics nested more than 24 deep";
 
 #[derive(Clone, Debug, PartialEq)]
-pub enum Node {
+pub enum MathNode {
     /// Characters of one face; `None` is the face of the line.
     Symbol {
         text: String,
         face: Option<Face>,
-        class: Class,
+        class: AtomClass,
     },
     /// In eighteenths of an em.
     Space(f64),
     /// With `display`, numerator and denominator are as large as the line.
     Fraction {
-        above: Vec<Node>,
-        below: Vec<Node>,
+        above: Vec<MathNode>,
+        below: Vec<MathNode>,
         display: bool,
     },
-    Root(Vec<Node>),
-    Accent(Accent, Vec<Node>),
+    Root(Vec<MathNode>),
+    Accent(Accent, Vec<MathNode>),
     Scripts {
-        base: Box<Node>,
-        upper: Vec<Node>,
-        lower: Vec<Node>,
+        base: Box<MathNode>,
+        upper: Vec<MathNode>,
+        lower: Vec<MathNode>,
     },
-    Group(Vec<Node>),
+    Group(Vec<MathNode>),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,13 +42,13 @@ pub enum Accent {
 
 /// A segment of a line.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Part {
+pub enum Segment {
     Text(String),
-    Mathematics(Vec<Node>),
+    Mathematics(Vec<MathNode>),
 }
 
 /// Parses a line into segments and the problems of its markup.
-pub fn parse(markup: &str) -> (Vec<Part>, Vec<String>) {
+pub fn parse(markup: &str) -> (Vec<Segment>, Vec<String>) {
     let mut parts = Vec::new();
     let mut problems = Vec::new();
     let mut text = String::new();
@@ -65,13 +65,13 @@ pub fn parse(markup: &str) -> (Vec<Part>, Vec<String>) {
             '$' => match closing(&typed, at) {
                 Some(end) => {
                     if !text.is_empty() {
-                        parts.push(Part::Text(std::mem::take(&mut text)));
+                        parts.push(Segment::Text(std::mem::take(&mut text)));
                     }
                     let mut parser =
                         Parser { typed: &typed[at..end], at: 0, letters: None, depth: 0, left: 0, problems };
                     let nodes = parser.whole();
                     problems = parser.problems;
-                    parts.push(Part::Mathematics(nodes));
+                    parts.push(Segment::Mathematics(nodes));
                     at = end + 1;
                 }
                 None => {
@@ -83,7 +83,7 @@ pub fn parse(markup: &str) -> (Vec<Part>, Vec<String>) {
         }
     }
     if !text.is_empty() {
-        parts.push(Part::Text(text));
+        parts.push(Segment::Text(text));
     }
     let mut seen = std::collections::HashSet::new();
     problems.retain(|problem| seen.insert(problem.clone()));
@@ -137,7 +137,7 @@ impl Parser<'_> {
         self.problems.push(what.into());
     }
 
-    fn whole(&mut self) -> Vec<Node> {
+    fn whole(&mut self) -> Vec<MathNode> {
         let mut nodes = self.list();
         // A list that ends early stopped at an unmatched closing brace.
         while self.peek().is_some() {
@@ -153,8 +153,8 @@ impl Parser<'_> {
     }
 
     /// Parses up to a closing brace or the end.
-    fn list(&mut self) -> Vec<Node> {
-        let mut nodes: Vec<Node> = Vec::new();
+    fn list(&mut self) -> Vec<MathNode> {
+        let mut nodes: Vec<MathNode> = Vec::new();
         loop {
             self.skip_spaces();
             match self.peek() {
@@ -163,8 +163,8 @@ impl Parser<'_> {
                     self.at += 1;
                     let Some(script) = self.argument(&sign.to_string()) else { continue };
                     let base = match nodes.last() {
-                        Some(Node::Space(_)) | None => Node::Group(Vec::new()),
-                        Some(_) => nodes.pop().unwrap_or(Node::Group(Vec::new())),
+                        Some(MathNode::Space(_)) | None => MathNode::Group(Vec::new()),
+                        Some(_) => nodes.pop().unwrap_or(MathNode::Group(Vec::new())),
                     };
                     nodes.push(self.attach(base, sign, script));
                 }
@@ -174,9 +174,9 @@ impl Parser<'_> {
     }
 
     /// Attaches a script to the node before it.
-    fn attach(&mut self, base: Node, sign: char, script: Vec<Node>) -> Node {
+    fn attach(&mut self, base: MathNode, sign: char, script: Vec<MathNode>) -> MathNode {
         let (base, mut upper, mut lower) = match base {
-            Node::Scripts { base, upper, lower } => (base, upper, lower),
+            MathNode::Scripts { base, upper, lower } => (base, upper, lower),
             other => (Box::new(other), Vec::new(), Vec::new()),
         };
         let place = if sign == '^' { &mut upper } else { &mut lower };
@@ -184,11 +184,11 @@ impl Parser<'_> {
             self.problems.push(format!("two `{sign}` on one base; use braces: `{{a{sign}b}}{sign}c`"));
         }
         place.extend(script);
-        Node::Scripts { base, upper, lower }
+        MathNode::Scripts { base, upper, lower }
     }
 
     /// Parses the argument of a command: a group in braces or one token. Returns `None` and records a problem if there is none.
-    fn argument(&mut self, command: &str) -> Option<Vec<Node>> {
+    fn argument(&mut self, command: &str) -> Option<Vec<MathNode>> {
         self.skip_spaces();
         match self.peek() {
             None | Some('}' | '^' | '_') => {
@@ -210,7 +210,7 @@ impl Parser<'_> {
     }
 
     /// Parses a group in braces; `at` is at the opening brace.
-    fn group(&mut self) -> Vec<Node> {
+    fn group(&mut self) -> Vec<MathNode> {
         self.at += 1;
         if self.depth == DEPTH {
             self.problem(TOO_DEEP);
@@ -227,11 +227,11 @@ impl Parser<'_> {
     }
 
     /// Parses a group whose letters use the given face.
-    fn styled(&mut self, command: &str, letters: Letters) -> Vec<Node> {
+    fn styled(&mut self, command: &str, letters: Letters) -> Vec<MathNode> {
         let before = self.letters.replace(letters);
         let nodes = self.argument(command).unwrap_or_default();
         self.letters = before;
-        vec![Node::Group(nodes)]
+        vec![MathNode::Group(nodes)]
     }
 
     /// Parses the literal text inside braces, spaces included.
@@ -272,12 +272,12 @@ impl Parser<'_> {
     }
 
     /// Parses one node, without its scripts.
-    fn atom(&mut self) -> Vec<Node> {
+    fn atom(&mut self) -> Vec<MathNode> {
         let Some(c) = self.peek() else { return Vec::new() };
         match c {
             '{' => {
                 let nodes = self.group();
-                vec![Node::Group(nodes)]
+                vec![MathNode::Group(nodes)]
             }
             '\\' => {
                 self.at += 1;
@@ -285,11 +285,11 @@ impl Parser<'_> {
             }
             '~' => {
                 self.at += 1;
-                vec![Node::Space(6.0)]
+                vec![MathNode::Space(6.0)]
             }
             '|' if self.typed.get(self.at + 1) == Some(&'|') => {
                 self.at += 2;
-                vec![symbol('‖', Class::Ordinary)]
+                vec![symbol('‖', AtomClass::Ordinary)]
             }
             _ => {
                 self.at += 1;
@@ -298,8 +298,8 @@ impl Parser<'_> {
         }
     }
 
-    fn character(&mut self, typed: char) -> Node {
-        let ordinary = |text: char, face| Node::Symbol { text: text.into(), face, class: Class::Ordinary };
+    fn character(&mut self, typed: char) -> MathNode {
+        let ordinary = |text: char, face| MathNode::Symbol { text: text.into(), face, class: AtomClass::Ordinary };
         let (command, found, known) = match self.letters {
             Some(Letters::Face(face)) if typed.is_alphanumeric() => return ordinary(typed, face),
             Some(Letters::Script) => ("mathcal", symbols::script(typed), "it has B, E, F, H, I, L, M and R"),
@@ -317,7 +317,7 @@ impl Parser<'_> {
     }
 
     /// Parses a command; `at` is just after its backslash.
-    fn command(&mut self) -> Vec<Node> {
+    fn command(&mut self) -> Vec<MathNode> {
         let start = self.at;
         while self.peek().is_some_and(|c| c.is_ascii_alphabetic()) {
             self.at += 1;
@@ -330,37 +330,37 @@ impl Parser<'_> {
             return vec![symbol(*character, *class)];
         }
         if let Some((_, width)) = SPACES.iter().find(|(known, _)| *known == name) {
-            return vec![Node::Space(*width)];
+            return vec![MathNode::Space(*width)];
         }
         if FUNCTIONS.contains(&name.as_str()) {
-            return vec![upright(name, Class::Operator)];
+            return vec![upright(name, AtomClass::Operator)];
         }
         self.structure(&name)
     }
 
-    fn structure(&mut self, name: &str) -> Vec<Node> {
+    fn structure(&mut self, name: &str) -> Vec<MathNode> {
         let command = format!("\\{name}");
         let accent = |parser: &mut Self, accent| {
             let base = parser.argument(&command).unwrap_or_default();
-            vec![Node::Accent(accent, base)]
+            vec![MathNode::Accent(accent, base)]
         };
         match name {
             "frac" | "dfrac" | "tfrac" => {
                 let above = self.argument(&command).unwrap_or_default();
                 let below = self.argument(&command).unwrap_or_default();
-                vec![Node::Fraction { above, below, display: name == "dfrac" }]
+                vec![MathNode::Fraction { above, below, display: name == "dfrac" }]
             }
             "sqrt" => {
                 let body = self.argument(&command).unwrap_or_default();
-                vec![Node::Root(body)]
+                vec![MathNode::Root(body)]
             }
-            "text" | "textrm" => vec![upright(self.verbatim(&command), Class::Ordinary)],
+            "text" | "textrm" => vec![upright(self.verbatim(&command), AtomClass::Ordinary)],
             "textbf" | "textit" => {
                 let face = if name == "textbf" { Face::Bold } else { Face::Italic };
                 let text = self.verbatim(&command);
-                vec![Node::Symbol { text, face: Some(face), class: Class::Ordinary }]
+                vec![MathNode::Symbol { text, face: Some(face), class: AtomClass::Ordinary }]
             }
-            "operatorname" => vec![upright(self.verbatim(&command), Class::Operator)],
+            "operatorname" => vec![upright(self.verbatim(&command), AtomClass::Operator)],
             "mathrm" | "mathsf" => self.styled(&command, Letters::Face(None)),
             "mathbf" | "boldsymbol" => self.styled(&command, Letters::Face(Some(Face::Bold))),
             "mathit" => self.styled(&command, Letters::Face(Some(Face::Italic))),
@@ -390,8 +390,8 @@ impl Parser<'_> {
     }
 
     /// Parses the delimiter after `\left` or `\right`. Delimiters keep the size of the line.
-    fn delimiter(&mut self, side: &str) -> Vec<Node> {
-        let class = if side == "left" { Class::Open } else { Class::Close };
+    fn delimiter(&mut self, side: &str) -> Vec<MathNode> {
+        let class = if side == "left" { AtomClass::Open } else { AtomClass::Close };
         match (side, self.left) {
             ("left", _) => self.left += 1,
             (_, 0) => self.problem("a `\\right` without its `\\left`"),
@@ -417,7 +417,7 @@ impl Parser<'_> {
             }
             Some(_) => {
                 let mut nodes = self.atom();
-                if let [Node::Symbol { class: kind, .. }] = nodes.as_mut_slice() {
+                if let [MathNode::Symbol { class: kind, .. }] = nodes.as_mut_slice() {
                     *kind = class;
                 }
                 nodes
@@ -426,15 +426,15 @@ impl Parser<'_> {
     }
 }
 
-fn symbol(character: char, class: Class) -> Node {
+fn symbol(character: char, class: AtomClass) -> MathNode {
     let face = if symbols::is_variable(character) { Some(Face::Italic) } else { None };
-    Node::Symbol { text: character.into(), face, class }
+    MathNode::Symbol { text: character.into(), face, class }
 }
 
-fn upright(text: impl Into<String>, class: Class) -> Node {
-    Node::Symbol { text: text.into(), face: None, class }
+fn upright(text: impl Into<String>, class: AtomClass) -> MathNode {
+    MathNode::Symbol { text: text.into(), face: None, class }
 }
 
-fn literal(text: &str) -> Node {
-    upright(text, Class::Ordinary)
+fn literal(text: &str) -> MathNode {
+    upright(text, AtomClass::Ordinary)
 }

@@ -2,7 +2,7 @@
 
 /// The kinds of atoms in The TeXbook, chapter 17.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Class {
+pub enum AtomClass {
     Ordinary,
     /// Large operators such as sums, and named functions.
     Operator,
@@ -17,10 +17,10 @@ pub enum Class {
     Inner,
 }
 
-use Class::*;
+use AtomClass::*;
 
 /// Commands that produce one character.
-pub const SYMBOLS: &[(&str, char, Class)] = &[
+pub const SYMBOLS: &[(&str, char, AtomClass)] = &[
     ("alpha", 'α', Ordinary),
     ("beta", 'β', Ordinary),
     ("gamma", 'γ', Ordinary),
@@ -197,7 +197,7 @@ pub const STRUCTURES: &[&str] = &[
 ];
 
 /// Returns the character that math mode shows for a typed one, and its kind.
-pub fn character(typed: char) -> (char, Class) {
+pub fn character(typed: char) -> (char, AtomClass) {
     match typed {
         '-' => ('−', Binary),
         '+' | '−' => (typed, Binary),

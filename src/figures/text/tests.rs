@@ -28,7 +28,7 @@ fn plain_text_has_the_widths_that_fonttools_computes() {
 }
 
 #[test]
-fn mathematics_has_the_spaces_of_its_signs() {
+fn math_is_spaced_by_the_kinds_of_its_symbols() {
     let mu = UNITS / 18.0;
     let sum = |glyphs: f64, space: f64| ((glyphs + space * mu) * 100.0).round() / 100.0;
     // A relation, a binary operator, a unary sign, and the italic correction before a bracket.
@@ -43,7 +43,7 @@ fn mathematics_has_the_spaces_of_its_signs() {
 }
 
 #[test]
-fn letters_are_italic_and_digits_signs_and_functions_are_not() {
+fn letters_are_italic_but_digits_symbols_and_functions_are_not() {
     let faces =
         |markup: &str| layout(markup, 10.0, false).runs.iter().map(|r| (r.text.clone(), r.face)).collect::<Vec<_>>();
     let run = |text: &str, face| (text.to_owned(), face);
@@ -85,7 +85,7 @@ fn scripts_are_small_raised_and_lowered() {
 }
 
 #[test]
-fn a_fraction_stands_on_the_axis_with_its_parts_centred() {
+fn a_fraction_is_centred_on_the_math_axis() {
     let line = layout(r"$\frac{1}{1-S}$", 10.0, false);
     let [x, axis, width, thickness] = line.rules[0];
     assert_eq!(line.rules.len(), 1);
@@ -106,7 +106,7 @@ fn a_fraction_stands_on_the_axis_with_its_parts_centred() {
 }
 
 #[test]
-fn a_root_covers_what_stands_under_it() {
+fn a_root_covers_its_content() {
     let line = layout(r"$\sqrt{\frac{a}{b}}$", 10.0, false);
     let sign = line.runs.iter().find(|run| run.text == "√").unwrap();
     assert!(sign.size > 12.0, "it grows: {}", sign.size);
@@ -125,14 +125,14 @@ fn accents_rise_with_their_letters() {
 }
 
 #[test]
-fn lines_of_text_are_equally_high_whatever_their_letters() {
+fn lines_of_text_have_the_same_height_for_all_letters() {
     let (low, high) = (layout("aceo", 10.0, false), layout("dpgH", 10.0, false));
     assert_eq!((low.ascent, low.descent), (high.ascent, high.descent));
     assert!(layout("$10^{-2}$", 10.0, false).ascent > low.ascent);
 }
 
 #[test]
-fn signs_pass_as_they_are_and_doubled_bars_are_norms() {
+fn typed_symbols_are_kept_and_double_bars_are_norms() {
     assert_eq!(texts("→ − ² × α é Ж $→ ²$"), "→ − ² × α é Ж |→|²");
     assert_eq!(texts("$||W||$"), texts(r"$\|W\|$"));
     assert_eq!(texts(r"$\|W\|$"), "‖|W|‖");
@@ -141,13 +141,13 @@ fn signs_pass_as_they_are_and_doubled_bars_are_norms() {
 }
 
 #[test]
-fn a_character_that_no_face_has_takes_the_room_of_its_box() {
+fn a_missing_character_is_as_wide_as_its_replacement_box() {
     assert_eq!(width("漢", false), 1229.0);
     assert_eq!(width("a漢b", false), width("a", false) + 1229.0 + width("b", false));
 }
 
 #[test]
-fn what_is_wrong_is_named() {
+fn problems_are_named() {
     let check = |markup: &str| check(markup).unwrap_err();
     assert_eq!(super::check(r"$\frac{1}{1-S}$ (log scale) $\leftarrow$ dense | sparse $\rightarrow$, 5 \$"), Ok(()));
     assert_eq!(check(r"$\aplha$"), r"unknown command `\aplha`; did you mean `\alpha`?");
@@ -169,21 +169,21 @@ fn what_is_wrong_is_named() {
 }
 
 #[test]
-fn wrong_markup_is_shown_as_it_is_typed() {
+fn invalid_markup_is_shown_as_typed() {
     assert_eq!(texts(r"$\foo$"), r"\foo");
     assert_eq!(texts("costs 5 $"), "costs 5 $");
     assert_eq!(texts("$x}y$"), "x|}|y");
 }
 
 #[test]
-fn markup_reads_as_plain_text() {
+fn markup_converts_to_plain_text() {
     assert_eq!(plain(r"$\frac{1}{1-S}$ (log scale) $\leftarrow$ dense"), "1/(1−S) (log scale) ← dense");
     assert_eq!(plain(r"Norm $||W_i||$, $W^T W$, $10^{-2}$, $x_{ij}^2$"), "Norm ‖W_i‖, W^TW, 10^(−2), x_(ij)^2");
     assert_eq!(plain(r"$a=b$, $\log x$, $\sqrt{x+1}$, $\hat{y}$"), "a = b, log x, √(x+1), y\u{302}");
 }
 
 #[test]
-fn no_markup_is_too_wild() {
+fn malformed_markup_never_panics() {
     for wild in
         ["{", "}", "^", "_", "$", r"\", r"\hat", r"\frac", "x^{", r"\sqrt{", r"\left(", r"\text{", "x_1^2", "''", "||"]
     {
