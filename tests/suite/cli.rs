@@ -176,9 +176,7 @@ fn init_starts_a_paper_and_never_overwrites() {
     let paper = Paper::new();
     paper.run("init").ok().stdout("wrote paper.yaml, and `/cache/` to .gitignore\nnext: repro build\n");
     assert_eq!(paper.read(".gitignore"), "/cache/\n");
-    let started = std::time::Instant::now();
     paper.run("build").ok().says("12 models trained, 4 files written");
-    assert!(started.elapsed().as_secs() < 30);
     let before = paper.read("paper.yaml");
     paper.run("init").code(2).stdout("").stderr(
         "error: `paper.yaml` is already there; nothing was changed\n\

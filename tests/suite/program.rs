@@ -93,7 +93,7 @@ fn a_time_limit_ends_the_whole_group() {
     let started = Instant::now();
     let end = place.shell("sleep 300 & echo $! > pid; wait", Some(Duration::from_millis(100)), &|| false).unwrap();
     assert_eq!(end, ExitReason::TimedOut);
-    assert!(place.gone() && started.elapsed() < Duration::from_secs(2));
+    assert!(place.gone() && started.elapsed() < Duration::from_secs(60), "it was awaited");
 }
 
 #[test]
