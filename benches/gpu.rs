@@ -149,8 +149,8 @@ fn time_steps(arguments: &[String]) -> Result<bool, String> {
 fn paper_variants(path: &Path) -> Result<HashSet<KernelVariant>, String> {
     let text = std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
     let mut problems = Problems::default();
-    let graph =
-        read(&text, &mut problems).and_then(|root| Graph::of(&Paper::from_node(&root, &mut problems), &mut problems));
+    let graph = read(&text, &mut problems)
+        .and_then(|root| Graph::from_paper(&Paper::from_node(&root, &mut problems), &mut problems));
     let graph = graph.ok_or("the paper file has problems: `repro status` lists them")?;
     let stages = graph.stages.iter().zip(&graph.layouts);
     let recipes = stages

@@ -1,5 +1,5 @@
-//! What of the cache nothing needs any more: neither the paper as it is, nor the revisions that are to be kept, nor what other papers that use
-//! the same cache built last.
+//! Garbage collection: finds and deletes the results that neither the paper as it is, nor the revisions to keep, nor the last builds of other
+//! papers with the same cache need.
 
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
@@ -10,50 +10,51 @@ use crate::plan::{self, Context, FileState, StageState, UnitState};
 use crate::store::{Digest, Key, OtherPaper, Store, Stored, Unwanted, content_key, shared};
 use crate::value::decode_tree;
 
-/// Bytes of a record beside its payload.
-const RECORD: u64 = 96;
+/// The size of a record without its payload, in bytes.
+const RECORD_BYTES: u64 = 96;
 
-/// What may go.
+/// Which of the unneeded results may be deleted.
 #[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// Only what is older than this.
+pub struct GcLimits {
+    /// Those that are older than this.
     pub age: Option<Duration>,
-    /// Only as much as makes the cache so small, in bytes; the oldest first.
+    /// The oldest, until the cache has at most this size in bytes.
     pub size: Option<u64>,
 }
 
-/// What would be deleted, and what stays.
+/// What is deleted, and what remains.
 #[derive(Debug, Default)]
 pub struct Garbage {
     pub unwanted: Unwanted,
-    /// Bytes that become free.
+    /// The bytes that are freed.
     pub bytes: u64,
+    /// The number of needed results.
     pub results_kept: usize,
-    /// Bytes that stay.
+    /// The size of the cache afterwards.
     pub bytes_kept: u64,
-    /// Results that nothing needs and that stay because they are young, or because there is room.
+    /// The number of unneeded results that the limits spare.
     pub spared: usize,
-    /// Stages that are out of date: nobody knows which results they will find again.
+    /// Stages that are out of date: which of their old results they would use again is not known.
     pub stale: Vec<String>,
-    /// Paper files of others that use this cache, and whose results stay.
+    /// Other papers that use this cache; their results are kept.
     pub others: Vec<PathBuf>,
-    /// Those that are not there any more: what they needed goes.
+    /// Papers whose paper file no longer exists; their results are not kept.
     pub gone: Vec<PathBuf>,
 }
 
-/// What is needed: keys of results, and names of stages.
+/// The results and stages that are needed.
 #[derive(Default)]
 struct Needed {
     keys: HashSet<Key>,
-    /// Those of them that have a result: a checkpoint is of no use to them.
+    /// The keys with a result: these need no checkpoint.
     done: HashSet<Key>,
     names: HashSet<String>,
     names_of_others: HashSet<String>,
     stale: Vec<String>,
 }
 
-/// Find what nothing in these papers needs. Errors: a file or a tool is missing, so that it cannot be known what is needed.
-pub fn garbage(papers: &[Context], limits: Limits) -> Result<Garbage> {
+/// Find what these papers do not need. Errors: a missing file or tool makes it impossible to know what is needed.
+pub fn garbage(papers: &[Context], limits: GcLimits) -> Result<Garbage> {
     let Some(store) = papers.first().map(|context| context.store) else { return Ok(Garbage::default()) };
     let mut needed = Needed::default();
     papers.iter().try_for_each(|context| needed.add(*context))?;
@@ -62,7 +63,7 @@ pub fn garbage(papers: &[Context], limits: Limits) -> Result<Garbage> {
     let total = store.size();
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |now| now.as_millis() as u64);
     let stored = store.stored();
-    // Of a unit that ran again only the last result is ever used.
+    // Only the newest result of a unit is ever used.
     let mut newest: HashMap<Key, Digest> = HashMap::new();
     for stored in &stored {
         newest.entry(stored.key).or_insert(stored.trace.digest);
@@ -93,10 +94,10 @@ pub fn garbage(papers: &[Context], limits: Limits) -> Result<Garbage> {
             *count -= 1;
             *count == 0
         });
-        free += RECORD + if !external || last { trace.size } else { 0 };
+        free += RECORD_BYTES + if !external || last { trace.size } else { 0 };
     }
     let forgotten = other_papers.iter().filter(|other| other.gone).flat_map(|gone| store.files_of(gone));
-    for (path, size, age) in loose(store, &needed).into_iter().chain(forgotten) {
+    for (path, size, age) in loose_files(store, &needed).into_iter().chain(forgotten) {
         if old(age) || limits.size.is_some() && !room(free) {
             garbage.unwanted.files.push(path);
             free += size;
@@ -107,37 +108,37 @@ pub fn garbage(papers: &[Context], limits: Limits) -> Result<Garbage> {
     Ok(garbage)
 }
 
-/// Delete it. `papers` and `limits` are looked at once more, alone with the cache.
-pub fn collect(papers: &[Context], limits: Limits) -> Result<Garbage> {
+/// Find and delete what these papers do not need, with exclusive access to the cache.
+pub fn collect(papers: &[Context], limits: GcLimits) -> Result<Garbage> {
     let Some(store) = papers.first().map(|context| context.store) else { return Ok(Garbage::default()) };
     if !store.exists() {
         return Ok(Garbage::default());
     }
     let alone = store.lock_exclusive()?;
-    // What a build has finished since the cache was opened.
+    // A build may have finished since the cache was opened.
     store.rescan();
     let found = garbage(papers, limits)?;
     store.sweep(&found.unwanted, &alone)?;
     Ok(found)
 }
 
-/// Files that belong to no result: pictures of `diff`, checkpoints of runs that nothing asks for, kernels, logs and notes of stages that are no more, orphans.
-fn loose(store: &Store, needed: &Needed) -> Vec<(std::path::PathBuf, u64, Duration)> {
+/// Unneeded files outside of results: pages and pictures, unneeded checkpoints, kernels, records and logs of removed stages, orphans.
+fn loose_files(store: &Store, needed: &Needed) -> Vec<(std::path::PathBuf, u64, Duration)> {
     let stem = |path: &std::path::Path| path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default().to_string();
     let checkpoints: HashSet<String> = needed.keys.difference(&needed.done).map(Key::to_string).collect();
     let mut found = store.orphans();
     found.extend(store.files_in("diff"));
     found.extend(store.files_in("view"));
     found.extend(store.files_in("partial").into_iter().filter(|(path, ..)| !checkpoints.contains(&stem(path))));
-    // Nothing says which kernels are needed; they are made again in seconds.
+    // Which kernels are needed is not known; they are compiled again in seconds.
     found.extend(store.files_in("kernels"));
-    // What a build with nothing to do remembers belongs to no stage; its name begins with a dot.
+    // Memos of no-op builds belong to no stage; their names begin with a dot.
     let kept = |path: &std::path::Path| stem(path).starts_with('.') || needed.names.contains(&stem(path));
     let kept_always = |path: &std::path::Path| path.file_name().is_some_and(|name| name == "published");
     for folder in store.own_folders() {
         found.extend(store.files_in(&folder).into_iter().filter(|(path, ..)| !kept(path) && !kept_always(path)));
     }
-    // Those that belong to no paper alone.
+    // Files that several papers share.
     for folder in ["last", "logs"] {
         let shared = store.files_in(folder).into_iter();
         found.extend(shared.filter(|(path, ..)| !kept(path) && !needed.names_of_others.contains(&stem(path))));
@@ -146,21 +147,22 @@ fn loose(store: &Store, needed: &Needed) -> Vec<(std::path::PathBuf, u64, Durati
 }
 
 impl Needed {
+    /// Add everything that a paper needs.
     fn add(&mut self, context: Context) -> Result<()> {
         let graph = context.graph;
         let all: Vec<usize> = (0..graph.stages.len()).collect();
         for plan in plan::plan(context, &all)? {
             let name = &graph.stages[plan.stage].name;
             if let Some(fault) = plan.resolved.faults.first() {
-                let message = format!("it cannot be known what `{name}` needs: {}", fault.message);
+                let message = format!("cannot determine what `{name}` needs: {}", fault.message);
                 let error = Error { message, ..fault.clone() };
                 return Err(error.hint("nothing was deleted"));
             }
             if let Some(tool) = plan.resolved.found.unasked.first() {
                 let error = Error::stage(format!(
-                    "it cannot be known what `{name}` needs: no build has asked for the version of `{tool}`"
+                    "cannot determine what `{name}` needs: no build has recorded the version of `{tool}`"
                 ));
-                return Err(error.hint(format!("nothing was deleted; `repro build {name}` asks for it")));
+                return Err(error.hint(format!("nothing was deleted; `repro build {name}` records it")));
             }
             self.names.insert(name.clone());
             if plan.state != StageState::UpToDate && !self.stale.contains(name) {
@@ -191,7 +193,7 @@ impl Needed {
         Ok(())
     }
 
-    /// What another paper built last.
+    /// Add what another paper built last.
     fn add_other_paper(&mut self, store: &Store, other: &OtherPaper) {
         for (name, stage) in &other.stages {
             self.names_of_others.insert(name.clone());
@@ -206,7 +208,7 @@ impl Needed {
         }
     }
 
-    /// The files of a result that is files.
+    /// Add the files that a result consists of.
     fn add_files(&mut self, store: &Store, key: Key, digest: Digest) {
         let tree = store.load(&key, &digest).and_then(|payload| decode_tree(&payload));
         let files = tree.iter().flat_map(|tree| &tree.files);

@@ -1,60 +1,60 @@
-//! What git knows of the project, by the program `git`.
+//! Queries the git repository of a project with the program `git`.
 
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use crate::error::{Error, Result};
 
-/// The revision of the project: its full name, and whether files that git follows have been changed since. `None` without git.
-pub fn revision(folder: &Path) -> Option<(String, bool)> {
+/// The commit of the working tree, and whether tracked files differ from it. `None` outside of a repository or without git.
+pub fn head(folder: &Path) -> Option<(String, bool)> {
     let head = run(folder, &["rev-parse", "HEAD"]).ok().filter(|output| output.status.success())?;
     let changes = run(folder, &["status", "--porcelain", "--untracked-files=no"]).ok()?;
     let name = String::from_utf8(head.stdout).ok()?.trim().to_string();
     Some((name, !changes.stdout.is_empty()))
 }
 
-/// The bytes of a file, named relative to the folder, as they were at a revision.
+/// The content of a file at a revision; `file` is relative to the folder.
 pub fn show(folder: &Path, revision: &str, file: &str) -> Result<Vec<u8>> {
-    let name = full_name(folder, revision)?;
+    let name = commit_hash(folder, revision)?;
     let output = run(folder, &["show", "--no-textconv", &format!("{name}:./{file}")])?;
     if output.status.success() {
         return Ok(output.stdout);
     }
-    Err(Error::user(format!("`{file}` is not in the revision `{revision}`")).hint(words(&output)))
+    Err(Error::user(format!("`{file}` is not in the revision `{revision}`")).hint(last_line(&output)))
 }
 
-/// A file that git follows.
+/// A tracked file.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Followed {
-    /// Relative to the folder that was asked for.
+pub struct TrackedFile {
+    /// Relative to the folder that was listed.
     pub path: String,
     pub executable: bool,
 }
 
-/// The files of a folder, and of those below it, that a revision has. Links and names that are not Unicode are left out.
-pub fn files(folder: &Path, revision: &str) -> Result<Vec<Followed>> {
-    let name = full_name(folder, revision)?;
+/// The files that a revision has in a folder and below it, without symbolic links and names that are not UTF-8.
+pub fn files(folder: &Path, revision: &str) -> Result<Vec<TrackedFile>> {
+    let name = commit_hash(folder, revision)?;
     let output = run(folder, &["ls-tree", "-r", "-z", &name])?;
     if !output.status.success() {
-        return Err(Error::stage("git cannot list the files of a revision").hint(words(&output)));
+        return Err(Error::stage("git cannot list the files of a revision").hint(last_line(&output)));
     }
     // `100644 blob <hash>\t<path>`
     let one = |line: &[u8]| {
         let (entry, path) = std::str::from_utf8(line).ok()?.split_once('\t')?;
         let executable = entry.starts_with("100755 blob");
-        (executable || entry.starts_with("100644 blob")).then(|| Followed { path: path.to_string(), executable })
+        (executable || entry.starts_with("100644 blob")).then(|| TrackedFile { path: path.to_string(), executable })
     };
     Ok(output.stdout.split(|byte| *byte == 0).filter_map(one).collect())
 }
 
-/// The way from the top of the repository to a folder in it, with a `/` at its end; empty at the top.
+/// The path of a folder relative to the top of its repository, with a `/` at the end; empty at the top.
 pub fn prefix(folder: &Path) -> Option<String> {
     let output = run(folder, &["rev-parse", "--show-prefix"]).ok().filter(|output| output.status.success())?;
     Some(String::from_utf8(output.stdout).ok()?.trim_end_matches('\n').to_string())
 }
 
-/// The full name of a revision. Errors: no git, no repository, no such revision.
-pub fn full_name(folder: &Path, revision: &str) -> Result<String> {
+/// The commit hash of a revision. Errors: no git, no repository, no such revision.
+pub fn commit_hash(folder: &Path, revision: &str) -> Result<String> {
     let output =
         run(folder, &["rev-parse", "--verify", "--quiet", "--end-of-options", &format!("{revision}^{{commit}}")])?;
     if output.status.success() {
@@ -62,24 +62,22 @@ pub fn full_name(folder: &Path, revision: &str) -> Result<String> {
     }
     if !run(folder, &["rev-parse", "--git-dir"])?.status.success() {
         return Err(Error::user(format!("`{}` is not in a git repository", folder.display()))
-            .hint("revisions are those of git; `git init` begins a repository"));
+            .hint("`git init` creates a repository"));
     }
-    Err(Error::user(format!("there is no revision `{revision}`")).hint("`git log --oneline` lists them"))
+    Err(Error::user(format!("unknown revision `{revision}`")).hint("`git log --oneline` lists commits"))
 }
 
 fn run(folder: &Path, arguments: &[&str]) -> Result<Output> {
     let mut command = Command::new("git");
-    // Hooks and pagers of the user are not asked, and locks are not waited for.
+    // No pager, and no lock that a concurrent git command could hold.
     command.arg("-C").arg(folder).args(["--no-pager", "--no-optional-locks"]).args(arguments).stdin(Stdio::null());
     command.output().map_err(|cause| match cause.kind() {
-        std::io::ErrorKind::NotFound => {
-            Error::user("there is no program `git`").hint("revisions are those of git: install it")
-        }
+        std::io::ErrorKind::NotFound => Error::user("the program `git` was not found").hint("install git"),
         _ => Error::io("run", Path::new("git"), &cause),
     })
 }
 
-/// The last line that git said.
-fn words(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).trim().lines().next_back().unwrap_or("git says nothing more").to_string()
+/// The last line of git's error output.
+fn last_line(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).trim().lines().next_back().unwrap_or("git printed no message").to_string()
 }

@@ -1,8 +1,8 @@
-//! A whole paper looked at from outside: run again and compared (`verify`), compared with an earlier revision (`diff`), put into an archive
-//! (`export`), and rid of what nothing needs any more (`gc`). It decides and tells; it prints nothing.
+//! Operations on a whole paper and its results: rebuild and compare (`verify`), compare with an earlier revision (`diff`), pack into an archive
+//! (`export`), and delete unneeded results (`gc`). It prints nothing.
 
 mod archive;
-mod compare;
+mod datasets;
 mod diff;
 mod gc;
 mod revision;
@@ -11,10 +11,11 @@ mod verify;
 pub mod git;
 
 pub use archive::{
-    About, Archive, Exported, Kept, Maker, Refused, ResultTrace, StageTrace, Traces, date, export, is_archive,
+    Archive, ArchiveError, CacheFacts, ExportSummary, Maker, PublicationInfo, ResultTrace, StageTrace, Traces, export,
+    is_archive, iso_date,
 };
-pub use compare::{Difference, Value, Values, What};
-pub use diff::{CellChange, Picture, StageDiff, Standing, diff};
-pub use gc::{Garbage, Limits, collect, garbage};
-pub use revision::{Revision, Wrong};
-pub use verify::{Artifact, Verdict, Verification, verify};
+pub use datasets::{ArrayChange, ArrayDiff, ChangedValue, ChangedValues};
+pub use diff::{CellChange, DiffStatus, PictureDiff, StageDiff, diff};
+pub use gc::{Garbage, GcLimits, collect, garbage};
+pub use revision::Revision;
+pub use verify::{Verdict, Verification, VerifiedResult, verify};

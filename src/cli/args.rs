@@ -91,7 +91,7 @@ Examples:
 Examples:
   repro status              all stages
   repro status 'fig*'       some of them
-  repro status | grep stale")]
+  repro status | grep 'out of date'")]
     Status(Targets),
     /// Explain why something is out of date: which value changed, and which units are missing
     #[command(after_help = "\
@@ -372,7 +372,7 @@ pub struct Verify {
     /// Stages by name, pattern (`fig*`), kind (`figure`) or file (`fig5.svg`), or an archive [default: every figure and table]
     #[arg(value_name = "TARGET")]
     pub targets: Vec<String>,
-    /// Run these stages alone, on inputs from the cache
+    /// Rebuild these stages alone, on inputs from the cache
     #[arg(long, requires = "targets")]
     pub only: bool,
     /// Rebuild everything in the archive from scratch and compare
@@ -394,7 +394,7 @@ pub struct Diff {
     /// A git revision: a branch, a tag, `HEAD~3`
     #[arg(value_name = "REV", default_value = "HEAD")]
     pub revision: String,
-    /// Stages by name, pattern (`fig*`), kind (`figure`) or file (`fig5.svg`), then or now [default: all]
+    /// Stages by name, pattern (`fig*`), kind (`figure`) or file (`fig5.svg`), of either revision [default: all]
     #[arg(value_name = "TARGET")]
     pub targets: Vec<String>,
     /// Output directory for pictures of changed figures [default: `diff` in the cache]

@@ -1,10 +1,11 @@
-//! `repro build`: build everything that is out of date.
+//! `repro build`: build what is out of date.
 
 use serde_json::json;
 
 use super::args::{Build, Device};
 use super::console::Style;
 use super::diagnostics::Source;
+use super::jobs::parallel_jobs;
 use super::words::{count, duration, thousands};
 use super::{Console, Project, Trouble, Unchecked, diagnostics, interrupt, open, plan, progress, provenance};
 use crate::error::Error;
@@ -19,7 +20,7 @@ pub fn run(args: &Build, unchecked: Unchecked, console: &Console) -> Result<u8, 
         let project = unchecked.check()?;
         let targets = project.targets(&args.work.targets)?;
         let again = if args.rerun { targets.clone() } else { Vec::new() };
-        return plan::tell(&targets, &again, args.work.jobs, &project, console);
+        return plan::print(&targets, &again, args.work.jobs, &project, console);
     }
     if console.verbose {
         log();
@@ -44,7 +45,7 @@ pub fn build(args: &Build, project: &Project, noop: Option<NoopCheck>, console: 
     let again = if args.rerun { targets.clone() } else { Vec::new() };
     let options = Options {
         gpus: gpus(args, &project.store)?,
-        jobs: jobs(args.work.jobs),
+        jobs: parallel_jobs(args.work.jobs),
         keep_going: args.work.keep_going,
         no_train: args.work.no_train,
         no_run: args.work.no_run,
@@ -72,7 +73,7 @@ pub fn build(args: &Build, project: &Project, noop: Option<NoopCheck>, console: 
 
 /// Settings of programs that are probably slips.
 fn warn(project: &Project, stages: &[usize], console: &Console) {
-    let cores = u32::try_from(jobs(None)).unwrap_or(u32::MAX);
+    let cores = u32::try_from(parallel_jobs(None)).unwrap_or(u32::MAX);
     for stage in stages.iter().map(|&stage| &project.graph.stages[stage]) {
         for warning in stage.stage.warnings(&stage.body, cores, program::memory()) {
             let line = warning.span.map(|span| format!(" ({}:{})", project.source.file, span.line));
@@ -103,15 +104,9 @@ fn gpus(args: &Build, store: &Store) -> Result<Gpus, Error> {
     }
 }
 
-/// The number of units that run at once: `--jobs`, or one for each core.
-pub fn jobs(asked: Option<u16>) -> usize {
-    let cores = || std::thread::available_parallelism().map_or(1, usize::from);
-    asked.map_or_else(cores, usize::from)
-}
-
-/// Options for `verify`, which rebuilds without GPUs.
-pub fn options(jobs: usize, keep_going: bool) -> Options {
-    let (gpus, again) = (Gpus::none(), Vec::new());
+/// The options of a rebuild for `repro verify`.
+pub fn verify_options(jobs: Option<u16>, keep_going: bool) -> Options {
+    let (jobs, gpus, again) = (parallel_jobs(jobs), Gpus::none(), Vec::new());
     Options { jobs, keep_going, no_train: false, no_run: false, gpus, again, interrupted: interrupt::watch() }
 }
 

@@ -1,4 +1,4 @@
-//! `repro compare`: a page that puts figures beside the pictures that they should look like.
+//! `repro compare`: write a page with figures beside their reference pictures.
 
 use std::path::Path;
 
@@ -19,8 +19,8 @@ use crate::store;
 
 const STYLE: &str = include_str!("compare.css");
 
-/// What every page begins with.
-const BEGINNING: &str = "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"generator\" content=\"repro compare\">\n";
+/// The start of every page; it identifies pages of `repro compare`.
+const HEAD: &str = "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"generator\" content=\"repro compare\">\n";
 
 pub fn run(args: &Compare, project: &Project, console: &Console) -> Result<u8, Trouble> {
     let mut pairs = Vec::new();
@@ -32,7 +32,7 @@ pub fn run(args: &Compare, project: &Project, console: &Console) -> Result<u8, T
         }
     }
     if pairs.is_empty() {
-        let error = Error::user("none of these figures says what it should look like");
+        let error = Error::user("none of these figures has a reference picture");
         return Err(error.hint("add `reference: PICTURE.png` to a figure").into());
     }
     let stages: Vec<usize> = pairs.iter().map(|(stage, _)| *stage).collect();
@@ -45,12 +45,12 @@ pub fn run(args: &Compare, project: &Project, console: &Console) -> Result<u8, T
         let title = if scene.title.is_empty() { String::new() } else { format!(": {}", text::plain(&scene.title)) };
         let mut pictures = String::new();
         for reference in *references {
-            let words = escape(&reference.value);
-            let source = picture(project, reference).map_err(|error| {
+            let caption = escape(&reference.value);
+            let source = data_url(project, reference).map_err(|error| {
                 let (errors, source) = (vec![error], Some(project.source.clone()));
                 Trouble { errors, source }
             })?;
-            pictures += &format!("<img alt=\"{words}\" src=\"{source}\"><figcaption>{words}</figcaption>");
+            pictures += &format!("<img alt=\"{caption}\" src=\"{source}\"><figcaption>{caption}</figcaption>");
         }
         rows += &format!(
             "<section id=\"{name}\">\n<h2>{name}{}</h2>\n<div>\n<figure>{pictures}</figure>\n\
@@ -61,12 +61,12 @@ pub fn run(args: &Compare, project: &Project, console: &Console) -> Result<u8, T
     }
     let title = escape(&project.graph.title);
     let page = format!(
-        "{BEGINNING}<title>{title}: side by side</title>\n\
+        "{HEAD}<title>{title}: side by side</title>\n\
          <style>\n{STYLE}</style>\n</head>\n<body>\n<h1>{title}</h1>\n{rows}</body>\n</html>\n"
     );
     let path = args.output.clone().unwrap_or_else(|| project.figures.join("compare.html"));
-    let earlier = |path: &Path| std::fs::read(path).is_ok_and(|bytes| bytes.starts_with(BEGINNING.as_bytes()));
-    replace::check(&path, "such a page", earlier, args.force, project)?;
+    let earlier = |path: &Path| std::fs::read(path).is_ok_and(|bytes| bytes.starts_with(HEAD.as_bytes()));
+    replace::check(&path, "a compare page", earlier, args.force, project)?;
     store::write_file(&path, page.as_bytes())?;
     if !console.quiet {
         console.print(&format!("{} side by side in {}\n", count(pairs.len(), "figure"), path.display()))?;
@@ -74,8 +74,8 @@ pub fn run(args: &Compare, project: &Project, console: &Console) -> Result<u8, T
     Ok(0)
 }
 
-/// A picture as a link that holds it.
-fn picture(project: &Project, reference: &Located<String>) -> Result<String> {
+/// A reference picture as a `data:` URL.
+fn data_url(project: &Project, reference: &Located<String>) -> Result<String> {
     let path = project.home.join(&reference.value);
     let kind = match path.extension().and_then(|ending| ending.to_str()) {
         Some("png") => "image/png",
@@ -84,12 +84,12 @@ fn picture(project: &Project, reference: &Located<String>) -> Result<String> {
         Some("webp") => "image/webp",
         Some("gif") => "image/gif",
         _ => {
-            let error = Error::user(format!("`{}` is no picture that browsers show", reference.value));
-            return Err(error.at(reference.span).hint("png, jpg, svg, webp and gif are"));
+            let error = Error::user(format!("`{}` is not a picture format of browsers", reference.value));
+            return Err(error.at(reference.span).hint("use png, jpg, svg, webp or gif"));
         }
     };
     let bytes = std::fs::read(&path).map_err(|error| {
-        Error::user(format!("the reference `{}` cannot be read: {error}", reference.value)).at(reference.span)
+        Error::user(format!("cannot read the reference `{}`: {error}", reference.value)).at(reference.span)
     })?;
     Ok(format!("data:{kind};base64,{}", STANDARD.encode(bytes)))
 }

@@ -6,6 +6,7 @@ use super::Console;
 use super::console::Style;
 use super::words::{count, harmless};
 use crate::error::{Error, Span};
+use crate::graph::LoadError;
 
 /// Longer source lines are truncated around the span.
 const WIDEST: usize = 140;
@@ -31,6 +32,15 @@ pub struct Trouble {
 impl From<Error> for Trouble {
     fn from(error: Error) -> Trouble {
         Trouble { errors: vec![error], source: None }
+    }
+}
+
+impl From<LoadError> for Trouble {
+    fn from(error: LoadError) -> Trouble {
+        match error {
+            LoadError::Unreadable(error) => error.into(),
+            LoadError::Invalid { file, text, errors } => Trouble { errors, source: Some(Source { file, text }) },
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! `repro explain`: why something is out of date, through everything that it waits for.
+//! `repro explain`: why stages are out of date, and why the inputs that they wait for are.
 
 use serde_json::json;
 
@@ -8,17 +8,17 @@ use super::words::{count, harmless, thousands};
 use super::{Console, Project, Trouble, plan as plan_command};
 use crate::plan::{self, StagePlan, StageState, UnitState};
 
-/// Missing units that are named without `-v`.
-const NAMED: usize = 8;
+/// The missing units that are listed without `-v`.
+const MAX_LISTED: usize = 8;
 
 pub fn run(args: &Explain, project: &Project, console: &Console) -> Result<u8, Trouble> {
     let targets = project.targets(&args.targets)?;
     let plans = plan::plan(project.context(), &targets)?;
     let mut text = String::new();
-    // What was asked for first, then what it waits for.
+    // The targets first, then the inputs that they wait for.
     for plan in plans.iter().rev() {
-        let asked = targets.contains(&plan.stage);
-        if !asked && plan.state == StageState::UpToDate {
+        let is_target = targets.contains(&plan.stage);
+        if !is_target && plan.state == StageState::UpToDate {
             continue;
         }
         if console.json {
@@ -26,7 +26,7 @@ pub fn run(args: &Explain, project: &Project, console: &Console) -> Result<u8, T
             json["missing"] = json!(missing(plan, project));
             text += &format!("{json}\n");
         } else {
-            text += &words(plan, project, console);
+            text += &explanation(plan, project, console);
         }
     }
     console.print(&text)?;
@@ -41,31 +41,31 @@ fn missing(plan: &StagePlan, project: &Project) -> Vec<String> {
     missing.map(|(unit, _)| layout.label(unit)).filter(|label| !label.is_empty()).collect()
 }
 
-fn words(plan: &StagePlan, project: &Project, console: &Console) -> String {
+fn explanation(plan: &StagePlan, project: &Project, console: &Console) -> String {
     let stage = &project.graph.stages[plan.stage];
     let kind = stage.stage.kind();
     let name = console.paint(Style::Bold, &stage.name);
     let total = plan.resolved.units.len();
     let state = match plan.state {
-        StageState::UpToDate => return format!("{name} ({}) is current: a build would not run it\n", kind.name),
+        StageState::UpToDate => return format!("{name} ({}) is up to date\n", kind.name),
         StageState::Waits => "waits for its inputs".to_string(),
         StageState::Fault => "cannot be built".to_string(),
-        StageState::Stale if plan.units == 0 => format!("lacks {}", count(plan.files, "file")),
+        StageState::Stale if plan.units == 0 => format!("is missing {}", count(plan.files, "file")),
         StageState::Stale if total == 1 => "is out of date".to_string(),
         StageState::Stale => {
             format!("is out of date: {} of {} are missing", thousands(plan.units), count(total, kind.unit))
         }
     };
     let mut text = format!("{name} ({}) {state}\n", kind.name);
-    text += &plan_command::reasons(plan, project);
-    // Which units a waiting stage will lack is not known before its inputs are there.
+    text += &plan_command::reason_lines(plan, project);
+    // Which units of a waiting stage are missing is not known before its inputs are built.
     let missing = if plan.state == StageState::Stale { missing(plan, project) } else { Vec::new() };
-    let shown = if console.verbose { missing.len() } else { missing.len().min(NAMED) };
+    let shown = if console.verbose { missing.len() } else { missing.len().min(MAX_LISTED) };
     for label in &missing[..shown] {
         text += &format!("    missing: {}\n", harmless(label));
     }
     if shown < missing.len() {
-        text += &format!("    and {} more (-v names all)\n", thousands(missing.len() - shown));
+        text += &format!("    and {} more (-v lists all)\n", thousands(missing.len() - shown));
     }
     text
 }

@@ -1,4 +1,4 @@
-//! `repro export`: the whole paper in one archive.
+//! `repro export`: write the whole paper into one archive.
 
 use std::path::{Path, PathBuf};
 
@@ -8,7 +8,7 @@ use super::args::Export;
 use super::console::Style;
 use super::words::{bytes, count};
 use super::{Console, Project, Trouble, replace};
-use crate::audit::{self, About};
+use crate::audit::{self, PublicationInfo};
 use crate::error::Error;
 
 pub fn run(args: &Export, project: &Project, console: &Console) -> Result<u8, Trouble> {
@@ -18,7 +18,7 @@ pub fn run(args: &Export, project: &Project, console: &Console) -> Result<u8, Tr
     let out = args.output.clone().unwrap_or_else(|| PathBuf::from(name).with_extension("zip"));
     replace::check(&out, "an archive", audit::is_archive, args.force, project)?;
     let content = std::fs::read(paper).map_err(|e| Error::io("read", paper, &e))?;
-    let about = About {
+    let about = PublicationInfo {
         authors: args.author.clone(),
         publisher: args.publisher.clone(),
         description: args.description.clone(),
@@ -38,7 +38,7 @@ pub fn run(args: &Export, project: &Project, console: &Console) -> Result<u8, Tr
     }
     if !console.quiet {
         console.print(&format!(
-            "{}: {}, {} among them, the traces of {}; {}\ndigest {}\n",
+            "{}: {} with {} and the traces of {}; {}\ndigest {}\n",
             out.display(),
             count(exported.files, "file"),
             count(exported.artifacts, "artifact"),
@@ -48,15 +48,14 @@ pub fn run(args: &Export, project: &Project, console: &Console) -> Result<u8, Tr
         ))?;
         if !exported.variables.is_empty() {
             let names = exported.variables.join(", ");
-            let note =
-                format!("it holds digests of the values of {names}: a short value can be guessed from its digest");
+            let note = format!(
+                "the archive contains digests of the values of {names}; short values can be guessed from their digests"
+            );
             console.note(&format!("{}: {note}", console.paint_err(Style::Yellow, "note")));
         }
         if args.license.is_none() {
-            console.note(&format!(
-                "{}: `--license CC-BY-4.0` says under which licence",
-                console.paint_err(Style::Cyan, "hint")
-            ));
+            console
+                .note(&format!("{}: `--license CC-BY-4.0` states a licence", console.paint_err(Style::Cyan, "hint")));
         }
     }
     Ok(0)

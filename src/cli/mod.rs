@@ -2,12 +2,12 @@
 //!
 //! Results go to standard output, progress, warnings and errors to standard error. Commands return an exit code or [`Trouble`].
 
-mod archive;
 mod args;
 mod bug;
 mod console;
 mod diagnostics;
 mod interrupt;
+mod jobs;
 mod open;
 mod narrow;
 mod picture;
@@ -15,6 +15,8 @@ mod progress;
 mod project;
 mod provenance;
 mod replace;
+mod verify_archive;
+mod verify_report;
 mod words;
 
 pub mod build;

@@ -1,8 +1,8 @@
-//! Standard error as a terminal for bars, a little narrower than it is: bars fill their line, and a `^C` that the terminal itself writes
-//! behind them must not begin another line, or the bar above it would stay for ever.
+//! A draw target for progress bars that is narrower than the terminal. Bars fill their line, and the terminal itself prints `^C` after them: if
+//! that started a new line, the bar above would never be erased.
 //!
-//! indicatif fills each line with spaces and relies on the terminal to go on to the next one by itself, which it does not at less than the full
-//! width: a line that is followed by another one ends with a line feed here.
+//! indicatif fills each line with spaces and relies on the terminal to wrap. At less than the full width it does not wrap, so that this target
+//! writes a line feed between lines.
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,29 +10,29 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use console::Term;
 use indicatif::{ProgressDrawTarget, TermLike};
 
-/// Room for `^C`, three times.
-const ROOM: u16 = 6;
-/// Drawings a second, as indicatif has it.
-const RATE: u8 = 20;
+/// Columns that stay free: room for three times `^C`.
+const FREE_COLUMNS: u16 = 6;
+/// Redraws per second; the default of indicatif.
+const REDRAW_HZ: u8 = 20;
 
 #[derive(Debug)]
-struct Narrow {
+struct NarrowTerm {
     term: Term,
-    /// A line was filled, and what is written next stands on another one.
-    filled: AtomicBool,
+    /// The current line is full: the next text needs a line feed first.
+    line_full: AtomicBool,
 }
 
-/// Where bars are drawn.
+/// The draw target for progress bars on standard error.
 pub fn target() -> ProgressDrawTarget {
     ProgressDrawTarget::term_like_with_hz(
-        Box::new(Narrow { term: Term::buffered_stderr(), filled: AtomicBool::new(false) }),
-        RATE,
+        Box::new(NarrowTerm { term: Term::buffered_stderr(), line_full: AtomicBool::new(false) }),
+        REDRAW_HZ,
     )
 }
 
-impl TermLike for Narrow {
+impl TermLike for NarrowTerm {
     fn width(&self) -> u16 {
-        self.term.size().1.saturating_sub(ROOM).max(1)
+        self.term.size().1.saturating_sub(FREE_COLUMNS).max(1)
     }
     fn height(&self) -> u16 {
         self.term.size().0
@@ -54,10 +54,10 @@ impl TermLike for Narrow {
     }
     fn write_str(&self, text: &str) -> io::Result<()> {
         if text.chars().all(|c| c == ' ') {
-            self.filled.store(true, Ordering::Relaxed);
+            self.line_full.store(true, Ordering::Relaxed);
             return Ok(());
         }
-        if self.filled.swap(false, Ordering::Relaxed) {
+        if self.line_full.swap(false, Ordering::Relaxed) {
             self.term.write_line("")?;
         }
         self.term.write_str(text)
@@ -66,7 +66,7 @@ impl TermLike for Narrow {
         self.term.clear_line()
     }
     fn flush(&self) -> io::Result<()> {
-        self.filled.store(false, Ordering::Relaxed);
+        self.line_full.store(false, Ordering::Relaxed);
         self.term.flush()
     }
 }

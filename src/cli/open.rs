@@ -1,4 +1,4 @@
-//! `repro build --open`: figures as pages that show values, tables as text, in the program that the desktop has for them.
+//! `repro build --open`: open figures as interactive pages, and tables, in the default programs of the desktop.
 
 use std::path::PathBuf;
 
@@ -10,37 +10,38 @@ use crate::render;
 use crate::stages::Holds;
 use crate::store;
 
-/// At most so many windows.
-const MOST: usize = 12;
+/// The most windows that are opened.
+const MAX_WINDOWS: usize = 12;
 
-/// Open what these stages show. Errors: more than a desk holds, and a desktop that opens nothing.
+/// Open the artifacts of these stages. Errors: too many windows, or no program that opens files.
 pub fn open(targets: &[usize], project: &Project, console: &Console) -> Result<(), Trouble> {
     let plans = plan::plan(project.context(), targets)?;
     let shown: Vec<&StagePlan> = plans.iter().filter(|plan| targets.contains(&plan.stage)).collect();
-    if shown.len() > MOST {
-        let error = Error::user(format!("--open would open {} windows, at most {MOST} are", shown.len()));
-        return Err(error.hint("name what should be opened: `repro build fig5 --open`").into());
+    if shown.len() > MAX_WINDOWS {
+        let error =
+            Error::user(format!("--open would open {} windows; at most {MAX_WINDOWS} are allowed", shown.len()));
+        return Err(error.hint("name the stages to open: `repro build fig5 --open`").into());
     }
     for plan in shown {
-        let Some(path) = file(plan, project)? else { continue };
+        let Some(path) = file_to_open(plan, project)? else { continue };
         console.note(&format!("opening {}", path.display()));
         open::that_detached(&path).map_err(|error| {
             let why = match error.kind() {
-                // The file has just been written: what is not there is a program.
+                // The file has just been written, so what was not found is a program.
                 std::io::ErrorKind::NotFound => {
                     "this machine has no program that opens files, such as `xdg-open`".into()
                 }
                 _ => error.to_string(),
             };
-            Error::user(format!("{} cannot be opened: {why}", path.display()))
-                .hint("open it by hand, or set a program: `xdg-mime default firefox.desktop text/html`")
+            Error::user(format!("cannot open {}: {why}", path.display()))
+                .hint("open it by hand, or set a default program: `xdg-mime default firefox.desktop text/html`")
         })?;
     }
     Ok(())
 }
 
-/// The file to open: of a figure a page that is written for it, of a table the first that it writes.
-fn file(plan: &StagePlan, project: &Project) -> Result<Option<PathBuf>> {
+/// The file to open: for a figure a page that is written here, for other stages their first file.
+fn file_to_open(plan: &StagePlan, project: &Project) -> Result<Option<PathBuf>> {
     let stage = &project.graph.stages[plan.stage];
     match stage.stage.holds() {
         Holds::Scene => {

@@ -1,28 +1,28 @@
-//! `repro plan`: what a build would run, why, and how long it would take.
+//! `repro plan`: what a build would run, why, and how long that would take.
 
 use serde_json::{Value as Json, json};
 
 use super::args::Plan;
-use super::build::jobs;
 use super::console::Style;
+use super::jobs::parallel_jobs;
 use super::words::{about, count, thousands};
 use super::{Console, Project, Trouble};
 use crate::plan::{self, Reason, StagePlan, StageState};
 
 pub fn run(args: &Plan, project: &Project, console: &Console) -> Result<u8, Trouble> {
-    tell(&project.targets(&args.targets)?, &[], args.jobs, project, console)
+    print(&project.targets(&args.targets)?, &[], args.jobs, project, console)
 }
 
-/// Tell what a build of these stages would do; `again` are to run although they are current.
-pub fn tell(
+/// Print what a build of these stages would do. `rerun` are stages that are to run even if they are up to date.
+pub fn print(
     targets: &[usize],
-    again: &[usize],
-    asked: Option<u16>,
+    rerun: &[usize],
+    jobs: Option<u16>,
     project: &Project,
     console: &Console,
 ) -> Result<u8, Trouble> {
     let mut plans = plan::plan(project.context(), targets)?;
-    plan::force_rerun(project.context(), &mut plans, again)?;
+    plan::force_rerun(project.context(), &mut plans, rerun)?;
     let mut text = String::new();
     if console.json {
         plans.iter().for_each(|plan| text += &format!("{}\n", to_json(plan, project)));
@@ -31,16 +31,16 @@ pub fn tell(
     }
     for plan in plans.iter().filter(|plan| plan.state != StageState::UpToDate) {
         let name = &project.graph.stages[plan.stage].name;
-        text += &format!("{}  {}\n", console.paint(Style::Bold, name), work(plan, project));
-        text += &reasons(plan, project);
+        text += &format!("{}  {}\n", console.paint(Style::Bold, name), describe_work(plan, project));
+        text += &reason_lines(plan, project);
     }
-    text += &summary(&plans, project, jobs(asked));
+    text += &summary(&plans, project, parallel_jobs(jobs));
     console.print(&text)?;
     Ok(0)
 }
 
-/// What a stage would do: `train 4 of 124 points, about 3 s, write 3 files`.
-fn work(plan: &StagePlan, project: &Project) -> String {
+/// What a build of a stage would do: `train 4 of 124 points, about 3 s, write 3 files`.
+fn describe_work(plan: &StagePlan, project: &Project) -> String {
     let kind = project.graph.stages[plan.stage].stage.kind();
     let total = plan.resolved.units.len();
     if plan.state == StageState::Fault {
@@ -65,8 +65,8 @@ fn work(plan: &StagePlan, project: &Project) -> String {
     if plan.state == StageState::Waits { format!("{work}, if its inputs change") } else { work }
 }
 
-/// The reasons of a stage, a line each.
-pub fn reasons(plan: &StagePlan, project: &Project) -> String {
+/// The reasons of a stage, one line each.
+pub fn reason_lines(plan: &StagePlan, project: &Project) -> String {
     plan.reasons.iter().map(|reason| format!("    {}\n", reason.words(&project.source.file))).collect()
 }
 
@@ -74,7 +74,7 @@ fn summary(plans: &[StagePlan], project: &Project, jobs: usize) -> String {
     let stale = plans.iter().filter(|plan| plan.state != StageState::UpToDate).count();
     if stale == 0 {
         return format!(
-            "nothing to do: {} current\n",
+            "nothing to do: {} up to date\n",
             if plans.len() == 1 { "1 stage is".into() } else { format!("{} are", count(plans.len(), "stage")) }
         );
     }
@@ -82,17 +82,17 @@ fn summary(plans: &[StagePlan], project: &Project, jobs: usize) -> String {
     let models: usize = plans.iter().filter(trains).map(|plan| plan.units).sum();
     let models = if models == 0 { String::new() } else { format!(", {} to train", count(models, "model")) };
     let cores = if jobs == 1 { "one core".to_string() } else { format!("{jobs} cores") };
-    let time = about(wall(plans, jobs));
+    let time = about(wall_time(plans, jobs));
     format!("{} of {} to build{models}: {time} on {cores}\n", stale, count(plans.len(), "stage"))
 }
 
-/// Seconds of all work when `jobs` units run at once; a single unit cannot be divided.
-fn wall(plans: &[StagePlan], jobs: usize) -> f64 {
+/// The estimated seconds when `jobs` units run in parallel; a single unit cannot be divided.
+fn wall_time(plans: &[StagePlan], jobs: usize) -> f64 {
     let longest = plans.iter().map(|plan| plan.seconds / plan.units.max(1) as f64).fold(0.0, f64::max);
     (plans.iter().map(|plan| plan.seconds).sum::<f64>() / jobs.max(1) as f64).max(longest)
 }
 
-/// A stage's plan for machines.
+/// The plan of a stage as JSON.
 pub fn to_json(plan: &StagePlan, project: &Project) -> Json {
     let stage = &project.graph.stages[plan.stage];
     let reasons: Vec<Json> = plan.reasons.iter().map(|reason| reason_json(reason, &project.source.file)).collect();
@@ -102,6 +102,7 @@ pub fn to_json(plan: &StagePlan, project: &Project) -> Json {
     })
 }
 
+/// A reason as JSON.
 pub fn reason_json(reason: &Reason, file: &str) -> Json {
     let mut json = json!({"code": reason.code(), "words": reason.words(file)});
     if let Reason::Changed { change, line } = reason {

@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 
 use super::diagnostics::Source;
 use super::{Global, Trouble};
-use crate::audit::{Revision, Wrong};
+use crate::audit::Revision;
 use crate::error::{Error, Result};
-use crate::graph::Graph;
+use crate::graph::{self, Graph};
 use crate::plan::{Context, Outside};
 use crate::render::Publisher;
-use crate::spec::{MAX_BYTES, Paper, Problems, read, too_large};
+use crate::spec::{MAX_BYTES, too_large};
 use crate::store::Store;
 
 #[derive(Debug)]
@@ -49,13 +49,8 @@ impl Unchecked {
     /// Parse and check the paper file.
     pub fn check(self) -> Result<Project, Trouble> {
         let Unchecked { source, store, figures, home } = self;
-        let mut problems = Problems::default();
-        let graph = read(&source.text, &mut problems)
-            .and_then(|root| Graph::of(&Paper::from_node(&root, &mut problems), &mut problems));
-        match graph.filter(|_| problems.is_empty()) {
-            Some(graph) => Ok(Project { source, graph, store, figures, home, publisher: Publisher }),
-            None => Err(Trouble { errors: problems.into_errors(), source: Some(source) }),
-        }
+        let graph = graph::load(&source.file, &source.text)?;
+        Ok(Project { source, graph, store, figures, home, publisher: Publisher })
     }
 }
 
@@ -101,12 +96,7 @@ impl Project {
     /// The paper at a git revision.
     pub fn revision(&self, name: &str) -> Result<Revision, Trouble> {
         let file = Path::new(&self.source.file).file_name().and_then(|file| file.to_str()).unwrap_or_default();
-        Revision::of(&self.home, file, name).map_err(|wrong| match wrong {
-            Wrong::Error(error) => error.into(),
-            Wrong::Paper { text, errors } => {
-                Trouble { errors, source: Some(Source { file: format!("{name}:{file}"), text }) }
-            }
-        })
+        Ok(Revision::load(&self.home, file, name)?)
     }
 
     /// The path of an artifact in messages: `figures/fig5.svg`.
@@ -138,13 +128,7 @@ fn text(file: &Path) -> Result<String, Trouble> {
     if size >= most {
         return Err(too_large(size).into());
     }
-    let text = String::from_utf8(bytes).map_err(|error| {
-        let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
-        let line = good.iter().filter(|&&byte| byte == b'\n').count() + 1;
-        Error::user(format!("`{}` is not UTF-8 text: line {line} has other bytes", file.display()))
-            .hint("save it as UTF-8")
-    })?;
-    Ok(text.strip_prefix('\u{feff}').map(str::to_string).unwrap_or(text))
+    Ok(graph::decode_text(&file.display().to_string(), bytes)?)
 }
 
 fn missing(file: &Path) -> Error {

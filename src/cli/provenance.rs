@@ -18,7 +18,7 @@ fn json(project: &Project) -> Json {
         "repro": env!("CARGO_PKG_VERSION"), "engine": "cpu", "os": std::env::consts::OS, "arch": std::env::consts::ARCH,
         "host": host, "paper": blake3::hash(project.source.text.as_bytes()).to_hex().as_str(),
     });
-    if let Some((revision, changed)) = git::revision(&project.home) {
+    if let Some((revision, changed)) = git::head(&project.home) {
         json["git"] = json!({"revision": revision, "changed": changed});
     }
     json

@@ -38,11 +38,11 @@ pub fn run(args: &Show, project: &Project, console: &Console) -> Result<u8, Trou
         replace::check(path, "an .npz file", earlier, args.force, project)?;
     }
     if args.trace {
-        let traces = audit::Traces::of(
+        let traces = audit::Traces::collect(
             project.context(),
             &plans,
             &targets,
-            &audit::Kept { store: &project.store, hosts: true },
+            &audit::CacheFacts { store: &project.store, hosts: true },
         )?;
         console.print(&if console.json { trace::to_json(&traces) } else { trace::text(&traces, console) })?;
         return Ok(0);

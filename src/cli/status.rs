@@ -1,4 +1,4 @@
-//! `repro status`: every stage, a line each.
+//! `repro status`: the state of every stage, one line each.
 
 use serde_json::json;
 
@@ -32,9 +32,9 @@ fn table(plans: &[StagePlan], project: &Project, console: &Console) -> String {
         rows.push([
             stage.name.clone(),
             stage.stage.kind().name.into(),
-            plan.state.word().into(),
+            state_label(plan.state).into(),
             units,
-            files(plan, project),
+            describe_files(plan, project),
         ]);
     }
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
@@ -61,80 +61,96 @@ fn table(plans: &[StagePlan], project: &Project, console: &Console) -> String {
         text.push('\n');
     }
     let counted = [StageState::UpToDate, StageState::Stale, StageState::Waits, StageState::Fault]
-        .map(|state| (plans.iter().filter(|plan| plan.state == state).count(), state.word()));
+        .map(|state| (plans.iter().filter(|plan| plan.state == state).count(), state_label(state)));
     let parts: Vec<String> = counted.iter().filter(|(n, _)| *n > 0).map(|(n, word)| format!("{n} {word}")).collect();
     let parts = if parts.is_empty() { "none".to_string() } else { parts.join(", ") };
     let unchecked =
-        plans.iter().any(|plan| on_disk(plan, project).iter().any(|(_, state)| *state == OnDisk::Unchecked));
+        plans.iter().any(|plan| file_statuses(plan, project).iter().any(|(_, state)| *state == FileStatus::Unchecked));
     let note = if unchecked { " (not checked: the cache has no result to compare these files with)" } else { "" };
     text + &format!("{}: {parts}{note}\n", count(plans.len(), "stage"))
 }
 
-/// How a file in `figures/` stands.
+/// A state as people read it. The JSON output has its own words.
+fn state_label(state: StageState) -> &'static str {
+    match state {
+        StageState::UpToDate => "up to date",
+        StageState::Stale => "out of date",
+        StageState::Waits => "waiting",
+        StageState::Fault => "blocked",
+    }
+}
+
+/// The state of a file in `figures/`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum OnDisk {
+enum FileStatus {
     Current,
-    /// Not the one that the cache has.
+    /// Its content is not that of the result in the cache.
     Differs,
     Missing,
-    /// Of an earlier state of the paper.
+    /// It belongs to an earlier state of the paper.
     OutOfDate,
-    /// The stage waits for another one and may come out as before.
+    /// The stage waits for its inputs; the file may turn out to be up to date.
     Uncertain,
-    /// There, but this cache knows nothing of it: as in a fresh clone with its figures.
+    /// It exists, but the cache has no result to compare it with, as in a fresh clone.
     Unchecked,
 }
 
-impl OnDisk {
-    const ALL: [OnDisk; 6] =
-        [OnDisk::Current, OnDisk::Differs, OnDisk::Missing, OnDisk::OutOfDate, OnDisk::Uncertain, OnDisk::Unchecked];
+impl FileStatus {
+    const ALL: [FileStatus; 6] = [
+        FileStatus::Current,
+        FileStatus::Differs,
+        FileStatus::Missing,
+        FileStatus::OutOfDate,
+        FileStatus::Uncertain,
+        FileStatus::Unchecked,
+    ];
 
     fn word(self) -> &'static str {
         match self {
-            OnDisk::Current => "current",
-            OnDisk::Differs => "differs",
-            OnDisk::Missing => "missing",
-            OnDisk::OutOfDate => "out of date",
-            OnDisk::Uncertain => "may be out of date",
-            OnDisk::Unchecked => "not checked",
+            FileStatus::Current => "current",
+            FileStatus::Differs => "differs",
+            FileStatus::Missing => "missing",
+            FileStatus::OutOfDate => "out of date",
+            FileStatus::Uncertain => "may be out of date",
+            FileStatus::Unchecked => "not checked",
         }
     }
 
-    fn of(name: &str, state: &FileState, plan: &StagePlan, project: &Project) -> OnDisk {
+    fn new(name: &str, state: &FileState, plan: &StagePlan, project: &Project) -> FileStatus {
         let built = || LastBuild::read(&project.store, &project.graph.stages[plan.stage].name).is_some();
         match state {
-            FileState::UpToDate { .. } => OnDisk::Current,
-            _ if !project.figures.join(name).is_file() => OnDisk::Missing,
-            FileState::Stored { .. } => OnDisk::Differs,
-            _ if !built() || plan.state == StageState::Fault => OnDisk::Unchecked,
-            _ if plan.state == StageState::Waits => OnDisk::Uncertain,
-            _ => OnDisk::OutOfDate,
+            FileState::UpToDate { .. } => FileStatus::Current,
+            _ if !project.figures.join(name).is_file() => FileStatus::Missing,
+            FileState::Stored { .. } => FileStatus::Differs,
+            _ if !built() || plan.state == StageState::Fault => FileStatus::Unchecked,
+            _ if plan.state == StageState::Waits => FileStatus::Uncertain,
+            _ => FileStatus::OutOfDate,
         }
     }
 }
 
-/// The files of a stage, by name.
-fn on_disk<'a>(plan: &'a StagePlan, project: &Project) -> Vec<(&'a str, OnDisk)> {
+/// The files of a stage with their status.
+fn file_statuses<'a>(plan: &'a StagePlan, project: &Project) -> Vec<(&'a str, FileStatus)> {
     let files = plan.resolved.specs.iter().zip(&plan.resolved.files);
-    files.map(|(spec, state)| (spec.name.as_str(), OnDisk::of(&spec.name, state, plan, project))).collect()
+    files.map(|(spec, state)| (spec.name.as_str(), FileStatus::new(&spec.name, state, plan, project))).collect()
 }
 
 /// `fig1.svg fig1.pdf, missing: fig1.png`.
-fn files(plan: &StagePlan, project: &Project) -> String {
-    let files = on_disk(plan, project);
-    let named = |state: OnDisk| {
+fn describe_files(plan: &StagePlan, project: &Project) -> String {
+    let files = file_statuses(plan, project);
+    let named = |state: FileStatus| {
         let names: Vec<&str> = files.iter().filter(|(_, other)| *other == state).map(|(name, _)| *name).collect();
         let names = Some(names.join(" ")).filter(|names| !names.is_empty())?;
-        Some(if state == OnDisk::Current { names } else { format!("{}: {names}", state.word()) })
+        Some(if state == FileStatus::Current { names } else { format!("{}: {names}", state.word()) })
     };
-    OnDisk::ALL.into_iter().filter_map(named).collect::<Vec<_>>().join(", ")
+    FileStatus::ALL.into_iter().filter_map(named).collect::<Vec<_>>().join(", ")
 }
 
 fn to_json(plan: &StagePlan, project: &Project) -> serde_json::Value {
     let stage = &project.graph.stages[plan.stage];
     let total = plan.resolved.units.len();
-    let file = |(name, state): (&str, OnDisk)| json!({"file": project.file(name), "current": state == OnDisk::Current, "state": state.word()});
-    let files: Vec<_> = on_disk(plan, project).into_iter().map(file).collect();
+    let file = |(name, state): (&str, FileStatus)| json!({"file": project.file(name), "current": state == FileStatus::Current, "state": state.word()});
+    let files: Vec<_> = file_statuses(plan, project).into_iter().map(file).collect();
     json!({
         "stage": stage.name, "kind": stage.stage.kind().name, "line": stage.span.line, "state": plan.state.word(),
         "units": total, "done": total - plan.units, "files": files,

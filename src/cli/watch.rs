@@ -1,7 +1,7 @@
-//! `repro watch`: build, wait until the paper file or a file that it follows is saved, and build again.
+//! `repro watch`: build, wait until the paper file or an input file is saved, and build again.
 //!
-//! Files are looked at several times a second instead of asking the kernel to tell: that works on every file system, network ones and
-//! those of containers too, and for editors that put a new file in the place of the old one.
+//! Files are polled several times a second instead of using kernel notifications: polling works on every file system, including network drives
+//! and container mounts, and for editors that replace a file when they save it.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -15,12 +15,12 @@ use super::words::count;
 use super::{Console, Global, Project, Trouble, build, interrupt, report};
 use crate::plan;
 
-/// The least time between two looks.
-const PAUSE: Duration = Duration::from_millis(150);
-/// Looking may take this share of the time: of very many files, it is done less often.
-const SHARE: u32 = 20;
-/// Ctrl-C is heeded this often.
-const TICK: Duration = Duration::from_millis(50);
+/// The shortest time between two polls.
+const POLL_INTERVAL: Duration = Duration::from_millis(150);
+/// The time between two polls is at least this multiple of the time that a poll takes.
+const POLL_BACKOFF: u32 = 20;
+/// How often Ctrl-C is checked.
+const INTERRUPT_INTERVAL: Duration = Duration::from_millis(50);
 
 pub fn run(args: &Watch, global: &Global, console: &Console) -> Result<u8, Trouble> {
     let interrupted = interrupt::watch();
@@ -34,19 +34,18 @@ pub fn run(args: &Watch, global: &Global, console: &Console) -> Result<u8, Troub
         gpu_memory: None,
     };
     loop {
-        // Each round tells its own time.
-        let round = Console::new(global);
-        // Looked at before it is read: what is saved in between is seen.
-        let paper = look(&global.file);
+        // Its own console, so that the reported time is that of one build.
+        let build_console = Console::new(global);
+        // The stamp is taken before the file is read, so that no change in between is missed.
+        let paper = FileStamp::of(&global.file);
         let project = Project::open(global);
-        let place = Place { paper: &global.file, project: project.as_ref().ok(), targets: &args.work.targets };
-        let mut before = place.look();
+        let watched = WatchedFiles { paper: &global.file, project: project.as_ref().ok(), targets: &args.work.targets };
+        let mut before = watched.snapshot();
         before.files.insert(global.file.clone(), paper);
         let code = match &project {
-            Ok(project) => {
-                build::build(&build, project, None, &round).unwrap_or_else(|trouble| report(&trouble, &round))
-            }
-            Err(trouble) => report(trouble, &round),
+            Ok(project) => build::build(&build, project, None, &build_console)
+                .unwrap_or_else(|trouble| report(&trouble, &build_console)),
+            Err(trouble) => report(trouble, &build_console),
         };
         if interrupted.load(Ordering::Relaxed) {
             return Ok(if code == 0 { interrupt::EXIT_CODE } else { code });
@@ -55,9 +54,9 @@ pub fn run(args: &Watch, global: &Global, console: &Console) -> Result<u8, Troub
         if console.json {
             console.print_json(&json!({"event": "watching", "files": files}))?;
         } else if !console.quiet {
-            console.note(&format!("watching {}; Ctrl-C ends", count(files, "file")));
+            console.note(&format!("watching {}; press Ctrl-C to stop", count(files, "file")));
         }
-        let Some(changed) = wait(&place, &before, interrupted) else { return Ok(0) };
+        let Some(changed) = wait_for_change(&watched, &before, interrupted) else { return Ok(0) };
         if console.json {
             console.print_json(&json!({"event": "saved", "files": changed}))?;
         } else if !console.quiet {
@@ -68,16 +67,16 @@ pub fn run(args: &Watch, global: &Global, console: &Console) -> Result<u8, Troub
     }
 }
 
-/// Wait for a change since `before` that has settled: its paths; `None` after Ctrl-C.
-fn wait(place: &Place, before: &Seen, interrupted: &AtomicBool) -> Option<Vec<PathBuf>> {
+/// Wait for a change since `before` that has settled. Returns the changed paths; `None` after Ctrl-C.
+fn wait_for_change(watched: &WatchedFiles, before: &Snapshot, interrupted: &AtomicBool) -> Option<Vec<PathBuf>> {
     let mut last = before.clone();
     loop {
         let started = Instant::now();
-        let now = place.look();
-        let pause = (started.elapsed() * SHARE).max(PAUSE);
+        let now = watched.snapshot();
+        let pause = (started.elapsed() * POLL_BACKOFF).max(POLL_INTERVAL);
         let settled = now == last;
         if settled && now != *before {
-            return Some(now.differs_from(before));
+            return Some(now.changes_since(before));
         }
         last = now;
         let waited = Instant::now();
@@ -85,45 +84,40 @@ fn wait(place: &Place, before: &Seen, interrupted: &AtomicBool) -> Option<Vec<Pa
             if interrupted.load(Ordering::Relaxed) {
                 return None;
             }
-            std::thread::sleep(TICK.min(pause));
+            std::thread::sleep(INTERRUPT_INTERVAL.min(pause));
         }
     }
 }
 
-/// What tells a file from what it was: size, time, inode; `None` where there is no file.
-type Look = Option<(u64, Option<SystemTime>, u64)>;
+/// Identifies the content of a file without reading it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct FileStamp {
+    size: u64,
+    modified: Option<SystemTime>,
+    inode: u64,
+}
 
-/// All files that matter, as they are.
+impl FileStamp {
+    /// `None` if there is no file.
+    fn of(path: &Path) -> Option<FileStamp> {
+        let meta = std::fs::metadata(path).ok()?;
+        #[cfg(unix)]
+        let inode = std::os::unix::fs::MetadataExt::ino(&meta);
+        #[cfg(not(unix))]
+        let inode = 0;
+        Some(FileStamp { size: meta.len(), modified: meta.modified().ok(), inode })
+    }
+}
+
+/// The stamps of all watched files at one time.
 #[derive(Clone, Debug, PartialEq)]
-struct Seen {
-    files: BTreeMap<PathBuf, Look>,
+struct Snapshot {
+    files: BTreeMap<PathBuf, Option<FileStamp>>,
 }
 
-/// Where to look: the paper file, and what the targets read of the project, unless something is wrong with either.
-struct Place<'a> {
-    paper: &'a Path,
-    project: Option<&'a Project>,
-    targets: &'a [String],
-}
-
-impl Place<'_> {
-    fn look(&self) -> Seen {
-        let paper = (self.paper.to_path_buf(), look(self.paper));
-        Seen { files: [paper].into_iter().chain(self.followed()).collect() }
-    }
-
-    fn followed(&self) -> Vec<(PathBuf, Look)> {
-        let files = self.project.and_then(|project| {
-            let targets = project.targets(self.targets).ok()?;
-            Some(plan::watched_files(project.context(), &targets))
-        });
-        let plain = |path: &Path| path.strip_prefix(".").unwrap_or(path).to_path_buf();
-        files.unwrap_or_default().iter().map(|path| (plain(path), look(path))).collect()
-    }
-}
-
-impl Seen {
-    fn differs_from(&self, before: &Seen) -> Vec<PathBuf> {
+impl Snapshot {
+    /// The paths whose stamps differ, or that are in one snapshot only.
+    fn changes_since(&self, before: &Snapshot) -> Vec<PathBuf> {
         let paths = self.files.keys().chain(before.files.keys());
         let mut changed: Vec<PathBuf> =
             paths.filter(|path| self.files.get(*path) != before.files.get(*path)).cloned().collect();
@@ -133,11 +127,33 @@ impl Seen {
     }
 }
 
-fn look(path: &Path) -> Look {
-    let meta = std::fs::metadata(path).ok()?;
-    #[cfg(unix)]
-    let inode = std::os::unix::fs::MetadataExt::ino(&meta);
-    #[cfg(not(unix))]
-    let inode = 0;
-    Some((meta.len(), meta.modified().ok(), inode))
+/// The paper file and, if it is valid, the input files of the targets.
+struct WatchedFiles<'a> {
+    paper: &'a Path,
+    project: Option<&'a Project>,
+    targets: &'a [String],
+}
+
+impl WatchedFiles<'_> {
+    fn snapshot(&self) -> Snapshot {
+        let paths = [self.paper.to_path_buf()].into_iter().chain(self.inputs());
+        Snapshot {
+            files: paths
+                .map(|path| {
+                    let stamp = FileStamp::of(&path);
+                    (path, stamp)
+                })
+                .collect(),
+        }
+    }
+
+    /// The input files of the targets.
+    fn inputs(&self) -> Vec<PathBuf> {
+        let files = self.project.and_then(|project| {
+            let targets = project.targets(self.targets).ok()?;
+            Some(plan::watched_files(project.context(), &targets))
+        });
+        let without_dot = |path: PathBuf| path.strip_prefix(".").map(Path::to_path_buf).unwrap_or(path);
+        files.unwrap_or_default().into_iter().map(without_dot).collect()
+    }
 }

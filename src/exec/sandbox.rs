@@ -202,6 +202,10 @@ impl Sandbox for ProgramSandbox<'_> {
         context.store.new_log(&path).map(|file| (file, path))
     }
 
+    fn keeps_log(&self) -> bool {
+        !self.inputs.shared.context.store.is_temporary()
+    }
+
     fn undeclared_paths(&self, lines: &[String]) -> Vec<String> {
         let mut hints: Vec<String> = Vec::new();
         let separates = |c: char| c.is_whitespace() || "'\"`,;:()[]{}<>=".contains(c);

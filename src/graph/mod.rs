@@ -1,6 +1,10 @@
-//! Stages to a graph: names resolved, cycles found, layouts worked out, targets chosen. It knows no cache and runs nothing.
+//! The dependency graph of a paper: resolves names, rejects dependency cycles, computes layouts and selects targets. It knows no cache and
+//! runs nothing.
 
+mod load;
 mod targets;
+
+pub use load::{LoadError, decode_text, load};
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, HashSet};
@@ -13,34 +17,35 @@ use crate::figures::Theme;
 use crate::spec::{Decode, Paper, Problems, suggest};
 use crate::stages::{Definition, Kind, Layout, Outline};
 
-/// After so many problems nothing is suggested any more.
-const MANY: usize = 100;
+/// After this many problems no more "did you mean" hints are computed: each one compares all names.
+const MAX_SUGGESTIONS: usize = 100;
 
-/// A paper whose every name, setting and shape has been checked.
+/// A checked paper: every name, setting and shape in it is valid.
 #[derive(Debug)]
 pub struct Graph {
     pub title: String,
-    /// In the order of the file.
+    /// In the order of the file; a stage is named by its position here.
     pub stages: Vec<Definition>,
+    /// The axes and units of each stage.
     pub layouts: Vec<Layout>,
     /// For each stage the stages it reads, in the order of its inputs.
     pub inputs: Vec<Vec<usize>>,
-    /// All stages, inputs before what reads them.
+    /// All stages in topological order: inputs before the stages that read them.
     pub order: Vec<usize>,
 }
 
 impl Graph {
-    /// Check a paper; `None` when at least one problem was reported.
-    pub fn of(paper: &Paper, problems: &mut Problems) -> Option<Graph> {
+    /// Build the graph of a paper; `None` if at least one problem was reported.
+    pub fn from_paper(paper: &Paper, problems: &mut Problems) -> Option<Graph> {
         let before = problems.len();
-        let stages = decode(paper, problems);
+        let stages = decode_stages(paper, problems);
         let names: HashMap<&str, usize> =
             stages.iter().enumerate().map(|(i, stage)| (stage.name.as_str(), i)).collect();
-        clashes(&stages, problems);
-        let inputs = resolve(paper, &stages, &names, problems);
-        let order = order(&stages, &inputs, problems)?;
+        check_output_paths(&stages, problems);
+        let inputs = resolve_inputs(paper, &stages, &names, problems);
+        let order = sort_topologically(&stages, &inputs, problems)?;
         if problems.len() > before {
-            // Layouts build on inputs that are right; with other problems at hand they would only add echoes.
+            // Layouts depend on valid inputs: after another problem they would only report consequences of it.
             return None;
         }
         let mut layouts = vec![Layout::default(); stages.len()];
@@ -51,11 +56,12 @@ impl Graph {
         (problems.len() == before).then(|| Graph { title: paper.title.clone(), stages, layouts, inputs, order })
     }
 
-    /// What a stage knows of its inputs.
+    /// The names, settings and layouts of a stage's inputs.
     pub fn outlines(&self, stage: usize) -> Vec<Outline<'_>> {
         self.inputs[stage].iter().map(|&i| outline(&self.stages[i], &self.layouts[i])).collect()
     }
 
+    /// The position of the stage of this name.
     pub fn position(&self, name: &str) -> Option<usize> {
         self.stages.iter().position(|stage| stage.name == name)
     }
@@ -65,7 +71,8 @@ fn outline<'a>(stage: &'a Definition, layout: &'a Layout) -> Outline<'a> {
     Outline { name: &stage.name, stage: &*stage.stage, layout }
 }
 
-fn decode(paper: &Paper, problems: &mut Problems) -> Vec<Definition> {
+/// Decode every stage that has no error of its own.
+fn decode_stages(paper: &Paper, problems: &mut Problems) -> Vec<Definition> {
     let mut stages = Vec::new();
     if let Some(node) = &paper.theme
         && let Some(theme) = Theme::decode(node, problems)
@@ -98,13 +105,13 @@ fn decode(paper: &Paper, problems: &mut Problems) -> Vec<Definition> {
     stages
 }
 
-/// Report two stages that would write one file of `figures/`.
-fn clashes(stages: &[Definition], problems: &mut Problems) {
+/// Report stages that would write the same file in `figures/`.
+fn check_output_paths(stages: &[Definition], problems: &mut Problems) {
     let mut writers: HashMap<String, &str> = HashMap::new();
     let mut folders: HashMap<String, &str> = HashMap::new();
     for stage in stages {
         for (file, span) in stage.files() {
-            // On some systems `a.pdf` and `A.pdf` are one file.
+            // On case-insensitive file systems `a.pdf` and `A.pdf` are the same file.
             let name = file.to_lowercase();
             let above: Vec<&str> = name.match_indices('/').map(|(end, _)| &name[..end]).collect();
             let other = |known: &HashMap<String, &str>, name: &str| -> Option<String> {
@@ -121,7 +128,7 @@ fn clashes(stages: &[Definition], problems: &mut Problems) {
                 })
             };
             if let Some(message) = message {
-                problems.push(Error::user(message).at(span).hint("give one of them another name"));
+                problems.push(Error::user(message).at(span).hint("rename one of them"));
             }
             folders.extend(above.into_iter().map(|folder| (folder.to_string(), stage.name.as_str())));
             writers.insert(name, &stage.name);
@@ -129,7 +136,8 @@ fn clashes(stages: &[Definition], problems: &mut Problems) {
     }
 }
 
-fn resolve(
+/// The stages that each stage reads, by position; unknown names are reported.
+fn resolve_inputs(
     paper: &Paper,
     stages: &[Definition],
     names: &HashMap<&str, usize>,
@@ -143,12 +151,11 @@ fn resolve(
         for name in stage.stage.inputs() {
             match names.get(name.value.as_str()) {
                 Some(&input) => inputs.push(input),
-                // A stage that is there but wrong has been reported.
+                // The stage exists, but its definition is invalid, which was reported.
                 None if written.contains(name.value.as_str()) => {}
                 None => {
                     let error = Error::user(format!("there is no stage `{}`", name.value)).at(name.span);
-                    // To look through all names for each of thousands that are wrong would take minutes.
-                    let few = problems.len() < MANY;
+                    let few = problems.len() < MAX_SUGGESTIONS;
                     problems.push(if few { error.hint(suggest(&name.value, &known)) } else { error });
                 }
             }
@@ -158,8 +165,8 @@ fn resolve(
     resolved
 }
 
-/// Inputs before what reads them, otherwise in the order of the file; `None` (and problems) if stages depend on each other.
-fn order(stages: &[Definition], inputs: &[Vec<usize>], problems: &mut Problems) -> Option<Vec<usize>> {
+/// All stages, inputs before the stages that read them, otherwise in the order of the file; `None` after reporting a dependency cycle.
+fn sort_topologically(stages: &[Definition], inputs: &[Vec<usize>], problems: &mut Problems) -> Option<Vec<usize>> {
     let mut graph = DiGraph::<usize, ()>::new();
     let nodes: Vec<NodeIndex> = (0..stages.len()).map(|stage| graph.add_node(stage)).collect();
     for (stage, inputs) in inputs.iter().enumerate() {
@@ -184,25 +191,25 @@ fn order(stages: &[Definition], inputs: &[Vec<usize>], problems: &mut Problems) 
     if order.len() == stages.len() {
         return Some(order);
     }
-    // Not the algorithm of Tarjan, which petgraph has as a recursion: thousands of stages in one circle would overflow the stack.
+    // Not `tarjan_scc`: it is recursive in petgraph, and a cycle of thousands of stages would overflow the stack.
     for component in kosaraju_scc(&graph) {
         let members: Vec<usize> = component.iter().map(|&node| graph[node]).collect();
         let cyclic = members.len() > 1 || members.iter().any(|&m| inputs[m].contains(&m));
         if cyclic {
-            let path = cycle(&members, inputs);
+            let path = shortest_cycle(&members, inputs);
             let names: Vec<&str> = path.iter().map(|&stage| stages[stage].name.as_str()).collect();
-            let mut error = Error::user(format!("stages depend on each other in a circle: {}", names.join(" -> ")));
+            let mut error = Error::user(format!("dependency cycle: {}", names.join(" -> ")));
             if let Some(&first) = path.first() {
                 error = error.at(stages[first].span);
             }
-            problems.push(error.hint("a -> b means that a reads b; take one of these names out"));
+            problems.push(error.hint("a -> b means that a reads b; remove one of these inputs"));
         }
     }
     None
 }
 
-/// A shortest circle through the first stage of a strongly connected component: `a -> b -> c -> a`, each reading the next.
-fn cycle(members: &[usize], inputs: &[Vec<usize>]) -> Vec<usize> {
+/// A shortest cycle through the first stage of a strongly connected component: `a -> b -> c -> a`, where each reads the next.
+fn shortest_cycle(members: &[usize], inputs: &[Vec<usize>]) -> Vec<usize> {
     let Some(&start) = members.iter().min() else { return Vec::new() };
     let inside: HashSet<usize> = members.iter().copied().collect();
     let mut came_from: HashMap<usize, usize> = HashMap::new();
@@ -210,21 +217,14 @@ fn cycle(members: &[usize], inputs: &[Vec<usize>]) -> Vec<usize> {
     while let Some(stage) = queue.pop_front() {
         for &next in inputs[stage].iter().filter(|next| inside.contains(next)) {
             if next == start {
-                let mut path = vec![start, stage];
+                let mut path = vec![start];
                 let mut at = stage;
                 while at != start {
-                    at = came_from[&at];
                     path.push(at);
-                }
-                path.reverse();
-                if stage == start {
-                    path = vec![start];
+                    at = came_from[&at];
                 }
                 path.push(start);
-                path.dedup();
-                if path.len() == 1 {
-                    path.push(start);
-                }
+                path.reverse();
                 return path;
             }
             if let std::collections::hash_map::Entry::Vacant(slot) = came_from.entry(next) {

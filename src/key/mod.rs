@@ -1,11 +1,11 @@
-//! Manifest to key, and the difference of two manifests.
+//! Cache keys: the hash of a manifest, and the differences between two manifests.
 //!
-//! A *manifest* is the canonical description of everything that decides a unit's bytes; its BLAKE3 hash is the unit's *key*. This
-//! module knows neither stages nor files.
+//! A *manifest* describes everything that determines a unit's result. The BLAKE3 hash of its canonical text and of the digests of the unit's
+//! inputs is the unit's *key*. This module knows neither stages nor files.
 //!
 //! | in the key | not in the key |
 //! |---|---|
-//! | kind and its version | the stage's name, its place in the file |
+//! | kind and its version | the stage's name and position in the file |
 //! | every setting, with defaults filled in | comments, key order, anchors, spelling of numbers (`1e-3`, `0.001`) |
 //! | the value that each axis gives a point | the axis' name, the order of axes, the other points |
 //! | version of the model, metric or mark | the version of the program |
@@ -14,7 +14,7 @@
 //! | digests of the values of declared variables, versions of declared tools | time limits, cores, GPUs, memory of programs |
 //! | the engine's name, if it is `reference` | time, host, user, paths |
 //!
-//! `tests/suite/invalidation.rs` holds one test for each row.
+//! `tests/suite/invalidation.rs` tests each row.
 
 mod diff;
 
@@ -28,7 +28,7 @@ use serde_json::Value as Json;
 use crate::spec::canonical;
 use crate::value::Digest;
 
-/// The hash of a manifest and of the digests of its inputs: it names a result before the result is known.
+/// The hash of a manifest and of the digests of the inputs. It identifies a result before the result exists.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Key(pub Digest);
@@ -51,17 +51,17 @@ impl fmt::Debug for Key {
     }
 }
 
-/// The key of a manifest and of the digests of the unit's inputs, in order.
+/// The key of a unit: from its manifest and the digests of its inputs, in order.
 pub fn key(manifest: &Json, inputs: &[Digest]) -> Key {
     let mut text = String::with_capacity(1024);
     canonical(manifest, &mut text);
     key_of_text(&text, inputs)
 }
 
-/// The same from the manifest's canonical text.
+/// Like [`key`], from the manifest's canonical text.
 pub fn key_of_text(text: &str, inputs: &[Digest]) -> Key {
     let mut hasher = blake3::Hasher::new();
-    // The domain keeps keys and digests of content apart.
+    // Domain separation: a key never equals a digest of content.
     hasher.update(b"repro key 1\n");
     hasher.update(&(text.len() as u64).to_le_bytes());
     hasher.update(text.as_bytes());
@@ -69,7 +69,7 @@ pub fn key_of_text(text: &str, inputs: &[Digest]) -> Key {
     Key(hasher.finalize().into())
 }
 
-/// One digest for a list of them: what a stage hands on when it has many units.
+/// One digest for a list of digests: the content of a stage with many units.
 pub fn combine(digests: &[Digest]) -> Digest {
     let mut hasher = blake3::Hasher::new();
     hasher.update(b"repro list 1\n");
@@ -89,7 +89,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn the_order_of_keys_is_not_content_and_everything_else_is() {
+    fn only_the_order_of_mapping_keys_does_not_change_the_key() {
         let text = |s: &str| serde_json::from_str::<Json>(s).unwrap();
         let base = key(&text(r#"{"a": 1, "b": [1, 2]}"#), &[]);
         assert_eq!(base, key(&text(r#"{"b": [1, 2], "a": 1}"#), &[]));

@@ -49,7 +49,7 @@ impl Reason {
             Reason::NeverBuilt => "not built yet".into(),
             Reason::Changed { change, line } => {
                 let place = line.map(|line| format!(" ({file}:{line})")).unwrap_or_default();
-                format!("{}: {}{place}", change.name(), change.words())
+                format!("{}: {}{place}", change.name(), change.describe())
             }
             Reason::Variable { name, what, line } => {
                 let place = line.map(|line| format!(" ({file}:{line})")).unwrap_or_default();

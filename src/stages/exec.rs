@@ -461,7 +461,7 @@ impl Stage for Exec {
                     "there is no space left on the disk ({left} kB): free some space, then run the same command again"
                 ));
             }
-            if !printed.is_empty() {
+            if !printed.is_empty() && place.keeps_log() {
                 error = error.hint(format!("the full log is in {}", path.display()));
             }
             Err(error.output(printed))

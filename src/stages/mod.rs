@@ -168,6 +168,8 @@ pub trait Sandbox {
     fn environment(&self) -> Vec<(String, OsString)>;
     /// A new log, and where users find it.
     fn log(&self) -> Result<(File, PathBuf)>;
+    /// Whether the log remains after the command ends, so that an error message may refer to it.
+    fn keeps_log(&self) -> bool;
     /// Hints at files that a text speaks of and that are not laid out there: those of the project, and those that other stages make.
     fn undeclared_paths(&self, lines: &[String]) -> Vec<String>;
     /// Take a file's content into the store: its digest and size. The file may be gone afterwards.

@@ -108,6 +108,8 @@ pub struct Store {
     /// Folders outside of the cache whose leftover temporary files were deleted.
     swept: Mutex<HashSet<PathBuf>>,
     clocks: clock::Clocks,
+    /// The cache is deleted when the command ends.
+    temporary: bool,
 }
 
 /// Lock a mutex even after a panic elsewhere: every change under these locks is a single step.
@@ -134,9 +136,20 @@ impl Store {
             published: Mutex::default(),
             swept: Mutex::default(),
             clocks: clock::Clocks::default(),
+            temporary: false,
         };
         store.rescan();
         Ok(store)
+    }
+
+    /// Mark the cache as one that is deleted when the command ends, so that error messages do not refer to files in it.
+    pub fn temporary(mut self) -> Store {
+        self.temporary = true;
+        self
+    }
+
+    pub fn is_temporary(&self) -> bool {
+        self.temporary
     }
 
     pub fn dir(&self) -> &Path {

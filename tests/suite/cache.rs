@@ -235,7 +235,7 @@ fn papers_that_share_a_cache_do_not_take_each_others_files_for_their_own() {
     two.run("build").ok().says("existed before this paper wrote it");
     assert_eq!(std::fs::read_to_string(cache.path().join("cache/replaced/fig1.txt")).unwrap(), "drawn by hand\n");
     // What they explain is their own, too.
-    one.explain("fig1").ok().stdout("fig1 (exec) is current: a build would not run it\n");
+    one.explain("fig1").ok().stdout("fig1 (exec) is up to date\n");
     one.edit("echo one", "echo three");
     let run = one.explain("fit").ok();
     assert!(run.stdout.contains("echo one") && !run.stdout.contains("echo two"), "{}", run.stdout);
@@ -403,22 +403,22 @@ fn a_loss_of_power_that_takes_what_was_remembered_makes_no_copies_of_own_figures
 #[test]
 fn the_figures_of_a_fresh_clone_are_not_called_wrong() {
     let paper = paper();
-    paper.run("status fig1").ok().stdout("fig1  exec  waits    missing: fig1.txt\n1 stage: 1 waits\n");
+    paper.run("status fig1").ok().stdout("fig1  exec  waiting    missing: fig1.txt\n1 stage: 1 waiting\n");
     paper.build("").ok();
-    paper.run("status fig1").ok().stdout("fig1  exec  current    fig1.txt\n1 stage: 1 current\n");
+    paper.run("status fig1").ok().stdout("fig1  exec  up to date    fig1.txt\n1 stage: 1 up to date\n");
     std::fs::remove_dir_all(paper.path("cache")).unwrap();
     paper.run("status fig1").ok().stdout(
-        "fig1  exec  waits    not checked: fig1.txt\n\
-         1 stage: 1 waits (not checked: the cache has no result to compare these files with)\n",
+        "fig1  exec  waiting    not checked: fig1.txt\n\
+         1 stage: 1 waiting (not checked: the cache has no result to compare these files with)\n",
     );
     paper.build("").ok();
     paper.edit("echo fitted", "echo other");
-    paper.run("status fig1").ok().stdout("fig1  exec  waits    may be out of date: fig1.txt\n1 stage: 1 waits\n");
+    paper.run("status fig1").ok().stdout("fig1  exec  waiting    may be out of date: fig1.txt\n1 stage: 1 waiting\n");
     paper.edit("cp fit/fit.txt", "cp ./fit/fit.txt").build("fit").ok();
-    paper.run("status fig1").ok().stdout("fig1  exec  stale    out of date: fig1.txt\n1 stage: 1 stale\n");
+    paper.run("status fig1").ok().stdout("fig1  exec  out of date    out of date: fig1.txt\n1 stage: 1 out of date\n");
     paper.build("").ok();
     paper.write("figures/fig1.txt", "edited");
-    paper.run("status fig1").ok().stdout("fig1  exec  stale    differs: fig1.txt\n1 stage: 1 stale\n");
+    paper.run("status fig1").ok().stdout("fig1  exec  out of date    differs: fig1.txt\n1 stage: 1 out of date\n");
 }
 
 const COPY: &str = "\
@@ -469,9 +469,9 @@ fn a_file_that_changed_without_a_trace_is_read_by_reread() {
     assert_ne!(wrong, json, "the input is known by its times");
     paper.write("cache/stat", &format!("{wrong}\n{}", blake3::hash(wrong.as_bytes())));
     paper.edit("repro: 1", "repro: 1 # once more");
-    paper.run("status copy").ok().says("stale");
+    paper.run("status copy").ok().says("out of date");
     paper.build("--reread").ok();
-    paper.run("status copy").ok().says("current");
+    paper.run("status copy").ok().says("up to date");
     assert_eq!(paper.build("").ok().built(), [""; 0]);
 }
 

@@ -224,7 +224,7 @@ fn colour_is_for_terminals_or_with_color_always() {
     let paper = paper();
     let plain = paper.run("status").ok();
     assert!(!plain.stdout.contains('\u{1b}'));
-    assert!(paper.run("status --color always").ok().stdout.contains("\u{1b}[33mstale"));
+    assert!(paper.run("status --color always").ok().stdout.contains("\u{1b}[33mout of date"));
     assert!(!paper.run("status --color never").ok().stdout.contains('\u{1b}'));
     paper.run("build nothing --color always").code(2).says("\u{1b}[1;31merror");
 }

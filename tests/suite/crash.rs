@@ -210,7 +210,8 @@ fn a_panic_of_the_deciding_thread_ends_the_build_and_keeps_what_was_finished() {
     let paper = Paper::new().yaml(GRID);
     let mut problems = Problems::default();
     let root = read(GRID, &mut problems).expect("yaml");
-    let graph = Graph::of(&repro::spec::Paper::from_node(&root, &mut problems), &mut problems).expect("a good paper");
+    let graph =
+        Graph::from_paper(&repro::spec::Paper::from_node(&root, &mut problems), &mut problems).expect("a good paper");
     let (cache, figures, home) = (paper.path("cache"), paper.path("figures"), paper.path("."));
     let store = repro::store::Store::open(&cache).expect("a cache");
     let context = repro::plan::Context {

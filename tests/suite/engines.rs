@@ -56,5 +56,5 @@ fn a_run_with_another_engine_has_another_key() {
     let paper = Paper::new().yaml(BOTH);
     paper.edit("[fused, reference]", "[fused]").build("").ok().trained(2);
     paper.edit("[fused]", "[reference]").build("").ok().trained(2);
-    paper.explain("both").ok().stdout("both (sweep) is current: a build would not run it\n");
+    paper.explain("both").ok().stdout("both (sweep) is up to date\n");
 }

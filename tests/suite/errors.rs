@@ -272,7 +272,7 @@ fn thousands_of_names_are_looked_through_in_time_by_their_number() {
         .map(|i| format!("  e{i}: {{exec: {{run: x, inputs: [e{}], outputs: [a]}}}}\n", (i + 1) % 20_000))
         .collect();
     let run = Paper::new().yaml(&format!("repro: 1\nstages:\n{circle}")).run("plan").code(2);
-    run.says("error: stages depend on each other in a circle: e0 -> e1 -> e2");
+    run.says("error: dependency cycle: e0 -> e1 -> e2");
 }
 
 #[test]

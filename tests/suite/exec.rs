@@ -275,7 +275,7 @@ fn outputs_in_figures_are_published_and_restored_like_any_figure() {
     paper.run("build").ok().says("plot  run, sub/plot.pdf");
     assert_eq!(paper.read("figures/sub/plot.pdf"), "picture\n");
     paper.write("figures/sub/plot.pdf", "edited");
-    paper.run("status plot").ok().says("plot  exec  stale    differs: sub/plot.pdf");
+    paper.run("status plot").ok().says("plot  exec  out of date    differs: sub/plot.pdf");
     let run = paper.build("").ok();
     assert_eq!((paper.read("figures/sub/plot.pdf").as_str(), run.events_of("unit-finished").len()), ("picture\n", 0));
     paper.edit("  other: {data: x.csv}\n", "  PLOT: {exec: {run: 'true', outputs: [figures/sub/Plot.pdf]}}\n");
@@ -620,7 +620,7 @@ fn all_mistakes_are_reported_at_once_with_their_locations() {
         ("run: x, outputs: [one], inputs: [one]", "the input `one` is at `one`, which overlaps the output `one`"),
         ("run: x, outputs: [a], memory: 4 apples", "expected an amount of memory"),
         ("run: x, outputs: [a], cpus: 0", "expected a whole number of at least 1"),
-        ("run: x, outputs: [fit], inputs: [fit]", "stages depend on each other in a circle: fit -> fit"),
+        ("run: x, outputs: [fit], inputs: [fit]", "dependency cycle: fit -> fit"),
     ] {
         let stages = format!("  one: {{exec: {{run: 'true', outputs: [y]}}}}\n  fit: {{exec: {{{settings}}}}}\n");
         paper(&stages).run("build").code(2).says(text);
@@ -762,14 +762,14 @@ fn read_only_commands_run_no_tools() {
     paper.plan("").ok().says(unknown);
     paper.explain("fit").ok().says(unknown);
     paper.run("build -n").ok().says(unknown);
-    paper.run("status").ok().says("stale");
+    paper.run("status").ok().says("out of date");
     paper.run("show fit").code(1);
     paper.run("gc -n").code(1).says("no build has asked for the version of `./tool`").says("nothing was deleted");
     assert!(!paper.path("marks").exists());
     assert_eq!(built(&paper, ""), ["fit"]);
     std::fs::remove_file(paper.path("marks")).unwrap();
     paper.plan("").ok().says("nothing to do");
-    paper.run("status").ok().says("1 current");
+    paper.run("status").ok().says("1 up to date");
     for command in ["explain fit", "show fit", "show fit --trace", "build -n", "gc -n", "gc", "export", "compare fit"] {
         paper.run(command);
         assert!(!paper.path("marks").exists(), "{command}");

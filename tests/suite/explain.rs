@@ -39,7 +39,7 @@ grid (sweep) is out of date: 6 of 6 points are missing
 }
 
 #[test]
-fn a_new_value_of_an_axis_names_the_points_it_brings() {
+fn a_new_value_of_an_axis_lists_the_points_it_adds() {
     let paper = built();
     paper.edit("0.2, 0.5", "0.2, 0.4, 0.5").explain("grid").ok().stdout(
         "\
@@ -52,17 +52,17 @@ grid (sweep) is out of date: 2 of 8 points are missing
 }
 
 #[test]
-fn many_missing_points_are_counted_and_named_on_request() {
+fn many_missing_points_are_counted_and_listed_with_verbose() {
     let paper = built();
     paper.edit("count: 2", "count: 6");
-    let run = paper.explain("grid").ok().says("    missing: probability=0.2 run=6\n    and 4 more (-v names all)\n");
+    let run = paper.explain("grid").ok().says("    missing: probability=0.2 run=6\n    and 4 more (-v lists all)\n");
     assert_eq!(run.stdout.matches("missing: ").count(), 8);
     let all = paper.explain("grid -v").ok();
     assert_eq!(all.stdout.matches("missing: ").count(), 12);
 }
 
 #[test]
-fn several_changes_are_all_named() {
+fn all_changes_are_reported() {
     let paper = built();
     paper.edit("batch: 16", "batch: 32").edit("seed: 1", "seed: 2").edit("steps: 20", "schedule: linear");
     paper.explain("one").ok().stdout(
@@ -77,7 +77,7 @@ one (train) is out of date
 }
 
 #[test]
-fn a_change_of_another_input_is_told_as_one() {
+fn a_replaced_input_is_reported_as_one_change() {
     let paper = built();
     paper.edit("{of: grid,", "{of: one,").explain("measures").ok().stdout(
         "\
@@ -88,7 +88,7 @@ measures (metric) is out of date
 }
 
 #[test]
-fn an_input_with_new_content_is_told() {
+fn an_input_with_new_content_is_a_reason() {
     let paper = built();
     paper.edit("lr: 1e-3", "lr: 2e-3").build("grid").ok();
     paper
@@ -98,10 +98,10 @@ fn an_input_with_new_content_is_told() {
 }
 
 #[test]
-fn what_is_current_and_what_was_never_built() {
+fn up_to_date_stages_and_stages_that_were_never_built() {
     let paper = Paper::new().yaml(GRID);
     paper.build("grid").ok();
-    paper.explain("grid").ok().stdout("grid (sweep) is current: a build would not run it\n");
+    paper.explain("grid").ok().stdout("grid (sweep) is up to date\n");
     paper.explain("one measures").ok().stdout(
         "\
 measures (metric) is out of date: 6 of 6 points are missing
@@ -119,7 +119,7 @@ one (train) is out of date
 }
 
 #[test]
-fn results_gone_from_the_cache_are_told_as_that() {
+fn results_missing_from_the_cache_are_a_reason() {
     let paper = built();
     for shard in paper.shards() {
         std::fs::remove_file(shard).unwrap();
@@ -132,15 +132,15 @@ fn a_comment_is_no_reason() {
     let paper = built();
     paper.edit("batch: 16", "batch: 16  # a comment").explain("one grid measures").ok().stdout(
         "\
-measures (metric) is current: a build would not run it
-grid (sweep) is current: a build would not run it
-one (train) is current: a build would not run it
+measures (metric) is up to date
+grid (sweep) is up to date
+one (train) is up to date
 ",
     );
 }
 
 #[test]
-fn a_plan_says_what_would_run_and_why() {
+fn a_plan_reports_what_would_run_and_why() {
     let paper = built();
     paper.edit("0.2, 0.5", "0.2, 0.4, 0.5").plan("-j 2").ok().stdout(
         "\
@@ -151,7 +151,7 @@ measures  compute 2 of 8 points, if its inputs change
 2 of 3 stages to build, 2 models to train: less than a second on 2 cores
 ",
     );
-    paper.rewrite(GRID).plan("").ok().stdout("nothing to do: 3 stages are current\n");
+    paper.rewrite(GRID).plan("").ok().stdout("nothing to do: 3 stages are up to date\n");
 }
 
 #[test]
@@ -159,20 +159,20 @@ fn a_plan_estimates_from_the_pace_of_earlier_builds() {
     let paper = built();
     let seconds = |paper: &Paper| paper.run("plan --json one").ok().events()[0]["seconds"].as_f64().unwrap();
     let before = seconds(paper.edit("steps: 20", "steps: 2000"));
-    // Taken to be four times slower than it was: everything is.
+    // Pretend that the last build was four times slower: the estimate scales.
     let last: serde_json::Value = serde_json::from_str(&paper.read(&paper.last("one.json"))).unwrap();
     let slow = serde_json::json!({"manifest": last["manifest"], "inputs": last["inputs"], "pace": last["pace"].as_f64().unwrap() * 4.0});
     paper.write(&paper.last("one.json"), &slow.to_string());
     let after = seconds(&paper);
     assert!((after / before - 4.0).abs() < 1e-6, "{before} {after}");
-    // Nonsense there harms nobody.
+    // An invalid record is ignored.
     for nonsense in ["", "[]", "{\"manifest\": 1, \"inputs\": [[1]], \"pace\": -3}"] {
         assert!(seconds(paper.write(&paper.last("one.json"), nonsense)) > 0.0);
     }
 }
 
 #[test]
-fn plans_and_explanations_for_machines() {
+fn plans_and_explanations_as_json() {
     let paper = built();
     paper.edit("0.2, 0.5", "0.2, 0.4, 0.5");
     let plan = paper.run("plan --json").ok().events();
@@ -193,32 +193,32 @@ fn status_lists_every_stage() {
     let paper = built();
     paper.edit("0.2, 0.5", "0.2, 0.4, 0.5").run("status").ok().stdout(
         "\
-one       train   current
-grid      sweep   stale    6/8
-measures  metric  waits    6/8
-3 stages: 1 current, 1 stale, 1 waits
+one       train   up to date
+grid      sweep   out of date  6/8
+measures  metric  waiting      6/8
+3 stages: 1 up to date, 1 out of date, 1 waiting
 ",
     );
     paper.run("status g* metric").ok().stdout(
         "\
-grid      sweep   stale  6/8
-measures  metric  waits  6/8
-2 stages: 1 stale, 1 waits
+grid      sweep   out of date  6/8
+measures  metric  waiting      6/8
+2 stages: 1 out of date, 1 waiting
 ",
     );
 }
 
 #[test]
-fn asking_writes_nothing() {
+fn read_only_commands_write_nothing() {
     let paper = Paper::new().yaml(GRID);
-    let asked =
+    let commands =
         ["plan", "status", "explain measures", "graph", "build --dry-run", "build -n one", "plan --json", "schema"];
     let before = paper.fingerprint();
-    asked.iter().for_each(|command| drop(paper.run(command).ok()));
+    commands.iter().for_each(|command| drop(paper.run(command).ok()));
     assert_eq!(paper.fingerprint(), before);
     paper.build("").ok();
     paper.edit("steps: 20", "steps: 30");
     let before = paper.fingerprint();
-    asked.iter().for_each(|command| drop(paper.run(command).ok()));
+    commands.iter().for_each(|command| drop(paper.run(command).ok()));
     assert_eq!(paper.fingerprint(), before);
 }

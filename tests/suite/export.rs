@@ -1,4 +1,4 @@
-//! `export` puts the whole paper into one archive, and `verify` checks it elsewhere.
+//! `export` writes the whole paper to one archive, and `verify` checks it on another machine.
 
 use std::io::{Cursor, Write};
 use std::path::Path;
@@ -20,7 +20,7 @@ const STAGES: &str = "  raw: {data: data/*.csv}
   figure: {figure: {of: measures, panels: [{marks: [{points: {x: probability, y: loss}}], where: {run: 1}}], formats: [svg, png]}}
 ";
 
-/// A paper with everything in it: trained models, a program with a tool and a variable, files that are followed, one from elsewhere.
+/// A paper with trained models, a program with a tool and a variable, input files and a fetched file.
 pub fn paper() -> Paper {
     let paper = Paper::new().env("COLOUR", "blue").file("far/away.csv", "z\n7\n");
     let digest = blake3::hash(b"z\n7\n").to_hex().to_string();
@@ -40,8 +40,8 @@ pub fn members(path: &Path) -> Vec<(String, Vec<u8>)> {
     names.into_iter().map(|name| (name.clone(), reader.read(&name).unwrap().unwrap())).collect()
 }
 
-/// The archive with some members changed, or left out.
-fn forged(from: &Path, to: &Path, change: impl Fn(&str, Vec<u8>) -> Option<Vec<u8>>) {
+/// Write the archive with some members changed or removed.
+fn forge(from: &Path, to: &Path, change: impl Fn(&str, Vec<u8>) -> Option<Vec<u8>>) {
     let mut writer = ArchiveWriter::new(std::fs::File::create(to).unwrap());
     for (name, content) in members(from) {
         if let Some(content) = change(&name, content) {
@@ -51,21 +51,21 @@ fn forged(from: &Path, to: &Path, change: impl Fn(&str, Vec<u8>) -> Option<Vec<u
     writer.finish().unwrap().flush().unwrap();
 }
 
-/// Checked in an empty folder, as on another machine.
-pub fn elsewhere(archive: &Path, arguments: &str) -> Run {
+/// Verify in an empty folder, as on another machine.
+pub fn verify_elsewhere(archive: &Path, arguments: &str) -> Run {
     let empty = Paper::new();
     empty.run(&format!("verify {} {arguments}", archive.display()))
 }
 
-/// What becomes of a file of the archive; none takes it out.
+/// The new content of a member of the archive; `None` removes it.
 type Change<'a> = &'a dyn Fn(&str, Vec<u8>) -> Option<Vec<u8>>;
 
 #[test]
-fn an_archive_holds_all_that_the_artifacts_come_from() {
+fn an_archive_contains_everything_that_the_artifacts_are_made_from() {
     let paper = paper();
     let run = paper.run("export").ok();
-    assert!(run.stdout.starts_with("paper.zip: 12 files, 4 artifacts among them, the traces of "), "{}", run.stdout);
-    assert!(run.stderr.contains("it holds digests of the values of COLOUR"), "{}", run.stderr);
+    assert!(run.stdout.starts_with("paper.zip: 12 files with 4 artifacts and the traces of "), "{}", run.stdout);
+    assert!(run.stderr.contains("the archive contains digests of the values of COLOUR"), "{}", run.stderr);
     let members = members(&paper.path("paper.zip"));
     let names: Vec<&str> = members.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(
@@ -100,7 +100,7 @@ fn an_archive_holds_all_that_the_artifacts_come_from() {
     let maker = &traces["makers"][result["maker"].as_u64().unwrap() as usize];
     assert_eq!((&maker["repro"], &maker["engine"]), (&json!(env!("CARGO_PKG_VERSION")), &json!("cpu")));
     assert!(traces["makers"].as_array().unwrap().iter().all(|maker| maker.get("host").is_none()));
-    // Every file is described, by a name that is an address.
+    // The metadata describes every file by its percent-encoded path.
     let crates = json("ro-crate-metadata.json");
     let graph = crates["@graph"].as_array().unwrap();
     let entity = |id: &str| graph.iter().find(|entity| entity["@id"] == id).unwrap_or_else(|| panic!("{id}"));
@@ -115,7 +115,7 @@ fn an_archive_holds_all_that_the_artifacts_come_from() {
 }
 
 #[test]
-fn the_same_cache_makes_the_same_bytes() {
+fn the_same_cache_gives_the_same_archive() {
     let paper = paper();
     paper.run("export -o one.zip --license CC-BY-4.0 --author A").ok();
     paper.run("export -o two.zip --license CC-BY-4.0 --author A").ok();
@@ -124,7 +124,7 @@ fn the_same_cache_makes_the_same_bytes() {
 }
 
 #[test]
-fn what_is_out_of_date_is_not_exported() {
+fn out_of_date_stages_are_not_exported() {
     let paper = paper();
     paper.edit("steps: 20", "steps: 21");
     paper.run("export").code(1).says("are out of date").says("`repro build` first");
@@ -136,16 +136,16 @@ fn what_is_out_of_date_is_not_exported() {
 }
 
 #[test]
-fn an_archive_is_verified_elsewhere_and_can_be_built_again_there() {
+fn an_archive_is_verified_and_rebuilt_on_another_machine() {
     let paper = paper();
     let digest = paper.run("export").ok().stdout.lines().last().unwrap().to_string();
     let archive = paper.path("paper.zip");
-    // Where it came from is gone.
+    // The original cache and the fetched file no longer exist.
     std::fs::remove_dir_all(paper.path("cache")).unwrap();
     std::fs::remove_dir_all(paper.path("far")).unwrap();
-    let run = elsewhere(&archive, "").ok();
+    let run = verify_elsewhere(&archive, "").ok();
     assert!(
-        run.stdout.starts_with("verified: 12 files as packed; 4 artifacts follow from the paper file"),
+        run.stdout.starts_with("verified: 12 files match the manifest; 4 artifacts match the paper file"),
         "{}",
         run.stdout
     );
@@ -156,19 +156,19 @@ fn an_archive_is_verified_elsewhere_and_can_be_built_again_there() {
         "{}",
         run.stdout
     );
-    // Without the variable it comes out the same here, under another key.
-    let verdicts = elsewhere(&archive, "--rebuild --yes --json").ok().events_of("verify-finished");
+    // Without the variable the result is the same, under another key.
+    let verdicts = verify_elsewhere(&archive, "--rebuild --yes --json").ok().events_of("verify-finished");
     assert_eq!((&verdicts[0]["differs"], &verdicts[0]["new"]), (&json!(0), &json!(0)));
 }
 
 #[test]
-fn a_forged_archive_is_refused() {
+fn a_forged_archive_is_rejected() {
     let paper = paper();
     paper.run("export").ok();
     let (good, bad) = (paper.path("paper.zip"), paper.path("bad.zip"));
-    let refuse = |change: Change, why: &str| {
-        forged(&good, &bad, change);
-        elsewhere(&bad, "").code(1).says(why).says("not verified: ");
+    let rejected = |change: Change, why: &str| {
+        forge(&good, &bad, change);
+        verify_elsewhere(&bad, "").code(1).says(why).says("not verified: ");
     };
     let edit = |path: &'static str, from: &'static str, to: &'static str| {
         move |name: &str, content: Vec<u8>| {
@@ -180,20 +180,20 @@ fn a_forged_archive_is_refused() {
             Some(text.replace(from, to).into_bytes())
         }
     };
-    refuse(&edit("figures/fit.txt", "y", "Y"), "figures/fit.txt: other content");
-    refuse(&|name, content| (name != "fit.sh").then_some(content), "fit.sh: is missing");
-    refuse(&edit("repro-archive/manifest.json", "fit.sh", "../x"), "../x: a path that is not taken");
+    rejected(&edit("figures/fit.txt", "y", "Y"), "figures/fit.txt: content differs from the manifest");
+    rejected(&|name, content| (name != "fit.sh").then_some(content), "fit.sh: missing");
+    rejected(&edit("repro-archive/manifest.json", "fit.sh", "../x"), "../x: unsafe path");
     // An extra file.
     let mut writer = ArchiveWriter::new(std::fs::File::create(&bad).unwrap());
     members(&good).iter().for_each(|(name, content)| writer.add(name, content).unwrap());
     writer.add("more.txt", b"").unwrap();
     writer.finish().unwrap();
-    elsewhere(&bad, "").code(1).says("more.txt: not in the manifest");
-    // All digests are right, but another paper file or another artifact than the traces tell of.
+    verify_elsewhere(&bad, "").code(1).says("more.txt: not in the manifest");
+    // All digests are right, but the paper file or an artifact does not match the traces.
     let swap = |path: &'static str, from: &'static str, to: &'static str, why: &str| {
         let changed = members(&good).into_iter().find(|(name, _)| name == path).unwrap().1;
         let changed = String::from_utf8(changed).unwrap().replace(from, to).into_bytes();
-        forged(&good, &bad, |name, content| {
+        forge(&good, &bad, |name, content| {
             if name == path {
                 return Some(changed.clone());
             }
@@ -206,34 +206,34 @@ fn a_forged_archive_is_refused() {
             file["blake3"] = json!(blake3::hash(&changed).to_hex().to_string());
             Some(manifest.to_string().into_bytes())
         });
-        elsewhere(&bad, "").code(1).says(why).says("do not follow");
+        verify_elsewhere(&bad, "").code(1).says(why).says("do not match its paper file and inputs");
     };
-    swap("paper.yaml", "steps: 20", "steps: 21", "grid: the paper file and its inputs ask for 6 results");
-    swap("data/a.csv", "1", "9", "raw: the paper file and its inputs ask for 1 result");
+    swap("paper.yaml", "steps: 20", "steps: 21", "grid: the traces lack 6 results");
+    swap("data/a.csv", "1", "9", "raw: the traces lack 1 result");
     swap("figures/table.csv", "0", "1", "table: its files are not those of the traces");
     swap("repro-archive/fetched/fetched/away.csv", "7", "8", "fetched: `away.csv` does not match its `digest`");
-    // Damage on the way.
+    // A damaged file.
     let mut bytes = std::fs::read(&good).unwrap();
     let at = bytes.len() / 2;
     bytes[at] ^= 1;
     std::fs::write(&bad, bytes).unwrap();
-    assert_eq!(elsewhere(&bad, "").code, Some(1));
+    assert_eq!(verify_elsewhere(&bad, "").code, Some(1));
 }
 
 #[test]
-fn what_is_no_archive_is_told() {
+fn other_files_are_not_archives() {
     let paper = Paper::new().yaml(GRID).file("a.zip", "no zip");
     paper.run("verify a.zip").code(1).says("it is not a whole zip archive");
     paper.run("verify b.zip").code(1).says("cannot read `b.zip`");
     let mut writer = ArchiveWriter::new(std::fs::File::create(paper.path("a.zip")).unwrap());
     writer.add("x", b"").unwrap();
     writer.finish().unwrap();
-    paper.run("verify a.zip").code(2).says("is no archive of repro").says("hint: `repro export` makes one");
+    paper.run("verify a.zip").code(2).says("is not an archive of repro").says("hint: `repro export` makes one");
     paper.run("verify one --rebuild").code(2).says("--rebuild is for archives");
 }
 
 #[test]
-fn where_a_result_comes_from_is_shown() {
+fn show_prints_the_trace_of_a_result() {
     let paper = paper();
     let shown = paper.run("show fit grid --trace").ok().stdout;
     let begins: Vec<String> =
@@ -261,12 +261,12 @@ fn where_a_result_comes_from_is_shown() {
 }
 
 #[test]
-fn values_of_variables_are_written_and_shown_nowhere() {
+fn values_of_variables_are_neither_written_nor_printed() {
     let paper = paper().env("COLOUR", "hunter2-and-more");
     let run = paper.run("explain fit").ok();
     assert!(run.stdout.contains("    env.COLOUR: changed (paper.yaml:"), "{}", run.stdout);
     paper.build("").ok();
-    // Another build remembers what it looked at.
+    // A second, no-op build writes a memo.
     paper.build("").ok();
     paper.run("export").ok();
     let outputs = ["plan", "explain fit", "show fit --trace", "show fit --trace --json", "status --json", "build -n"];
@@ -278,7 +278,7 @@ fn values_of_variables_are_written_and_shown_nowhere() {
     for (name, bytes) in paper.files("").into_iter().chain(members(&paper.path("paper.zip"))) {
         assert!(!holds(&bytes), "{name}");
     }
-    // Records of older versions hold values: they are not shown either.
+    // Records of older versions contain values: they are not printed either.
     let last = paper.files("cache").into_keys().find(|name| name.ends_with("/fit.json")).unwrap();
     let mut record: Json = serde_json::from_str(&paper.read(&last)).unwrap();
     record["manifest"]["env"]["COLOUR"] = json!("swordfish");
@@ -291,7 +291,7 @@ fn values_of_variables_are_written_and_shown_nowhere() {
 }
 
 #[test]
-fn nothing_is_replaced_but_an_earlier_archive() {
+fn only_an_earlier_archive_is_replaced() {
     let paper = paper();
     paper.run("export -o fit.sh").code(2).says("`fit.sh` belongs to the paper");
     paper.run("export -o paper.yaml --force").code(2).says("`paper.yaml` belongs to the paper");

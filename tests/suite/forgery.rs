@@ -1,14 +1,14 @@
-//! Archives that somebody has changed. Each forgery changes one thing and mends all sizes and digests that tell of it; whatever can be found
-//! without building again has to be refused.
+//! Forged archives. Each forgery changes one thing and fixes all sizes and digests that depend on it. Whatever can be detected without a
+//! rebuild must be rejected.
 
 use std::collections::BTreeSet;
 use std::io::Cursor;
 use std::ops::Range;
 use std::path::Path;
 
-use crate::export::{elsewhere, members, paper};
+use crate::export::{members, paper, verify_elsewhere};
 use crate::support::Paper;
-use repro::audit::{Archive, Refused};
+use repro::audit::{Archive, ArchiveError};
 use repro::exchange::ArchiveWriter;
 use serde_json::{Value as Json, json};
 
@@ -16,8 +16,8 @@ const MANIFEST: &str = "repro-archive/manifest.json";
 const TRACES: &str = "repro-archive/traces.json";
 const METADATA: &str = "ro-crate-metadata.json";
 
-/// What an archive states and only a rebuild, or nothing at all, can check: `*` stands for any number.
-const STATED: [&str; 10] = [
+/// The recorded facts that only a rebuild, or nothing at all, can check; `*` is any number.
+const UNCHECKED: [&str; 10] = [
     "makers.*.arch",
     "makers.*.engine",
     "makers.*.os",
@@ -30,13 +30,13 @@ const STATED: [&str; 10] = [
     "stages.*.results.*.size",
 ];
 
-/// An archive as its files, the manifest last.
+/// The files of an archive, the manifest last.
 #[derive(Clone)]
-struct Parts(Vec<(String, Vec<u8>)>);
+struct ArchiveMembers(Vec<(String, Vec<u8>)>);
 
-impl Parts {
-    fn of(archive: &Path) -> Parts {
-        Parts(members(archive))
+impl ArchiveMembers {
+    fn read(archive: &Path) -> ArchiveMembers {
+        ArchiveMembers(members(archive))
     }
 
     fn text(&self, name: &str) -> String {
@@ -55,8 +55,8 @@ impl Parts {
         self.0.retain(|(known, _)| known != name);
     }
 
-    /// Mend what the metadata and the manifest say of the size and the digest of a file.
-    fn mend(&mut self, name: &str) {
+    /// Update the size and the digest of a file in the metadata and the manifest.
+    fn fix_digests(&mut self, name: &str) {
         if name == MANIFEST {
             return;
         }
@@ -71,7 +71,7 @@ impl Parts {
                 }
             }
             self.set(METADATA, format!("{crates:#}\n").into_bytes());
-            self.mend(METADATA);
+            self.fix_digests(METADATA);
         }
         let mut text = self.text(MANIFEST);
         let manifest: Json = serde_json::from_str(&text).unwrap();
@@ -85,12 +85,12 @@ impl Parts {
         self.set(MANIFEST, text.into_bytes());
     }
 
-    /// Why it is refused; `None` if it is not.
-    fn refused(&self, folder: &Path) -> Option<String> {
+    /// Why the archive is rejected; `None` if it is accepted.
+    fn rejection(&self, folder: &Path) -> Option<String> {
         let path = folder.join("forged.zip");
         let mut writer = ArchiveWriter::new(std::io::BufWriter::new(std::fs::File::create(&path).unwrap()));
         for (name, content) in &self.0 {
-            // Stored as they are, which is quicker; a long run of blanks is packed.
+            // Storing is faster than compressing; only a huge file is compressed.
             if content.len() < 1 << 20 {
                 writer.add_file(name, &mut Cursor::new(content)).unwrap();
             } else {
@@ -99,23 +99,23 @@ impl Parts {
         }
         drop(writer.finish().unwrap());
         match Archive::open(&path) {
-            Ok(archive) => match archive.follow() {
+            Ok(archive) => match archive.verify() {
                 Ok(wrong) if wrong.is_empty() => None,
                 Ok(wrong) => Some(wrong.join("\n")),
                 Err(error) => Some(error.message),
             },
-            Err(Refused::Version(version)) => Some(format!("version {version}")),
+            Err(ArchiveError::OtherVersion(version)) => Some(format!("version {version}")),
             Err(other) => Some(format!("{other:?}")),
         }
     }
 }
 
-/// Every number, text, truth value and null of a JSON text: its path, and where it stands.
+/// Every number, string, boolean and null of a JSON text: its path and its byte range.
 fn leaves(text: &str) -> Vec<(String, Range<usize>)> {
-    fn blanks(text: &str, at: &mut usize) {
+    fn skip_whitespace(text: &str, at: &mut usize) {
         *at += text[*at..].len() - text[*at..].trim_start().len();
     }
-    fn string(text: &str, from: usize) -> usize {
+    fn end_of_string(text: &str, from: usize) -> usize {
         let mut escaped = false;
         let end = text[from + 1..].find(|c| {
             let end = c == '"' && !escaped;
@@ -126,11 +126,11 @@ fn leaves(text: &str) -> Vec<(String, Range<usize>)> {
     }
     fn walk(text: &str, at: &mut usize, path: &str, found: &mut Vec<(String, Range<usize>)>) {
         let below = |name: &str| if path.is_empty() { name.to_string() } else { format!("{path}.{name}") };
-        blanks(text, at);
+        skip_whitespace(text, at);
         let first = text.as_bytes()[*at];
         if first != b'{' && first != b'[' {
             let end = match first {
-                b'"' => string(text, *at),
+                b'"' => end_of_string(text, *at),
                 _ => *at + text[*at..].find([',', '}', ']', '\n', ' ']).unwrap_or(text.len() - *at),
             };
             found.push((path.to_string(), *at..end));
@@ -139,21 +139,21 @@ fn leaves(text: &str) -> Vec<(String, Range<usize>)> {
         }
         *at += 1;
         for number in 0.. {
-            blanks(text, at);
+            skip_whitespace(text, at);
             match text.as_bytes()[*at] {
                 b'}' | b']' => break,
                 b',' => *at += 1,
                 _ => {}
             }
-            blanks(text, at);
+            skip_whitespace(text, at);
             if first == b'[' {
                 walk(text, at, &below(&number.to_string()), found);
                 continue;
             }
-            let end = string(text, *at);
+            let end = end_of_string(text, *at);
             let name: String = serde_json::from_str(&text[*at..end]).unwrap();
             *at = end;
-            blanks(text, at);
+            skip_whitespace(text, at);
             *at += 1;
             walk(text, at, &below(&name), found);
         }
@@ -165,7 +165,7 @@ fn leaves(text: &str) -> Vec<(String, Range<usize>)> {
 }
 
 /// Another value of the same type.
-fn other(value: &str) -> String {
+fn other_value(value: &str) -> String {
     match serde_json::from_str(value).unwrap() {
         Json::Bool(value) => (!value).to_string(),
         Json::Null => "0".into(),
@@ -173,7 +173,7 @@ fn other(value: &str) -> String {
             Some(n) => (n + 1).to_string(),
             None => (number.as_f64().unwrap() * 2.0 + 1.0).to_string(),
         },
-        // A digest stays one.
+        // A digest stays a valid digest.
         Json::String(text) if text.len() == 64 => {
             json!(format!("{}{}", if text.starts_with('0') { "1" } else { "0" }, &text[1..])).to_string()
         }
@@ -183,32 +183,32 @@ fn other(value: &str) -> String {
 }
 
 /// The path with `*` for numbers.
-fn kind(path: &str) -> String {
+fn generalize(path: &str) -> String {
     let part = |part: &str| if part.parse::<usize>().is_ok() { "*".to_string() } else { part.to_string() };
     path.split('.').map(part).collect::<Vec<_>>().join(".")
 }
 
-/// A paper with everything in it, its archive, and a folder for forged ones.
-fn archive() -> (Paper, Parts) {
+/// A paper and the members of its archive.
+fn archive() -> (Paper, ArchiveMembers) {
     let paper = paper();
     paper.edit("formats: [svg, png]", "formats: [svg]").build("").ok();
     let about = "--license CC-BY-4.0 --author A.Turing --publisher ACM --description Numbers";
     paper.run(&format!("export {about}")).ok();
-    let parts = Parts::of(&paper.path("paper.zip"));
+    let parts = ArchiveMembers::read(&paper.path("paper.zip"));
     (paper, parts)
 }
 
 #[test]
-fn every_single_forgery_is_refused_but_for_what_only_a_rebuild_can_show() {
+fn every_forgery_is_rejected_except_those_that_only_a_rebuild_detects() {
     let (paper, good) = archive();
     let folder = paper.path("");
     let mut same = good.clone();
     for (name, _) in &good.0 {
-        same.mend(name);
+        same.fix_digests(name);
     }
-    assert!(same.0 == good.0, "mending changes nothing where nothing is forged");
-    assert_eq!(good.refused(&folder), None);
-    // Each value of each JSON file.
+    assert!(same.0 == good.0, "fixing digests changes nothing in an unchanged archive");
+    assert_eq!(good.rejection(&folder), None);
+    // Change each value of each JSON file.
     let mut accepted = BTreeSet::new();
     for file in [MANIFEST, TRACES, METADATA] {
         let text = good.text(file);
@@ -217,118 +217,118 @@ fn every_single_forgery_is_refused_but_for_what_only_a_rebuild_can_show() {
         for (path, place) in leaves {
             let mut forged = good.clone();
             let mut changed = text.clone();
-            changed.replace_range(place.clone(), &other(&text[place]));
+            changed.replace_range(place.clone(), &other_value(&text[place]));
             forged.set(file, changed.into_bytes());
-            forged.mend(file);
-            if forged.refused(&folder).is_none() {
+            forged.fix_digests(file);
+            if forged.rejection(&folder).is_none() {
                 assert_eq!(file, TRACES, "{path} of {file} can be changed");
-                accepted.insert(kind(&path));
+                accepted.insert(generalize(&path));
             }
         }
     }
     assert_eq!(
         accepted.iter().map(String::as_str).collect::<Vec<_>>(),
-        STATED,
-        "what can be changed without being noticed"
+        UNCHECKED,
+        "the values that can be changed unnoticed"
     );
-    // Each file replaced, dropped, and others added.
+    // Replace and drop each file, and add others.
     for (name, content) in good.0.iter().filter(|(name, _)| name != MANIFEST) {
         let mut forged = good.clone();
         forged.set(name, [content.as_slice(), b"x"].concat());
-        forged.mend(name);
-        assert!(forged.refused(&folder).is_some(), "{name} was replaced");
+        forged.fix_digests(name);
+        assert!(forged.rejection(&folder).is_some(), "{name} was replaced");
         let mut forged = good.clone();
         forged.drop(name);
-        assert!(forged.refused(&folder).is_some(), "{name} was dropped");
+        assert!(forged.rejection(&folder).is_some(), "{name} was dropped");
         let mut manifest: Json = serde_json::from_str(&forged.text(MANIFEST)).unwrap();
         manifest["files"].as_array_mut().unwrap().retain(|file| file["path"] != json!(name));
-        forged.set(MANIFEST, pretty(&manifest));
-        assert!(forged.refused(&folder).is_some(), "{name} was dropped from the manifest too");
+        forged.set(MANIFEST, manifest_bytes(&manifest));
+        assert!(forged.rejection(&folder).is_some(), "{name} was dropped from the manifest too");
     }
     for (name, role) in [("figures/fig9.svg", "artifact"), ("data/c.csv", "input"), ("x.txt", "input")] {
         let mut forged = good.clone();
         forged.set(name, b"3".to_vec());
-        assert!(forged.refused(&folder).unwrap().contains("not in the manifest"), "{name}");
-        add(&mut forged, name, role);
-        assert!(forged.refused(&folder).is_some(), "{name} was added");
+        assert!(forged.rejection(&folder).unwrap().contains("not in the manifest"), "{name}");
+        add_to_manifest(&mut forged, name, role);
+        assert!(forged.rejection(&folder).is_some(), "{name} was added");
     }
 }
 
 #[test]
-fn no_stage_can_be_taken_out_of_what_is_checked() {
+fn no_stage_can_be_excluded_from_the_check() {
     let (paper, good) = archive();
     let folder = paper.path("");
     for keep in 0..3 {
         let mut forged = good.clone();
         forged.set("figures/table.csv", b"forged\n".to_vec());
-        forged.mend("figures/table.csv");
+        forged.fix_digests("figures/table.csv");
         let mut manifest: Json = serde_json::from_str(&forged.text(MANIFEST)).unwrap();
         let targets = manifest["targets"].as_array_mut().unwrap();
         targets.retain(|target| target != "table");
         targets.truncate(keep);
-        forged.set(MANIFEST, pretty(&manifest));
-        assert!(forged.refused(&folder).is_some(), "{keep} targets");
+        forged.set(MANIFEST, manifest_bytes(&manifest));
+        assert!(forged.rejection(&folder).is_some(), "{keep} targets");
     }
-    // A part of a paper is said to be one.
+    // A partial export is reported as such.
     paper.run("export fit -o part.zip").ok();
-    elsewhere(&paper.path("part.zip"), "").ok().says("a part of the paper: without table, figure");
+    verify_elsewhere(&paper.path("part.zip"), "").ok().says("this is part of a paper, without table, figure");
 }
 
 #[test]
-fn another_version_verifies_nothing() {
+fn another_version_cannot_verify() {
     let (paper, good) = archive();
     let mut forged = good;
     let text = forged.text(MANIFEST).replace(&format!("\"{}\"", env!("CARGO_PKG_VERSION")), "\"0.2.0\"");
     forged.set(MANIFEST, text.into_bytes());
-    forged.refused(&paper.path(""));
+    forged.rejection(&paper.path(""));
     for arguments in ["", "--rebuild --yes", "--json"] {
-        elsewhere(&paper.path("forged.zip"), arguments).code(1).says("0.2.0");
+        verify_elsewhere(&paper.path("forged.zip"), arguments).code(1).says("0.2.0");
     }
-    elsewhere(&paper.path("forged.zip"), "").code(1).says("not verified: it was made by repro 0.2.0");
+    verify_elsewhere(&paper.path("forged.zip"), "").code(1).says("not verified: it was made by repro 0.2.0");
 }
 
 #[test]
-fn the_paper_file_of_an_archive_is_inside_it() {
+fn the_paper_file_must_be_inside_the_archive() {
     let (paper, good) = archive();
     for path in ["/etc/hostname", "/dev/zero", "../secret", "fit.sh", "data"] {
         let mut forged = good.clone();
         let mut manifest: Json = serde_json::from_str(&forged.text(MANIFEST)).unwrap();
         manifest["paper"] = json!(path);
-        forged.set(MANIFEST, pretty(&manifest));
-        let why = forged.refused(&paper.path("")).unwrap();
+        forged.set(MANIFEST, manifest_bytes(&manifest));
+        let why = forged.rejection(&paper.path("")).unwrap();
         assert!(why.contains("not the paper file of the manifest"), "{path}: {why}");
     }
     let mut forged = good.clone();
-    add(&mut forged, "/etc/hostname", "paper");
-    assert!(forged.refused(&paper.path("")).is_some());
+    add_to_manifest(&mut forged, "/etc/hostname", "paper");
+    assert!(forged.rejection(&paper.path("")).is_some());
 }
 
 #[test]
-fn names_that_mislead_are_refused() {
+fn unsafe_paths_are_rejected() {
     let (paper, good) = archive();
     for name in ["a\nb", "a\u{202e}gpj.txt", "a\u{1b}[2J", "../x", "/x", "a//b", "a/./b", "a\\b", "folder/"] {
         let mut forged = good.clone();
         forged.set(name, b"3".to_vec());
-        add(&mut forged, name, "input");
-        let why = forged.refused(&paper.path("")).unwrap();
-        assert!(why.contains("a path that is not taken"), "{name:?}: {why}");
-        elsewhere(&paper.path("forged.zip"), "").code(1);
+        add_to_manifest(&mut forged, name, "input");
+        let why = forged.rejection(&paper.path("")).unwrap();
+        assert!(why.contains("unsafe path"), "{name:?}: {why}");
+        verify_elsewhere(&paper.path("forged.zip"), "").code(1);
     }
 }
 
 #[test]
-fn a_manifest_of_any_length_is_not_unfolded() {
+fn a_huge_manifest_is_not_decompressed() {
     let (paper, good) = archive();
     let mut forged = good;
     forged.set(MANIFEST, vec![b' '; (64 << 20) + 1]);
-    assert!(forged.refused(&paper.path("")).unwrap().contains("is too large"));
+    assert!(forged.rejection(&paper.path("")).unwrap().contains("is too large"));
 }
 
 #[test]
-fn only_a_rebuild_shows_a_forged_result_and_it_compares_the_files_of_the_archive() {
+fn a_rebuild_detects_a_forged_result() {
     let (paper, good) = archive();
     let folder = paper.path("");
-    // The whole forgery: the file, its digest and size in the traces, the metadata and the manifest.
+    // A complete forgery: the file, and its digest and size in the traces, the metadata and the manifest.
     let mut forged = good.clone();
     let content = good.text("figures/figure.svg").replace("</svg>", "<!-- forged --></svg>");
     let old = blake3::hash(good.text("figures/figure.svg").as_bytes()).to_hex().to_string();
@@ -343,29 +343,32 @@ fn only_a_rebuild_shows_a_forged_result_and_it_compares_the_files_of_the_archive
     );
     forged.set("figures/figure.svg", content.into_bytes());
     forged.set(TRACES, format!("{}{rest}", &traces[..at]).into_bytes());
-    forged.mend("figures/figure.svg");
-    forged.mend(TRACES);
-    assert_eq!(forged.refused(&folder), None);
+    forged.fix_digests("figures/figure.svg");
+    forged.fix_digests(TRACES);
+    assert_eq!(forged.rejection(&folder), None);
     let path = paper.path("forged.zip");
-    elsewhere(&path, "--rebuild --yes").code(1).says("figure.svg differs").says("not verified: 1 result differs");
+    verify_elsewhere(&path, "--rebuild --yes")
+        .code(1)
+        .says("figure.svg differs")
+        .says("not verified: 1 result differs");
 }
 
 #[test]
-fn programs_of_an_archive_run_only_if_they_are_allowed_to() {
+fn programs_of_an_archive_run_only_after_confirmation() {
     let (paper, _) = archive();
     let archive = paper.path("paper.zip");
-    let refused = elsewhere(&archive, "--rebuild").code(2);
+    let refused = verify_elsewhere(&archive, "--rebuild").code(2);
     assert!(refused.stderr.contains("fit: ./fit.sh > fit.csv") && refused.stderr.contains("fit: sh -c echo 1"));
-    let refused = refused.says("they are given these variables of your environment: COLOUR");
-    refused.says("no terminal to ask").says("--yes");
-    elsewhere(&archive, "--rebuild --yes").ok().says("./fit.sh > fit.csv");
-    // Without programs there is nothing to ask.
+    let refused = refused.says("they see these environment variables: COLOUR");
+    refused.says("no terminal for the confirmation").says("--yes");
+    verify_elsewhere(&archive, "--rebuild --yes").ok().says("./fit.sh > fit.csv");
+    // Without programs there is nothing to confirm.
     paper.run("export table -o table.zip").ok();
-    elsewhere(&paper.path("table.zip"), "--rebuild").ok();
+    verify_elsewhere(&paper.path("table.zip"), "--rebuild").ok();
 }
 
-/// The bytes of a manifest, its members in the order in which `export` writes them.
-fn pretty(manifest: &Json) -> Vec<u8> {
+/// The bytes of a manifest, with the fields in the order of `export`.
+fn manifest_bytes(manifest: &Json) -> Vec<u8> {
     #[derive(serde::Serialize)]
     struct File<'a> {
         path: &'a Json,
@@ -422,8 +425,8 @@ fn pretty(manifest: &Json) -> Vec<u8> {
     bytes
 }
 
-/// Name a file in the manifest, in its place by path.
-fn add(forged: &mut Parts, name: &str, role: &str) {
+/// Add a file to the manifest, sorted by path.
+fn add_to_manifest(forged: &mut ArchiveMembers, name: &str, role: &str) {
     let content = forged.0.iter().find(|(known, _)| known == name).map(|(_, content)| content.clone());
     let content = content.unwrap_or_default();
     let mut manifest: Json = serde_json::from_str(&forged.text(MANIFEST)).unwrap();
@@ -431,5 +434,5 @@ fn add(forged: &mut Parts, name: &str, role: &str) {
     let digest = blake3::hash(&content).to_hex().to_string();
     files.push(json!({"path": name, "role": role, "size": content.len(), "blake3": digest}));
     files.sort_by_key(|file| file["path"].as_str().unwrap().to_string());
-    forged.set(MANIFEST, pretty(&manifest));
+    forged.set(MANIFEST, manifest_bytes(&manifest));
 }

@@ -1,4 +1,4 @@
-//! `gc` deletes unneeded results and keeps the others.
+//! `gc` deletes unneeded results and keeps needed ones.
 
 use std::process::Command;
 use std::time::Duration;
@@ -15,8 +15,8 @@ fn git(paper: &Paper, arguments: &[&str]) {
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
 }
 
-/// The numbers in `gc --json`: results deleted, results kept, results spared.
-fn counted(run: Run) -> [u64; 3] {
+/// The numbers of `gc --json`: results deleted, kept and spared.
+fn counts(run: Run) -> [u64; 3] {
     let event = run.ok().events()[0].clone();
     ["results", "results-kept", "spared"].map(|name| event[name].as_u64().unwrap())
 }
@@ -25,37 +25,37 @@ fn counted(run: Run) -> [u64; 3] {
 fn only_unneeded_results_are_deleted() {
     let paper = Paper::new().yaml(GRID);
     paper.build("*").ok();
-    assert_eq!(counted(paper.run("gc --json --older-than 0")), [0, 13, 0]);
-    // One value of an axis less: two models and two metrics are unneeded.
+    assert_eq!(counts(paper.run("gc --json --older-than 0")), [0, 13, 0]);
+    // Without one value of an axis, two models and two metrics are unneeded.
     paper.edit("[0.1, 0.2, 0.5]", "[0.1, 0.2]").build("*").ok();
     paper
         .run("gc")
         .ok()
-        .says("deleted 0 results, 0 B; 13 results stay")
-        .says("4 of these are not needed: they are younger than 14 days (`--older-than 0` takes them too)");
-    assert_eq!(counted(paper.run("gc --json -n --older-than 0")), [4, 9, 0]);
+        .says("deleted 0 results, 0 B; kept 13 results")
+        .says("4 of these are not needed: they are younger than 14 days (`--older-than 0` deletes them too)");
+    assert_eq!(counts(paper.run("gc --json -n --older-than 0")), [4, 9, 0]);
     let before = paper.fingerprint();
     paper.run("gc -n --older-than 0").ok().says("would delete 4 results, ");
     assert_eq!(paper.fingerprint(), before);
     paper.run("gc --older-than 0").ok().says("deleted 4 results, ");
-    assert_eq!(counted(paper.run("gc --json --older-than 0")), [0, 9, 0]);
+    assert_eq!(counts(paper.run("gc --json --older-than 0")), [0, 9, 0]);
     assert_eq!(paper.build("*").ok().trained(0).built(), [""; 0]);
     paper.edit("[0.1, 0.2]", "[0.1, 0.2, 0.5]").build("*").ok().trained(2);
 }
 
 #[test]
-fn what_an_earlier_revision_needs_can_be_kept() {
+fn results_of_an_earlier_revision_can_be_kept() {
     let paper = Paper::new().yaml(GRID);
     git(&paper, &["init", "-q"]);
     git(&paper, &["add", "paper.yaml"]);
     git(&paper, &["commit", "-qm", "first"]);
     paper.build("*").ok();
     paper.edit("lr: 1e-3", "lr: 1e-2").build("*").ok().trained(7);
-    assert_eq!(counted(paper.run("gc --json -n --older-than 0")), [13, 13, 0]);
-    assert_eq!(counted(paper.run("gc --json --older-than 0 --keep-rev HEAD")), [0, 26, 0]);
+    assert_eq!(counts(paper.run("gc --json -n --older-than 0")), [13, 13, 0]);
+    assert_eq!(counts(paper.run("gc --json --older-than 0 --keep-rev HEAD")), [0, 26, 0]);
     paper.edit("lr: 1e-2", "lr: 1e-3").build("*").ok().trained(0);
-    paper.run("gc --keep-rev nope").code(2).says("there is no revision `nope`");
-    paper.run("gc --keep-rev=--output=x").code(2).says("there is no revision");
+    paper.run("gc --keep-rev nope").code(2).says("unknown revision `nope`");
+    paper.run("gc --keep-rev=--output=x").code(2).says("unknown revision");
     git(&paper, &["rm", "-q", "--cached", "paper.yaml"]);
     git(&paper, &["commit", "-qm", "second"]);
     paper.run("gc --keep-rev HEAD").code(2).says("`paper.yaml` is not in the revision `HEAD`");
@@ -70,13 +70,13 @@ stages:
 ";
 
 #[test]
-fn files_of_programs_stay_as_long_as_their_result_is_needed() {
+fn files_of_programs_are_kept_as_long_as_their_result_is_needed() {
     let paper = Paper::new().yaml(FILES);
     paper.build("").ok();
     paper.run("gc --older-than 0").ok().says("deleted 0 results");
     paper.edit("wc -c <", "wc -c -- <");
     assert_eq!(paper.build("").ok().built(), ["read"], "the large file is still there");
-    // Another small file: the large one is shared by what goes and what stays.
+    // Another small file; the large one is shared by an unneeded and a needed result.
     paper.edit("echo SMALL", "echo OTHER").build("").ok();
     paper.run("gc --older-than 0").ok();
     assert_eq!(paper.files("cache/objects").len(), 1);
@@ -84,16 +84,16 @@ fn files_of_programs_stay_as_long_as_their_result_is_needed() {
     assert_eq!(paper.build("").ok().built(), ["read"]);
     paper.rewrite("repro: 1\nstages:\n  none: {exec: {run: echo > a, outputs: [a]}}\n").build("").ok();
     let run = paper.run("gc --older-than 0").ok();
-    assert!(run.stdout.contains("deleted 6 results and 6 other files, 202 kB; 2 results stay, "), "{}", run.stdout);
+    assert!(run.stdout.contains("deleted 6 results and 6 other files, 202 kB; kept 2 results, "), "{}", run.stdout);
     assert_eq!(paper.files("cache/objects").len(), 0);
-    // Logs and notes of stages that are no more are gone too.
+    // Logs and records of removed stages are deleted too.
     assert_eq!(paper.files("cache/logs").into_keys().collect::<Vec<_>>(), ["cache/logs/none.log"]);
     let notes: Vec<String> = paper.files("cache/last").into_keys().filter(|name| !name.contains("/.")).collect();
     assert_eq!(notes, [paper.last("none.json"), paper.last("none.keys")]);
 }
 
 #[test]
-fn the_oldest_goes_until_the_cache_is_small_enough() {
+fn the_oldest_results_are_deleted_until_the_cache_is_small_enough() {
     let paper = Paper::new().yaml(FILES);
     paper.build("").ok();
     for size in [300_000, 400_000] {
@@ -106,16 +106,16 @@ fn the_oldest_goes_until_the_cache_is_small_enough() {
         sizes
     };
     paper.run("gc --max-size 2MB").ok().says("deleted 0 results");
-    paper.run("gc --max-size 750kB").ok().says("are not needed: the cache is smaller than `--max-size`");
+    paper.run("gc --max-size 750kB").ok().says("are not needed: the size limit leaves room for them");
     assert_eq!(sizes(), [300_000, 400_000]);
-    paper.run("gc --max-size 1kB").ok().says("the needed results are larger than 1 kB");
+    paper.run("gc --max-size 1kB").ok().says("the needed results do not fit into 1 kB");
     assert_eq!(sizes(), [400_000]);
     assert_eq!(paper.build("").ok().built(), [""; 0]);
     paper.run("gc --max-size lots").code(2).says("a number and one of B, kB, MB, GB, TB");
 }
 
 #[test]
-fn nothing_is_deleted_under_a_running_build() {
+fn nothing_is_deleted_during_a_build() {
     let paper = Paper::new().yaml(FILES);
     paper.edit("echo SMALL", "touch STARTED; while [ ! -e GO ]; do sleep 0.01; done; echo SMALL");
     let (started, go) = (paper.path("started"), paper.path("go"));
@@ -144,7 +144,7 @@ fn nothing_is_deleted_under_a_running_build() {
 }
 
 #[test]
-fn nothing_is_deleted_if_the_needs_of_a_stage_are_unknown() {
+fn nothing_is_deleted_if_the_needed_results_are_unknown() {
     let paper = Paper::new().yaml(FILES);
     paper.edit("outputs: [big, small]", "outputs: [big, small], inputs: [a.txt], tools: [./tool]");
     let tool = || {
@@ -158,7 +158,7 @@ fn nothing_is_deleted_if_the_needs_of_a_stage_are_unknown() {
         paper
             .run("gc --older-than 0")
             .code(1)
-            .says("it cannot be known what `big` needs: ")
+            .says("cannot determine what `big` needs: ")
             .says("hint: nothing was deleted");
         if file == "tool" {
             tool();
@@ -167,16 +167,13 @@ fn nothing_is_deleted_if_the_needs_of_a_stage_are_unknown() {
         }
     }
     assert_eq!(paper.build("").ok().built(), [""; 0]);
-    // Stale stages are listed: their earlier results count as unneeded.
+    // Stages that are out of date are reported.
     paper.write("a.txt", "changed");
-    paper
-        .run("gc -n")
-        .ok()
-        .says("2 stages are out of date (big, read): what was built of them before does not count as needed");
+    paper.run("gc -n").ok().says("2 stages are out of date (big, read): their earlier results do not count as needed");
 }
 
 #[test]
-fn killed_at_any_moment_it_has_deleted_nothing_that_is_needed() {
+fn a_killed_gc_has_deleted_nothing_that_is_needed() {
     let paper = Paper::new().yaml(GRID);
     paper.build("*").ok();
     for i in 0..25u64 {
@@ -190,7 +187,7 @@ fn killed_at_any_moment_it_has_deleted_nothing_that_is_needed() {
         assert_eq!(paper.build("*").ok().trained(0).built(), [""; 0], "killed after {} us", 400 * i);
     }
     paper.run("gc --older-than 0").ok();
-    assert_eq!(counted(paper.run("gc -n --json --older-than 0")), [0, 13, 0]);
+    assert_eq!(counts(paper.run("gc -n --json --older-than 0")), [0, 13, 0]);
     assert_eq!(paper.files("cache/tmp").len(), 0);
 }
 

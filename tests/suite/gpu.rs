@@ -164,7 +164,8 @@ fn the_cpu_continues_after_a_gpu_is_lost_with_one_warning() {
     let (paper, cpu) = (Paper::new().yaml(GRID), Paper::new().yaml(GRID));
     let mut problems = Problems::default();
     let root = read(GRID, &mut problems).expect("yaml");
-    let graph = Graph::of(&repro::spec::Paper::from_node(&root, &mut problems), &mut problems).expect("a good paper");
+    let graph =
+        Graph::from_paper(&repro::spec::Paper::from_node(&root, &mut problems), &mut problems).expect("a good paper");
     let (cache, figures, home) = (paper.path("cache"), paper.path("figures"), paper.path("."));
     let store = Store::open(&cache).expect("a cache");
     let context = repro::plan::Context {

@@ -136,7 +136,7 @@ fn manifests(yaml: &str) -> (String, Vec<(String, serde_json::Value)>) {
     use repro::spec::{Paper, Problems, read};
     let mut problems = Problems::default();
     let root = read(yaml, &mut problems).expect("yaml");
-    let graph = Graph::of(&Paper::from_node(&root, &mut problems), &mut problems).expect("a good paper");
+    let graph = Graph::from_paper(&Paper::from_node(&root, &mut problems), &mut problems).expect("a good paper");
     let mut all = Vec::new();
     for (i, stage) in graph.stages.iter().enumerate() {
         for unit in 0..graph.layouts[i].units {

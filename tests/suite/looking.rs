@@ -1,4 +1,4 @@
-//! Figures to look at: pages with values, `build --open`, `compare`, and a theme for all figures.
+//! Interactive pages, `build --open`, `compare`, and a theme for all figures.
 
 use crate::support::{GRID, Paper, wait_for};
 
@@ -18,7 +18,7 @@ fn paper() -> Paper {
 }
 
 #[test]
-fn a_page_holds_the_values_of_its_marks_and_loads_nothing() {
+fn a_page_contains_the_values_of_its_marks_and_loads_nothing() {
     let paper = paper();
     paper.build("fig1").ok();
     let page = paper.read("figures/fig1.html");
@@ -34,7 +34,7 @@ fn a_page_holds_the_values_of_its_marks_and_loads_nothing() {
 
 #[cfg(unix)]
 #[test]
-fn open_shows_what_was_built() {
+fn open_opens_the_built_figure() {
     use std::os::unix::fs::PermissionsExt;
     let paper = paper();
     let opened = paper.path("opened");
@@ -51,31 +51,31 @@ fn open_shows_what_was_built() {
 }
 
 #[test]
-fn compare_puts_references_beside_figures() {
+fn compare_shows_references_beside_figures() {
     let paper = paper();
     paper.run("compare").code(1).says("fig1 waits for its inputs").says("repro build fig1");
     paper.build("").ok();
-    paper.run("compare").code(2).says("the reference `wanted.png` cannot be read").says("reference: wanted.png");
+    paper.run("compare").code(2).says("cannot read the reference `wanted.png`").says("reference: wanted.png");
     paper.write("wanted.png", "a picture");
     paper.run("compare").ok().stdout("1 figure side by side in figures/compare.html\n");
     let page = paper.read("figures/compare.html");
     assert!(page.contains("data:image/png;base64,YSBwaWN0dXJl") && page.contains("<svg "), "{page}");
     paper.run("compare").ok();
-    paper.write("notes.html", "mine").run("compare -o notes.html").code(2).says("it is not such a page of repro");
+    paper.write("notes.html", "mine").run("compare -o notes.html").code(2).says("it is not a compare page of repro");
     paper.run("compare -o paper.yaml --force").code(2).says("`paper.yaml` belongs to the paper");
     assert_eq!(paper.read("notes.html"), "mine");
-    paper.run("compare fig2").code(2).says("none of these figures says what it should look like");
+    paper.run("compare fig2").code(2).says("none of these figures has a reference picture");
 }
 
 #[test]
-fn a_theme_is_drawn_and_trains_nothing() {
+fn a_changed_theme_redraws_and_trains_nothing() {
     let paper = paper();
     paper.build("").ok().trained(6);
     let before = paper.read("figures/fig2.svg");
     paper.edit("title: Test\n", "title: Test\ntheme: {font-size: 7, column: 5, frame: axes}\n");
     assert_eq!(paper.build("").ok().trained(0).built_by_name(), ["fig1", "fig2"]);
     assert!(before.contains("width=\"234pt\"") && paper.read("figures/fig2.svg").contains("width=\"360pt\""));
-    // What a figure says itself stays.
+    // Settings of a figure override the theme.
     paper.edit("fig2: {figure: {of: measures,", "fig2: {figure: {of: measures, theme: {column: 2},");
     assert_eq!(paper.build("").ok().built(), ["fig2"]);
     assert!(paper.read("figures/fig2.svg").contains("width=\"144pt\""));
@@ -86,7 +86,7 @@ fn a_theme_is_drawn_and_trains_nothing() {
 }
 
 #[test]
-fn slips_in_figures_are_told_before_anything_trains() {
+fn errors_in_figures_are_reported_before_anything_trains() {
     let figure = |body: &str| Paper::new().yaml(&format!("{GRID}  fig1: {{figure: {{of: measures, {body}}}}}\n"));
     let refused = |body: &str, why: &str| drop(figure(body).run("build").code(2).says(why));
     refused(

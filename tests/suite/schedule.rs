@@ -15,7 +15,7 @@ fn graph(stages: &[(&str, &str)]) -> Graph {
     }
     let mut problems = Problems::default();
     let root = read(&yaml, &mut problems).expect("yaml");
-    let graph = Graph::of(&repro::spec::Paper::from_node(&root, &mut problems), &mut problems);
+    let graph = Graph::from_paper(&repro::spec::Paper::from_node(&root, &mut problems), &mut problems);
     graph.unwrap_or_else(|| panic!("{:?}", problems.into_errors()))
 }
 

@@ -48,7 +48,7 @@ fn graph(paper: &str) -> Result<Graph, Vec<String>> {
     let mut problems = Problems::default();
     let node = read(paper, &mut problems).expect("yaml");
     let paper = Paper::from_node(&node, &mut problems);
-    let graph = Graph::of(&paper, &mut problems);
+    let graph = Graph::from_paper(&paper, &mut problems);
     let told = problems.into_errors().into_iter().map(|error| {
         let span = error.span.unwrap_or_default();
         format!("{}:{} {} [{}]", span.line, span.column, error.message, error.hints.join("; "))

@@ -1,4 +1,4 @@
-//! `verify`: run again in an empty cache, and compare bit for bit.
+//! `verify` rebuilds in an empty cache and compares bit for bit.
 
 use crate::support::{GRID, Paper};
 
@@ -6,7 +6,7 @@ const SHOWN: &str = "  table: {table: {of: measures, rows: [probability], column
   figure: {figure: {of: measures, panels: [{marks: [{points: {x: probability, y: loss}}], where: {run: 1}}], formats: [svg]}}
 ";
 
-/// A program that makes something else every time, and one that does not.
+/// A nondeterministic program between deterministic ones.
 const PROGRAMS: &str = "repro: 1
 stages:
   raw: {data: raw.csv}
@@ -26,7 +26,7 @@ fn programs() -> Paper {
 }
 
 #[test]
-fn what_comes_out_again_is_the_same() {
+fn reproducible_results_are_verified() {
     let paper = Paper::new().yaml(&(GRID.to_string() + SHOWN));
     paper.build("").ok();
     let before = paper.fingerprint();
@@ -34,7 +34,7 @@ fn what_comes_out_again_is_the_same() {
         "grid      6 points same\nmeasures  6 points same\ntable     3 cells same, table.csv same\n\
          figure    same, figure.svg same\nverified: 18 results are the same\n",
     );
-    // Nothing is left of it, and nothing that was there was touched; only the lock is new.
+    // Existing files are untouched, and no scratch folder is left; only the lock is new.
     let mut after = paper.fingerprint();
     after.retain(|name, _| before.contains_key(name));
     assert_eq!(after, before);
@@ -44,38 +44,38 @@ fn what_comes_out_again_is_the_same() {
 #[test]
 fn without_a_cache_the_files_in_figures_are_compared() {
     let paper = Paper::new().yaml(&(GRID.to_string() + SHOWN));
-    paper.run("verify grid").code(1).says("there is nothing to compare with");
+    paper.run("verify grid").code(1).says("nothing to compare with");
     paper.build("table").ok();
     std::fs::remove_dir_all(paper.path("cache")).unwrap();
     paper.run("verify table").ok().stdout(
         "grid      6 points new\nmeasures  6 points new\ntable     3 cells new, table.csv same\n\
-         verified: 1 result is the same, 15 results have nothing to be compared with\n",
+         verified: 1 result is the same, 15 results have nothing to compare with\n",
     );
     let edited = paper.read("figures/table.csv").replace('0', "1");
     paper.write("figures/table.csv", &edited);
     paper.run("verify table").code(1).says("table.csv differs");
     std::fs::remove_file(paper.path("figures/table.csv")).unwrap();
     paper.run("verify table").code(1).says("table.csv missing").says("not verified: 1 result differs or is missing");
-    assert!(!paper.path("figures/table.csv").exists(), "only a build writes there");
+    assert!(!paper.path("figures/table.csv").exists(), "only a build writes to figures/");
 }
 
 #[test]
-fn a_program_that_is_not_the_same_every_time_is_found_out() {
+fn the_first_nondeterministic_stage_is_named() {
     let paper = programs();
     let run = paper.run("verify after").code(1);
     let shown = crate::support::timeless(&run.stdout);
     let lines: Vec<&str> = shown.lines().collect();
     assert_eq!(
         lines[..3],
-        ["fixed   same", "random  differs, random.txt differs", "    figures/random.txt: other content"]
+        ["fixed   same", "random  differs, random.txt differs", "    figures/random.txt: content differs"]
     );
-    assert_eq!(lines[3], "    random.csv: other content");
+    assert_eq!(lines[3], "    random.csv: content differs");
     assert!(lines[4].starts_with("    y: 1 of 2 values differ, by at most "), "{shown}");
-    // What it counted are lines: the same.
+    // `after` only counts lines, so its result is the same.
     let end = [
         "after   same",
         "not verified: 2 results differ or are missing, 2 results are the same",
-        "`random` comes to another result from the same inputs; whatever else differs reads it",
+        "first nondeterministic stage: `random` (same inputs, different result); other differences follow from this",
     ];
     assert_eq!(lines[5..], end);
     let run = paper.run("verify random --json").code(1);
@@ -90,9 +90,9 @@ fn a_program_that_is_not_the_same_every_time_is_found_out() {
 }
 
 #[test]
-fn a_stage_alone_runs_on_inputs_from_the_cache() {
+fn only_rebuilds_the_targets_on_inputs_from_the_cache() {
     let paper = programs();
-    // `random` is not run again, so that what comes after it is verified on the very same file.
+    // `random` does not run again, so `after` reads the same file as before.
     let run = paper.run("verify after --only").ok();
     assert_eq!(run.stdout, "after  same\nverified: 1 result is the same\n");
     assert!(!run.stderr.contains("random  started"), "{}", run.stderr);
@@ -101,7 +101,7 @@ fn a_stage_alone_runs_on_inputs_from_the_cache() {
 }
 
 #[test]
-fn what_fails_is_told_and_not_verified() {
+fn a_failing_stage_is_not_verified() {
     let paper = programs();
     paper.edit("wc -l <", "exit 3; wc -l <");
     paper

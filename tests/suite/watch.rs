@@ -1,4 +1,4 @@
-//! `watch` builds when something is saved; `build --rerun` runs again what is current.
+//! `watch` builds when a file is saved; `build --rerun` reruns stages that are up to date.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command};
@@ -15,7 +15,7 @@ stages:
   other: {exec: {run: cat other.txt > copy.txt, inputs: [other.txt], outputs: [copy.txt]}}
 ";
 
-/// A watching program, and what it says, event by event.
+/// A running `repro watch` and its events.
 struct Watching {
     child: Child,
     events: Receiver<Json>,
@@ -32,7 +32,7 @@ impl Watching {
         Watching { child, events }
     }
 
-    /// The events until it waits again.
+    /// The events up to the next `watching`.
     fn round(&self) -> Vec<Json> {
         let mut round = Vec::new();
         loop {
@@ -59,20 +59,20 @@ fn built(round: &[Json]) -> String {
 }
 
 #[test]
-fn what_is_saved_is_built() {
+fn a_saved_file_starts_a_build() {
     let paper = Paper::new().yaml(TWO).file("data/a.csv", "x\n1\n").file("other.txt", "");
     let watching = Watching::start(&paper, "count");
     let round = watching.round();
     assert_eq!((built(&round), &round.last().unwrap()["files"]), (r#"["raw","count"]"#.into(), &2.into()));
-    // A file that is followed.
+    // An input file.
     paper.write("data/a.csv", "x\n1\n2\n");
     let round = watching.round();
     assert_eq!((&round[0]["files"], built(&round)), (&serde_json::json!(["data/a.csv"]), r#"["raw","count"]"#.into()));
-    // A new one that the pattern stands for.
+    // A new file that matches the pattern.
     paper.write("data/b.csv", "x\n");
     let round = watching.round();
     assert_eq!((&round[0]["files"], &round.last().unwrap()["files"]), (&serde_json::json!(["data/b.csv"]), &3.into()));
-    // The paper file, replaced by another as editors do; a mistake is told, and mended.
+    // The paper file, replaced as editors do: an error is reported, then fixed.
     let good = paper.read("paper.yaml");
     paper.write("new", &good.replace("wc -l", "wc -c").replace("outputs: [count.txt]", "output: [count.txt]"));
     std::fs::rename(paper.path("new"), paper.path("paper.yaml")).unwrap();
@@ -80,7 +80,7 @@ fn what_is_saved_is_built() {
     assert!(round.iter().any(|event| event["message"] == "unknown key `output`"), "{round:?}");
     paper.write("paper.yaml", &good.replace("wc -l", "wc -c"));
     assert_eq!(built(&watching.round()), r#"["count"]"#);
-    // What no target reads is nothing to it: the next round is that of the next save.
+    // A file that no target reads starts no build.
     paper.write("other.txt", "new");
     paper.write("data/b.csv", "y\n");
     assert_eq!(watching.round()[0]["files"], serde_json::json!(["data/b.csv"]));
@@ -88,7 +88,7 @@ fn what_is_saved_is_built() {
 }
 
 #[test]
-fn a_build_that_is_interrupted_ends_the_watch() {
+fn interrupting_a_build_stops_watching() {
     let paper = Paper::new().yaml("repro: 1\nstages:\n  long: {exec: {run: touch STARTED; sleep 300, outputs: [a]}}\n");
     let started = paper.path("started");
     paper.edit("STARTED", &started.display().to_string());
@@ -98,7 +98,7 @@ fn a_build_that_is_interrupted_ends_the_watch() {
 }
 
 #[test]
-fn a_current_stage_runs_again_when_asked_and_says_whether_anything_is_new() {
+fn rerun_reports_whether_the_results_are_the_same() {
     let paper = Paper::new().yaml(
         &(GRID.to_string()
             + "  table: {table: {of: measures, rows: [probability], columns: [loss], formats: [csv]}}\n"),
@@ -125,7 +125,7 @@ fn a_current_stage_runs_again_when_asked_and_says_whether_anything_is_new() {
 }
 
 #[test]
-fn another_result_takes_the_place_of_the_one_before() {
+fn a_rerun_replaces_the_result() {
     let paper = Paper::new().yaml(
         "repro: 1\nstages:\n  \
          random: {exec: {run: 'head -c 100000 /dev/urandom > big; date +%N > figures/n.txt', outputs: [big, figures/n.txt]}}\n  \
@@ -136,15 +136,15 @@ fn another_result_takes_the_place_of_the_one_before() {
     paper.run("build --rerun random").ok().says("run again, another result, n.txt");
     let second = paper.read("figures/n.txt");
     assert_ne!(first, second);
-    // What reads it runs because its input has new content, and comes to the same.
+    // The reader runs because its input has new content; its result is the same.
     assert_eq!(paper.build("size").ok().built(), ["size"]);
     assert_eq!(paper.build("size").ok().built(), [""; 0]);
-    // The newest result stays the one that counts when shards are merged and swept.
+    // The newest result stays in use when shards are merged and swept.
     for _ in 0..3 {
         paper.edit("> size.txt", "> size.txt; true").build("size").ok();
     }
     assert_eq!(paper.files("cache/objects").len(), 2);
     paper.run("gc --older-than 0").ok();
-    assert_eq!(paper.files("cache/objects").len(), 1, "the result that was replaced is gone");
+    assert_eq!(paper.files("cache/objects").len(), 1, "the replaced result is deleted");
     assert_eq!((paper.build("size").ok().built(), paper.read("figures/n.txt")), (vec![], second));
 }

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::super::Console;
 use super::super::console::Style;
 use super::super::words::{count, duration};
-use crate::audit::{Maker, ResultTrace, StageTrace, Traces, date};
+use crate::audit::{Maker, ResultTrace, StageTrace, Traces, iso_date};
 
 /// One block of lines per stage.
 pub fn text(traces: &Traces, console: &Console) -> String {
@@ -26,13 +26,16 @@ fn block(stage: &StageTrace, makers: &[Maker], console: &Console) -> String {
     let seconds = stage.results.iter().map(|result| result.micros).sum::<u64>() as f64 / 1e6;
     match (stage.results.as_slice(), finished().min(), finished().max()) {
         ([result], ..) => {
-            line("made", &format!("{}, in {}", date(result.finished), duration(seconds)));
+            line("made", &format!("{}, in {}", iso_date(result.finished), duration(seconds)));
             line("digest", &result.digest.to_string());
             line("key", &result.key.to_string());
         }
         (results, Some(first), Some(last)) => {
             let many = count(results.len(), "result");
-            line("made", &format!("{many} from {} to {}, in {} of work", date(first), date(last), duration(seconds)));
+            line(
+                "made",
+                &format!("{many} from {} to {}, in {} of work", iso_date(first), iso_date(last), duration(seconds)),
+            );
         }
         _ => {}
     }

@@ -1,46 +1,47 @@
-//! Traces: for every result of a stage its key, its digest, and who made it when; for every stage its settings and the content of its inputs.
+//! Traces: for every stage its settings and the digests of its inputs; for every result its key, its digest, and when and by what it was made.
 //!
-//! All of it follows from the paper file and the results, but for a few [`Fact`]s, such as when a result was made.
+//! Everything except the [`ResultFacts`] follows from the paper file and the results.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
-use super::facts::{Fact, Facts, Maker};
+use super::facts::{FactSource, Maker, ResultFacts};
 use crate::error::{Error, Result};
 use crate::plan::{Context, FileState, Recorded, StagePlan, StageState, UnitState, stage_digest};
 use crate::store::{Digest, Key};
 
-/// All traces of a paper.
+/// The traces of a paper.
 #[derive(Debug, Default, Serialize)]
 pub struct Traces {
-    /// Versions, engines, machines and git revisions; results name one by its position.
+    /// Versions, engines, machines and commits; a result names one by its position here.
     pub makers: Vec<Maker>,
-    /// Inputs before what reads them.
+    /// Inputs before the stages that read them.
     pub stages: Vec<StageTrace>,
 }
 
+/// A stage, its inputs and its results.
 #[derive(Debug, Serialize)]
 pub struct StageTrace {
     pub stage: String,
     pub kind: String,
-    /// All settings that decide the result, defaults filled in.
+    /// All settings that determine the result, with defaults filled in.
     pub settings: Json,
-    /// Digests of variables, and versions of tools; they are in the keys.
+    /// Digests of variables and versions of tools, which are part of the keys.
     #[serde(flatten)]
     pub recorded: Recorded,
-    /// What it reads: stages, and files, folders and patterns of the project, with the digest of their content.
+    /// The stages, files, folders and patterns that it reads, with the digests of their content.
     pub inputs: BTreeMap<String, Digest>,
     pub results: Vec<ResultTrace>,
     /// Files in `figures/`.
     pub files: Vec<ResultTrace>,
 }
 
-/// A unit's result, or a file.
+/// The result of a unit, or a file.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct ResultTrace {
-    /// The place of the unit, `density=0.1 run=1`, or the name of the file.
+    /// The coordinates of the unit, `density=0.1 run=1`, or the name of the file.
     pub name: String,
     pub key: Key,
     pub digest: Digest,
@@ -49,18 +50,20 @@ pub struct ResultTrace {
     pub finished: u64,
     /// How long it took, in microseconds.
     pub micros: u64,
-    /// Who made it; `None` where nobody knows any more.
+    /// What made it: a position in [`Traces::makers`]; `None` if it is no longer known.
     pub maker: Option<usize>,
 }
 
 impl Traces {
-    /// The traces of the wanted stages among planned ones. Errors: one of them is out of date.
-    pub fn of(context: Context, plans: &[StagePlan], wanted: &[usize], facts: &dyn Facts) -> Result<Traces> {
+    /// Collect the traces of the `wanted` stages. Errors: one of them is out of date.
+    pub fn collect(context: Context, plans: &[StagePlan], wanted: &[usize], facts: &dyn FactSource) -> Result<Traces> {
         let mut traces = Traces::default();
         for plan in plans.iter().filter(|plan| wanted.contains(&plan.stage)) {
             if plan.state != StageState::UpToDate {
                 let name = &context.graph.stages[plan.stage].name;
-                let error = Error::stage(format!("{name} is out of date: there is no trace of what it would be"));
+                let error = Error::stage(format!(
+                    "{name} is out of date: its results do not belong to the paper file as it is"
+                ));
                 return Err(error.hint(format!("run `repro build {name}`")));
             }
             let graph = context.graph;
@@ -70,21 +73,22 @@ impl Traces {
                 Some((graph.stages[input.stage].name.clone(), stage_digest(&input.resolved.digests()?)))
             };
             let inputs: Option<BTreeMap<String, Digest>> = graph.inputs[plan.stage].iter().map(digest).collect();
-            let mut inputs = inputs.ok_or_else(|| Error::internal("a current stage has an input without a result"))?;
+            let mut inputs =
+                inputs.ok_or_else(|| Error::internal("an up-to-date stage has an input without a result"))?;
             let found = &plan.resolved.found;
             inputs.extend(found.sources.iter().map(|(name, digest)| (name.clone(), *digest)));
             let layout = &graph.layouts[plan.stage];
             let mut results = Vec::with_capacity(plan.resolved.units.len());
             for (unit, state) in plan.resolved.units.iter().enumerate() {
                 let UnitState::Cached { key, digest } = *state else {
-                    return Err(Error::internal("a current stage lacks a result"));
+                    return Err(Error::internal("an up-to-date stage has a unit without a result"));
                 };
                 results.push(traces.result(facts, layout.label(unit), key, digest)?);
             }
             let mut files = Vec::new();
             for (spec, state) in plan.resolved.specs.iter().zip(&plan.resolved.files) {
                 let FileState::UpToDate { key, digest } = *state else {
-                    return Err(Error::internal("a current stage lacks a file"));
+                    return Err(Error::internal("an up-to-date stage has no such file"));
                 };
                 files.push(traces.result(facts, spec.name.clone(), key, digest)?);
             }
@@ -102,8 +106,8 @@ impl Traces {
         Ok(traces)
     }
 
-    fn result(&mut self, facts: &dyn Facts, name: String, key: Key, digest: Digest) -> Result<ResultTrace> {
-        let Fact { size, finished, micros, maker } = facts.of(&key, &digest)?;
+    fn result(&mut self, facts: &dyn FactSource, name: String, key: Key, digest: Digest) -> Result<ResultTrace> {
+        let ResultFacts { size, finished, micros, maker } = facts.facts(&key, &digest)?;
         let maker = maker.map(|maker| {
             self.makers.iter().position(|known| *known == maker).unwrap_or_else(|| {
                 self.makers.push(maker);
@@ -113,7 +117,7 @@ impl Traces {
         Ok(ResultTrace { name, key, digest, size, finished, micros, maker })
     }
 
-    /// When the last result was made.
+    /// When the newest result was made, in milliseconds since 1970; 0 without results.
     pub fn newest(&self) -> u64 {
         let all = self.stages.iter().flat_map(|stage| stage.results.iter().chain(&stage.files));
         all.map(|result| result.finished).max().unwrap_or(0)

@@ -1,42 +1,34 @@
-//! Two tables cell by cell: rows are the same where their coordinates are, columns where their names are.
+//! Compares two tables cell by cell. Rows are matched by their coordinates, columns by their names.
 
-use super::{Side, StageDiff};
+use super::planned::PlannedStage;
+use super::stage_diff::{CellChange, StageDiff};
 use crate::error::Result;
 use crate::render;
 use crate::value::{Cell, Row, Table};
 
-/// A cell that both tables have and that is not the same.
-#[derive(Clone, Debug, PartialEq)]
-pub struct CellChange {
-    /// Names and coordinates of its row.
-    pub row: Vec<(String, String)>,
-    pub column: String,
-    pub old: Cell,
-    pub new: Cell,
-}
-
-/// Rows that are named in a message.
-const NAMED: usize = 5;
+/// The rows that a message lists.
+const MAX_LISTED: usize = 5;
 
 /// Compare the tables of a stage, if all their cells are in the cache.
-pub fn compare(old: Side, new: Side, diff: &mut StageDiff) -> Result<()> {
-    // Rows and columns are told of below, in words of tables.
-    let came_or_went = !std::mem::take(&mut diff.shape).is_empty();
-    if !came_or_went && diff.changed == 0 && diff.settings.is_empty() && diff.lacking == [0; 2] {
+pub fn compare(old: PlannedStage, new: PlannedStage, diff: &mut StageDiff) -> Result<()> {
+    // Reported below as rows and columns instead of coordinates.
+    let other_shape = !std::mem::take(&mut diff.shape).is_empty();
+    if !other_shape && diff.changed == 0 && diff.settings.is_empty() && diff.uncached == [0; 2] {
         return Ok(());
     }
-    let payloads =
-        |side: Side| -> Option<Vec<Vec<u8>>> { (0..side.layout().units).map(|unit| side.payload(unit)).collect() };
+    let payloads = |side: PlannedStage| -> Option<Vec<Vec<u8>>> {
+        (0..side.layout().units).map(|unit| side.payload(unit)).collect()
+    };
     let (was, is) = (payloads(old), payloads(new));
     for (side, payloads) in [&was, &is].into_iter().enumerate() {
         if payloads.is_none() {
-            diff.lacking[side] = diff.lacking[side].max(1);
+            diff.uncached[side] = diff.uncached[side].max(1);
         }
     }
     if let (Some(was), Some(is)) = (was, is) {
         let (was, is) = (render::table_of(old.definition(), &was)?, render::table_of(new.definition(), &is)?);
-        (diff.shape, diff.cells) = tables(&was, &is);
-        // What is counted are cells as they are seen, not units: a format changes cells too.
+        (diff.shape, diff.cells) = compare_tables(&was, &is);
+        // Counts cells of the table instead of units: a changed number format changes cells too.
         let common = is.rows.iter().filter(|row| same_row(&was, row).is_some()).count()
             * is.columns.iter().filter(|column| was.columns.iter().any(|other| other.name == column.name)).count();
         (diff.changed, diff.same) = (diff.cells.len(), common.saturating_sub(diff.cells.len()));
@@ -48,26 +40,26 @@ fn same_row<'a>(table: &'a Table, row: &Row) -> Option<&'a Row> {
     table.rows.iter().find(|other| other.coordinates == row.coordinates)
 }
 
-/// What came and went, and the cells that changed.
-fn tables(old: &Table, new: &Table) -> (Vec<String>, Vec<CellChange>) {
+/// The rows and columns that were added and removed, and the cells that changed.
+fn compare_tables(old: &Table, new: &Table) -> (Vec<String>, Vec<CellChange>) {
     let keys = |table: &Table| table.keys.iter().map(|key| key.name.clone()).collect::<Vec<_>>();
     if keys(old) != keys(new) {
         return (vec![format!("rows were by {}, are by {}", keys(old).join(", "), keys(new).join(", "))], Vec::new());
     }
     let mut shape = Vec::new();
-    let place = |row: &Row| {
+    let coordinates = |row: &Row| {
         let named = new.keys.iter().zip(&row.coordinates).map(|(key, at)| format!("{}={at}", key.name));
         named.collect::<Vec<_>>().join(" ")
     };
     let others = |table: &Table, other: &Table| -> Vec<String> {
-        table.rows.iter().filter(|row| same_row(other, row).is_none()).map(place).collect()
+        table.rows.iter().filter(|row| same_row(other, row).is_none()).map(coordinates).collect()
     };
-    shape.extend(words("rows", &others(new, old), &others(old, new)));
+    shape.extend(describe("rows", &others(new, old), &others(old, new)));
     let columns = |table: &Table, other: &Table| -> Vec<String> {
         let names = table.columns.iter().map(|column| &column.name);
         names.filter(|name| other.columns.iter().all(|column| column.name != **name)).cloned().collect()
     };
-    shape.extend(words("columns", &columns(new, old), &columns(old, new)));
+    shape.extend(describe("columns", &columns(new, old), &columns(old, new)));
     let mut changes = Vec::new();
     for row in &new.rows {
         let Some(before) = same_row(old, row) else { continue };
@@ -90,10 +82,10 @@ fn equal(old: &Cell, new: &Cell) -> bool {
 }
 
 /// `rows: added p=0.3; removed p=0.1`.
-fn words(what: &str, added: &[String], removed: &[String]) -> Option<String> {
+fn describe(what: &str, added: &[String], removed: &[String]) -> Option<String> {
     let list = |word: &str, names: &[String]| match names.len() {
         0 => None,
-        n if n > NAMED => Some(format!("{word} {} and {} more", names[..NAMED].join(", "), n - NAMED)),
+        n if n > MAX_LISTED => Some(format!("{word} {} and {} more", names[..MAX_LISTED].join(", "), n - MAX_LISTED)),
         _ => Some(format!("{word} {}", names.join(", "))),
     };
     let parts: Vec<String> = [list("added", added), list("removed", removed)].into_iter().flatten().collect();

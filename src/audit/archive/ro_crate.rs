@@ -1,43 +1,26 @@
-//! The paper in the terms of RO-Crate 1.1 (<https://w3id.org/ro/crate/1.1>): a root dataset, its files, and for every stage that left
-//! files the action that made them, as in the profile Process Run Crate.
+//! RO-Crate 1.1 metadata (<https://w3id.org/ro/crate/1.1>): a root dataset, its files, and for every stage that wrote files the action that
+//! made them, as in the profile Process Run Crate.
 
 use std::collections::BTreeSet;
 
-use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
-use super::trace::{StageTrace, Traces};
-use super::{File, METADATA, Role};
+use super::manifest::{ArchiveFile, FileRole, METADATA, PublicationInfo};
+use super::traces::{StageTrace, Traces};
 
-/// What the paper file does not say.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct About {
-    /// `A. Turing`, or `A. Turing (University of Manchester)`.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub authors: Vec<String>,
-    /// `ACM`, or `ACM https://acm.org`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub publisher: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub description: Option<String>,
-    /// The address of a licence, or its SPDX name.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub license: Option<String>,
-}
-
-/// The metadata file.
-pub fn metadata(title: &str, about: &About, files: &[File], traces: &Traces) -> String {
+/// The content of `ro-crate-metadata.json`.
+pub fn metadata(title: &str, about: &PublicationInfo, files: &[ArchiveFile], traces: &Traces) -> String {
     let program = format!("#repro-{}", env!("CARGO_PKG_VERSION"));
     let description = about.description.clone().unwrap_or_else(|| {
         format!("Figures and tables of \"{title}\", with the paper file that declares them, the files that they were made from, and the traces of every step.")
     });
     let made: Vec<&StageTrace> = traces.stages.iter().filter(|stage| !stage.files.is_empty()).collect();
     let mut root = json!({
-        "@id": "./", "@type": "Dataset", "name": title, "description": description, "datePublished": date(traces.newest()),
-        "hasPart": ids(files.iter().map(|file| encoded(&file.path))),
+        "@id": "./", "@type": "Dataset", "name": title, "description": description, "datePublished": iso_date(traces.newest()),
+        "hasPart": ids(files.iter().map(|file| percent_encode(&file.path))),
     });
     if !made.is_empty() {
-        root["mentions"] = ids(made.iter().map(|stage| action(stage)));
+        root["mentions"] = ids(made.iter().map(|stage| action_id(stage)));
     }
     let mut graph = vec![json!({
         "@id": METADATA, "@type": "CreativeWork", "about": id("./"), "conformsTo": id("https://w3id.org/ro/crate/1.1"),
@@ -45,8 +28,8 @@ pub fn metadata(title: &str, about: &About, files: &[File], traces: &Traces) -> 
     let mut others = vec![license(about)];
     root["license"] = id(others[0]["@id"].as_str().unwrap_or_default());
     if !about.authors.is_empty() {
-        root["author"] = ids(about.authors.iter().map(|words| author(words)));
-        others.extend(about.authors.iter().flat_map(|words| person(words)));
+        root["author"] = ids(about.authors.iter().map(|author| author_id(author)));
+        others.extend(about.authors.iter().flat_map(|author| person(author)));
     }
     if let Some(name) = &about.publisher {
         root["publisher"] = id("#publisher");
@@ -58,49 +41,49 @@ pub fn metadata(title: &str, about: &About, files: &[File], traces: &Traces) -> 
         "description": "make for papers, with the trainer built in",
     }));
     graph.push(root);
-    graph.extend(files.iter().map(entity));
-    graph.extend(made.iter().map(|stage| created(stage, traces, files, &program)));
+    graph.extend(files.iter().map(file_entity));
+    graph.extend(made.iter().map(|stage| create_action(stage, traces, files, &program)));
     for other in others {
-        // Two authors of one university.
+        // Two authors may have the same organization.
         if !graph.contains(&other) {
             graph.push(other);
         }
     }
-    let crates = json!({"@context": "https://w3id.org/ro/crate/1.1/context", "@graph": graph});
-    format!("{crates:#}\n")
+    let document = json!({"@context": "https://w3id.org/ro/crate/1.1/context", "@graph": graph});
+    format!("{document:#}\n")
 }
 
 fn id(id: &str) -> Json {
     json!({"@id": id})
 }
 
-/// One reference, or a list of several: RO-Crate wants no lists of one.
+/// One reference, or a list of several: RO-Crate has no lists of one.
 fn ids(all: impl Iterator<Item = String>) -> Json {
     let mut all: Vec<Json> = all.map(|one| id(&one)).collect();
     if all.len() == 1 { all.remove(0) } else { json!(all) }
 }
 
-fn author(words: &str) -> String {
-    format!("#author-{}", encoded(words))
+fn author_id(author: &str) -> String {
+    format!("#author-{}", percent_encode(author))
 }
 
-/// A person, and the organization in parentheses that it belongs to.
-fn person(words: &str) -> Vec<Json> {
-    let place = words.trim().strip_suffix(')').and_then(|words| words.rsplit_once('('));
-    let mut person =
-        json!({"@id": author(words), "@type": "Person", "name": place.map_or(words, |(name, _)| name).trim()});
-    let place = place.map(|(_, place)| organization(&format!("#organization-{}", encoded(place)), place));
-    if let Some(place) = &place {
-        person["affiliation"] = json!({"@id": place["@id"]});
+/// A person, and the organization that is given in parentheses.
+fn person(author: &str) -> Vec<Json> {
+    let affiliation = author.trim().strip_suffix(')').and_then(|author| author.rsplit_once('('));
+    let mut person = json!({"@id": author_id(author), "@type": "Person", "name": affiliation.map_or(author, |(name, _)| name).trim()});
+    let affiliation =
+        affiliation.map(|(_, name)| organization(&format!("#organization-{}", percent_encode(name)), name));
+    if let Some(organization) = &affiliation {
+        person["affiliation"] = json!({"@id": organization["@id"]});
     }
-    place.into_iter().chain([person]).collect()
+    affiliation.into_iter().chain([person]).collect()
 }
 
-/// An organization, and the address behind its name.
-fn organization(id: &str, words: &str) -> Json {
-    let (name, address) = match words.rsplit_once(' ') {
+/// An organization: its name, or its name and its URL.
+fn organization(id: &str, text: &str) -> Json {
+    let (name, address) = match text.rsplit_once(' ') {
         Some((name, address)) if address.contains("://") => (name, Some(address)),
-        _ => (words, None),
+        _ => (text, None),
     };
     let mut json = json!({"@id": id, "@type": "Organization", "name": name});
     if let Some(address) = address {
@@ -109,14 +92,14 @@ fn organization(id: &str, words: &str) -> Json {
     json
 }
 
-/// RO-Crate asks for a licence; that nobody has named one is said.
-fn license(about: &About) -> Json {
+/// RO-Crate requires a licence: without one, an entity says that none is stated.
+fn license(about: &PublicationInfo) -> Json {
     match &about.license {
         Some(address) if address.contains("://") => {
             json!({"@id": address, "@type": "CreativeWork", "name": address, "description": "The licence of this paper."})
         }
         Some(name) => json!({
-            "@id": format!("https://spdx.org/licenses/{}", encoded(name)), "@type": "CreativeWork", "name": name,
+            "@id": format!("https://spdx.org/licenses/{}", percent_encode(name)), "@type": "CreativeWork", "name": name,
             "description": format!("The licence {name}, as SPDX lists it."),
         }),
         None => json!({
@@ -126,28 +109,28 @@ fn license(about: &About) -> Json {
     }
 }
 
-fn entity(file: &File) -> Json {
+fn file_entity(file: &ArchiveFile) -> Json {
     let what = match file.role {
-        Role::Metadata => "Metadata of this crate",
-        Role::Paper => "The paper file: every stage with its settings",
-        Role::Input => "A file that a stage reads",
-        Role::Fetched => "Content that was fetched from its address",
-        Role::Artifact => "A figure or a table of the paper",
-        Role::Traces => "Every result: what it was made from, when, where, by which version",
+        FileRole::Metadata => "Metadata of this crate",
+        FileRole::Paper => "The paper file: every stage with its settings",
+        FileRole::Input => "A file that a stage reads",
+        FileRole::Fetched => "Content that was fetched from its address",
+        FileRole::Artifact => "A figure or a table of the paper",
+        FileRole::Traces => "Every result: what it was made from, when, where, by which version",
     };
     let name = file.path.rsplit('/').next().unwrap_or_default();
     json!({
-        "@id": encoded(&file.path), "@type": "File", "name": name, "description": what, "encodingFormat": format(name),
+        "@id": percent_encode(&file.path), "@type": "File", "name": name, "description": what, "encodingFormat": media_type(name),
         "contentSize": file.size.to_string(), "identifier": format!("blake3:{}", file.blake3),
     })
 }
 
-fn action(stage: &StageTrace) -> String {
-    format!("#make-{}", encoded(&stage.stage))
+fn action_id(stage: &StageTrace) -> String {
+    format!("#make-{}", percent_encode(&stage.stage))
 }
 
-/// The action that left the files of a stage: from the files that it and its inputs read.
-fn created(stage: &StageTrace, traces: &Traces, files: &[File], program: &str) -> Json {
+/// The action that made the files of a stage, from the files that it and its inputs read.
+fn create_action(stage: &StageTrace, traces: &Traces, files: &[ArchiveFile], program: &str) -> Json {
     let mut names = vec![stage.stage.as_str()];
     let mut objects = BTreeSet::new();
     let mut next = 0;
@@ -159,31 +142,31 @@ fn created(stage: &StageTrace, traces: &Traces, files: &[File], program: &str) -
                 Some(stage) if !names.contains(&stage.stage.as_str()) => names.push(&stage.stage),
                 Some(_) => {}
                 None => {
-                    let inside = |file: &&File| {
+                    let matches = |file: &&ArchiveFile| {
                         let below = file.path.strip_prefix(input.as_str());
-                        file.role == Role::Input
+                        file.role == FileRole::Input
                             && (below.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
                                 || input.contains(['*', '?'])
                                     && crate::spec::glob(&input.replace("**/", "*"), &file.path))
                     };
-                    objects.extend(files.iter().filter(inside).map(|file| encoded(&file.path)));
+                    objects.extend(files.iter().filter(matches).map(|file| percent_encode(&file.path)));
                 }
             }
         }
     }
-    objects.extend(files.iter().filter(|file| file.role == Role::Paper).map(|file| encoded(&file.path)));
+    objects.extend(files.iter().filter(|file| file.role == FileRole::Paper).map(|file| percent_encode(&file.path)));
     let finished = stage.files.iter().chain(&stage.results).map(|result| result.finished).max().unwrap_or(0);
-    let results = ids(stage.files.iter().map(|file| format!("figures/{}", encoded(&file.name))));
+    let results = ids(stage.files.iter().map(|file| format!("figures/{}", percent_encode(&file.name))));
     json!({
-        "@id": action(stage), "@type": "CreateAction", "name": format!("Make {}", stage.stage),
+        "@id": action_id(stage), "@type": "CreateAction", "name": format!("Make {}", stage.stage),
         "description": format!("The stage `{}` of the kind `{}`, with all that it needs; its steps are in the traces.", stage.stage, stage.kind),
         "instrument": id(program), "object": ids(objects.into_iter()), "result": results,
-        "endTime": date(finished),
+        "endTime": iso_date(finished),
     })
 }
 
-/// Media types of the files that papers are made of.
-fn format(name: &str) -> &'static str {
+/// The media type of a file, by its extension.
+fn media_type(name: &str) -> &'static str {
     match name.rsplit_once('.').map_or("", |(_, ending)| ending) {
         "svg" => "image/svg+xml",
         "png" => "image/png",
@@ -201,8 +184,8 @@ fn format(name: &str) -> &'static str {
     }
 }
 
-/// A path as part of a URI: what is neither a letter, a digit nor one of `-._~/` stands as `%20`.
-fn encoded(path: &str) -> String {
+/// Percent-encode a path as part of a URI.
+fn percent_encode(path: &str) -> String {
     let mut out = String::new();
     for byte in path.bytes() {
         match byte {
@@ -214,9 +197,9 @@ fn encoded(path: &str) -> String {
 }
 
 /// `2026-11-28T19:00:00Z`, from milliseconds since 1970.
-pub fn date(ms: u64) -> String {
+pub fn iso_date(ms: u64) -> String {
     let (days, rest) = (ms / 86_400_000, ms / 1000 % 86_400);
-    // Days to a date: years begin in March and eras of 400 years with 0000-03-01 (Hinnant, chrono-compatible date algorithms).
+    // Days to a civil date: years begin in March, eras of 400 years on 0000-03-01 (Hinnant, "chrono-Compatible Low-Level Date Algorithms").
     let shifted = days + 719_468;
     let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
     let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
@@ -233,15 +216,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn dates_are_those_of_the_calendar() {
-        assert_eq!(date(0), "1970-01-01T00:00:00Z");
-        assert_eq!(date(951_782_400_000), "2000-02-29T00:00:00Z");
-        assert_eq!(date(1_795_996_799_999), "2026-11-29T23:59:59Z");
-        assert_eq!(date(4_107_542_400_000), "2100-03-01T00:00:00Z");
+    fn dates_are_correct_across_leap_years() {
+        assert_eq!(iso_date(0), "1970-01-01T00:00:00Z");
+        assert_eq!(iso_date(951_782_400_000), "2000-02-29T00:00:00Z");
+        assert_eq!(iso_date(1_795_996_799_999), "2026-11-29T23:59:59Z");
+        assert_eq!(iso_date(4_107_542_400_000), "2100-03-01T00:00:00Z");
     }
 
     #[test]
-    fn paths_are_parts_of_addresses() {
-        assert_eq!(encoded("data/Größe 1.csv"), "data/Gr%C3%B6%C3%9Fe%201.csv");
+    fn paths_are_percent_encoded() {
+        assert_eq!(percent_encode("data/Größe 1.csv"), "data/Gr%C3%B6%C3%9Fe%201.csv");
     }
 }
