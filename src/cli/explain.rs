@@ -50,7 +50,7 @@ fn explanation(plan: &StagePlan, project: &Project, console: &Console) -> String
         StageState::UpToDate => return format!("{name} ({}) is up to date\n", kind.name),
         StageState::Waits => "waits for its inputs".to_string(),
         StageState::Fault => "cannot be built".to_string(),
-        StageState::Stale if plan.units == 0 => format!("is missing {}", count(plan.files, "file")),
+        StageState::Stale if plan.units == 0 => format!("is out of date: {} to write", count(plan.files, "file")),
         StageState::Stale if total == 1 => "is out of date".to_string(),
         StageState::Stale => {
             format!("is out of date: {} of {} are missing", thousands(plan.units), count(total, kind.unit))

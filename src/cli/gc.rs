@@ -84,7 +84,7 @@ fn summary(found: &Garbage, args: &Gc, console: &Console) -> String {
     if !found.gone.is_empty() {
         let verb = if found.gone.len() == 1 { "exists" } else { "exist" };
         text += &format!(
-            "no longer kept for {}, which no longer {verb}: {}\n",
+            "removed the registration of {} that no longer {verb}: {}\n",
             count(found.gone.len(), "paper"),
             list(&found.gone)
         );

@@ -264,7 +264,7 @@ stages:
     third.build("").code(1);
     one.build("").ok();
     let run = one.run("gc --older-than 0").ok();
-    let told = "kept the results of 2 other papers with the same cache: ";
+    let told = "kept the last results of 2 other papers with this cache: ";
     assert!(run.stdout.contains("deleted 0 results") && run.stdout.contains(told), "{}", run.stdout);
     assert_eq!(two.build("").ok().built(), [""; 0]);
     third.build("grid").ok().trained(0);

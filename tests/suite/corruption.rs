@@ -223,7 +223,7 @@ fn a_deleted_artifact_is_restored_without_running_anything() {
     paper
         .explain("figure")
         .ok()
-        .stdout("figure (figure) lacks 1 file\n    figure.svg is not the file that was built\n");
+        .stdout("figure (figure) is out of date: 1 file to write\n    figure.svg is not the file that was built\n");
     let run = paper.build("*").ok().trained(0);
     let end = &run.events_of("build-finished")[0];
     assert_eq!((&end["ran"], &end["written"]), (&0.into(), &serde_json::json!(["figure.svg"])));

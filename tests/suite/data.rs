@@ -55,7 +55,7 @@ fn a_missing_file_is_reported_before_anything_runs_with_a_suggestion() {
          skipped: fig, one\n\
          1 stage failed: 0 stages built\n",
     );
-    paper.run("status").ok().says("points  data    fault\n");
+    paper.run("status").ok().says("points  data    blocked\n");
     paper
         .explain("points")
         .ok()

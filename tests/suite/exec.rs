@@ -764,7 +764,7 @@ fn read_only_commands_run_no_tools() {
     paper.run("build -n").ok().says(unknown);
     paper.run("status").ok().says("out of date");
     paper.run("show fit").code(1);
-    paper.run("gc -n").code(1).says("no build has asked for the version of `./tool`").says("nothing was deleted");
+    paper.run("gc -n").code(1).says("no build has recorded the version of `./tool`").says("nothing was deleted");
     assert!(!paper.path("marks").exists());
     assert_eq!(built(&paper, ""), ["fit"]);
     std::fs::remove_file(paper.path("marks")).unwrap();
