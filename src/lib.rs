@@ -16,12 +16,9 @@
     )
 )]
 
-pub mod error;
-pub mod threads;
-pub mod spec;
-pub mod value;
-pub mod exchange;
-pub mod train;
+pub use repro_base::{error, exchange, record, spec, threads, union, value};
+pub use repro_train as train;
+
 pub mod metrics;
 pub mod figures;
 pub mod tables;

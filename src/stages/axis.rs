@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use serde_json::{Value as Json, json};
+use serde_json::Value as Json;
 
 use crate::error::{Error, Span};
 use crate::spec::{Decode, Located, Node, Problems, Schemas, Yaml};
@@ -291,34 +291,5 @@ fn number_at(manifest: &Json, path: &[String]) -> Option<f64> {
         Some(inner) => number_at(inner, rest),
         None if map.len() == 1 => number_at(map.values().next()?, path),
         None => None,
-    }
-}
-
-/// Any YAML value; it is decoded when an axis assigns it.
-impl Decode for Node {
-    fn decode(node: &Node, _problems: &mut Problems) -> Option<Self> {
-        Some(node.clone())
-    }
-
-    fn manifest(&self) -> Json {
-        match &self.value {
-            Yaml::Null => Json::Null,
-            Yaml::Bool(value) => json!(value),
-            Yaml::Int(value) => json!(*value as f64),
-            Yaml::Float(value) => json!(value),
-            Yaml::Text(text) => json!(text),
-            Yaml::List(items) => Json::Array(items.iter().map(Decode::manifest).collect()),
-            Yaml::Map(entries) => {
-                Json::Object(entries.iter().map(|(key, node)| (key.name.clone(), node.manifest())).collect())
-            }
-        }
-    }
-
-    fn schema(_: &mut Schemas) -> Json {
-        json!({})
-    }
-
-    fn expected() -> String {
-        "a value".into()
     }
 }

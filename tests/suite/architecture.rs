@@ -1,10 +1,25 @@
-//! Data flows one way: a module uses only what stands above it in the list of `src/lib.rs`.
+//! Data flows one way: a module uses only what stands above it in the list of its `lib.rs`.
 
 use std::path::{Path, PathBuf};
 
+/// The folders of sources: the program and the crates that it is built on.
+pub fn crates() -> [PathBuf; 3] {
+    ["crates/base/src", "crates/train/src", "src"].map(|src| Path::new(env!("CARGO_MANIFEST_DIR")).join(src))
+}
+
+/// The module in which a source is as the program names it: the crate of the trainer is its module `train`.
+fn module(src: &Path, path: &Path) -> String {
+    if src.ends_with("crates/train/src") {
+        return "train".to_string();
+    }
+    let inside = path.strip_prefix(src).expect("below src");
+    inside.components().next().expect("a name").as_os_str().to_string_lossy().replace(".rs", "")
+}
+
 /// The modules of a crate in the order of its `lib.rs`.
 fn order(lib: &str) -> Vec<String> {
-    lib.lines().filter_map(|line| Some(line.strip_prefix("pub mod ")?.strip_suffix(';')?.to_string())).collect()
+    let name = |line: &str| Some(line.trim_start_matches("pub ").strip_prefix("mod ")?.strip_suffix(';')?.to_string());
+    lib.lines().filter_map(name).collect()
 }
 
 /// The code without comments; tests at the end of a file may use anything above them too, so they stay.
@@ -53,7 +68,7 @@ fn uses(source: &str) -> Vec<(usize, String)> {
 /// What a source of `module` uses though it must not: `line: module`.
 fn upward(module: &str, source: &str, order: &[String]) -> Vec<String> {
     let position = |name: &str| order.iter().position(|known| known == name);
-    let Some(own) = position(module) else { return vec![format!("0: {module} is not in src/lib.rs")] };
+    let Some(own) = position(module) else { return vec![format!("0: {module} is not in lib.rs")] };
     let wrong = |(_, name): &(usize, String)| position(name).is_some_and(|used| used > own);
     uses(source).into_iter().filter(wrong).map(|(line, name)| format!("{line}: {name}")).collect()
 }
@@ -74,22 +89,21 @@ pub fn sources(folder: &Path) -> Vec<PathBuf> {
 
 #[test]
 fn no_module_uses_one_below_it() {
-    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let order = order(&std::fs::read_to_string(src.join("lib.rs")).expect("lib.rs"));
-    assert!(order.len() > 10, "the list of modules in src/lib.rs is not understood: {order:?}");
     let mut wrong = Vec::new();
-    for path in sources(&src) {
-        let inside = path.strip_prefix(&src).expect("below src");
-        let module = inside.components().next().expect("a name").as_os_str().to_string_lossy().replace(".rs", "");
-        if ["lib", "main"].contains(&module.as_str()) {
-            continue;
+    for src in crates() {
+        let order = order(&std::fs::read_to_string(src.join("lib.rs")).expect("lib.rs"));
+        assert!(order.len() > 4, "the list of modules in {}/lib.rs is not understood: {order:?}", src.display());
+        for path in sources(&src) {
+            let inside = path.strip_prefix(&src).expect("below src");
+            let module = inside.components().next().expect("a name").as_os_str().to_string_lossy().replace(".rs", "");
+            if ["lib", "main"].contains(&module.as_str()) {
+                continue;
+            }
+            let source = std::fs::read_to_string(&path).expect("a source");
+            wrong.extend(upward(&module, &source, &order).into_iter().map(|use_| format!("{}:{use_}", path.display())));
         }
-        let source = std::fs::read_to_string(&path).expect("a source");
-        wrong.extend(
-            upward(&module, &source, &order).into_iter().map(|use_| format!("src/{}:{use_}", inside.display())),
-        );
     }
-    assert!(wrong.is_empty(), "these uses point up the list in src/lib.rs:\n{}", wrong.join("\n"));
+    assert!(wrong.is_empty(), "these uses point up the list in lib.rs:\n{}", wrong.join("\n"));
 }
 
 #[test]
@@ -101,8 +115,9 @@ fn the_main_program_uses_the_command_line_alone() {
 
 #[test]
 fn every_module_says_what_it_does() {
-    let silent: Vec<PathBuf> = sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"))
-        .into_iter()
+    let silent: Vec<PathBuf> = crates()
+        .iter()
+        .flat_map(|src| sources(src))
         .filter(|path| !std::fs::read_to_string(path).expect("a source").starts_with("//! "))
         .collect();
     assert!(silent.is_empty(), "these files do not open with a `//!` line: {silent:?}");
@@ -121,7 +136,7 @@ fn the_check_finds_wrong_uses_however_they_are_written() {
     assert_eq!(check("macro_rules! m { () => { $crate::cli::x() } }"), ["1: cli"]);
     assert_eq!(check("pub(crate) use crate::cli as x;"), ["1: cli"]);
     assert_eq!(check("// crate::graph is spoken of in comments\n/// [`crate::cli`]\n"), [""; 0]);
-    assert_eq!(upward("new", "", &order), ["0: new is not in src/lib.rs"]);
+    assert_eq!(upward("new", "", &order), ["0: new is not in lib.rs"]);
 }
 
 /// Names that only these modules may write: libraries that are wrapped in one place, and what only the command line or the trainer does.
@@ -157,18 +172,16 @@ const MUST_NOT_NAME: &[(&str, &[&str])] = &[
 
 #[test]
 fn a_library_is_used_in_one_place_and_modules_do_not_know_what_they_need_not() {
-    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut wrong = Vec::new();
-    for path in sources(&src) {
-        let inside = path.strip_prefix(&src).expect("below src");
-        let module = inside.components().next().expect("a name").as_os_str().to_string_lossy().replace(".rs", "");
+    for (src, path) in crates().iter().flat_map(|src| sources(src).into_iter().map(move |path| (src, path))) {
+        let module = module(src, &path);
         let source = std::fs::read_to_string(&path).expect("a source");
         let code = code(source.split("#[cfg(test)]\nmod ").next().unwrap_or_default());
         let elsewhere = ONLY_IN.iter().filter(|(_, modules)| module != "main" && !modules.contains(&module.as_str()));
         let unknown = MUST_NOT_NAME.iter().filter(|(name, _)| *name == module).flat_map(|(_, names)| names.iter());
         for name in elsewhere.map(|(name, _)| name).chain(unknown) {
             if code.contains(name) {
-                wrong.push(format!("src/{}: {name}", inside.display()));
+                wrong.push(format!("{}: {name}", path.display()));
             }
         }
     }
@@ -177,7 +190,7 @@ fn a_library_is_used_in_one_place_and_modules_do_not_know_what_they_need_not() {
 
 #[test]
 fn one_file_of_the_trainer_reads_yaml() {
-    let train = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/train");
+    let train = Path::new(env!("CARGO_MANIFEST_DIR")).join("crates/train/src");
     let reads_yaml = |path: &PathBuf| {
         let source = std::fs::read_to_string(path).expect("a source");
         let code = code(source.split("#[cfg(test)]\nmod ").next().unwrap_or_default());

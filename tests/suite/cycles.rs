@@ -1,9 +1,8 @@
 //! No files of a module import each other in a cycle. A parent and its children may: the parent declares them and re-exports their names.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 
-use crate::architecture::{code, sources};
+use crate::architecture::{code, crates, sources};
 
 /// Cycles that are still there: none may be added, and what is gone is taken out of this list.
 const KNOWN: &[&str] = &["figures/axes, figures/layout, figures/legend, figures/panel, figures/shapes"];
@@ -11,20 +10,23 @@ const KNOWN: &[&str] = &["figures/axes, figures/layout, figures/legend, figures/
 /// A path of modules from the root of the crate: `["exec", "inputs"]`.
 type Module = Vec<String>;
 
-/// All files of a crate by their modules.
+/// All files by their modules; the crate of the trainer is the module `train`, as in the program.
 fn files() -> BTreeMap<Module, String> {
-    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let module = |path: &Path| -> Module {
-        let inside = path.strip_prefix(&src).expect("below src").with_extension("");
-        let parts = inside.components().map(|part| part.as_os_str().to_string_lossy().to_string());
-        parts.filter(|part| part != "mod").collect()
-    };
-    sources(&src)
-        .iter()
-        .map(|path| (module(path), std::fs::read_to_string(path).expect("a source")))
-        .filter(|(module, _)| !["lib", "main"].contains(&module[0].as_str()) && module.last().unwrap() != "tests")
-        .map(|(module, text)| (module, without_tests(&code(&text))))
-        .collect()
+    let mut files = BTreeMap::new();
+    for src in crates() {
+        let root = if src.ends_with("crates/train/src") { vec!["train".to_string()] } else { Vec::new() };
+        for path in sources(&src) {
+            let inside = path.strip_prefix(&src).expect("below src").with_extension("");
+            let parts = inside.components().map(|part| part.as_os_str().to_string_lossy().to_string());
+            let inside = parts.filter(|part| !["mod", "lib", "main"].contains(&part.as_str()));
+            let module: Module = root.iter().cloned().chain(inside).collect();
+            if module.last().is_some_and(|last| last != "tests") {
+                let code = code(&std::fs::read_to_string(&path).expect("a source"));
+                files.insert(module, without_tests(&code));
+            }
+        }
+    }
+    files
 }
 
 /// The code above the unit tests at the end of a file.
@@ -87,7 +89,7 @@ fn resolve(path: &str, here: &Module, files: &BTreeMap<Module, String>) -> Optio
     let mut at: Module = here.clone();
     let mut steps: Vec<&str> = path.split("::").map(str::trim).collect();
     match *steps.first()? {
-        "crate" => at.clear(),
+        "crate" => at.truncate(usize::from(at[0] == "train")),
         "self" => {}
         "super" => drop(at.pop()),
         // A child, as re-exports of a parent name it.
