@@ -2,6 +2,7 @@
 //!
 //! Data flows one way: a module uses only what stands above it in this list, and `tests/suite/architecture.rs` holds it to that.
 
+#![cfg(unix)]
 // Nothing that users give it may make the program panic: what can fail returns an error, and what cannot is written so that the compiler
 // sees it. Tests may stop where something is not as expected.
 #![cfg_attr(

@@ -15,9 +15,12 @@
 
 use std::process::ExitCode;
 
+#[cfg(unix)]
 use clap::Parser;
+#[cfg(unix)]
 use repro::cli::{self, Arguments, Command, Console, Project, Trouble, Unchecked};
 
+#[cfg(unix)]
 fn run(arguments: &Arguments, console: &Console) -> Result<u8, Trouble> {
     if let Some(directory) = &arguments.global.directory {
         cli::enter(directory)?;
@@ -42,6 +45,7 @@ fn run(arguments: &Arguments, console: &Console) -> Result<u8, Trouble> {
     }
 }
 
+#[cfg(unix)]
 fn main() -> ExitCode {
     if let Some(code) = cli::init_programs() {
         return code;
@@ -50,4 +54,11 @@ fn main() -> ExitCode {
     let console = Console::new(&arguments.global);
     let code = cli::caught(|| run(&arguments, &console)).unwrap_or_else(|trouble| cli::report(&trouble, &console));
     ExitCode::from(code)
+}
+
+#[cfg(not(unix))]
+fn main() -> ExitCode {
+    eprintln!("error: repro runs on Linux and macOS");
+    eprintln!("  hint: on Windows, install and run it in WSL (`wsl --install`)");
+    ExitCode::from(2)
 }

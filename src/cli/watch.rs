@@ -101,10 +101,7 @@ impl FileStamp {
     /// `None` if there is no file.
     fn of(path: &Path) -> Option<FileStamp> {
         let meta = std::fs::metadata(path).ok()?;
-        #[cfg(unix)]
         let inode = std::os::unix::fs::MetadataExt::ino(&meta);
-        #[cfg(not(unix))]
-        let inode = 0;
         Some(FileStamp { size: meta.len(), modified: meta.modified().ok(), inode })
     }
 }

@@ -96,10 +96,7 @@ pub fn copy_of_project(context: Context, file: &FileEntry, to: &Path) -> Result<
 fn lay(bytes: &[u8], to: &Path, executable: bool) -> Result<()> {
     let mut options = File::options();
     options.write(true).create_new(true);
-    #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, if executable { 0o755 } else { 0o644 });
-    #[cfg(not(unix))]
-    let _ = executable;
     let written = options.open(to).and_then(|mut file| file.write_all(bytes));
     written.map_err(|e| Error::io("write", to, &e))
 }

@@ -4,16 +4,8 @@ use std::path::Path;
 
 /// Free bytes of the file system that contains this path; `None` if unknown.
 pub fn free_space(path: &Path) -> Option<u64> {
-    #[cfg(unix)]
-    {
-        let system = rustix::fs::statvfs(path).ok()?;
-        Some(system.f_bavail.saturating_mul(system.f_frsize))
-    }
-    #[cfg(not(unix))]
-    {
-        let _ = path;
-        None
-    }
+    let system = rustix::fs::statvfs(path).ok()?;
+    Some(system.f_bavail.saturating_mul(system.f_frsize))
 }
 
 /// The total memory of this machine in bytes; `None` if unknown.

@@ -7,25 +7,16 @@
 mod log;
 mod machine;
 mod mode;
-#[cfg(unix)]
 mod supervisor;
 mod tool;
-#[cfg(not(unix))]
-mod unsupervised;
 
 pub use log::{shorten, tail};
 pub use machine::{free_space, memory};
 pub use mode::{is_executable, set_mode};
-#[cfg(unix)]
 pub use supervisor::{init, supervise_with};
 pub use tool::{find, missing, version};
-#[cfg(not(unix))]
-pub use unsupervised::init;
 
-#[cfg(unix)]
 use supervisor::RunningProgram;
-#[cfg(not(unix))]
-use unsupervised::RunningProgram;
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -89,7 +80,6 @@ pub fn run(program: &Program, stop: &dyn Fn() -> bool) -> Result<ExitReason> {
 
 /// Describe an exit status: `exit code 1`, `signal 9 (SIGKILL, possibly out of memory)`.
 pub fn describe_exit(status: ExitStatus) -> String {
-    #[cfg(unix)]
     if let Some(signal) = std::os::unix::process::ExitStatusExt::signal(&status) {
         return format!("signal {signal}{}", describe_signal(signal));
     }

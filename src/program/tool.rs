@@ -25,10 +25,7 @@ pub fn find(name: &str, folder: &Path) -> Option<PathBuf> {
 pub fn find_in(name: &str, folder: &Path, path: Option<&OsString>) -> Option<PathBuf> {
     let runs = |path: &PathBuf| {
         let Ok(meta) = std::fs::metadata(path) else { return false };
-        #[cfg(unix)]
         let executable = std::os::unix::fs::PermissionsExt::mode(&meta.permissions()) & 0o111 != 0;
-        #[cfg(not(unix))]
-        let executable = true;
         meta.is_file() && executable
     };
     if name.contains('/') {
@@ -51,7 +48,6 @@ pub fn version(tool: &[String], folder: &Path) -> Result<String> {
     let mut command = Command::new(path);
     command.args(arguments).current_dir(folder).stdin(Stdio::null());
     command.stdout(out.try_clone().map_err(fail)?).stderr(err.try_clone().map_err(fail)?);
-    #[cfg(unix)]
     std::os::unix::process::CommandExt::process_group(&mut command, 0);
     let mut tool = VersionProbe(command.spawn().map_err(fail)?);
     let started = Instant::now();
@@ -101,7 +97,6 @@ struct VersionProbe(Child);
 
 impl VersionProbe {
     /// Whether it has ended; on Unix without reaping it, so that its process id stays reserved.
-    #[cfg(unix)]
     fn has_ended(&mut self) -> std::io::Result<bool> {
         use rustix::process::{WaitId, WaitIdOptions, waitid};
         let Some(pid) = self.pid() else { return Ok(true) };
@@ -113,23 +108,14 @@ impl VersionProbe {
         }
     }
 
-    #[cfg(not(unix))]
-    fn has_ended(&mut self) -> std::io::Result<bool> {
-        Ok(self.0.try_wait()?.is_some())
-    }
-
-    #[cfg(unix)]
     fn pid(&self) -> Option<rustix::process::Pid> {
         i32::try_from(self.0.id()).ok().and_then(rustix::process::Pid::from_raw)
     }
 
     fn kill(&mut self) {
-        #[cfg(unix)]
         if let Some(pid) = self.pid() {
             let _ = rustix::process::kill_process_group(pid, rustix::process::Signal::KILL);
         }
-        #[cfg(not(unix))]
-        let _ = self.0.kill();
     }
 }
 
@@ -148,7 +134,7 @@ pub fn missing(name: &str) -> Error {
     Error::stage(format!("tool `{name}` not found")).hint("install it or add it to PATH")
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
 mod tests {
     use super::*;
 

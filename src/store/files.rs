@@ -39,12 +39,9 @@ fn folder_of(target: &Path) -> &Path {
 
 /// Flush the names in a folder to disk, where the system supports that.
 pub fn sync_folder(folder: &Path) {
-    #[cfg(unix)]
     if let Err(error) = std::fs::File::open(folder).and_then(|folder| folder.sync_all()) {
         tracing::debug!("{} is not flushed: {error}", folder.display());
     }
-    #[cfg(not(unix))]
-    let _ = folder;
 }
 
 impl Store {
@@ -74,7 +71,6 @@ pub fn move_file(from: &Path, tmp: &Path, target: &Path) -> Result<()> {
     let folder = folder_of(target);
     std::fs::create_dir_all(folder).map_err(|e| Error::io("make the folder", folder, &e))?;
     let mut aside = temporary::create(tmp).map_err(fail)?;
-    #[cfg(unix)]
     let moved = {
         use std::os::unix::fs::MetadataExt;
         let file = std::fs::File::open(from).map_err(fail)?;
@@ -84,8 +80,6 @@ pub fn move_file(from: &Path, tmp: &Path, target: &Path) -> Result<()> {
         let ready = meta.nlink() == 1 && file.set_permissions(mode).and_then(|()| file.sync_all()).is_ok();
         ready && std::fs::rename(from, target).is_ok()
     };
-    #[cfg(not(unix))]
-    let moved = false;
     if moved {
         return Ok(());
     }

@@ -224,13 +224,10 @@ impl Observation {
 }
 
 fn component(meta: &Metadata) -> Observation {
-    #[cfg(unix)]
     let (device, inode) = {
         use std::os::unix::fs::MetadataExt;
         (meta.dev(), meta.ino())
     };
-    #[cfg(not(unix))]
-    let (device, inode) = (0, 0);
     Observation::Component { device, inode, link: meta.is_symlink() }
 }
 

@@ -116,10 +116,7 @@ fn parse(bytes: &[u8]) -> Option<(String, PathBuf)> {
     let rest = bytes.strip_prefix(MAGIC)?;
     let end = rest.iter().position(|byte| *byte == b'\n')?;
     let (host, paper) = (std::str::from_utf8(&rest[..end]).ok()?, &rest[end + 1..]);
-    #[cfg(unix)]
     let paper = PathBuf::from(<std::ffi::OsStr as std::os::unix::ffi::OsStrExt>::from_bytes(paper));
-    #[cfg(not(unix))]
-    let paper = PathBuf::from(std::str::from_utf8(paper).ok()?);
     paper.is_absolute().then(|| (host.to_string(), paper))
 }
 

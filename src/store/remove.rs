@@ -1,19 +1,14 @@
 //! Folders deleted with all in them, however deep they are and whatever a program has done to them.
 
-#[cfg(unix)]
 use std::ffi::CStr;
 use std::io;
-#[cfg(unix)]
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
-#[cfg(unix)]
 use rustix::fs::{
     AtFlags, CWD, Dir, DirEntry, FileType, Mode, OFlags, chmodat, fchmod, openat, renameat, statat, unlinkat,
 };
-#[cfg(unix)]
 use rustix::io::Errno;
-#[cfg(unix)]
 use rustix::path::Arg;
 
 /// Delete a folder, even if a program has forbidden itself to write in parts of it. Returns whether it is gone.
@@ -28,14 +23,8 @@ pub fn remove_folder(path: &Path) -> bool {
     }
 }
 
-#[cfg(not(unix))]
-fn remove(path: &Path) -> io::Result<()> {
-    std::fs::remove_dir_all(path)
-}
-
 /// Folders inside are moved up into the one that is deleted before they are emptied in turn. So no path grows long, no more than three folders
 /// are open at once, and the time is linear in what is there. Links are deleted and not followed.
-#[cfg(unix)]
 fn remove(path: &Path) -> io::Result<()> {
     let top = open(CWD, path)?;
     let mut moved = 0;
@@ -69,7 +58,6 @@ fn remove(path: &Path) -> io::Result<()> {
 }
 
 /// Empty a folder: what it holds is deleted, and folders in it are moved into the one above.
-#[cfg(unix)]
 fn empty(top: &OwnedFd, name: &CStr, moved: &mut u64) -> rustix::io::Result<()> {
     let folder = open(top, name)?;
     for entry in Dir::read_from(&folder)? {
@@ -97,7 +85,6 @@ fn empty(top: &OwnedFd, name: &CStr, moved: &mut u64) -> rustix::io::Result<()> 
 }
 
 /// Open a folder, and allow everything in it; links are not followed.
-#[cfg(unix)]
 fn open(at: impl AsFd, name: impl Arg + Copy) -> rustix::io::Result<OwnedFd> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let folder = match openat(&at, name, flags, Mode::empty()) {
@@ -112,12 +99,10 @@ fn open(at: impl AsFd, name: impl Arg + Copy) -> rustix::io::Result<OwnedFd> {
     Ok(folder)
 }
 
-#[cfg(unix)]
 fn is_itself(entry: &DirEntry) -> bool {
     matches!(entry.file_name().to_bytes(), b"." | b"..")
 }
 
-#[cfg(unix)]
 fn is_folder(at: &OwnedFd, entry: &DirEntry) -> bool {
     match entry.file_type() {
         FileType::Unknown => statat(at, entry.file_name(), AtFlags::SYMLINK_NOFOLLOW)
@@ -126,7 +111,7 @@ fn is_folder(at: &OwnedFd, entry: &DirEntry) -> bool {
     }
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
 mod tests {
     use super::*;
     use rustix::fs::{CWD, Mode, OFlags, mkdirat, openat};

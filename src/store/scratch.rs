@@ -214,11 +214,8 @@ fn is_folder(path: &Path) -> bool {
 /// Delete a folder with a marker. The marker is deleted last, so that after a kill the folder is still recognized.
 fn clear(folder: &Path) {
     // A program may have removed its own write permission.
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        let _ = std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o700));
-    }
+    use std::os::unix::fs::PermissionsExt;
+    let _ = std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o700));
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
         match entry.file_type() {
             Ok(kind) if kind.is_dir() => drop(remove_folder(&entry.path())),

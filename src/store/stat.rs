@@ -56,13 +56,10 @@ impl FileStat {
 
     pub(super) fn new(meta: &std::fs::Metadata) -> FileStat {
         let mtime = meta.modified().ok().and_then(|time| time.duration_since(SystemTime::UNIX_EPOCH).ok());
-        #[cfg(unix)]
         let (ctime, device, inode) = {
             use std::os::unix::fs::MetadataExt;
             (i128::from(meta.ctime()) * 1_000_000_000 + i128::from(meta.ctime_nsec()), meta.dev(), meta.ino())
         };
-        #[cfg(not(unix))]
-        let (ctime, device, inode) = (0, 0, 0);
         FileStat { size: meta.len(), mtime: mtime.map_or(0, |d| d.as_nanos()), ctime, device, inode }
     }
 

@@ -18,7 +18,6 @@ const STALE: Duration = Duration::from_secs(24 * 3600);
 pub fn create(folder: &Path) -> io::Result<NamedTempFile> {
     let mut builder = tempfile::Builder::new();
     builder.prefix(PREFIX).rand_bytes(RANDOM);
-    #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
     loop {
         let file = builder.tempfile_in(folder)?;
@@ -72,19 +71,11 @@ fn delete_if_left(path: &Path) {
 
 /// Whether an open file is still the one at this path.
 pub fn same_file(file: &File, path: &Path) -> bool {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::MetadataExt;
-        let identity = |meta: std::fs::Metadata| (meta.dev(), meta.ino());
-        match (file.metadata(), std::fs::symlink_metadata(path)) {
-            (Ok(open), Ok(there)) => identity(open) == identity(there),
-            _ => false,
-        }
-    }
-    #[cfg(not(unix))]
-    {
-        let _ = file;
-        path.exists()
+    use std::os::unix::fs::MetadataExt;
+    let identity = |meta: std::fs::Metadata| (meta.dev(), meta.ino());
+    match (file.metadata(), std::fs::symlink_metadata(path)) {
+        (Ok(open), Ok(there)) => identity(open) == identity(there),
+        _ => false,
     }
 }
 
@@ -101,7 +92,6 @@ mod tests {
             std::fs::write(dir.path().join(other), "").unwrap();
         }
         std::fs::create_dir(dir.path().join(".repro-folder")).unwrap();
-        #[cfg(unix)]
         std::os::unix::fs::symlink(dir.path().join("notes"), dir.path().join(".repro-linked")).unwrap();
         sweep(dir.path());
         assert!(!dir.path().join(".repro-abc123").exists());

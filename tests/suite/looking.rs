@@ -32,7 +32,6 @@ fn a_page_contains_the_values_of_its_marks_and_loads_nothing() {
     assert!(!page.contains("src=") && !page.contains("@import") && !page.contains("url(http"), "{page}");
 }
 
-#[cfg(unix)]
 #[test]
 fn open_opens_the_built_figure() {
     use std::os::unix::fs::PermissionsExt;

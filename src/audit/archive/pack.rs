@@ -246,7 +246,6 @@ fn write(members: &Members, manifest: &[u8], out: &Path) -> Result<u64> {
     let mut builder = tempfile::Builder::new();
     builder.prefix(".repro-");
     // The permissions are those that the umask allows.
-    #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
     let temporary = builder.tempfile_in(folder).map_err(fail)?;
     let mut writer = ArchiveWriter::new(BufWriter::new(temporary));
