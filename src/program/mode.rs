@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 
 /// Whether the owner of a file may run it as a program.
 pub fn is_executable(meta: &Metadata) -> bool {
-    return std::os::unix::fs::PermissionsExt::mode(&meta.permissions()) & 0o100 != 0;
+    std::os::unix::fs::PermissionsExt::mode(&meta.permissions()) & 0o100 != 0
 }
 
 /// Make a file readable by all and writable by its owner, and a program if it should be one.
