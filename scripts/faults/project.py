@@ -37,7 +37,7 @@ stages:
 EARLIER = PAPER.replace("steps: 400", "steps: 300").replace("title: A", "title: Z")
 WORDS = "word,n\na,1\nb,2\nc,39\n"
 SHOWN = ["one", "grid", "measures", "cut", "sums", "twice"]
-FALSE_WARNING = "was there before"
+FALSE_WARNING = "existed before this paper wrote it"
 
 
 class Wrong(Exception):

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use std::io::Write;
 use std::path::Path;
 
+use super::files::sync_folder;
 use super::{Digest, Store, lock};
 use crate::error::{Error, Result};
 
@@ -14,17 +15,16 @@ impl Store {
     /// Write an artifact: `name` in the folder of figures, at `path`. A file that is already there is backed up, unless this paper has written that
     /// name before or the cache holds the same content.
     pub fn publish(&self, name: &str, path: &Path, bytes: &[u8]) -> Result<()> {
-        let first = !self.has_published(name);
-        if first {
+        if !self.has_published(name) {
             self.back_up(path, bytes)?;
+            // Before the file: after a power cut, a file without its name in the list would be taken for the user's.
+            if let Err(error) = self.note_published(name) {
+                // The next build checks the file once more.
+                tracing::debug!("{error}");
+            }
         }
         self.will_overwrite(path);
-        self.write_artifact(path, bytes)?;
-        if first && let Err(error) = self.note_published(name) {
-            // The next build checks the file once more.
-            tracing::debug!("{error}");
-        }
-        Ok(())
+        self.write_artifact(path, bytes)
     }
 
     fn has_published(&self, name: &str) -> bool {
@@ -47,8 +47,9 @@ impl Store {
             .append(true)
             .create(true)
             .open(&path)
-            .and_then(|mut file| file.write_all(format!("\n{name}\n").as_bytes()));
+            .and_then(|mut file| file.write_all(format!("\n{name}\n").as_bytes()).and_then(|()| file.sync_all()));
         written.map_err(|e| Error::io("write", &path, &e))?;
+        sync_folder(&folder);
         published.get_or_insert_default().insert(name.to_string());
         Ok(())
     }

@@ -7,6 +7,7 @@
 //! Small folders are deleted together at the end of the process: ext4 does not reuse an inode within minutes of its deletion, and scans all of
 //! them for a new file (`recently_deleted` in fs/ext4/ialloc.c), so that creating and deleting thousands of files in turn takes quadratic time.
 
+use std::ffi::OsString;
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -223,7 +224,8 @@ fn clear(folder: &Path) {
             _ => {}
         }
     }
-    if std::fs::read_dir(folder).is_ok_and(|entries| entries.count() == 1) {
+    let names = std::fs::read_dir(folder).map(|entries| entries.map(|entry| entry.map(|entry| entry.file_name())));
+    if names.is_ok_and(only_marker) {
         let _ = std::fs::remove_file(folder.join(MARK));
     }
     if let Err(error) = std::fs::remove_dir(folder) {
@@ -231,9 +233,23 @@ fn clear(folder: &Path) {
     }
 }
 
+/// Whether the marker is all that is left. A folder that could not be listed to its end may hold more.
+fn only_marker(mut names: impl Iterator<Item = std::io::Result<OsString>>) -> bool {
+    names.all(|name| name.is_ok_and(|name| name == MARK))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_folder_that_cannot_be_listed_keeps_its_marker() {
+        let mark = || Ok(OsString::from(MARK));
+        assert!(only_marker([mark()].into_iter()));
+        assert!(!only_marker([mark(), Ok("other".into())].into_iter()));
+        assert!(!only_marker([Err(std::io::ErrorKind::OutOfMemory.into())].into_iter()));
+        assert!(!only_marker([mark(), Err(std::io::ErrorKind::OutOfMemory.into())].into_iter()));
+    }
 
     #[test]
     fn small_folders_go_at_the_end_large_ones_at_once() {
