@@ -431,7 +431,7 @@ impl<'a, 'b> Coordinator<'a, 'b> {
         }
         let inputs = graph.inputs[stage].iter().filter_map(|i| {
             let digests = self.finished.get(i)?.0.digests()?;
-            Some((graph.stages[*i].name.clone(), plan::stage_digest(&digests).to_string()))
+            Some((graph.stages[*i].name.clone(), plan::input_digest(&graph.layouts[*i], &digests).to_string()))
         });
         let found = &running.resolved.found;
         let files = found.sources.iter().map(|(name, digest)| (name.clone(), digest.to_string()));

@@ -6,7 +6,7 @@ use serde_json::{Value as Json, json};
 
 use super::Context;
 use super::last_build::LastBuild;
-use super::resolve::{FileState, Resolved, stage_digest};
+use super::resolve::{FileState, Resolved, input_digest};
 use crate::error::Error;
 use crate::key::{Change, diff};
 use crate::stages::{Definition, variable_digest};
@@ -161,7 +161,8 @@ pub fn reasons(
     if !added.is_empty() || !removed.is_empty() {
         found.push(Reason::Inputs { added, removed });
     }
-    let stages = inputs.iter().map(|input| input.digests().map(|digests| stage_digest(&digests)));
+    let layouts = graph.inputs[stage].iter().map(|&i| &graph.layouts[i]);
+    let stages = inputs.iter().zip(layouts).map(|(input, layout)| Some(input_digest(layout, &input.digests()?)));
     let files = resolved.found.sources.iter().map(|(_, digest)| Some(*digest));
     for (name, digest) in names.iter().zip(stages.chain(files)) {
         let known = last.inputs.iter().find(|(old, _)| old == name).map(|(_, digest)| digest);

@@ -2,15 +2,16 @@
 
 use std::sync::Arc;
 
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 
 use super::Context;
 use super::environment::probe;
 use crate::error::{Error, Result};
 use crate::key;
-use crate::stages::{FileSpec, Found, Outline, Stage, Unit};
+use crate::stages::{FileSpec, Found, Layout, Outline, Stage, Unit};
 use crate::store::{Digest, Key};
 use crate::threads;
+use crate::value::Axis;
 
 /// Stages with more units than this compute their keys on all cores.
 const PARALLEL: usize = 512;
@@ -153,7 +154,10 @@ pub fn resolve(context: Context, stage: usize, inputs: &[&Resolved]) -> Result<R
         Ok(found) => (Arc::new(found), Vec::new()),
         Err(faults) => (Arc::default(), faults),
     };
-    let readings = if kind.reads_files() { Vec::new() } else { readings(&outlines) };
+    let mut readings = if kind.reads_files() { Vec::new() } else { readings(&outlines) };
+    if kind.reads_axes() {
+        readings.extend(outlines.iter().filter_map(|input| axes_digest(input.layout)));
+    }
     let state = |key: Key, seconds: f64| match context.store.trace(&key) {
         Some(trace) => UnitState::Cached { key, digest: trace.digest },
         None => UnitState::Missing { key, seconds },
@@ -211,6 +215,18 @@ fn input_digests(unit: &Unit, inputs: &[&Resolved], files: bool) -> Option<Vec<D
 fn readings(inputs: &[Outline]) -> Vec<Digest> {
     let readings = inputs.iter().map(|input| input.stage.reading()).filter(|reading| !reading.is_null());
     readings.map(|reading| key::key(&reading, &[]).0).collect()
+}
+
+/// The digest of the axes of a stage; `None` if it has none.
+fn axes_digest(layout: &Layout) -> Option<Digest> {
+    let axes: Vec<Json> = layout.axes.iter().map(Axis::manifest).collect();
+    (!axes.is_empty()).then(|| key::key(&json!({ "axes": axes }), &[]).0)
+}
+
+/// One digest for a stage as its readers see it: its results and its axes.
+pub fn input_digest(layout: &Layout, digests: &[Digest]) -> Digest {
+    let results = stage_digest(digests);
+    axes_digest(layout).map_or(results, |axes| key::combine(&[results, axes]))
 }
 
 /// The key of a file, from the digests of its stage's units.

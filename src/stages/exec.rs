@@ -504,6 +504,10 @@ impl Stage for Exec {
         true
     }
 
+    fn reads_axes(&self) -> bool {
+        true
+    }
+
     fn reading(&self) -> Json {
         json!({"version": exchange::VERSION, "axes": self.settings.outputs.axes()})
     }

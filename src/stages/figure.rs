@@ -130,6 +130,10 @@ impl Stage for FigureStage {
         json!({"kind": "figure", "version": figures::VERSION, "figure": settings})
     }
 
+    fn reads_axes(&self) -> bool {
+        true
+    }
+
     fn unit(&self, _unit: usize, _layout: &Layout, inputs: &[Outline]) -> Result<Unit> {
         Ok(Unit { manifest: Stage::manifest(self), reads: read_all(inputs), seconds: 0.05 })
     }

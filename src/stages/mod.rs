@@ -298,6 +298,11 @@ pub trait Stage: Debug + Send + Sync {
         false
     }
 
+    /// Whether its units see an input as one: its arrays stacked along its axes, with the coordinates. These are part of the key then.
+    fn reads_axes(&self) -> bool {
+        false
+    }
+
     /// Settings that decide how its results become datasets. They are not in its own key, but in the keys of stages that read it.
     fn reading(&self) -> Json {
         Json::Null

@@ -298,3 +298,34 @@ fn only_what_the_targets_need_is_built() {
     let run = paper.build("one").ok().trained(1);
     assert_eq!(run.built(), ["one"]);
 }
+
+/// A sweep over named cases, a figure with their names, and a program that reads its arrays.
+const CASES: &str = "\
+repro: 1
+stages:
+  grid:
+    sweep:
+      recipe: {model: {moe-autoencoder: {features: 4, hidden: 2}}, data: {sparse-uniform: {probability: 0.3}}, batch: 8, steps: 4}
+      axes: {p: {cases: {small: {data.probability: 0.1}, large: {data.probability: 0.3}}}}
+  fig: {figure: {of: grid, panels: [{marks: [{points: {x: p, y: loss}}]}], formats: [svg]}}
+  names: {exec: {run: 'cp grid.npz names.npz', inputs: [grid], outputs: [names.npz]}}
+";
+
+#[test]
+fn a_renamed_case_is_in_the_key_of_what_shows_it() {
+    let paper = Paper::new().yaml(CASES);
+    paper.build("fig names").ok().trained(2);
+    let before = paper.read("figures/fig.svg");
+    assert!(before.contains("small") && !before.contains("tiny"));
+    let run = paper.edit("small:", "tiny:").build("fig names").ok().trained(0);
+    assert_eq!(run.events_of("build-finished")[0]["ran"], 2, "the figure and the program");
+    let after = paper.read("figures/fig.svg");
+    assert!(after.contains("tiny") && !after.contains("small"));
+}
+
+#[test]
+fn explain_says_that_an_axis_has_changed() {
+    let paper = Paper::new().yaml(CASES);
+    paper.build("fig").ok();
+    paper.edit("small:", "tiny:").explain("fig").ok().says("`grid` has new content");
+}

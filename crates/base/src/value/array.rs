@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use ndarray::{ArrayD, ArrayViewD, Axis as Dim, IxDyn, Slice};
+use serde_json::{Value as Json, json};
 
 use crate::error::{Error, Result};
 use crate::spec::{nearest, suggest};
@@ -53,6 +54,18 @@ pub struct Unread {
     pub why: String,
     /// Whether this is a whole file, not a part of one.
     pub file: bool,
+}
+
+impl Axis {
+    /// Its name and coordinates: what decides the labels and the places of what is stacked along it.
+    pub fn manifest(&self) -> Json {
+        let coords = match &self.coords {
+            Coords::Index(length) => json!(length),
+            Coords::Numbers(numbers) => json!(numbers.iter().map(|number| number.to_string()).collect::<Vec<_>>()),
+            Coords::Labels(labels) => json!({ "labels": labels }),
+        };
+        json!([self.name, coords])
+    }
 }
 
 impl Coords {
