@@ -8,15 +8,16 @@ import time
 
 
 @contextlib.contextmanager
-def mount_point():
-    """An empty folder for a mount, which is gone afterwards."""
-    with tempfile.TemporaryDirectory() as folder:
-        mount = pathlib.Path(folder) / "mount"
+def mount_point(folder=None):
+    """An empty folder for a mount, which is gone afterwards; in the same `folder` it has the same path every time."""
+    with tempfile.TemporaryDirectory() as new:
+        mount = pathlib.Path(folder or new) / "mount"
         mount.mkdir()
         try:
             yield mount
         finally:
             subprocess.run(["umount", "-l", mount], stderr=subprocess.DEVNULL)
+            mount.rmdir()
 
 
 def mount(*arguments):

@@ -75,7 +75,7 @@ def record(folder, system, work):
     with open(before, "wb") as image:
         image.truncate(SIZE)
     subprocess.run([*make, before], check=True, stdout=subprocess.DEVNULL)
-    with mount_point() as place:
+    with mount_point(folder) as place:
         mount("-o", f"loop,{options}", before, place)
         here = Project(place / "paper")
         for paper in WORK[work]:
@@ -84,7 +84,7 @@ def record(folder, system, work):
         subprocess.run(["sync"], check=True)
         unmount(place)
     subprocess.run(["cp", "--sparse=always", before, copy], check=True)
-    with recorded(copy, folder) as (device, log), mount_point() as place:
+    with recorded(copy, folder) as (device, log), mount_point(folder) as place:
         mount("-o", options, device, place)
         here = Project(place / "paper")
         if work == "gc":
@@ -108,8 +108,8 @@ def record(folder, system, work):
 
 
 def recover(folder, system, expected, earlier, what, project):
-    """Mount the disk after a power cut, build, and check; returns whether the build warned falsely."""
-    with mount_point() as place:
+    """Mount the disk after a power cut, at the path it had, build, and check; returns whether the build warned falsely."""
+    with mount_point(folder) as place:
         mount("-o", f"loop,{SYSTEMS[system][1]}", folder / "after", place)
         here = Project(place / "paper")
         try:
