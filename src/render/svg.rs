@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use ttf_parser::OutlineBuilder;
+use skrifa::outline::OutlinePen;
 
 use super::cells::{blocks, rows};
 use super::label::place;
@@ -128,7 +128,7 @@ impl SvgWriter {
             for glyph in run.glyphs() {
                 let id = format!("{}{}", letter(run.face), glyph.id);
                 if !self.glyphs.contains_key(&id) {
-                    let mut pen = OutlinePen::default();
+                    let mut pen = PathData::default();
                     run.face.font().outline(glyph.id, &mut pen);
                     self.glyphs.insert(id.clone(), pen.0);
                 }
@@ -303,9 +303,9 @@ pub fn escape(text: &str) -> String {
 
 /// Path data of glyph outlines in font units, flipped so that y grows downwards.
 #[derive(Default)]
-struct OutlinePen(String);
+struct PathData(String);
 
-impl OutlinePen {
+impl PathData {
     fn go(&mut self, command: char, numbers: &[f32]) {
         self.0.push(command);
         for (i, x) in numbers.iter().enumerate() {
@@ -318,7 +318,7 @@ impl OutlinePen {
     }
 }
 
-impl OutlineBuilder for OutlinePen {
+impl OutlinePen for PathData {
     fn move_to(&mut self, x: f32, y: f32) {
         self.go('M', &[x, y]);
     }

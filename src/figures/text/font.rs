@@ -2,8 +2,13 @@
 
 use std::sync::OnceLock;
 
-use ttf_parser::gpos::{PairAdjustment, PositioningSubtable};
-use ttf_parser::{GlyphId, OutlineBuilder};
+use skrifa::charmap::Charmap;
+use skrifa::outline::OutlinePen;
+use skrifa::raw::TableProvider;
+use skrifa::raw::tables::gpos::{PairPos, PositionSubtables};
+use skrifa::{FontRef, GlyphId16, MetadataProvider};
+
+use super::outline::Outlines;
 
 /// Font units per em.
 pub const UNITS: f64 = 2048.0;
@@ -21,8 +26,15 @@ pub struct Font {
     /// The bytes of the font file.
     pub data: &'static [u8],
     /// Present in every embedded face; a test checks this.
-    parsed: Option<ttf_parser::Face<'static>>,
-    pairs: Vec<PairAdjustment<'static>>,
+    parsed: Option<Parsed>,
+}
+
+/// The tables of a font file that figures need.
+struct Parsed {
+    characters: Charmap<'static>,
+    outlines: Outlines,
+    pairs: Vec<PairPos<'static>>,
+    metrics: Metrics,
 }
 
 /// A glyph of a run: its offset from the run's start, and the character it shows.
@@ -76,56 +88,35 @@ impl Face {
 
 impl Font {
     fn parse(data: &'static [u8]) -> Font {
-        let parsed = ttf_parser::Face::parse(data, 0).ok();
-        let mut pairs = Vec::new();
-        let positions = parsed.as_ref().and_then(|face| face.tables().gpos);
-        // The font files contain no positioning except pair kerning.
-        for lookup in positions.iter().flat_map(|table| table.lookups.into_iter()) {
-            for subtable in lookup.subtables.into_iter::<PositioningSubtable>() {
-                if let PositioningSubtable::Pair(pair) = subtable {
-                    pairs.push(pair);
-                }
-            }
-        }
-        Font { data, parsed, pairs }
+        Font { data, parsed: Parsed::new(data) }
     }
 
     /// Returns the glyph of a character, or `None` if the face lacks it.
     pub fn glyph(&self, character: char) -> Option<u16> {
-        self.parsed.as_ref()?.glyph_index(character).map(|id| id.0)
+        let glyph = self.parsed.as_ref()?.characters.map(character)?;
+        u16::try_from(glyph.to_u32()).ok()
     }
 
     pub fn advance(&self, glyph: u16) -> i32 {
-        self.parsed.as_ref().and_then(|face| face.glyph_hor_advance(GlyphId(glyph))).map_or(0, i32::from)
+        self.parsed.as_ref().and_then(|font| font.outlines.advance(glyph.into())).unwrap_or(0)
     }
 
     /// Returns the kerning between two glyphs.
     pub fn kern(&self, left: u16, right: u16) -> i32 {
-        let (left, right) = (GlyphId(left), GlyphId(right));
-        for pair in &self.pairs {
-            let Some(index) = pair.coverage().get(left) else { continue };
-            let value = match pair {
-                PairAdjustment::Format1 { sets, .. } => sets.get(index).and_then(|set| set.get(right)),
-                PairAdjustment::Format2 { classes, matrix, .. } => {
-                    matrix.get((classes.0.get(left), classes.1.get(right)))
-                }
-            };
-            if let Some((first, _)) = value {
-                return i32::from(first.x_advance);
-            }
-        }
-        0
+        let mut pairs = self.parsed.iter().flat_map(|font| &font.pairs);
+        pairs.find_map(|pair| kern(pair, left.into(), right.into())).map_or(0, i32::from)
     }
 
     /// Returns left, bottom, right and top of a glyph's outline; `None` for a space.
     pub fn bounds(&self, glyph: u16) -> Option<[i32; 4]> {
-        let b = self.parsed.as_ref()?.glyph_bounding_box(GlyphId(glyph))?;
-        Some([b.x_min, b.y_min, b.x_max, b.y_max].map(i32::from))
+        self.parsed.as_ref()?.outlines.bounds(glyph.into())
     }
 
     /// Draws a glyph's outline.
-    pub fn outline(&self, glyph: u16, pen: &mut dyn OutlineBuilder) {
-        self.parsed.as_ref().and_then(|face| face.outline_glyph(GlyphId(glyph), pen));
+    pub fn outline(&self, glyph: u16, pen: &mut impl OutlinePen) {
+        if let Some(font) = &self.parsed {
+            font.outlines.draw(glyph.into(), pen);
+        }
     }
 
     /// Lays out characters side by side. Characters that the face lacks become its replacement box.
@@ -156,15 +147,9 @@ impl Font {
     }
 
     pub fn metrics(&self) -> Metrics {
-        let Some(face) = &self.parsed else { return Metrics::default() };
-        let b = face.global_bounding_box();
+        let Some(font) = &self.parsed else { return Metrics::default() };
         let capitals = self.glyph('H').and_then(|glyph| self.bounds(glyph)).map_or(0, |[.., top]| top);
-        Metrics {
-            bounds: [b.x_min, b.y_min, b.x_max, b.y_max].map(i32::from),
-            ascent: i32::from(face.ascender()),
-            descent: i32::from(face.descender()),
-            capitals,
-        }
+        Metrics { capitals, ..font.metrics }
     }
 
     /// The height of the minus sign, which is also the height of fraction bars.
@@ -172,6 +157,48 @@ impl Font {
         let minus = self.glyph('\u{2212}').and_then(|glyph| self.bounds(glyph));
         minus.map_or(642, |[_, bottom, _, top]| (bottom + top) / 2)
     }
+}
+
+impl Parsed {
+    fn new(data: &'static [u8]) -> Option<Parsed> {
+        let font = FontRef::new(data).ok()?;
+        let (head, lines) = (font.head().ok()?, font.hhea().ok()?);
+        let bounds = [head.x_min(), head.y_min(), head.x_max(), head.y_max()].map(i32::from);
+        let (ascent, descent) = (lines.ascender().to_i16(), lines.descender().to_i16());
+        let mut pairs = Vec::new();
+        // The font files contain no positioning except pair kerning.
+        for lookup in font.gpos().ok()?.lookup_list().ok()?.lookups().iter().flatten() {
+            if let Ok(PositionSubtables::Pair(subtables)) = lookup.subtables() {
+                pairs.extend(subtables.iter().flatten());
+            }
+        }
+        Some(Parsed {
+            characters: font.charmap(),
+            outlines: Outlines::new(&font)?,
+            pairs,
+            metrics: Metrics { bounds, ascent: ascent.into(), descent: descent.into(), capitals: 0 },
+        })
+    }
+}
+
+/// The kerning of two glyphs in one table; `None` if the table says nothing about them.
+fn kern(table: &PairPos, left: GlyphId16, right: GlyphId16) -> Option<i16> {
+    let kerning = match table {
+        PairPos::Format1(pairs) => {
+            let index = pairs.coverage().ok()?.get(left)?;
+            let set = pairs.pair_sets().get(usize::try_from(index).ok()?).ok()?;
+            *set.find_pair_value_record(right)?.value_record1()
+        }
+        PairPos::Format2(classes) => {
+            classes.coverage().ok()?.get(left)?;
+            let (first, second) = (classes.class_def1().ok()?, classes.class_def2().ok()?);
+            let (first, second) = (u16::try_from(first.get(left)).ok()?, u16::try_from(second.get(right)).ok()?);
+            let [kerning, _] = classes.class_value_records().get(first, second)?;
+            kerning
+        }
+        PairPos::Format3(_) | PairPos::Format4(_) => return None,
+    };
+    Some(kerning.x_advance().unwrap_or(0))
 }
 
 #[cfg(test)]
@@ -215,7 +242,7 @@ mod tests {
         }
     }
 
-    impl OutlineBuilder for Recorder<'_> {
+    impl OutlinePen for Recorder<'_> {
         fn move_to(&mut self, x: f32, y: f32) {
             self.record(b'M', &[x, y]);
         }

@@ -5,6 +5,7 @@
 
 mod font;
 mod maths;
+mod outline;
 mod parse;
 mod plain;
 mod symbols;
