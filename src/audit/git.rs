@@ -1,9 +1,13 @@
 //! Queries the git repository of a project with the program `git`.
 
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Output};
+use std::time::Duration;
 
 use crate::error::{Error, Result};
+use crate::program::{self, Bounded, Finished};
 
 /// The commit of the working tree, and whether tracked files differ from it. `None` outside of a repository or without git.
 pub fn head(folder: &Path) -> Option<(String, bool)> {
@@ -67,14 +71,35 @@ pub fn commit_hash(folder: &Path, revision: &str) -> Result<String> {
     Err(Error::user(format!("unknown revision `{revision}`")).hint("`git log --oneline` lists commits"))
 }
 
+/// The longest that a git command may take: it may wait for a file system that does not answer.
+const TIMEOUT: Duration = Duration::from_secs(60);
+
 fn run(folder: &Path, arguments: &[&str]) -> Result<Output> {
     let mut command = Command::new("git");
     // No pager, and no lock that a concurrent git command could hold.
-    command.arg("-C").arg(folder).args(["--no-pager", "--no-optional-locks"]).args(arguments).stdin(Stdio::null());
-    command.output().map_err(|cause| match cause.kind() {
-        std::io::ErrorKind::NotFound => Error::user("the program `git` was not found").hint("install git"),
+    command.arg("-C").arg(folder).args(["--no-pager", "--no-optional-locks"]).args(arguments);
+    let fail = |cause: std::io::Error| match cause.kind() {
+        std::io::ErrorKind::NotFound => Error::user("`git` is not installed"),
         _ => Error::io("run", Path::new("git"), &cause),
-    })
+    };
+    match program::run_bounded(&mut command, TIMEOUT, u64::MAX).map_err(fail)? {
+        Bounded::Finished(Finished { status, out, err }) => {
+            let (stdout, stderr) = (content(out).map_err(fail)?, content(err).map_err(fail)?);
+            Ok(Output { status, stdout, stderr })
+        }
+        Bounded::TooLong | Bounded::TooMuch => {
+            let message = format!("`git {}` did not end within {} s", arguments.join(" "), TIMEOUT.as_secs());
+            Err(Error::stage(message).hint("the file system of the repository may not answer"))
+        }
+    }
+}
+
+/// The whole content of a file.
+fn content(mut file: File) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    file.seek(SeekFrom::Start(0))?;
+    file.read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// The last line of git's error output.

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
@@ -43,31 +43,19 @@ pub fn version(tool: &[String], folder: &Path) -> Result<String> {
     // Symbolic links are not resolved: Python finds its packages by the path that it is called by.
     let path = find(name, folder).and_then(|path| std::path::absolute(path).ok()).ok_or_else(|| missing(name))?;
     let fail = |cause: std::io::Error| Error::stage(format!("cannot run `{command_line}`: {cause}"));
-    // Files instead of pipes: they never block, and a child that keeps one open does not delay us.
-    let (out, err) = (tempfile::tempfile().map_err(fail)?, tempfile::tempfile().map_err(fail)?);
     let mut command = Command::new(path);
-    command.args(arguments).current_dir(folder).stdin(Stdio::null());
-    command.stdout(out.try_clone().map_err(fail)?).stderr(err.try_clone().map_err(fail)?);
-    std::os::unix::process::CommandExt::process_group(&mut command, 0);
-    let mut tool = VersionProbe(command.spawn().map_err(fail)?);
-    let started = Instant::now();
-    let mut pause = Duration::from_micros(500);
+    command.args(arguments).current_dir(folder);
     let hint = "give the command that prints its version: `tools: [[NAME, -V]]`";
-    while !tool.has_ended().map_err(fail)? {
-        let long = [&out, &err].iter().any(|file| file.metadata().is_ok_and(|meta| meta.len() > MAX_OUTPUT));
-        if long || started.elapsed() > TIMEOUT {
-            let reason = match long {
-                true => "printed too much output".into(),
-                false => format!("timed out after {} s", TIMEOUT.as_secs()),
-            };
-            return Err(Error::stage(format!("`{command_line}` {reason}")).hint(hint));
+    let Finished { status, out, err } = match run_bounded(&mut command, TIMEOUT, MAX_OUTPUT).map_err(fail)? {
+        Bounded::Finished(finished) => finished,
+        Bounded::TooLong => {
+            let message = format!("`{command_line}` timed out after {} s", TIMEOUT.as_secs());
+            return Err(Error::stage(message).hint(hint));
         }
-        std::thread::sleep(pause);
-        pause = (pause * 3 / 2).min(Duration::from_millis(10));
-    }
-    // Kill its remaining children before its process id is released.
-    tool.kill();
-    let status = tool.0.wait().map_err(fail)?;
+        Bounded::TooMuch => {
+            return Err(Error::stage(format!("`{command_line}` printed too much output")).hint(hint));
+        }
+    };
     let mut text = beginning(out).map_err(fail)?;
     let err_text = beginning(err).map_err(fail)?;
     if !err_text.is_empty() {
@@ -83,6 +71,47 @@ pub fn version(tool: &[String], folder: &Path) -> Result<String> {
     Ok(text.chars().take(MAX_CHARS).collect())
 }
 
+/// How a command ended that was given a limit.
+pub enum Bounded {
+    Finished(Finished),
+    /// It ran longer than the limit and was killed.
+    TooLong,
+    /// It printed more than the limit and was killed.
+    TooMuch,
+}
+
+/// A command that has ended by itself, with what it printed.
+pub struct Finished {
+    pub status: ExitStatus,
+    pub out: File,
+    pub err: File,
+}
+
+/// Run a command with a limit of its time and of the bytes that it prints. Its whole process group is killed at the end.
+pub fn run_bounded(command: &mut Command, limit: Duration, max_output: u64) -> std::io::Result<Bounded> {
+    // Files instead of pipes: they never block, and a child that keeps one open does not delay us.
+    let (out, err) = (tempfile::tempfile()?, tempfile::tempfile()?);
+    command.stdin(Stdio::null()).stdout(out.try_clone()?).stderr(err.try_clone()?);
+    std::os::unix::process::CommandExt::process_group(command, 0);
+    let mut running = ProcessGroup(command.spawn()?);
+    let started = Instant::now();
+    let mut pause = Duration::from_micros(500);
+    while !running.has_ended()? {
+        if [&out, &err].iter().any(|file| file.metadata().is_ok_and(|meta| meta.len() > max_output)) {
+            return Ok(Bounded::TooMuch);
+        }
+        if started.elapsed() > limit {
+            return Ok(Bounded::TooLong);
+        }
+        std::thread::sleep(pause);
+        pause = (pause * 3 / 2).min(Duration::from_millis(10));
+    }
+    // Kill its remaining children before its process id is released.
+    running.kill();
+    let status = running.0.wait()?;
+    Ok(Bounded::Finished(Finished { status, out, err }))
+}
+
 /// The beginning of the output, as text.
 fn beginning(mut file: File) -> std::io::Result<String> {
     let mut bytes = Vec::new();
@@ -92,10 +121,10 @@ fn beginning(mut file: File) -> std::io::Result<String> {
     Ok(String::from_utf8_lossy(&bytes).trim().to_string())
 }
 
-/// A running version command. Dropping it kills its process group.
-struct VersionProbe(Child);
+/// A running command. Dropping it kills its process group.
+struct ProcessGroup(Child);
 
-impl VersionProbe {
+impl ProcessGroup {
     /// Whether it has ended; on Unix without reaping it, so that its process id stays reserved.
     fn has_ended(&mut self) -> std::io::Result<bool> {
         use rustix::process::{WaitId, WaitIdOptions, waitid};
@@ -119,7 +148,7 @@ impl VersionProbe {
     }
 }
 
-impl Drop for VersionProbe {
+impl Drop for ProcessGroup {
     fn drop(&mut self) {
         // Once it was reaped, there is nothing left to kill.
         if let Ok(None) = self.0.try_wait() {
