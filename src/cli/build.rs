@@ -1,5 +1,7 @@
 //! `repro build`: build what is out of date.
 
+use std::collections::BTreeMap;
+
 use serde_json::json;
 
 use super::args::{Build, Device};
@@ -10,6 +12,7 @@ use super::words::{count, duration, thousands};
 use super::{Console, Project, Trouble, Unchecked, diagnostics, interrupt, open, plan, progress, provenance};
 use crate::error::Error;
 use crate::exec::{self, Gpus, Options, Outcome, StageWarning};
+use crate::graph::{Points, Selection};
 use crate::plan::NoopCheck;
 use crate::program;
 use crate::store::Store;
@@ -18,9 +21,9 @@ use crate::train::cuda::{self, GpuUnavailable};
 pub fn run(args: &Build, unchecked: Unchecked, console: &Console) -> Result<u8, Trouble> {
     if args.dry_run {
         let project = unchecked.check()?;
-        let targets = project.targets(&args.work.targets)?;
-        let again = if args.rerun { targets.clone() } else { Vec::new() };
-        return plan::print(&targets, &again, args.work.jobs, &project, console);
+        let selection = project.select(&args.work.targets)?;
+        let again = if args.rerun { selection.stages.clone() } else { Vec::new() };
+        return plan::print(&selection, &again, args.work.jobs, &project, console);
     }
     if console.verbose {
         log();
@@ -41,7 +44,7 @@ pub fn run(args: &Build, unchecked: Unchecked, console: &Console) -> Result<u8, 
 
 /// Build, and record what was read if the next build may be a no-op.
 pub fn build(args: &Build, project: &Project, noop: Option<NoopCheck>, console: &Console) -> Result<u8, Trouble> {
-    let targets = project.targets(&args.work.targets)?;
+    let Selection { stages: targets, points } = project.select(&args.work.targets)?;
     let again = if args.rerun { targets.clone() } else { Vec::new() };
     let options = Options {
         gpus: gpus(args, &project.store)?,
@@ -50,6 +53,7 @@ pub fn build(args: &Build, project: &Project, noop: Option<NoopCheck>, console: 
         no_train: args.work.no_train,
         no_run: args.work.no_run,
         again,
+        points,
         interrupted: interrupt::watch(),
     };
     let needed = project.graph.needed(&targets);
@@ -107,7 +111,16 @@ fn gpus(args: &Build, store: &Store) -> Result<Gpus, Error> {
 /// The options of a rebuild for `repro verify`.
 pub fn verify_options(jobs: Option<u16>, keep_going: bool) -> Options {
     let (jobs, gpus, again) = (parallel_jobs(jobs), Gpus::none(), Vec::new());
-    Options { jobs, keep_going, no_train: false, no_run: false, gpus, again, interrupted: interrupt::watch() }
+    Options {
+        jobs,
+        keep_going,
+        no_train: false,
+        no_run: false,
+        gpus,
+        again,
+        points: Points::new(),
+        interrupted: interrupt::watch(),
+    }
 }
 
 /// Log to standard error.
@@ -196,13 +209,28 @@ fn report_warnings(outcome: &Outcome, source: &Source, console: &Console) {
     }
 }
 
+/// The most failures of one stage that are printed in full.
+const FAILURES: usize = 5;
+
 /// Print the failures, with locations and hints.
 pub fn report_failures(outcome: &Outcome, source: &Source, console: &Console) {
+    let mut reported: BTreeMap<&str, usize> = BTreeMap::new();
     for failure in &outcome.failures {
+        let count = reported.entry(&failure.stage).or_default();
+        *count += 1;
+        if *count > FAILURES {
+            continue;
+        }
         let unit = if failure.unit.is_empty() { String::new() } else { format!(" at {}", failure.unit) };
         let error =
             Error { message: format!("{}{unit}: {}", failure.stage, failure.error.message), ..failure.error.clone() };
         console.note(diagnostics::text("error", &error, Some(source), console).trim_end());
+    }
+    for (stage, more) in reported.into_iter().filter(|(_, count)| *count > FAILURES) {
+        let others = outcome.failures.iter().filter(|failure| failure.stage == stage).skip(FAILURES);
+        let points: Vec<String> = others.map(|failure| failure.unit.clone()).take(20).collect();
+        let dots = if more > FAILURES + 20 { "; ..." } else { "" };
+        console.note(&format!("{stage}: {} more failed: {}{dots}", more - FAILURES, points.join("; ")));
     }
     let reported = |error: &Error| outcome.failures.iter().any(|failure| failure.error.message == error.message);
     if let Some(error) = outcome.broken.as_ref().filter(|error| !reported(error)) {

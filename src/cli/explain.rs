@@ -6,14 +6,16 @@ use super::args::Explain;
 use super::console::Style;
 use super::words::{count, harmless, thousands};
 use super::{Console, Project, Trouble, plan as plan_command};
+use crate::graph::Selection;
 use crate::plan::{self, StagePlan, StageState, UnitState};
 
 /// The missing units that are listed without `-v`.
 const MAX_LISTED: usize = 8;
 
 pub fn run(args: &Explain, project: &Project, console: &Console) -> Result<u8, Trouble> {
-    let targets = project.targets(&args.targets)?;
-    let plans = plan::plan(project.context(), &targets)?;
+    let Selection { stages: targets, points } = project.select(&args.targets)?;
+    let mut plans = plan::plan(project.context(), &targets)?;
+    plan::only_points(&mut plans, &points);
     let mut text = String::new();
     // The targets first, then the inputs that they wait for.
     for plan in plans.iter().rev() {
@@ -36,9 +38,8 @@ pub fn run(args: &Explain, project: &Project, console: &Console) -> Result<u8, T
 /// The labels of the units that would run.
 fn missing(plan: &StagePlan, project: &Project) -> Vec<String> {
     let layout = &project.graph.layouts[plan.stage];
-    let units = plan.resolved.units.iter().enumerate();
-    let missing = units.filter(|(_, unit)| matches!(unit, UnitState::Missing { .. }));
-    missing.map(|(unit, _)| layout.label(unit)).filter(|label| !label.is_empty()).collect()
+    let known = |unit: &usize| matches!(plan.resolved.units[*unit], UnitState::Missing { .. });
+    plan.missing_units().filter(known).map(|unit| layout.label(unit)).filter(|label| !label.is_empty()).collect()
 }
 
 fn explanation(plan: &StagePlan, project: &Project, console: &Console) -> String {

@@ -7,22 +7,24 @@ use super::console::Style;
 use super::jobs::parallel_jobs;
 use super::words::{about, count, thousands};
 use super::{Console, Project, Trouble};
+use crate::graph::Selection;
 use crate::plan::{self, Reason, StagePlan, StageState};
 
 pub fn run(args: &Plan, project: &Project, console: &Console) -> Result<u8, Trouble> {
-    print(&project.targets(&args.targets)?, &[], args.jobs, project, console)
+    print(&project.select(&args.targets)?, &[], args.jobs, project, console)
 }
 
 /// Print what a build of these stages would do. `rerun` are stages that are to run even if they are up to date.
 pub fn print(
-    targets: &[usize],
+    selection: &Selection,
     rerun: &[usize],
     jobs: Option<u16>,
     project: &Project,
     console: &Console,
 ) -> Result<u8, Trouble> {
-    let mut plans = plan::plan(project.context(), targets)?;
-    plan::force_rerun(project.context(), &mut plans, rerun)?;
+    let mut plans = plan::plan(project.context(), &selection.stages)?;
+    plan::only_points(&mut plans, &selection.points);
+    plan::force_rerun(project.context(), &mut plans, rerun, &selection.points)?;
     let mut text = String::new();
     if console.json {
         plans.iter().for_each(|plan| text += &format!("{}\n", to_json(plan, project)));

@@ -74,11 +74,17 @@ impl RunningStage {
         let elapsed = self.began.map_or(0.0, |began| began.elapsed().as_secs_f64());
         let mut parts = Vec::new();
         if self.kind.is_program {
-            // The progress of a program is unknown.
-            let time = format!("running for {}", duration(elapsed));
+            // The progress inside a program is unknown.
+            let mut state = format!("running for {}", duration(elapsed));
+            if self.units > 1 {
+                state = format!("{}/{}", thousands(done as usize), count(self.units, noun));
+                if share > 0.0 && elapsed >= SOON {
+                    state += &format!(", {} left", duration(elapsed * (1.0 - share).max(0.0) / share));
+                }
+            }
             return match last_line(log) {
-                Some(line) => format!("{time}: {line}"),
-                None => time,
+                Some(line) => format!("{state}: {line}"),
+                None => state,
             };
         }
         if self.units == 1 {
@@ -216,6 +222,10 @@ impl ProgressLines<'_> {
                 }
                 let time = self.console.paint(Style::Dim, &duration(seconds));
                 lines.push(EventLine::Done(self.named(stage, &format!("{}  {time}", parts.join(", ")))));
+            }
+            Event::UnitFailed { stage, unit, .. } => {
+                let failed = self.console.paint_err(Style::Red, "failed");
+                lines.push(EventLine::Note(self.named(stage, &format!("{failed} at {}", harmless(unit)))));
             }
             Event::StageFailed { stage, .. } => {
                 self.stages.remove(stage);
@@ -361,8 +371,9 @@ impl Observer for JsonProgress<'_> {
                 json!({"event": "stage-finished", "stage": stage, "kind": kind.name, "ran": ran, "seconds": seconds,
                     "written": written, "other": other})
             }
-            Event::StageFailed { stage, unit, error } => {
-                json!({"event": "stage-failed", "stage": stage, "unit": unit, "message": error.message,
+            Event::UnitFailed { stage, unit, error } | Event::StageFailed { stage, unit, error } => {
+                let event = if matches!(event, Event::UnitFailed { .. }) { "unit-failed" } else { "stage-failed" };
+                json!({"event": event, "stage": stage, "unit": unit, "message": error.message,
                     "output": error.output, "hints": error.hints})
             }
         };

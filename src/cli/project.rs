@@ -7,7 +7,7 @@ use super::diagnostics::Source;
 use super::{Global, Trouble};
 use crate::audit::Revision;
 use crate::error::{Error, Result};
-use crate::graph::{self, Graph};
+use crate::graph::{self, Graph, Selection};
 use crate::plan::{Context, Outside};
 use crate::render::Publisher;
 use crate::spec::{MAX_BYTES, too_large};
@@ -83,7 +83,12 @@ impl Project {
         self.graph.targets(words).map_err(|errors| Trouble { errors, source: None })
     }
 
-    /// The same, or all stages if none are named.
+    /// The stages and points that the user named; see [`Graph::select`].
+    pub fn select(&self, words: &[String]) -> Result<Selection, Trouble> {
+        self.graph.select(words).map_err(|errors| Trouble { errors, source: None })
+    }
+
+    /// The named stages, or all if none are named.
     pub fn targets_or_all(&self, words: &[String]) -> Result<Vec<usize>, Trouble> {
         if words.is_empty() { Ok(self.graph.all()) } else { self.targets(words) }
     }

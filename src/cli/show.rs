@@ -3,7 +3,7 @@
 mod arrays;
 mod trace;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -17,6 +17,7 @@ use crate::audit;
 use crate::error::{Error, Result};
 use crate::exchange;
 use crate::exec;
+use crate::graph::Selection;
 use crate::plan::{self, StagePlan, StageState, UnitState};
 use crate::render;
 use crate::stages::{self, Holds};
@@ -27,8 +28,9 @@ use crate::value::{FileEntry, Scene, Table, Tree, decode_scene, decode_tree};
 const STACKED: usize = 4096;
 
 pub fn run(args: &Show, project: &Project, console: &Console) -> Result<u8, Trouble> {
-    let targets = project.targets(&args.targets)?;
-    let plans = plan::plan(project.context(), &targets)?;
+    let Selection { stages: targets, points } = project.select(&args.targets)?;
+    let mut plans = plan::plan(project.context(), &targets)?;
+    plan::only_points(&mut plans, &points);
     if args.npz.is_some() && targets.len() != 1 {
         let error = Error::user(format!("--npz writes the arrays of one stage; this names {}", targets.len()));
         return Err(error.into());
@@ -68,7 +70,11 @@ fn complete(plan: &StagePlan, project: &Project) -> Result<()> {
         let what = match (plan.resolved.units.len(), plan.state) {
             (_, StageState::Waits) => "waits for its inputs".to_string(),
             (1, _) => "is not built".to_string(),
-            (n, _) => format!("is not complete: {} of {n} units are missing", plan.units),
+            (n, _) => format!(
+                "is not complete: {} of {} units are missing",
+                plan.units,
+                plan.only.as_ref().map_or(n, BTreeSet::len)
+            ),
         };
         return Err(Error::stage(format!("{} {what}", stage.name)).hint(format!("run `repro build {}`", stage.name)));
     }
@@ -104,6 +110,10 @@ fn show(plan: &StagePlan, args: &Show, project: &Project, console: &Console) -> 
     let stage = &project.graph.stages[plan.stage];
     complete(plan, project)?;
     let dataset = |unit: usize| exec::dataset(project.context(), plan.stage, result(plan, unit)?);
+    let units: Vec<usize> = match &plan.only {
+        Some(only) => only.iter().copied().collect(),
+        None => (0..plan.resolved.units.len()).collect(),
+    };
     let payloads =
         || (0..plan.resolved.units.len()).map(|unit| payload(plan, project, unit)).collect::<Result<Vec<_>>>();
     match stage.stage.holds() {
@@ -128,20 +138,19 @@ fn show(plan: &StagePlan, args: &Show, project: &Project, console: &Console) -> 
         Holds::Nothing => Ok(String::new()),
         holds @ (Holds::Arrays | Holds::Files | Holds::ProjectFiles) => {
             if holds.is_files()
-                && let Some(tree) = without_arrays(&payload(plan, project, 0)?)
+                && let Some(tree) = without_arrays(&payload(plan, project, units.first().copied().unwrap_or(0))?)
             {
                 return match args.npz {
                     Some(_) => Err(Error::user(format!("{} has no arrays; --npz writes arrays", stage.name))),
                     None => Ok(files(&stage.name, &tree, console.json)),
                 };
             }
-            let layout = &project.graph.layouts[plan.stage];
-            if plan.resolved.units.len() > STACKED && !console.json && args.npz.is_none() {
-                return Ok(arrays::shapes(&stage.name, layout, &dataset(0)?));
+            let layout = project.graph.layouts[plan.stage].subset(&units);
+            if units.len() > STACKED && !console.json && args.npz.is_none() {
+                return Ok(arrays::shapes(&stage.name, &layout, &dataset(units[0])?));
             }
-            let parts: Result<Vec<_>> =
-                (0..plan.resolved.units.len()).map(|unit| dataset(unit).map(Arc::new)).collect();
-            let dataset = stages::stack(layout, &parts?);
+            let parts: Result<Vec<_>> = units.iter().map(|&unit| dataset(unit).map(Arc::new)).collect();
+            let dataset = stages::stack(&layout, &parts?);
             if let Some(path) = &args.npz {
                 store::write_file(path, &exchange::npz(&dataset)?)?;
                 return Ok(String::new());

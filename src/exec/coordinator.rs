@@ -30,6 +30,8 @@ struct RunningStage {
     results: Vec<Option<(Key, Digest)>>,
     /// Missing units that are not done yet.
     left: usize,
+    /// Units that failed.
+    failed: usize,
     missing: usize,
     ran: usize,
     /// Estimated time of all missing units, and of those that are done.
@@ -174,8 +176,9 @@ impl<'a, 'b> Coordinator<'a, 'b> {
             && resolved.units.iter().any(|unit| unit.digest().is_some())
             && !self.outcome.built.iter().any(|built| built.stage == *name);
         let before = again.then(|| resolved.units.iter().map(UnitState::digest).collect());
+        let only = self.options.points.get(&stage);
         if again {
-            resolved.force_rerun(context, stage)?;
+            resolved.force_rerun(context, stage, only)?;
         }
         if !resolved.faults.is_empty() {
             for error in resolved.faults {
@@ -193,13 +196,14 @@ impl<'a, 'b> Coordinator<'a, 'b> {
             self.fail(stage, String::new(), error, true);
             return Ok(());
         }
+        let is_wanted = |unit: usize| only.is_none_or(|only| only.contains(&unit));
         let mut missing: Vec<(usize, Key, f64)> = Vec::new();
         let mut results = Vec::with_capacity(resolved.units.len());
         for (unit, state) in resolved.units.iter().enumerate() {
             match *state {
                 UnitState::Cached { key, digest } => results.push(Some((key, digest))),
                 UnitState::Missing { key, seconds } => {
-                    missing.push((unit, key, seconds));
+                    missing.extend(is_wanted(unit).then_some((unit, key, seconds)));
                     results.push(None);
                 }
                 UnitState::Unknown { .. } => return Err(Error::internal("an input of a started stage has no result")),
@@ -235,6 +239,7 @@ impl<'a, 'b> Coordinator<'a, 'b> {
                 before,
                 results,
                 left: count,
+                failed: 0,
                 missing: count,
                 ran: 0,
                 work: seconds,
@@ -322,11 +327,8 @@ impl<'a, 'b> Coordinator<'a, 'b> {
                     // It was interrupted; the build is ending.
                     Ok(None) => {}
                     Err(error) => {
-                        let graph = self.shared.context.graph;
-                        self.fail(stage, graph.layouts[stage].label(unit), error.clone(), false);
-                        for (stage, unit) in claims.into_iter().skip(1) {
-                            self.fail(stage, graph.layouts[stage].label(unit), error.clone(), false);
-                        }
+                        let first = if claims.is_empty() { vec![(stage, unit)] } else { claims };
+                        first.into_iter().for_each(|(stage, unit)| self.unit_failed(stage, unit, error.clone()));
                     }
                 }
             }
@@ -361,7 +363,7 @@ impl<'a, 'b> Coordinator<'a, 'b> {
                 running.estimated += estimate;
             }
         }
-        let (left, missing) = (running.left, running.missing);
+        let (left, failed, missing) = (running.left, running.failed, running.missing);
         let graph = self.shared.context.graph;
         self.observer.event(&Event::UnitFinished {
             stage: &graph.stages[stage].name,
@@ -371,12 +373,62 @@ impl<'a, 'b> Coordinator<'a, 'b> {
             done: missing - left,
             units: missing,
         });
-        if left == 0 { self.units_done(stage) } else { Ok(()) }
+        match (left, failed) {
+            (0, 0) => self.units_done(stage),
+            (0, _) => {
+                self.stage_failed(stage);
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// A unit has failed. With `--keep-going` the other units of its stage still run.
+    fn unit_failed(&mut self, stage: usize, unit: usize, error: Error) {
+        let graph = self.shared.context.graph;
+        let label = graph.layouts[stage].label(unit);
+        let going_on = self.options.keep_going && error.kind != ErrorKind::Lost;
+        let Some(running) = self.running.get_mut(&stage).filter(|running| going_on && running.left > 1) else {
+            let earlier = self.running.get(&stage).map_or(0, |running| running.failed);
+            if earlier == 0 || !going_on {
+                return self.fail(stage, label, error, false);
+            }
+            self.forget_failed(stage);
+            return self.failed(stage, label, error);
+        };
+        running.left -= 1;
+        running.failed += 1;
+        let name = graph.stages[stage].name.clone();
+        self.observer.event(&Event::UnitFailed { stage: &name, unit: &label, error: &error });
+        self.outcome.failures.push(Failure { stage: name, unit: label, error });
+    }
+
+    /// A stage has failed, and none of its units runs any more: record how many have results.
+    fn forget_failed(&mut self, stage: usize) {
+        let Some(running) = self.running.remove(&stage) else { return };
+        let done = running.results.iter().flatten().count();
+        let stage = self.name(stage).to_string();
+        self.outcome.unfinished.push(Unfinished { stage, done, units: running.results.len() });
+    }
+
+    /// The last unit of a stage has ended well, after others had failed.
+    fn stage_failed(&mut self, stage: usize) {
+        self.forget_failed(stage);
+        let graph = self.shared.context.graph;
+        let name = &graph.stages[stage].name;
+        let Some(failure) = self.outcome.failures.iter().rfind(|failure| failure.stage == *name) else { return };
+        self.observer.event(&Event::StageFailed { stage: name, unit: &failure.unit, error: &failure.error });
+        let skipped = self.schedule.failed(stage);
+        self.outcome.skipped.extend(skipped.into_iter().map(|stage| graph.stages[stage].name.clone()));
     }
 
     /// All units of a stage have results: write its files, or finish it.
     fn units_done(&mut self, stage: usize) -> Result<()> {
         let Some(running) = self.running.get_mut(&stage) else { return Ok(()) };
+        if self.options.points.contains_key(&stage) && running.results.iter().any(Option::is_none) {
+            self.points_done(stage);
+            return Ok(());
+        }
         let units: Option<Vec<(Key, Digest)>> = running.results.iter().copied().collect();
         let units = units.ok_or_else(|| Error::internal("a finished stage lacks a result"))?;
         if running.missing > 0 {
@@ -394,6 +446,28 @@ impl<'a, 'b> Coordinator<'a, 'b> {
         self.in_flight += 1;
         self.shared.queue.push(0.0, [Job::Files { stage, units: Arc::new(units), files }]);
         Ok(())
+    }
+
+    /// The wanted points of a stage have results, and others have none: its files are not made, and nothing that is built reads it.
+    fn points_done(&mut self, stage: usize) {
+        let Some(running) = self.running.remove(&stage) else { return };
+        let definition = &self.shared.context.graph.stages[stage];
+        if running.missing > 0 {
+            self.observer.event(&Event::StageFinished {
+                stage: &definition.name,
+                kind: definition.stage.kind(),
+                ran: running.ran,
+                seconds: running.began.map_or(0.0, |began| began.elapsed().as_secs_f64()),
+                written: &[],
+                other: None,
+            });
+        }
+        if running.ran > 0 {
+            self.outcome.built.push(Built { stage: definition.name.clone(), written: Vec::new() });
+        } else {
+            self.outcome.current += 1;
+        }
+        self.schedule.done(stage);
     }
 
     fn stage_done(&mut self, stage: usize, written: Vec<String>) -> Result<()> {
@@ -551,7 +625,11 @@ impl<'a, 'b> Coordinator<'a, 'b> {
                 let inside_work = inside * (running.work - running.worked) / running.left as f64;
                 let share = (running.worked + inside_work) / running.work;
                 let definition = &self.shared.context.graph.stages[stage];
-                let log = || self.shared.context.store.log_path(&definition.name);
+                let log = || {
+                    let unit = self.shared.latest[stage].load(Ordering::Relaxed);
+                    let layout = &self.shared.context.graph.layouts[stage];
+                    self.shared.context.store.log_path(&definition.name, &layout.folder(unit))
+                };
                 self.observer.event(&Event::Progress {
                     stage: &definition.name,
                     log: definition.stage.kind().is_program.then(log),

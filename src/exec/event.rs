@@ -25,7 +25,9 @@ pub enum Event<'a> {
         written: &'a [String],
         other: Option<usize>,
     },
-    /// A stage failed.
+    /// A unit has failed, and the other units of its stage still run.
+    UnitFailed { stage: &'a str, unit: &'a str, error: &'a Error },
+    /// A stage failed; `unit` is the one that failed last.
     StageFailed { stage: &'a str, unit: &'a str, error: &'a Error },
 }
 

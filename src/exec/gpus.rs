@@ -163,7 +163,7 @@ fn train(
     }
     shared.queue.push(f64::MAX, elsewhere);
     let controls: Vec<UnitControl> =
-        runs.iter().map(|run| UnitControl::new(shared, run.stage, run.key, run.recipe.steps)).collect();
+        runs.iter().map(|run| UnitControl::new(shared, run.stage, run.unit, run.key, run.recipe.steps)).collect();
     let tasks: Vec<TrainingTask> =
         runs.iter().zip(&controls).map(|(run, control)| TrainingTask { recipe: run.recipe.clone(), control }).collect();
     let mut left = vec![true; runs.len()];

@@ -25,6 +25,7 @@ pub use schedule::Schedule;
 use std::sync::atomic::AtomicBool;
 
 use crate::error::Error;
+use crate::graph::Points;
 
 /// Options of a build.
 #[derive(Debug)]
@@ -41,6 +42,8 @@ pub struct Options {
     pub gpus: Gpus,
     /// Stages that are rerun even if they are up to date.
     pub again: Vec<usize>,
+    /// Stages of which only some units are wanted.
+    pub points: Points,
     /// Set by Ctrl-C: stop as soon as possible; finished units are kept.
     pub interrupted: &'static AtomicBool,
 }

@@ -6,12 +6,14 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
+use serde_json::{Value as Json, json};
+
 use super::content::{copy, copy_of_project, lost};
 use super::stage_inputs::StageInputs;
 use crate::error::{Error, Result};
 use crate::exchange;
 use crate::plan;
-use crate::stages::{FIGURES, Holds, Sandbox};
+use crate::stages::{FIGURES, Holds, Layout, Sandbox};
 use crate::store::{Scratch, content_key};
 use crate::train::cuda;
 use crate::value::{Digest, decode_tree};
@@ -42,6 +44,19 @@ const FIXED: [(&str, &str); 6] = [
     ("PYTHONDONTWRITEBYTECODE", "1"),
     ("PYTHONUNBUFFERED", "1"),
 ];
+
+/// The list of the points of a sweep, in the folder of its files.
+const POINTS: &str = "points.json";
+
+/// For each point of a sweep its folder and its coordinates.
+fn points(layout: &Layout) -> Json {
+    let point = |unit: usize| {
+        let positions = layout.positions(unit);
+        let coordinates = layout.axes.iter().zip(positions).map(|(axis, at)| (axis.name.clone(), axis.coords.json(at)));
+        json!({"folder": layout.folder(unit), "at": coordinates.collect::<serde_json::Map<_, _>>()})
+    };
+    Json::Array((0..layout.units).map(point).collect())
+}
 
 pub struct ProgramSandbox<'a> {
     inputs: &'a StageInputs<'a, 'a>,
@@ -82,18 +97,27 @@ impl<'a> ProgramSandbox<'a> {
         Ok(full)
     }
 
-    /// Copy the files of a stage: files of the project to their own paths, others into a folder named like the stage.
+    /// Copy the files of a stage: files of the project to their own paths, others into a folder named like the stage; in a sweep into a folder
+    /// for each point, with a list of the points.
     fn files(&self, input: usize, stage: usize) -> Result<()> {
         let context = self.inputs.shared.context;
         let definition = &context.graph.stages[stage];
         let own_path = definition.stage.holds() == Holds::ProjectFiles;
-        for &unit in self.inputs.results[input].iter() {
+        let layout = &context.graph.layouts[stage];
+        if !layout.axes.is_empty() {
+            let path = self.place(&format!("{}/{POINTS}", definition.name))?;
+            let text = format!("{:#}\n", points(layout));
+            std::fs::write(&path, text).map_err(|e| Error::io("write", &path, &e))?;
+        }
+        for (at, &unit) in self.inputs.results[input].iter().enumerate() {
+            let folder = [definition.name.as_str(), &layout.folder(at)].join("/");
+            let folder = folder.trim_end_matches('/');
             let payload = context.store.load(&unit.0, &unit.1).ok_or_else(lost)?;
             let tree =
                 decode_tree(&payload).ok_or_else(|| Error::internal("a stored result is not a list of files"))?;
             for file in &tree.files {
                 let own_path = own_path || file.path.starts_with(FIGURES);
-                let path = if own_path { file.path.clone() } else { format!("{}/{}", definition.name, file.path) };
+                let path = if own_path { file.path.clone() } else { format!("{folder}/{}", file.path) };
                 if self.needed(&path, &file.digest) {
                     continue;
                 }
@@ -198,7 +222,8 @@ impl Sandbox for ProgramSandbox<'_> {
 
     fn log(&self) -> Result<(File, PathBuf)> {
         let context = self.inputs.shared.context;
-        let path = context.store.log_path(&context.graph.stages[self.inputs.stage].name);
+        let folder = context.graph.layouts[self.inputs.stage].folder(self.inputs.unit);
+        let path = context.store.log_path(&context.graph.stages[self.inputs.stage].name, &folder);
         context.store.new_log(&path).map(|file| (file, path))
     }
 

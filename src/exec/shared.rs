@@ -1,6 +1,6 @@
 //! What all threads of a build share: queues, counters, and the flags that end it.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, OnceLock};
 
 use super::Options;
@@ -30,6 +30,8 @@ pub struct BuildShared<'a> {
     pub inside: Vec<AtomicU64>,
     /// By stage: whether a unit of it has begun.
     pub started: Vec<AtomicBool>,
+    /// By stage: the unit of it that began last.
+    pub latest: Vec<AtomicUsize>,
     /// The folder for the sandboxes of this build, once one is needed.
     scratch: OnceLock<Scratch>,
 }
@@ -48,6 +50,7 @@ impl<'a> BuildShared<'a> {
             interrupted: options.interrupted,
             inside: context.graph.stages.iter().map(|_| AtomicU64::new(0)).collect(),
             started: context.graph.stages.iter().map(|_| AtomicBool::new(false)).collect(),
+            latest: context.graph.stages.iter().map(|_| AtomicUsize::new(0)).collect(),
             scratch: OnceLock::new(),
         }
     }

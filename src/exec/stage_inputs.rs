@@ -15,6 +15,8 @@ use crate::value::{Dataset, Digest, Unread};
 pub struct StageInputs<'a, 'b> {
     pub shared: &'b BuildShared<'a>,
     pub stage: usize,
+    /// The unit that runs.
+    pub unit: usize,
     /// For each input the key and digest of each unit.
     pub results: Vec<UnitResults>,
     pub found: Arc<Found>,

@@ -12,7 +12,7 @@ use super::shared::BuildShared;
 use super::stage_inputs::StageInputs;
 use crate::error::{Error, Result};
 use crate::plan::{Context, FileState};
-use crate::stages::{FileSpec, Inputs};
+use crate::stages::{FileSpec, Inputs, OutputFile};
 use crate::store::{Digest, Key, Store};
 use crate::threads;
 use crate::train::Control;
@@ -27,7 +27,7 @@ pub fn work(shared: &BuildShared, reports: &Sender<JobReport>) {
         let answer = match job {
             Job::Unit { stage, unit, key, results, found, again, .. } => {
                 let started = Instant::now();
-                let inputs = StageInputs { shared, stage, results, found, gpus: allocation.gpus.clone() };
+                let inputs = StageInputs { shared, stage, unit, results, found, gpus: allocation.gpus.clone() };
                 let result = guarded(|| run_unit(&inputs, unit, key, again, started));
                 JobReport::Unit { stage, unit, key, result, seconds: started.elapsed().as_secs_f64() }
             }
@@ -64,7 +64,7 @@ fn run_unit(inputs: &StageInputs, unit: usize, key: Key, again: bool, started: I
     let kind = &graph.stages[stage].stage;
     let layout = &graph.layouts[stage];
     let outlines = graph.outlines(stage);
-    let control = UnitControl::new(shared, stage, key, kind.steps(unit, layout));
+    let control = UnitControl::new(shared, stage, unit, key, kind.steps(unit, layout));
     let payload = kind.run(unit, layout, &outlines, inputs as &dyn Inputs, &control);
     control.forget_progress();
     let Some(payload) = payload? else { return Ok(None) };
@@ -105,8 +105,9 @@ pub struct UnitControl<'a, 'b> {
 }
 
 impl<'a, 'b> UnitControl<'a, 'b> {
-    pub fn new(shared: &'b BuildShared<'a>, stage: usize, key: Key, steps: u32) -> Self {
+    pub fn new(shared: &'b BuildShared<'a>, stage: usize, unit: usize, key: Key, steps: u32) -> Self {
         shared.started[stage].store(true, Ordering::Relaxed);
+        shared.latest[stage].store(unit, Ordering::Relaxed);
         UnitControl {
             shared,
             stage,
@@ -200,7 +201,7 @@ fn make_file(
             let payloads = payloads.get_or_init(|| load_all(store, units)).as_ref().map_err(Error::clone)?;
             let started = Instant::now();
             let bytes = match &spec.output {
-                Some(path) => output(shared.context, stage, units, payloads, path)?,
+                Some(file) => output(shared.context, stage, units, payloads, file)?,
                 None => {
                     let stop = || shared.cancelled();
                     match publish.render(&graph.stages[stage], spec, payloads, &key.to_string(), &stop)? {
@@ -234,12 +235,12 @@ fn output(
     stage: usize,
     units: &[(Key, Digest)],
     payloads: &[Vec<u8>],
-    path: &str,
+    output: &OutputFile,
 ) -> Result<Vec<u8>> {
-    let tree = payloads.first().and_then(|payload| decode_tree(payload));
-    let file = tree.as_ref().and_then(|tree| tree.get(path));
-    let (Some(file), Some(unit)) = (file, units.first()) else {
-        return Err(Error::internal(format!("the result of a program lacks `{path}`")));
+    let tree = payloads.get(output.unit).and_then(|payload| decode_tree(payload));
+    let file = tree.as_ref().and_then(|tree| tree.get(&output.path));
+    let (Some(file), Some(unit)) = (file, units.get(output.unit)) else {
+        return Err(Error::internal(format!("the result of a program lacks `{}`", output.path)));
     };
     content(context, stage, *unit, file)
 }

@@ -5,6 +5,7 @@ mod load;
 mod targets;
 
 pub use load::{LoadError, decode_text, load};
+pub use targets::{Points, Selection};
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, HashSet};

@@ -1,15 +1,38 @@
-//! Target selection: stages by name, file, glob or kind; by default every figure and table.
+//! Target selection: stages by name, file, glob or kind, and points of sweeps; by default every figure and table.
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Graph;
 use crate::error::Error;
-use crate::spec::{glob, nearest};
-use crate::stages::{Holds, Kind, Published};
+use crate::spec::{glob, nearest, suggest};
+use crate::stages::{Holds, Kind, Layout, Published};
+
+/// Of some stages only these units.
+pub type Points = BTreeMap<usize, BTreeSet<usize>>;
+
+/// What a user named.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Selection {
+    /// Stages, in the order of the file.
+    pub stages: Vec<usize>,
+    /// The stages of which only some points were named, unless another selected stage needs all of them.
+    pub points: Points,
+}
 
 impl Graph {
-    /// The stages that the patterns select, in the order of the file; without patterns every figure and table. A pattern is a stage's name,
-    /// one of its files (`fig5.svg`, `figures/fig5.pdf`), a glob (`fig*`) or a kind (`figure`, `sweep`). Errors: one for each pattern that
-    /// selects nothing.
+    /// The stages that the patterns select, as [`Graph::select`] does. Errors: also for a pattern that selects points.
     pub fn targets(&self, patterns: &[String]) -> Result<Vec<usize>, Vec<Error>> {
+        if let Some((pattern, name)) = patterns.iter().find_map(|pattern| Some((pattern, split_points(pattern)?.0))) {
+            let error = Error::user(format!("`{pattern}` names points; this command takes whole stages"));
+            return Err(vec![error.hint(format!("name the stage: `{name}`"))]);
+        }
+        self.select(patterns).map(|selection| selection.stages)
+    }
+
+    /// The stages and points that the patterns select; without patterns every figure and table. A pattern is a stage's name, one of its files
+    /// (`fig5.svg`, `figures/fig5.pdf`), a glob (`fig*`), a kind (`figure`, `sweep`), or points of a stage: `train[lr=0.1,seed=2]`. Errors: one
+    /// for each pattern that selects nothing.
+    pub fn select(&self, patterns: &[String]) -> Result<Selection, Vec<Error>> {
         if patterns.is_empty() {
             let artifact = |&i: &usize| match self.stages[i].stage.publishes() {
                 Published::Nothing => false,
@@ -17,11 +40,20 @@ impl Graph {
                 Published::Figure(_) | Published::Table(_) => true,
             };
             let artifacts: Vec<usize> = (0..self.stages.len()).filter(artifact).collect();
-            return Ok(if artifacts.is_empty() { self.all() } else { artifacts });
+            let stages = if artifacts.is_empty() { self.all() } else { artifacts };
+            return Ok(Selection { stages, points: Points::new() });
         }
+        let mut points = Points::new();
         let mut chosen = vec![false; self.stages.len()];
         let mut unknown = Vec::new();
         for pattern in patterns {
+            if let Some((name, conditions)) = split_points(pattern) {
+                match self.points(name, conditions) {
+                    Ok((stage, units)) => points.entry(stage).or_default().extend(units),
+                    Err(error) => unknown.push(error),
+                }
+                continue;
+            }
             let found = self.matching(pattern);
             if found.is_empty() {
                 unknown.push(self.unknown(pattern));
@@ -34,8 +66,38 @@ impl Graph {
                 self.inputs[stage].iter().for_each(|&member| chosen[member] = true);
             }
         }
-        let chosen = (0..self.stages.len()).filter(|&stage| chosen[stage]).collect();
-        if unknown.is_empty() { Ok(chosen) } else { Err(unknown) }
+        points.retain(|stage, _| !chosen[*stage]);
+        points.keys().for_each(|stage| chosen[*stage] = true);
+        let stages: Vec<usize> = (0..self.stages.len()).filter(|&stage| chosen[stage]).collect();
+        for needed in self.needed(&stages) {
+            self.inputs[needed].iter().for_each(|input| drop(points.remove(input)));
+        }
+        if unknown.is_empty() { Ok(Selection { stages, points }) } else { Err(unknown) }
+    }
+
+    /// The units of a stage at which axes have these values: `lr=0.1,seed=2`, or with spaces as messages write it.
+    fn points(&self, name: &str, conditions: &str) -> Result<(usize, Vec<usize>), Error> {
+        let stage = self.position(name).ok_or_else(|| self.unknown(name))?;
+        let layout = &self.layouts[stage];
+        let axes: Vec<&str> = layout.axes.iter().map(|axis| axis.name.as_str()).collect();
+        if axes.is_empty() {
+            return Err(Error::user(format!("`{name}` has no axes, so no points can be selected")));
+        }
+        let mut wanted: Vec<Option<usize>> = vec![None; axes.len()];
+        for (axis, value) in split_conditions(conditions, &axes) {
+            let Some(dim) = axes.iter().position(|known| *known == axis) else {
+                let error = Error::user(format!("`{name}` has no axis `{axis}`"));
+                return Err(error.hint(suggest(&axis, &axes)));
+            };
+            let coords = &layout.axes[dim].coords;
+            let Some(position) = coords.position(&value) else {
+                let error = Error::user(format!("axis `{axis}` of `{name}` has no value `{value}`"));
+                return Err(error.hint(coords.offer(&value)));
+            };
+            wanted[dim] = Some(position);
+        }
+        let is_wanted = |unit: &usize| layout_matches(layout, *unit, &wanted);
+        Ok((stage, (0..layout.units).filter(is_wanted).collect()))
     }
 
     /// Every stage except groups, which have no result of their own.
@@ -86,5 +148,51 @@ impl Graph {
             }
         }
         self.order.iter().copied().filter(|&stage| needed[stage]).collect()
+    }
+}
+
+/// `train[lr=0.1]` as `train` and `lr=0.1`.
+fn split_points(pattern: &str) -> Option<(&str, &str)> {
+    pattern.strip_suffix(']')?.split_once('[')
+}
+
+/// The conditions in `lr=0.1,name=a b`: each axis and its value. A comma or a space separates two conditions if an axis follows.
+fn split_conditions(text: &str, axes: &[&str]) -> Vec<(String, String)> {
+    let begins = |at: usize| {
+        let before = text[..at].chars().next_back().is_none_or(|c| c == ',' || c == ' ');
+        let name = text[at..].split('=').next().unwrap_or_default();
+        before && (axes.contains(&name) || text[..at].ends_with(',') || at == 0)
+    };
+    let mut starts: Vec<usize> = text.char_indices().map(|(at, _)| at).filter(|at| begins(*at)).collect();
+    starts.push(text.len());
+    let part = |ends: &[usize]| {
+        let (name, value) = text[ends[0]..ends[1]].split_once('=').unwrap_or((&text[ends[0]..ends[1]], ""));
+        let clean = |text: &str| text.trim_matches([',', ' ']).to_string();
+        (clean(name), clean(value))
+    };
+    starts.windows(2).map(part).filter(|(name, value)| !name.is_empty() || !value.is_empty()).collect()
+}
+
+fn layout_matches(layout: &Layout, unit: usize, wanted: &[Option<usize>]) -> bool {
+    layout.positions(unit).iter().zip(wanted).all(|(at, wanted)| wanted.is_none_or(|wanted| wanted == *at))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn conditions_are_separated_by_commas_or_by_spaces_before_an_axis() {
+        let split = |text: &str| split_conditions(text, &["lr", "model"]);
+        let pairs =
+            |list: &[(&str, &str)]| list.iter().map(|(a, b)| (a.to_string(), b.to_string())).collect::<Vec<_>>();
+        assert_eq!(split("lr=0.1"), pairs(&[("lr", "0.1")]));
+        assert_eq!(split("lr=0.1,model=a b"), pairs(&[("lr", "0.1"), ("model", "a b")]));
+        assert_eq!(split("model=a b lr=0.1"), pairs(&[("model", "a b"), ("lr", "0.1")]));
+        assert_eq!(split("model=a, lr=0.1"), pairs(&[("model", "a"), ("lr", "0.1")]));
+        assert_eq!(split("lrr=1"), pairs(&[("lrr", "1")]));
+        assert_eq!(split("lr=1,seed=2"), pairs(&[("lr", "1"), ("seed", "2")]));
+        assert_eq!(split("lr"), pairs(&[("lr", "")]));
+        assert_eq!(split(""), pairs(&[]));
     }
 }

@@ -15,12 +15,12 @@ pub use reason::{Reason, changed_settings, reasons};
 pub use resolve::{FileState, Resolved, UnitState, file_key, files, input_digest, resolve, stage_digest};
 
 use crate::error::{Error, Result};
-use crate::graph::Graph;
+use crate::graph::{Graph, Points};
 use crate::stages::Publish;
 use crate::store::Store;
 use crate::value::Digest;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// Everything that a plan reads: the graph, the store, the files of the project and of `figures/`.
@@ -81,6 +81,8 @@ pub struct StagePlan {
     pub files: usize,
     /// Estimated seconds on one core, from the pace of the last build.
     pub seconds: f64,
+    /// The only units that are wanted; `None` for all.
+    pub only: Option<BTreeSet<usize>>,
     /// Every unit and file, as far as its key is known.
     pub resolved: Resolved,
 }
@@ -149,19 +151,19 @@ pub fn plan(context: Context, targets: &[usize]) -> Result<Vec<StagePlan>> {
             || typical(known.iter().filter(|(other, _)| *other == kind(stage)).map(|(_, pace)| *pace), unknown);
         let seconds = resolved.seconds * last.and_then(|last| last.pace).unwrap_or_else(others);
         place[stage] = Some(plans.len());
-        plans.push(StagePlan { stage, state, reasons, units, files, seconds, resolved });
+        plans.push(StagePlan { stage, state, reasons, units, files, seconds, only: None, resolved });
     }
     Ok(plans)
 }
 
 /// Plan these stages to rerun although they are up to date. The stages that read them stay as they are: the results may be the same.
-pub fn force_rerun(context: Context, plans: &mut [StagePlan], stages: &[usize]) -> Result<()> {
+pub fn force_rerun(context: Context, plans: &mut [StagePlan], stages: &[usize], points: &Points) -> Result<()> {
     for plan in plans.iter_mut().filter(|plan| stages.contains(&plan.stage) && plan.state != StageState::Fault) {
         let pace = LastBuild::read(context.store, &context.graph.stages[plan.stage].name).and_then(|last| last.pace);
         let any = plan.units < plan.resolved.units.len();
-        plan.resolved.force_rerun(context, plan.stage)?;
+        plan.resolved.force_rerun(context, plan.stage, points.get(&plan.stage))?;
         plan.seconds = plan.resolved.seconds * pace.unwrap_or(1.0);
-        (plan.units, plan.files) = (plan.resolved.units.len(), plan.resolved.files.len());
+        (plan.units, plan.files) = (plan.missing_units().count(), plan.resolved.files.len());
         if plan.state == StageState::UpToDate {
             plan.state = StageState::Stale;
         }
@@ -170,6 +172,30 @@ pub fn force_rerun(context: Context, plans: &mut [StagePlan], stages: &[usize]) 
         }
     }
     Ok(())
+}
+
+/// Plan only some units of these stages; their files are not written.
+pub fn only_points(plans: &mut [StagePlan], points: &Points) {
+    for plan in plans {
+        let Some(only) = points.get(&plan.stage) else { continue };
+        let before = plan.units;
+        plan.only = Some(only.clone());
+        (plan.units, plan.files) = (plan.missing_units().count(), 0);
+        plan.seconds *= plan.units as f64 / before.max(1) as f64;
+        if plan.units == 0 && plan.state != StageState::Fault {
+            (plan.state, plan.reasons) = (StageState::UpToDate, Vec::new());
+        }
+    }
+}
+
+impl StagePlan {
+    /// The wanted units that are not cached.
+    pub fn missing_units(&self) -> impl Iterator<Item = usize> {
+        let is_wanted = |unit: &usize| self.only.as_ref().is_none_or(|only| only.contains(unit));
+        let units = self.resolved.units.iter().enumerate();
+        let missing = units.filter(|(_, state)| !matches!(state, UnitState::Cached { .. }));
+        missing.map(|(unit, _)| unit).filter(is_wanted)
+    }
 }
 
 /// The median, or `unknown` if there are none.

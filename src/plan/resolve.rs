@@ -1,5 +1,6 @@
 //! The keys of a stage's units and files, and whether the cache has them.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde_json::{Value as Json, json};
@@ -97,13 +98,15 @@ impl Resolved {
         manifest
     }
 
-    /// Treat all results and files as missing, so that they are rebuilt.
-    pub fn force_rerun(&mut self, context: Context, stage: usize) -> Result<()> {
+    /// Treat all results and files as missing, so that they are rebuilt; with `only`, the results of these units.
+    pub fn force_rerun(&mut self, context: Context, stage: usize, only: Option<&BTreeSet<usize>>) -> Result<()> {
         let graph = context.graph;
         let (kind, layout) = (&graph.stages[stage].stage, &graph.layouts[stage]);
         let outlines = graph.outlines(stage);
         for (unit, state) in self.units.iter_mut().enumerate() {
-            if let UnitState::Cached { key, .. } = *state {
+            if let UnitState::Cached { key, .. } = *state
+                && only.is_none_or(|only| only.contains(&unit))
+            {
                 let seconds = match kind.text(unit, layout) {
                     Some(text) => text?.1,
                     None => kind.unit(unit, layout, &outlines)?.seconds,
@@ -231,7 +234,11 @@ pub fn input_digest(layout: &Layout, digests: &[Digest]) -> Digest {
 
 /// The key of a file, from the digests of its stage's units.
 pub fn file_key(spec: &FileSpec, units: &[Digest]) -> Key {
-    key::key(&spec.manifest, units)
+    match spec.output.as_ref().and_then(|file| units.get(file.unit)) {
+        // A file that a program wrote depends on its own run alone.
+        Some(unit) => key::key(&spec.manifest, &[*unit]),
+        None => key::key(&spec.manifest, units),
+    }
 }
 
 /// The states of the files of a stage, from the digests of its units.

@@ -33,7 +33,7 @@ use serde_json::json;
 
 use crate::error::{Error, Result};
 use crate::figures::{Figure, FigureFormat};
-use crate::stages::{Definition, FIGURES, FileSpec, Publish, Published};
+use crate::stages::{Definition, FIGURES, FileSpec, OutputFile, Publish, Published};
 use crate::tables::{TableFormat, TableSettings};
 use crate::value::{Scene, Table, decode, decode_scene};
 
@@ -51,7 +51,7 @@ impl Publish for Publisher {
                 figure.formats().iter().map(|format| figure_spec(stage, figure, format)).collect()
             }
             Published::Table(table) => table.formats.iter().map(|format| table_file(stage, table, format)).collect(),
-            Published::Outputs(paths) => paths.into_iter().map(|path| program_file(path)).collect(),
+            Published::Outputs(files) => files.into_iter().map(program_file).collect(),
             Published::Nothing => Vec::new(),
         }
     }
@@ -87,9 +87,9 @@ fn figure_spec(stage: &Definition, figure: &Figure, format: &FigureFormat) -> Fi
 }
 
 /// Files written by a program are published unchanged.
-fn program_file(path: &str) -> FileSpec {
-    let name = path.strip_prefix(FIGURES).unwrap_or(path).to_string();
-    FileSpec { name, manifest: json!({"kind": "file", "output": path}), output: Some(path.to_string()) }
+fn program_file(file: OutputFile) -> FileSpec {
+    let name = file.path.strip_prefix(FIGURES).unwrap_or(&file.path).to_string();
+    FileSpec { name, manifest: json!({"kind": "file", "output": file.path}), output: Some(file) }
 }
 
 fn render_figure(

@@ -1,11 +1,11 @@
-//! An axis of a sweep: which field of the recipe varies, and the values it takes.
+//! An axis of a sweep: which field of the recipe or the program varies, and the values it takes.
 
 use std::collections::HashSet;
 
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 
 use crate::error::{Error, Span};
-use crate::spec::{Decode, Located, Node, Problems, Schemas, Yaml};
+use crate::spec::{Decode, Located, MapKey, Node, Problems, Schemas, Yaml};
 use crate::train::Recipe;
 use crate::value::{Axis, Coords};
 
@@ -18,7 +18,8 @@ crate::record! {
     /// The values of one axis, each written as `field` and `values`, `from`/`to`/`step`, `from`/`to`/`count` or `count`, or as
     /// named `cases` that set several fields.
     pub struct SweepAxisSettings {
-        /// The field of the recipe that varies, such as `data.importance.last`. Kinds (`sparse-uniform`) may be left out.
+        /// The field that varies: of the recipe, such as `data.importance.last`, where kinds (`sparse-uniform`) may be left out; of the program,
+        /// such as `params.lr`, which is the default for an axis `lr`.
         pub field: Option<Located<String>> = None,
         /// The values, one by one.
         pub values: Option<Vec<Node>> = None,
@@ -49,6 +50,37 @@ crate::union! {
     }
 }
 
+/// Settings whose fields an axis can set.
+pub trait Varied: Clone {
+    /// What messages call them: `recipe`.
+    const NAME: &'static str;
+
+    /// Set the field at a path; reports an unknown field, and a value of the wrong type.
+    fn assign(&mut self, path: &[&str], node: &Node, problems: &mut Problems) -> Option<()>;
+
+    /// Their canonical manifest.
+    fn manifest(&self) -> Json;
+
+    /// The field that an axis varies if it names none.
+    fn default_field(axis: &str) -> Option<String>;
+}
+
+impl Varied for Recipe {
+    const NAME: &'static str = "recipe";
+
+    fn assign(&mut self, path: &[&str], node: &Node, problems: &mut Problems) -> Option<()> {
+        Decode::assign(self, path, node, problems)
+    }
+
+    fn manifest(&self) -> Json {
+        Decode::manifest(self)
+    }
+
+    fn default_field(_axis: &str) -> Option<String> {
+        None
+    }
+}
+
 /// An axis as written.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AxisSpec {
@@ -66,7 +98,13 @@ pub struct ResolvedAxis {
 
 impl Decode for AxisSpec {
     fn decode(node: &Node, problems: &mut Problems) -> Option<Self> {
-        Some(AxisSpec { settings: SweepAxisSettings::decode(node, problems)?, span: node.span })
+        // `lr: [0.1, 0.2]` is short for `lr: {values: [0.1, 0.2]}`.
+        let list = node.as_list().map(|_| {
+            let key = MapKey { name: "values".to_string(), span: node.span };
+            Node::new(Yaml::Map(vec![(key, node.clone())]), node.span)
+        });
+        let settings = SweepAxisSettings::decode(list.as_ref().unwrap_or(node), problems)?;
+        Some(AxisSpec { settings, span: node.span })
     }
 
     fn manifest(&self) -> Json {
@@ -82,7 +120,8 @@ impl Decode for AxisSpec {
     }
 
     fn schema(schemas: &mut Schemas) -> Json {
-        SweepAxisSettings::schema(schemas)
+        let settings = SweepAxisSettings::schema(schemas);
+        json!({"anyOf": [{"type": "array"}, settings]})
     }
 
     fn expected() -> String {
@@ -92,10 +131,12 @@ impl Decode for AxisSpec {
 
 impl AxisSpec {
     /// Compute the coordinates and their assignments. Reports an empty axis, a field that the recipe lacks, and a value of the wrong type.
-    pub fn resolve(&self, name: &str, recipe: &Recipe, problems: &mut Problems) -> Option<ResolvedAxis> {
-        let resolved = match (&self.settings.cases, &self.settings.field) {
+    pub fn resolve<T: Varied>(&self, name: &str, varied: &T, problems: &mut Problems) -> Option<ResolvedAxis> {
+        let default = || T::default_field(name).map(|value| Located { value, span: self.span });
+        let field = self.settings.field.clone().or_else(|| default().filter(|_| self.settings.cases.is_none()));
+        let resolved = match (&self.settings.cases, &field) {
             (Some(cases), None) => self.cases(name, cases, problems)?,
-            (None, Some(field)) => self.values(name, field, recipe, problems)?,
+            (None, Some(field)) => self.values(name, field, varied, problems)?,
             (Some(_), Some(field)) => {
                 problems.push(Error::user("an axis has either `field` or `cases`, not both").at(field.span));
                 return None;
@@ -113,7 +154,7 @@ impl AxisSpec {
             problems.push(Error::user(format!("axis `{name}` is empty: it has no values")).at(self.span));
             return None;
         }
-        self.check_values(&resolved, recipe, problems)?;
+        self.check_values(&resolved, varied, problems)?;
         Some(resolved)
     }
 
@@ -133,14 +174,14 @@ impl AxisSpec {
         Some(ResolvedAxis { axis: Axis::labels(name, labels), settings: settings.collect() })
     }
 
-    fn values(
+    fn values<T: Varied>(
         &self,
         name: &str,
         field: &Located<String>,
-        recipe: &Recipe,
+        varied: &T,
         problems: &mut Problems,
     ) -> Option<ResolvedAxis> {
-        if let Some(error) = unknown_field(recipe, &path(field), field.span) {
+        if let Some(error) = unknown_field(varied, &path(field), field.span) {
             problems.push(error);
             return None;
         }
@@ -153,7 +194,7 @@ impl AxisSpec {
                 }
                 values.clone()
             }
-            None => self.range(field, recipe, problems)?,
+            None => self.range(field, varied, problems)?,
         };
         let numbers: Option<Vec<f64>> = nodes.iter().map(Node::as_number).collect();
         let coords = match numbers {
@@ -173,7 +214,7 @@ impl AxisSpec {
     }
 
     /// The values of a range, as numbers rounded to 12 significant digits so that `0.075` is `0.075` however it was reached.
-    fn range(&self, field: &Located<String>, recipe: &Recipe, problems: &mut Problems) -> Option<Vec<Node>> {
+    fn range<T: Varied>(&self, field: &Located<String>, varied: &T, problems: &mut Problems) -> Option<Vec<Node>> {
         let s = &self.settings;
         let fail = |message: &str, problems: &mut Problems| {
             let hint = "write `values: [..]`, `from`/`to`/`step`, `from`/`to`/`count`, or `count`";
@@ -205,10 +246,13 @@ impl AxisSpec {
                 }
             }
             (from, None, step, Some(count)) => {
-                let own = || number_at(&recipe.manifest(), &path(field));
+                let own = || number_at(&varied.manifest(), &path(field));
                 let Some(first) = from.or_else(own) else {
                     return fail(
-                        "`count` without `from` starts at the recipe's value, and this field has no number",
+                        &format!(
+                            "`count` without `from` starts at the {}'s value, and this field has no number",
+                            T::NAME
+                        ),
                         problems,
                     );
                 };
@@ -229,22 +273,42 @@ impl AxisSpec {
         Some(numbers.into_iter().map(node).collect())
     }
 
-    /// Assign every value to a copy of the recipe, so that errors are reported before anything trains.
-    fn check_values(&self, resolved: &ResolvedAxis, recipe: &Recipe, problems: &mut Problems) -> Option<()> {
+    /// Assign every value to a copy of the settings, so that errors are reported before anything runs.
+    fn check_values<T: Varied>(&self, resolved: &ResolvedAxis, varied: &T, problems: &mut Problems) -> Option<()> {
         let mut fine = true;
         for settings in &resolved.settings {
-            let mut recipe = recipe.clone();
+            let mut varied = varied.clone();
             for (path, node) in settings {
                 let names: Vec<&str> = path.iter().map(String::as_str).collect();
-                if let Some(error) = unknown_field(&recipe, path, node.span) {
+                if let Some(error) = unknown_field(&varied, path, node.span) {
                     problems.push(error);
                     return None;
                 }
-                fine &= recipe.assign(&names, node, problems).is_some();
+                fine &= varied.assign(&names, node, problems).is_some();
             }
         }
         fine.then_some(())
     }
+}
+
+/// The most points of a sweep; more would not fit into memory.
+const MAX_POINTS: usize = 10_000_000;
+
+/// Report a grid without axes or with too many points. `single` says what to use for one point. Returns whether the grid is fine.
+pub fn check_grid(axes: &[ResolvedAxis], body: &Node, single: &str, problems: &mut Problems) -> bool {
+    let at = body.deepest(&["axes"]).span;
+    if axes.is_empty() {
+        problems.push(Error::user("a sweep needs at least one axis").at(at).hint(single));
+        return false;
+    }
+    let points = axes.iter().map(|axis| axis.axis.len()).fold(1, usize::saturating_mul);
+    if points > MAX_POINTS {
+        let lengths: Vec<String> = axes.iter().map(|axis| format!("{} {}", axis.axis.len(), axis.axis.name)).collect();
+        let message = format!("this grid of {} has more than {MAX_POINTS} points", lengths.join(" x "));
+        problems.push(Error::user(message).at(at));
+        return false;
+    }
+    true
 }
 
 fn path(field: &str) -> Vec<String> {
@@ -271,15 +335,15 @@ fn label(node: &Node) -> String {
     }
 }
 
-/// An error if the recipe has no such field.
-fn unknown_field(recipe: &Recipe, path: &[String], span: Span) -> Option<Error> {
+/// An error if the settings have no such field.
+fn unknown_field<T: Varied>(varied: &T, path: &[String], span: Span) -> Option<Error> {
     let names: Vec<&str> = path.iter().map(String::as_str).collect();
     let mut found = Problems::default();
     // No field accepts an empty mapping as its value; only the field's name matters here.
     let nothing = Node::new(Yaml::Map(Vec::new()), span);
-    recipe.clone().assign(&names, &nothing, &mut found);
+    varied.clone().assign(&names, &nothing, &mut found);
     let mut error = found.into_unknown_field()?;
-    error.message = format!("the recipe has no field `{}` to vary", path.join("."));
+    error.message = format!("the {} has no field `{}` to vary", T::NAME, path.join("."));
     Some(error)
 }
 

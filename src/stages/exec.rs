@@ -12,8 +12,8 @@ use super::files::read_tree;
 use super::paths::{PathRole, Paths, is_pattern, normalize};
 use super::quantity::{Memory, Time};
 use super::{
-    Declaration, Demand, Holds, Inputs, KindInfo, Layout, Needs, NodeShape, Outline, Published, Read, Report, Sandbox,
-    Stage, Tool, Unit,
+    Declaration, Demand, Holds, Inputs, KindInfo, Layout, Needs, NodeShape, Outline, OutputFile, Published, Read,
+    Report, Sandbox, Stage, Tool, Unit,
 };
 use crate::error::{Error, Result};
 use crate::exchange::{self, Axes};
@@ -85,7 +85,7 @@ pub struct Param(Json);
 /// An `exec` stage, with its inputs separated into stages and files.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Exec {
-    settings: ExecSettings,
+    pub(super) settings: ExecSettings,
     stages: Vec<Located<String>>,
     files: Vec<Located<String>>,
 }
@@ -163,6 +163,18 @@ impl Decode for Param {
         };
         Some(Param(json))
     }
+    fn assign(&mut self, path: &[&str], node: &Node, problems: &mut Problems) -> Option<()> {
+        let mut place = &mut self.0;
+        for name in path {
+            let Some(inner) = place.get_mut(*name) else {
+                problems.push_unknown_field(Error::user(format!("this parameter has no `{name}`")).at(node.span));
+                return None;
+            };
+            place = inner;
+        }
+        *place = Param::decode(node, problems)?.0;
+        Some(())
+    }
     fn manifest(&self) -> Json {
         self.0.clone()
     }
@@ -175,8 +187,14 @@ impl Decode for Param {
 }
 
 impl Declaration for ExecSettings {
-    /// An input is a stage if there is one with its name, otherwise a file.
     fn resolve(&self, names: &HashSet<&str>, problems: &mut Problems) -> Arc<dyn Stage> {
+        Arc::new(self.separate_inputs(names, problems))
+    }
+}
+
+impl ExecSettings {
+    /// The program with its inputs separated: an input is a stage if there is one with its name, otherwise a file.
+    pub(super) fn separate_inputs(&self, names: &HashSet<&str>, problems: &mut Problems) -> Exec {
         let mut exec = Exec { settings: self.clone(), stages: Vec::new(), files: Vec::new() };
         let mut taken = HashSet::new();
         for input in &self.inputs {
@@ -191,7 +209,7 @@ impl Declaration for ExecSettings {
                 Err(error) => problems.push(error),
             }
         }
-        Arc::new(exec)
+        exec
     }
 }
 
@@ -247,6 +265,13 @@ impl Exec {
         }
     }
 
+    /// The outputs that are copied into the project, as those of this unit.
+    pub(super) fn published(&self, unit: usize) -> impl Iterator<Item = OutputFile> {
+        let paths = self.settings.outputs.0.iter().map(|output| &output.path);
+        let figures = paths.filter(|path| path.starts_with(FIGURES));
+        figures.map(move |path| OutputFile { unit, path: path.value.clone(), span: path.span })
+    }
+
     /// Parameters as environment variables.
     fn variables(&self) -> Vec<(String, String)> {
         let plain = |(name, param): (&String, &Param)| {
@@ -290,8 +315,7 @@ impl Stage for Exec {
 
     /// Outputs that are copied into the project.
     fn publishes(&self) -> Published<'_> {
-        let paths = self.settings.outputs.0.iter().map(|output| &output.path);
-        Published::Outputs(paths.filter(|path| path.starts_with(FIGURES)).collect())
+        Published::Outputs(self.published(0).collect())
     }
 
     fn command(&self) -> Option<String> {
@@ -516,7 +540,9 @@ impl Stage for Exec {
         const NONE: &Axes = &Axes::NONE;
         let outputs = &self.settings.outputs.0;
         let paths = Paths::new(outputs.iter().map(|output| output.path.as_str()));
-        let axes = |path: &str| paths.overlapping(path).map_or(NONE, |output| &outputs[output].axes);
+        // In a sweep, paths may have the values of axes.
+        let swept = |path: &str| outputs.iter().position(|output| output.is_template_of(path));
+        let axes = |path: &str| paths.overlapping(path).or_else(|| swept(path)).map_or(NONE, |at| &outputs[at].axes);
         read_tree(payload, false, content, axes)
     }
 }

@@ -15,10 +15,12 @@ mod metric;
 mod need;
 mod paths;
 mod point;
+mod program_sweep;
 mod publish;
 mod quantity;
 mod select;
 mod sweep;
+mod swept;
 mod table;
 mod train;
 
@@ -28,10 +30,9 @@ pub use kind::{Holds, KindInfo, NodeShape, Report};
 pub use need::{Found, Needs, Secret, Tool, variable_digest};
 pub use paths::is_pattern;
 pub use point::payload as trained;
-pub use publish::{FileSpec, Publish};
-pub use sweep::Sweep;
+pub use publish::{FileSpec, OutputFile, Publish};
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::ffi::OsString;
 use std::fmt::Debug;
 use std::fs::File;
@@ -56,8 +57,8 @@ crate::union! {
         "exec" => Exec(exec::ExecSettings),
         /// Train one model.
         "train" => Train(train::Train),
-        /// Train one model at every point of a grid; points are cached one by one.
-        "sweep" => Sweep(sweep::Sweep),
+        /// Train one model, or run a program, at every point of a grid; points are cached one by one.
+        "sweep" => Sweep(swept::SweepDeclaration),
         /// Compute named arrays from trained models.
         "metric" => Metric(metric::MetricStage),
         /// Draw a figure.
@@ -109,6 +110,31 @@ impl Layout {
     /// The unit at these positions.
     pub fn unit(&self, positions: &[usize]) -> usize {
         positions.iter().zip(&self.axes).fold(0, |unit, (position, axis)| unit * axis.len() + position)
+    }
+
+    /// The layout of some of the units, in ascending order: their own coordinates on each axis, or, if they are not a whole grid, an axis
+    /// `point` of their labels. Axes with one coordinate are left out.
+    pub fn subset(&self, units: &[usize]) -> Layout {
+        if units.len() == self.units {
+            return self.clone();
+        }
+        let mut used: Vec<BTreeSet<usize>> = vec![BTreeSet::new(); self.axes.len()];
+        for unit in units {
+            for (at, used) in self.positions(*unit).into_iter().zip(&mut used) {
+                used.insert(at);
+            }
+        }
+        let grid = used.iter().map(BTreeSet::len).fold(1, usize::saturating_mul);
+        if grid != units.len() {
+            return Layout::new(vec![Axis::labels("point", units.iter().map(|unit| self.label(*unit)).collect())]);
+        }
+        let varying = self.axes.iter().zip(&used).filter(|(_, used)| used.len() > 1);
+        Layout::new(varying.map(|(axis, used)| axis.only(&used.iter().copied().collect::<Vec<_>>())).collect())
+    }
+
+    /// The name of the folder of a unit's files, and of its log: its label as the name of a file. Empty for a stage without axes.
+    pub fn folder(&self, unit: usize) -> String {
+        paths::file_name(&self.label(unit))
     }
 
     /// `model=Dense density=0.1`: how messages name a unit.
@@ -194,8 +220,8 @@ pub enum Published<'a> {
     Nothing,
     Figure(&'a Figure),
     Table(&'a TableSettings),
-    /// Output files of a program.
-    Outputs(Vec<&'a Located<String>>),
+    /// Output files of programs.
+    Outputs(Vec<OutputFile>),
 }
 
 /// The interface of all stage kinds.
@@ -331,7 +357,7 @@ impl Definition {
             Published::Figure(figure) => figure.formats().iter().map(|format| named(format.name())).collect(),
             Published::Table(table) => table.formats.iter().map(|format| named(format.extension())).collect(),
             Published::Outputs(paths) => {
-                paths.into_iter().map(|path| (path.value.replacen(FIGURES, "", 1), path.span)).collect()
+                paths.into_iter().map(|file| (file.path.replacen(FIGURES, "", 1), file.span)).collect()
             }
             Published::Nothing => Vec::new(),
         }
@@ -355,7 +381,8 @@ pub fn dataset(bytes: &[u8]) -> Result<Dataset> {
     crate::value::decode(bytes).ok_or_else(|| Error::internal("a stored result is not a dataset"))
 }
 
-/// Stack the results of all units along the layout's axes. Arrays whose shape differs between units are left out.
+/// Stack the results of all units along the layout's axes. An array that some units lack, or that has another shape or other axes in some, is
+/// left out, with the reason.
 pub fn stack(layout: &Layout, units: &[Arc<Dataset>]) -> Dataset {
     let mut stacked = Dataset::default();
     if layout.axes.is_empty() {
@@ -363,11 +390,37 @@ pub fn stack(layout: &Layout, units: &[Arc<Dataset>]) -> Dataset {
     }
     let Some(first) = units.first() else { return stacked };
     stacked.unread.clone_from(&first.unread);
-    for name in first.arrays.keys() {
+    let names: BTreeSet<&String> = units.iter().flat_map(|unit| unit.arrays.keys()).collect();
+    for name in names {
         let parts: Option<Vec<_>> = units.iter().map(|unit| unit.get(name)).collect();
-        if let Some(array) = parts.and_then(|parts| crate::value::Array::stack(&layout.axes, &parts)) {
-            stacked.insert(name, array);
+        match parts.and_then(|parts| crate::value::Array::stack(&layout.axes, &parts)) {
+            Some(array) => stacked.insert(name, array),
+            None => stacked.leave_out(name, why_not_stacked(name, layout, units)),
         }
     }
     stacked
+}
+
+/// Why an array of all units cannot be stacked: two units that differ.
+fn why_not_stacked(name: &str, layout: &Layout, units: &[Arc<Dataset>]) -> String {
+    let at = |unit: usize| format!("at `{}`", layout.label(unit));
+    if let Some(missing) = units.iter().position(|unit| unit.get(name).is_none()) {
+        return format!("it is missing {}", at(missing));
+    }
+    let axes = |unit: &Arc<Dataset>| unit.get(name).map(|array| array.axes.clone());
+    let Some(other) = units.iter().position(|unit| axes(unit) != units.first().and_then(axes)) else {
+        return "it cannot be stacked".into();
+    };
+    let (first, second) = (shape(&units[0], name), shape(&units[other], name));
+    if first == second {
+        return format!("its axes differ {} and {}", at(0), at(other));
+    }
+    format!("its shape is {first} {} and {second} {}", at(0), at(other))
+}
+
+/// `3 x 4`: the shape of an array.
+fn shape(dataset: &Dataset, name: &str) -> String {
+    let lengths = dataset.get(name).into_iter().flat_map(|array| array.axes.iter().map(|axis| axis.len().to_string()));
+    let lengths: Vec<String> = lengths.collect();
+    if lengths.is_empty() { "one number".into() } else { lengths.join(" x ") }
 }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use crate::error::{Error, Result};
 use crate::spec::Located;
+use crate::value::Digest;
 
 /// The longest path in bytes (`PATH_MAX` of Linux).
 const MAX_LENGTH: usize = 4096;
@@ -55,6 +56,29 @@ pub fn normalize(path: &Located<String>, role: PathRole) -> Result<String> {
         return refuse(format!("`{text}` is the whole project"), Some("name the files and folders"));
     }
     Ok(parts.join("/"))
+}
+
+/// The longest name of a file that is made from a text, in bytes; file systems allow 255.
+const MAX_NAME: usize = 200;
+
+/// A text as the name of a file: `/`, `%`, control characters, and a `.` or `-` at the beginning are percent-encoded; the end of a long text is
+/// replaced by a hash.
+pub fn file_name(text: &str) -> String {
+    let mut name = String::new();
+    for (i, c) in text.chars().enumerate() {
+        if c == '/' || c == '%' || c == '\\' || c.is_control() || i == 0 && (c == '.' || c == '-') {
+            let mut bytes = [0; 4];
+            c.encode_utf8(&mut bytes).bytes().for_each(|byte| name.push_str(&format!("%{byte:02X}")));
+        } else {
+            name.push(c);
+        }
+    }
+    if name.len() <= MAX_NAME {
+        return name;
+    }
+    let hash = Digest::hash(text.as_bytes()).short();
+    let end = name.char_indices().map(|(at, _)| at).take_while(|at| at + hash.len() < MAX_NAME).last().unwrap_or(0);
+    format!("{}~{hash}", &name[..end])
 }
 
 /// Whether a path is a glob pattern: it contains `*` or `?`.

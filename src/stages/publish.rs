@@ -3,7 +3,7 @@
 use serde_json::Value as Json;
 
 use super::Definition;
-use crate::error::Result;
+use crate::error::{Result, Span};
 
 /// One file of a stage.
 #[derive(Clone, Debug, PartialEq)]
@@ -12,8 +12,19 @@ pub struct FileSpec {
     pub name: String,
     /// Everything besides the stage's result that decides its bytes: format, resolution, version of the renderer.
     pub manifest: Json,
-    /// The output path of a file that a program wrote, which is published unchanged.
-    pub output: Option<String>,
+    /// A file that a program wrote, which is published unchanged.
+    pub output: Option<OutputFile>,
+}
+
+/// A file that a program writes and that is published.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OutputFile {
+    /// The unit that writes it.
+    pub unit: usize,
+    /// Its path in the sandbox.
+    pub path: String,
+    /// Where the paper file declares it.
+    pub span: Span,
 }
 
 /// Renders results into files.

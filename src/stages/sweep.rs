@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 
 use serde_json::Value as Json;
 
-use super::axis::{AxisSpec, ResolvedAxis};
+use super::axis::{AxisSpec, ResolvedAxis, check_grid};
 use super::{Inputs, KindInfo, Layout, NodeShape, Outline, Stage, Unit, point};
 use crate::error::{Error, Result, Span};
 use crate::spec::{Decode, Located, Node, Problems, Schemas};
@@ -15,8 +15,6 @@ use crate::value::Axis;
 
 /// Grids with more points than this, not counting seeds, are checked axis by axis instead of point by point.
 const CHECKED_POINTS: usize = 2_000;
-/// The most points of a sweep; more would not fit into memory.
-const MAX_POINTS: usize = 10_000_000;
 
 crate::record! {
     /// A grid of training runs.
@@ -203,20 +201,11 @@ impl Stage for Sweep {
     fn check(&self, body: &Node, problems: &mut Problems) {
         let before = problems.len();
         let Some(resolved) = self.resolve(problems) else { return };
-        if resolved.is_empty() {
-            let error = Error::user("a sweep needs at least one axis").at(body.deepest(&["axes"]).span);
-            problems.push(error.hint("for a single model, use the kind `train`"));
-        }
-        if problems.len() > before {
+        if !check_grid(&resolved, body, "for a single model, use the kind `train`", problems) || problems.len() > before
+        {
             return;
         }
         let layout = Layout::new(resolved.into_iter().map(|axis| axis.axis).collect());
-        if layout.units > MAX_POINTS {
-            let lengths: Vec<String> = layout.axes.iter().map(|axis| format!("{} {}", axis.len(), axis.name)).collect();
-            let message = format!("this grid of {} has more than {MAX_POINTS} points", lengths.join(" x "));
-            problems.push(Error::user(message).at(body.deepest(&["axes"]).span));
-            return;
-        }
         let recipe_node = body.deepest(&["recipe"]);
         for unit in self.samples(&layout) {
             if let Ok(recipe) = self.assigned(unit, &layout)

@@ -11,14 +11,18 @@ use crate::error::{Error, Result};
 const TRIES: usize = 100;
 
 impl Store {
-    /// The path of the log of a stage. In a shared cache each paper has its own folder of logs.
-    pub fn log_path(&self, name: &str) -> PathBuf {
+    /// The path of the log of a stage, or of one point of a sweep. In a shared cache each paper has its own folder of logs.
+    pub fn log_path(&self, name: &str, point: &str) -> PathBuf {
         let logs = self.dir.join("logs");
         let folder = match &self.paper {
             Some(project) if !project.owns_cache => logs.join(&project.id),
             _ => logs,
         };
-        folder.join(format!("{name}.log"))
+        if point.is_empty() {
+            folder.join(format!("{name}.log"))
+        } else {
+            folder.join(name).join(format!("{point}.log"))
+        }
     }
 
     /// A new, empty log at this path, open for appending. Another build that still writes the old log keeps it.

@@ -230,6 +230,7 @@ fn a_panic_of_the_deciding_thread_ends_the_build_and_keeps_what_was_finished() {
         no_train: false,
         no_run: false,
         again: Vec::new(),
+        points: Default::default(),
         interrupted: &NEVER,
     };
     let targets = [graph.position("grid").expect("grid")];

@@ -187,6 +187,7 @@ fn the_cpu_continues_after_a_gpu_is_lost_with_one_warning() {
         no_run: false,
         gpus,
         again: Vec::new(),
+        points: Default::default(),
         interrupted: &NEVER,
     };
     let targets = [graph.position("measures").expect("measures")];

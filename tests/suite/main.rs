@@ -31,6 +31,7 @@ mod noop;
 mod numerics;
 mod paper;
 mod program;
+mod program_sweep;
 mod schedule;
 mod schema;
 mod tables;

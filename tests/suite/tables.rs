@@ -244,6 +244,7 @@ fn build(paper: &str, dir: &Path) -> (usize, Vec<String>) {
         no_train: false,
         no_run: false,
         again: Vec::new(),
+        points: Default::default(),
         interrupted: &NEVER,
     };
     let target = graph.position("table1").unwrap();

@@ -5,12 +5,12 @@ use std::path::Path;
 use serde_json::{Map, Value as Json, json};
 
 use super::super::Sandbox;
-use super::super::paths::{PathRole, is_pattern, normalize};
+use super::super::paths::{PathRole, file_name, is_pattern, normalize};
 use super::FIGURES;
 use crate::error::{Error, Result, Span};
 use crate::exchange::Axes;
 use crate::program::is_executable;
-use crate::spec::{Decode, Located, Node, Problems, Schemas, Yaml, nearest, wrong_type};
+use crate::spec::{Decode, Located, Node, Problems, Schemas, Yaml, glob, nearest, wrong_type};
 use crate::value::{FileEntry, Tree};
 
 /// The most files that are searched for a similar name when an output is missing.
@@ -37,12 +37,37 @@ crate::record! {
     }
 }
 
+impl Output {
+    /// Whether a file is at this path with values in the place of each `{NAME}`.
+    pub fn is_template_of(&self, file: &str) -> bool {
+        let mut pattern = String::new();
+        for (i, part) in self.path.split('{').enumerate() {
+            let rest = part.split_once('}').filter(|_| i > 0);
+            pattern.push_str(if rest.is_some() { "*" } else { "" });
+            pattern.push_str(rest.map_or(part, |(_, rest)| rest));
+        }
+        pattern.contains('*') && (glob(&pattern, file) || self.folder && glob(&format!("{pattern}/*"), file))
+    }
+}
+
 impl Outputs {
     /// The paths in ascending order.
     pub fn paths(&self) -> Vec<&str> {
         let mut paths: Vec<&str> = self.0.iter().map(|output| output.path.as_str()).collect();
         paths.sort_unstable();
         paths
+    }
+
+    /// The outputs with `{NAME}` in their paths replaced by the value of that name, written so that it is one part of a path.
+    pub fn with_names(&self, values: &[(String, String)]) -> Outputs {
+        let replace = |output: &Output| {
+            let one = |path: String, (name, value): &(String, String)| {
+                path.replace(&format!("{{{name}}}"), &file_name(value))
+            };
+            let value = values.iter().fold(output.path.value.clone(), one);
+            Output { path: Located { value, span: output.path.span }, ..output.clone() }
+        };
+        Outputs(self.0.iter().map(replace).collect())
     }
 
     /// The declared axes by path.

@@ -57,6 +57,20 @@ pub struct Unread {
 }
 
 impl Axis {
+    /// The axis with the coordinates at these positions.
+    pub fn only(&self, positions: &[usize]) -> Axis {
+        let coords = match &self.coords {
+            Coords::Index(_) => Coords::Numbers(positions.iter().map(|at| *at as f64).collect()),
+            Coords::Numbers(values) => {
+                Coords::Numbers(positions.iter().filter_map(|at| values.get(*at).copied()).collect())
+            }
+            Coords::Labels(values) => {
+                Coords::Labels(positions.iter().filter_map(|at| values.get(*at).cloned()).collect())
+            }
+        };
+        Axis { name: self.name.clone(), coords }
+    }
+
     /// Its name and coordinates: what decides the labels and the places of what is stacked along it.
     pub fn manifest(&self) -> Json {
         let coords = match &self.coords {
@@ -95,6 +109,15 @@ impl Coords {
             Coords::Index(_) => position.to_string(),
             Coords::Numbers(values) => values.get(position).map(|v| v.to_string()).unwrap_or_default(),
             Coords::Labels(values) => values.get(position).cloned().unwrap_or_default(),
+        }
+    }
+
+    /// The coordinate as JSON: a number or a text.
+    pub fn json(&self, position: usize) -> Json {
+        match self {
+            Coords::Index(_) => json!(position),
+            Coords::Numbers(values) => json!(values.get(position)),
+            Coords::Labels(values) => json!(values.get(position)),
         }
     }
 

@@ -1,0 +1,248 @@
+//! `sweep` with `exec`: run a program at every point of a grid of its parameters. Every point is cached like the equal `exec` stage.
+
+use std::collections::{BTreeMap, HashSet};
+
+use serde_json::{Value as Json, json};
+
+use super::axis::{AxisSpec, ResolvedAxis, Varied, check_grid};
+use super::exec::{Exec, ExecSettings};
+use super::{Demand, Holds, Inputs, KindInfo, Layout, Needs, NodeShape, Outline, Published, Stage, Unit};
+use crate::error::{Error, Result};
+use crate::spec::{Decode, Located, Node, Problems, suggest};
+use crate::train::Control;
+use crate::value::{Dataset, FileEntry};
+
+crate::record! {
+    /// A program that runs at every point of a grid.
+    pub struct ProgramSweepSettings {
+        /// The program that all points share.
+        pub exec: ExecSettings,
+        /// The axes by name, in any order.
+        pub axes: BTreeMap<String, AxisSpec>,
+    }
+}
+
+impl ProgramSweepSettings {
+    /// The stage, with its inputs and its axes resolved.
+    pub fn resolve(&self, names: &HashSet<&str>, problems: &mut Problems) -> ProgramSweep {
+        let base = self.exec.separate_inputs(names, problems);
+        let fields = ProgramFields(self.exec.clone());
+        let axes: Vec<_> = self.axes.iter().map(|(name, axis)| axis.resolve(name, &fields, problems)).collect();
+        ProgramSweep { settings: self.clone(), base, axes: axes.into_iter().collect::<Option<_>>() }
+    }
+}
+
+/// The fields of a program that axes vary: its parameters, and its command.
+#[derive(Clone)]
+struct ProgramFields(ExecSettings);
+
+impl Varied for ProgramFields {
+    const NAME: &'static str = "program";
+
+    fn assign(&mut self, path: &[&str], node: &Node, problems: &mut Problems) -> Option<()> {
+        match path {
+            ["run"] => self.0.run.assign(&[], node, problems),
+            ["params", name, rest @ ..] => match self.0.params.get_mut(*name) {
+                Some(param) => param.assign(rest, node, problems),
+                None => {
+                    let known: Vec<&str> = self.0.params.keys().map(String::as_str).collect();
+                    let error = Error::user(format!("the program has no parameter `{name}`")).at(node.span);
+                    let list = format!("list it with its usual value: `params: {{{name}: ...}}`");
+                    let error = if known.is_empty() { error } else { error.hint(suggest(name, &known)) };
+                    problems.push_unknown_field(error.hint(list));
+                    None
+                }
+            },
+            _ => {
+                let error = Error::user(format!("an axis cannot set `{}`", path.join("."))).at(node.span);
+                problems.push_unknown_field(error.hint("an axis of a program sets `params.NAME` or `run`"));
+                None
+            }
+        }
+    }
+
+    fn manifest(&self) -> Json {
+        json!({"run": self.0.run.manifest(), "params": self.0.params.manifest()})
+    }
+
+    fn default_field(axis: &str) -> Option<String> {
+        Some(format!("params.{axis}"))
+    }
+}
+
+/// A sweep over a program.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ProgramSweep {
+    settings: ProgramSweepSettings,
+    /// The program before the axes change it.
+    base: Exec,
+    /// `None` if they are wrong, which has been reported.
+    axes: Option<Vec<ResolvedAxis>>,
+}
+
+impl ProgramSweep {
+    fn axes(&self) -> &[ResolvedAxis] {
+        self.axes.as_deref().unwrap_or_default()
+    }
+
+    /// The program of one point.
+    fn program(&self, unit: usize, layout: &Layout) -> Result<Exec> {
+        let mut fields = ProgramFields(self.base.settings.clone());
+        let mut problems = Problems::default();
+        let mut values = Vec::new();
+        for (axis, position) in self.axes().iter().zip(layout.positions(unit)) {
+            values.push((axis.axis.name.clone(), axis.axis.coords.label(position)));
+            for (path, node) in axis.settings.get(position).into_iter().flatten() {
+                let path: Vec<&str> = path.iter().map(String::as_str).collect();
+                fields.assign(&path, node, &mut problems);
+            }
+        }
+        if let Some(error) = problems.into_errors().pop() {
+            return Err(error);
+        }
+        let mut exec = self.base.clone();
+        exec.settings = fields.0;
+        exec.settings.outputs = exec.settings.outputs.with_names(&values);
+        Ok(exec)
+    }
+
+    fn grid(&self) -> Layout {
+        Layout::new(self.axes().iter().map(|axis| axis.axis.clone()).collect())
+    }
+
+    /// Report published names that several points would write.
+    fn check_published(&self, problems: &mut Problems) {
+        let varies = |axis: &&ResolvedAxis| axis.axis.len() > 1;
+        for file in self.base.published(0) {
+            let missing = self.axes().iter().filter(varies).map(|axis| format!("{{{}}}", axis.axis.name));
+            let missing: Vec<String> = missing.filter(|name| !file.path.contains(name)).collect();
+            if !missing.is_empty() {
+                let error = Error::user(format!("all points would write `{}`", file.path)).at(file.span);
+                let (stem, ending) = file.path.rsplit_once('.').unwrap_or((&file.path, ""));
+                let dot = if ending.is_empty() { "" } else { "." };
+                let name = format!("{stem}-{}{dot}{ending}", missing.join("-"));
+                problems.push(error.hint(format!("name the axes that tell the points apart: `{name}`")));
+            }
+        }
+    }
+
+    /// Report names in output paths that are not axes: `{lrr}`.
+    fn check_names(&self, problems: &mut Problems) {
+        let known: Vec<&str> = self.axes().iter().map(|axis| axis.axis.name.as_str()).collect();
+        for output in &self.base.settings.outputs.0 {
+            for part in output.path.split('{').skip(1) {
+                let Some((name, _)) = part.split_once('}') else { continue };
+                if !known.contains(&name) {
+                    let error = Error::user(format!("`{{{name}}}` in `{}` is not an axis", output.path.value));
+                    problems.push(error.at(output.path.span).hint(suggest(name, &known)));
+                }
+            }
+        }
+    }
+}
+
+static KIND: KindInfo = KindInfo {
+    name: "sweep",
+    unit: "point",
+    verb: "run",
+    past: "run",
+    shape: NodeShape::Program,
+    is_program: true,
+    ..KindInfo::COMPUTED
+};
+
+impl Stage for ProgramSweep {
+    fn kind(&self) -> &'static KindInfo {
+        &KIND
+    }
+
+    fn holds(&self) -> Holds {
+        Holds::Files
+    }
+
+    fn publishes(&self) -> Published<'_> {
+        if self.base.published(0).next().is_none() {
+            return Published::Outputs(Vec::new());
+        }
+        let layout = self.grid();
+        let programs = (0..layout.units).filter_map(|unit| Some((unit, self.program(unit, &layout).ok()?)));
+        Published::Outputs(programs.flat_map(|(unit, exec)| exec.published(unit).collect::<Vec<_>>()).collect())
+    }
+
+    fn command(&self) -> Option<String> {
+        self.base.command()
+    }
+
+    fn outputs(&self) -> Vec<&str> {
+        self.base.outputs()
+    }
+
+    fn inputs(&self) -> Vec<Located<String>> {
+        self.base.inputs()
+    }
+
+    fn needs(&self) -> Needs {
+        self.base.needs()
+    }
+
+    fn check(&self, body: &Node, problems: &mut Problems) {
+        self.base.check(body.get("exec").unwrap_or(body), problems);
+        let Some(axes) = &self.axes else { return };
+        if check_grid(axes, body, "for a single run, use the kind `exec`", problems) {
+            self.check_published(problems);
+            self.check_names(problems);
+        }
+    }
+
+    fn warnings(&self, body: &Node, cores: u32, memory: Option<u64>) -> Vec<Error> {
+        self.base.warnings(body.get("exec").unwrap_or(body), cores, memory)
+    }
+
+    fn layout(&self, inputs: &[Outline], problems: &mut Problems) -> Layout {
+        self.base.layout(inputs, problems);
+        self.grid()
+    }
+
+    fn manifest(&self) -> Json {
+        json!({"exec": Stage::manifest(&self.base), "axes": self.settings.axes.manifest()})
+    }
+
+    fn unit(&self, unit: usize, layout: &Layout, inputs: &[Outline]) -> Result<Unit> {
+        self.program(unit, layout)?.unit(0, &Layout::new(Vec::new()), inputs)
+    }
+
+    fn run(
+        &self,
+        unit: usize,
+        layout: &Layout,
+        outlines: &[Outline],
+        inputs: &dyn Inputs,
+        control: &dyn Control,
+    ) -> Result<Option<Vec<u8>>> {
+        self.program(unit, layout)?.run(0, &Layout::new(Vec::new()), outlines, inputs, control)
+    }
+
+    fn demand(&self) -> Demand {
+        self.base.demand()
+    }
+
+    fn declares_axis(&self, name: &str) -> bool {
+        self.base.declares_axis(name)
+    }
+
+    fn reads_files(&self) -> bool {
+        true
+    }
+
+    fn reads_axes(&self) -> bool {
+        true
+    }
+
+    fn reading(&self) -> Json {
+        self.base.reading()
+    }
+
+    fn dataset(&self, payload: &[u8], content: &dyn Fn(&FileEntry) -> Result<Vec<u8>>) -> Result<Dataset> {
+        self.base.dataset(payload, content)
+    }
+}
