@@ -28,7 +28,7 @@ pub fn run(args: &Compare, project: &Project, console: &Console) -> Result<u8, T
         if let Published::Figure(figure) = project.graph.stages[stage].stage.publishes()
             && !figure.reference.0.is_empty()
         {
-            pairs.push((stage, &figure.reference.0));
+            pairs.push((stage, figure));
         }
     }
     if pairs.is_empty() {
@@ -38,13 +38,14 @@ pub fn run(args: &Compare, project: &Project, console: &Console) -> Result<u8, T
     let stages: Vec<usize> = pairs.iter().map(|(stage, _)| *stage).collect();
     let plans = plan::plan(project.context(), &stages)?;
     let mut rows = String::new();
-    for (stage, references) in &pairs {
+    for (stage, figure) in &pairs {
         let name = &project.graph.stages[*stage].name;
         let Some(plan) = plans.iter().find(|plan| plan.stage == *stage) else { continue };
         let (scene, key) = show::scene(plan, project)?;
         let title = if scene.title.is_empty() { String::new() } else { format!(": {}", text::plain(&scene.title)) };
+        let drawn = render::pictures(&scene, figure.dpi(), &|| false)?.unwrap_or_default();
         let mut pictures = String::new();
-        for reference in *references {
+        for reference in &figure.reference.0 {
             let caption = escape(&reference.value);
             let source = data_url(project, reference).map_err(|error| {
                 let (errors, source) = (vec![error], Some(project.source.clone()));
@@ -56,7 +57,7 @@ pub fn run(args: &Compare, project: &Project, console: &Console) -> Result<u8, T
             "<section id=\"{name}\">\n<h2>{name}{}</h2>\n<div>\n<figure>{pictures}</figure>\n\
              <figure>{}<figcaption>ours</figcaption></figure>\n</div>\n</section>\n",
             escape(&title),
-            render::svg(&scene, &key),
+            render::svg(&scene, drawn, &key)?,
         );
     }
     let title = escape(&project.graph.title);

@@ -7,7 +7,7 @@ use super::{Console, Project, Trouble};
 use crate::error::{Error, Result};
 use crate::plan::{self, StagePlan};
 use crate::render;
-use crate::stages::Holds;
+use crate::stages::{Holds, Published};
 use crate::store;
 
 /// The most windows that are opened.
@@ -46,7 +46,11 @@ fn file_to_open(plan: &StagePlan, project: &Project) -> Result<Option<PathBuf>> 
     match stage.stage.holds() {
         Holds::Scene => {
             let (scene, key) = show::scene(plan, project)?;
-            let page = render::page(&scene, &key);
+            let pictures = match stage.stage.publishes() {
+                Published::Figure(figure) => render::pictures(&scene, figure.dpi(), &|| false)?.unwrap_or_default(),
+                _ => Vec::new(),
+            };
+            let page = render::page(&scene, pictures, &key)?;
             let path = project.store.dir().join("view").join(format!("{}.html", stage.name));
             store::write_file(&path, page.as_bytes())?;
             Ok(Some(path))

@@ -107,7 +107,7 @@ crate::record! {
         pub math: bool = false,
         /// The file formats to write to `figures/`; defaults to the theme's.
         pub formats: Option<Vec<FigureFormat>> = None,
-        /// The resolution of `png` in dpi; defaults to the theme's.
+        /// The resolution of `png`, and of marks with `raster`, in dpi; defaults to the theme's.
         pub dpi: Option<u32> = None,
         /// Reference images; `repro compare` shows them next to this figure.
         pub reference: OneOrMany<Located<String>> = OneOrMany::default(),
@@ -186,7 +186,13 @@ impl Figure {
             }
             panel.check(node, problems);
             for (j, mark) in panel.marks.iter().enumerate() {
-                mark.entry().check(node.deepest(&["marks", &j.to_string(), mark.name()]), problems);
+                let node = node.deepest(&["marks", &j.to_string(), mark.name()]);
+                mark.entry().check(node, problems);
+                if mark.entry().raster() && self.formats().contains(&FigureFormat::Pgf) {
+                    let error = Error::user("`raster` is not for pgf: a pgf file holds no pictures");
+                    let span = node.deepest(&["raster"]).span;
+                    problems.push(error.at(span).hint("take `pgf` out of `formats`, or `raster` out of the mark"));
+                }
             }
             let of = panel.of.as_ref().or(self.of.as_ref());
             for (j, mark) in panel.marks.iter().enumerate() {
@@ -219,6 +225,11 @@ impl Figure {
     /// Returns the resolution of `png` in dpi.
     pub fn dpi(&self) -> u32 {
         self.dpi.unwrap_or(self.theme.dpi)
+    }
+
+    /// Returns whether files hold pictures of marks.
+    pub fn has_raster(&self) -> bool {
+        self.all_panels().any(|panel| panel.marks.iter().any(|mark| mark.entry().raster()))
     }
 
     /// Returns the number of columns that the header's panels span.
@@ -358,6 +369,10 @@ impl Figure {
                 let shapes: Vec<&Shape> = shapes.by_ref().take(mark.shapes).collect();
                 shapes.iter().for_each(|shape| frame.draw(shape, font_size, &mut inside));
                 empty.extend(EmptyMark::found(panel, mark, &shapes, &inside[before..], &frame));
+                if mark.raster && inside.len() > before {
+                    let items = inside.split_off(before);
+                    inside.push(Item::Raster { items });
+                }
             }
             match panel.frame {
                 Some(_) => items.push(Item::Clip { area, items: inside }),

@@ -135,6 +135,8 @@ pub struct ResolvedMark {
     pub span: Span,
     /// The number of its shapes.
     pub shapes: usize,
+    /// Whether vector formats hold it as a picture.
+    pub raster: bool,
 }
 
 impl Panel {
@@ -199,7 +201,8 @@ impl Panel {
         for mark in &self.marks {
             let drawn = mark.entry().draw(scope)?;
             bare &= drawn.bare;
-            marks.push(ResolvedMark { name: mark.name(), span: mark.span, shapes: drawn.shapes.len() });
+            let (shapes, raster) = (drawn.shapes.len(), mark.entry().raster());
+            marks.push(ResolvedMark { name: mark.name(), span: mark.span, shapes, raster });
             drawing = drawing.join(drawn);
         }
         let theme = scope.theme();

@@ -49,6 +49,7 @@ fn lines(items: &[Item]) -> Vec<String> {
             Item::Clip { items, .. } => {
                 lines.extend(self::lines(items).into_iter().map(|line| format!("inside {line}")))
             }
+            Item::Raster { items } => lines.extend(self::lines(items).into_iter().map(|line| format!("raster {line}"))),
         }
     }
     lines

@@ -44,7 +44,7 @@ crate::record! {
         pub ticks: TickSide = Theme::default().ticks,
         /// The file formats to write to `figures/`.
         pub formats: Vec<FigureFormat> = Theme::default().formats,
-        /// The resolution of `png` in dpi.
+        /// The resolution of `png`, and of marks with `raster`, in dpi.
         pub dpi: u32 = Theme::default().dpi,
     }
 }

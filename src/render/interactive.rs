@@ -2,7 +2,9 @@
 
 use serde_json::json;
 
+use super::picture::Picture;
 use super::svg::{escape, svg};
+use crate::error::Result;
 use crate::figures::text;
 use crate::value::{Hint, Scene, Spots};
 
@@ -11,18 +13,18 @@ const SCRIPT: &str = include_str!("interactive.js");
 const STYLE: &str = include_str!("interactive.css");
 
 /// The HTML page.
-pub fn page(scene: &Scene, key: &str) -> String {
+pub fn page(scene: &Scene, pictures: Vec<Picture>, key: &str) -> Result<String> {
     let title = escape(&text::plain(&scene.title));
     // `<` must be escaped inside a script element.
     let hints = json!(scene.hints.iter().map(hint).collect::<Vec<_>>()).to_string().replace('<', "\\u003c");
-    format!(
+    Ok(format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<meta name=\"generator\" content=\"repro key {}\">\n\
          <title>{title}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<figure>\n{}</figure>\n\
          <div id=\"tip\" role=\"status\" hidden></div>\n<script>\nconst hints = {hints};\n{SCRIPT}</script>\n</body>\n</html>\n",
         escape(key),
-        svg(scene, key)
-    )
+        svg(scene, pictures, key)?
+    ))
 }
 
 /// A hint for the script: texts without markup, positions, and their shape.

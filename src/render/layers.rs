@@ -26,27 +26,42 @@ pub struct Layer {
 
 /// The layers of a scene, back to front; `None` if it is small enough for one document.
 pub fn layers(scene: &Scene) -> Result<Option<Vec<Layer>>> {
+    check_labels(&scene.items)?;
+    if elements(&scene.items) <= MOST && !has_long_line(&scene.items) {
+        return Ok(None);
+    }
+    Ok(Some(cut(&scene.items)))
+}
+
+/// The layers of some items, back to front.
+pub fn all(items: &[Item]) -> Result<Vec<Layer>> {
+    check_labels(items)?;
+    Ok(cut(items))
+}
+
+fn cut(items: &[Item]) -> Vec<Layer> {
+    let mut cutter = Cutter::default();
+    cutter.items(items, None);
+    cutter.finish_layer();
+    cutter.layers
+}
+
+fn check_labels(items: &[Item]) -> Result<()> {
     let mut labels = Vec::new();
-    collect_labels(&scene.items, &mut labels);
+    collect_labels(items, &mut labels);
     if let Some(label) = labels.into_iter().find(|label| label.markup.len() * LETTER > MOST) {
         let start: String = label.markup.chars().take(30).collect();
         let error = Error::stage(format!("a text of {} bytes is too long for a png: `{start}...`", label.markup.len()));
         return Err(error.hint("shorten it, or take `png` out of `formats`"));
     }
-    if elements(&scene.items) <= MOST && !has_long_line(&scene.items) {
-        return Ok(None);
-    }
-    let mut cutter = Cutter::default();
-    cutter.items(&scene.items, None);
-    cutter.finish_layer();
-    Ok(Some(cutter.layers))
+    Ok(())
 }
 
 fn collect_labels<'a>(items: &'a [Item], labels: &mut Vec<&'a Label>) {
     for item in items {
         match item {
             Item::Label(label) => labels.push(label),
-            Item::Clip { items, .. } => collect_labels(items, labels),
+            Item::Clip { items, .. } | Item::Raster { items } => collect_labels(items, labels),
             Item::Path { .. } | Item::Circle { .. } | Item::Image { .. } => {}
         }
     }
@@ -60,6 +75,7 @@ fn elements(items: &[Item]) -> usize {
         Item::Image { cells, .. } if cells.len() <= PART => cells.len(),
         Item::Image { area, columns, cells } => super::cells::blocks(*area, *columns, cells).len(),
         Item::Clip { items, .. } => 1 + elements(items),
+        Item::Raster { items } => elements(items),
     };
     items.iter().map(one).sum()
 }
@@ -75,7 +91,7 @@ fn is_long_line(item: &Item) -> Option<(&[[f64; 2]], bool, &Stroke)> {
 
 fn has_long_line(items: &[Item]) -> bool {
     items.iter().any(|item| match item {
-        Item::Clip { items, .. } => has_long_line(items),
+        Item::Clip { items, .. } | Item::Raster { items } => has_long_line(items),
         item => is_long_line(item).is_some(),
     })
 }
@@ -97,6 +113,8 @@ impl Cutter {
             if let Item::Clip { area, items } = item {
                 // Clips are never nested, so the inner rectangle is the only one.
                 self.items(items, Some(*area));
+            } else if let Item::Raster { items } = item {
+                self.items(items, clip);
             } else if let Some((points, close, stroke)) = is_long_line(item) {
                 self.finish_layer();
                 self.long_line(points, close, stroke, clip);

@@ -15,7 +15,9 @@ mod markdown;
 mod markup;
 mod pdf;
 mod pgf;
+mod picture;
 mod png;
+mod raster;
 mod siunitx;
 mod svg;
 pub mod text;
@@ -26,7 +28,9 @@ pub use interactive::page;
 pub use markup::plain;
 pub use pdf::pdf;
 pub use pgf::pgf;
+pub use picture::Picture;
 pub use png::png;
+pub use raster::pictures;
 pub use svg::{escape, svg};
 
 use serde_json::json;
@@ -80,7 +84,7 @@ fn figure_spec(stage: &Definition, figure: &Figure, format: &FigureFormat) -> Fi
     if figure.title.is_none() {
         manifest["title"] = json!(stage.name);
     }
-    if *format == FigureFormat::Png {
+    if *format == FigureFormat::Png || figure.has_raster() {
         manifest["dpi"] = json!(figure.dpi());
     }
     FileSpec { name: format!("{}.{}", stage.name, format.name()), manifest, output: None }
@@ -110,12 +114,17 @@ fn render_figure(
 
 /// Render a scene in one format; `None` if `stop` returned true.
 fn figure_file(scene: &Scene, format: &str, dpi: u32, key: &str, stop: &dyn Fn() -> bool) -> Result<Option<Vec<u8>>> {
+    let pictures = match format {
+        "svg" | "pdf" | "html" => pictures(scene, dpi, stop)?,
+        _ => Some(Vec::new()),
+    };
+    let Some(pictures) = pictures else { return Ok(None) };
     let bytes = match format {
-        "svg" => svg(scene, key).into_bytes(),
-        "pdf" => pdf(scene, key)?,
+        "svg" => svg(scene, pictures, key)?.into_bytes(),
+        "pdf" => pdf(scene, pictures, key)?,
         "png" => return png::png_unless(scene, dpi, key, stop),
         "pgf" => pgf(scene, key).into_bytes(),
-        "html" => page(scene, key).into_bytes(),
+        "html" => page(scene, pictures, key)?.into_bytes(),
         _ => return Err(Error::internal(format!("no renderer for figures as `{format}`"))),
     };
     Ok(Some(bytes))

@@ -114,6 +114,8 @@ impl PgfWriter {
                 self.items(items);
                 self.out += "\\end{pgfscope}\n";
             }
+            // A figure with `raster` has no pgf file.
+            Item::Raster { items } => self.items(items),
             Item::Path { .. } | Item::Circle { .. } => {}
         }
     }

@@ -17,19 +17,15 @@ pub fn png(scene: &Scene, dpi: u32, key: &str) -> Result<Vec<u8>> {
 
 /// Like [`png`]; `None` if `stop` returned true.
 pub fn png_unless(scene: &Scene, dpi: u32, key: &str, stop: &dyn Fn() -> bool) -> Result<Option<Vec<u8>>> {
-    let pixels = |points: f64| (points / 72.0 * f64::from(dpi)).round().max(1.0);
-    let (width, height) = (pixels(scene.width), pixels(scene.height));
-    if width * height > PIXELS || width.max(height) > 65_000.0 {
-        let error = Error::stage(format!("a png of {width} by {height} pixels is too large"));
-        return Err(error.hint(format!("lower `dpi`, {dpi} now, or the size of the figure")));
-    }
-    let mut picture = tiny_skia::Pixmap::new(width as u32, height as u32).ok_or_else(|| broken(&"it has no size"))?;
+    let (wide, high) = size(scene, dpi)?;
+    let mut picture = tiny_skia::Pixmap::new(wide, high).ok_or_else(|| broken(&"it has no size"))?;
+    let page = Window { wide, high, left: 0, top: 0 };
     match layers::layers(scene)? {
-        None => draw(&svg::svg(scene, key), &mut picture)?,
+        None => draw(&svg::svg(scene, Vec::new(), key)?, page, &mut picture)?,
         Some(layers) => {
             picture.fill(tiny_skia::Color::WHITE);
             for layer in layers {
-                if !draw_layer(scene, &layer, &mut picture, stop)? {
+                if !draw_layer(scene, &layer, page, &mut picture, stop)? {
                     return Ok(None);
                 }
             }
@@ -41,21 +37,47 @@ pub fn png_unless(scene: &Scene, dpi: u32, key: &str, stop: &dyn Fn() -> bool) -
         .ok_or_else(|| Error::internal("the encoder made no png"))
 }
 
-fn broken(cause: &dyn std::fmt::Display) -> Error {
+/// The width and height of a scene in pixels.
+pub(super) fn size(scene: &Scene, dpi: u32) -> Result<(u32, u32)> {
+    let pixels = |points: f64| (points / 72.0 * f64::from(dpi)).round().max(1.0);
+    let (width, height) = (pixels(scene.width), pixels(scene.height));
+    if width * height > PIXELS || width.max(height) > 65_000.0 {
+        let error = Error::stage(format!("a png of {width} by {height} pixels is too large"));
+        return Err(error.hint(format!("lower `dpi`, {dpi} now, or the size of the figure")));
+    }
+    Ok((width as u32, height as u32))
+}
+
+/// A part of a page in pixels: the size of the page, and the corner where the part begins.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Window {
+    pub wide: u32,
+    pub high: u32,
+    pub left: u32,
+    pub top: u32,
+}
+
+pub(super) fn broken(cause: &dyn std::fmt::Display) -> Error {
     Error::internal(format!("the figure's svg cannot be drawn: {cause}"))
 }
 
 /// Draw an SVG over the existing picture.
-fn draw(svg: &str, picture: &mut tiny_skia::Pixmap) -> Result<()> {
+fn draw(svg: &str, window: Window, picture: &mut tiny_skia::Pixmap) -> Result<()> {
     let tree = usvg::Tree::from_str(svg, &usvg::Options::default()).map_err(|e| broken(&e))?;
-    let (size, width, height) = (tree.size(), picture.width() as f32, picture.height() as f32);
-    let scale = tiny_skia::Transform::from_scale(width / size.width(), height / size.height());
-    resvg::render(&tree, scale, &mut picture.as_mut());
+    let Window { wide, high, left, top } = window;
+    let scale = tiny_skia::Transform::from_scale(wide as f32 / tree.size().width(), high as f32 / tree.size().height());
+    resvg::render(&tree, scale.post_translate(-(left as f32), -(top as f32)), &mut picture.as_mut());
     Ok(())
 }
 
 /// Draw the parts of a layer; false if `stop` returned true.
-fn draw_layer(scene: &Scene, layer: &Layer, picture: &mut tiny_skia::Pixmap, stop: &dyn Fn() -> bool) -> Result<bool> {
+pub(super) fn draw_layer(
+    scene: &Scene,
+    layer: &Layer,
+    window: Window,
+    picture: &mut tiny_skia::Pixmap,
+    stop: &dyn Fn() -> bool,
+) -> Result<bool> {
     let mut own = match layer.opacity {
         Some(_) => {
             let own = tiny_skia::Pixmap::new(picture.width(), picture.height());
@@ -67,7 +89,7 @@ fn draw_layer(scene: &Scene, layer: &Layer, picture: &mut tiny_skia::Pixmap, sto
         if stop() {
             return Ok(false);
         }
-        draw(&svg::layer(scene, part), own.as_mut().unwrap_or(picture))?;
+        draw(&svg::layer(scene, part)?, window, own.as_mut().unwrap_or(picture))?;
     }
     if let (Some(own), Some(opacity)) = (own, layer.opacity) {
         let paint = tiny_skia::PixmapPaint { opacity: f32::from(opacity) / 255.0, ..Default::default() };

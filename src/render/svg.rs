@@ -7,16 +7,19 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
+use base64::Engine;
 use skrifa::outline::OutlinePen;
 
 use super::cells::{blocks, rows};
 use super::label::place;
 use super::looks::{dashes, is_circle, is_line, shown, visible};
+use super::picture::Picture;
+use crate::error::Result;
 use crate::figures::text::{self, Face, UNITS};
 use crate::value::{Color, Item, Label, Rect, Scene};
 
-/// The SVG file of a scene; `key` is written into its metadata.
-pub fn svg(scene: &Scene, key: &str) -> String {
+/// The SVG file of a scene; `key` is written into its metadata. Without the scene's pictures it holds shapes in their place.
+pub fn svg(scene: &Scene, pictures: Vec<Picture>, key: &str) -> Result<String> {
     let title = text::plain(&scene.title);
     let mut about = String::new();
     if !title.is_empty() {
@@ -24,18 +27,18 @@ pub fn svg(scene: &Scene, key: &str) -> String {
     }
     about += &format!("<metadata>repro key {}</metadata>\n", escape(key));
     let (width, height) = (number(scene.width), number(scene.height));
-    document(scene, &about, &format!("<path fill=\"#fff\" d=\"M0 0h{width}v{height}H0z\"/>\n"), &scene.items)
+    document(scene, &about, &format!("<path fill=\"#fff\" d=\"M0 0h{width}v{height}H0z\"/>\n"), &scene.items, pictures)
 }
 
 /// Some items on a transparent page of the scene's size.
-pub(super) fn layer(scene: &Scene, items: &[Item]) -> String {
-    document(scene, "", "", items)
+pub(super) fn layer(scene: &Scene, items: &[Item]) -> Result<String> {
+    document(scene, "", "", items, Vec::new())
 }
 
-fn document(scene: &Scene, about: &str, page: &str, items: &[Item]) -> String {
-    let mut writer = SvgWriter::default();
+fn document(scene: &Scene, about: &str, page: &str, items: &[Item], pictures: Vec<Picture>) -> Result<String> {
+    let mut writer = SvgWriter { pictures: embedded(pictures)?.into_iter(), ..SvgWriter::default() };
     writer.items(items);
-    let SvgWriter { body, glyphs, clips } = writer;
+    let SvgWriter { body, glyphs, clips, .. } = writer;
     let (width, height) = (number(scene.width), number(scene.height));
     let mut out = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" xmlns:xlink=\"http://www.w3.org/1999/xlink\" width=\"{width}pt\" \
@@ -53,7 +56,21 @@ fn document(scene: &Scene, about: &str, page: &str, items: &[Item]) -> String {
         out += "</defs>\n";
     }
     out += page;
-    out + &body + "</svg>\n"
+    Ok(out + &body + "</svg>\n")
+}
+
+/// Pictures as elements.
+fn embedded(pictures: Vec<Picture>) -> Result<Vec<String>> {
+    let element = |picture: Picture| {
+        let Rect { x, y, width, height } = picture.area;
+        let [x, y, width, height] = [x, y, width, height].map(|length| digits(length, 6));
+        let data = base64::engine::general_purpose::STANDARD.encode(picture.png()?);
+        Ok(format!(
+            "<image x=\"{x}\" y=\"{y}\" width=\"{width}\" height=\"{height}\" preserveAspectRatio=\"none\" \
+             xlink:href=\"data:image/png;base64,{data}\"/>\n"
+        ))
+    };
+    pictures.into_iter().map(element).collect()
 }
 
 /// The body so far, and its definitions: id to path.
@@ -62,6 +79,8 @@ struct SvgWriter {
     body: String,
     glyphs: BTreeMap<String, String>,
     clips: BTreeMap<String, String>,
+    /// The elements of pictures still to come.
+    pictures: std::vec::IntoIter<String>,
 }
 
 impl SvgWriter {
@@ -106,6 +125,10 @@ impl SvgWriter {
                 self.items(items);
                 self.body += "</g>\n";
             }
+            Item::Raster { items } => match self.pictures.next() {
+                Some(picture) => self.body += &picture,
+                None => self.items(items),
+            },
             Item::Path { .. } | Item::Circle { .. } => {}
         }
     }

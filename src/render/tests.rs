@@ -1,6 +1,6 @@
 //! Figure files: the content of each format, reproducible bytes, and no seams between cells.
 
-use super::*;
+use super::{pdf as pdf_with, svg as svg_with, *};
 use crate::value::{Color, Horizontal, Item, Label, Rect, Scene, Stroke, Vertical};
 
 const KEY: &str = "0123456789abcdef";
@@ -44,6 +44,14 @@ const LABELS: [&str; 20] = [
     r"$P(\text{active} | x) \to 0$ $x \mid y$ $\langle u, v\rangle$",
     r"$\frac{\partial^2 f}{\partial x^2} + \frac{1}{\sqrt{d_k}}$ $W_{i}, W_{ij}$ $T_f^T$",
 ];
+
+fn svg(scene: &Scene, key: &str) -> String {
+    svg_with(scene, Vec::new(), key).unwrap()
+}
+
+fn pdf(scene: &Scene, key: &str) -> Result<Vec<u8>> {
+    pdf_with(scene, Vec::new(), key)
+}
 
 fn label(markup: &str, at: [f64; 2]) -> Label {
     Label {

@@ -45,3 +45,70 @@ fn every_mark_has_an_example_and_a_place_in_the_documentation() {
         assert!(shown(&name), "{name} is not shown in docs/figures.md");
     }
 }
+
+/// A figure of a thousand points.
+const CLOUD: &str = "\
+repro: 1
+title: A cloud
+stages:
+  cloud: {data: {path: cloud.csv}}
+  figure:
+    figure:
+      of: cloud
+      width: 3
+      height: 2
+      dpi: 100
+      formats: [svg, pdf, png, html]
+      panels: [{x: {label: Width}, marks: [{points: {x: width, y: height}}]}]
+";
+
+fn cloud() -> Paper {
+    let row = |i: u32| format!("{},{}\n", i * 37 % 101, i * 53 % 97);
+    let table = "width,height\n".to_string() + &(0..1000).map(row).collect::<String>();
+    Paper::new().yaml(CLOUD).file("cloud.csv", &table)
+}
+
+#[test]
+fn a_mark_with_raster_is_a_picture_between_vector_axes() {
+    let paper = cloud();
+    paper.build("").ok();
+    let (svg, png) = (paper.read("figures/figure.svg"), fs::read(paper.path("figures/figure.png")).expect("a png"));
+    assert_eq!([svg.matches("<circle").count(), svg.matches("<image").count()], [1000, 0]);
+
+    paper.edit("y: height}", "y: height, raster: true}");
+    paper.build("").ok();
+    let raster = paper.read("figures/figure.svg");
+    assert_eq!([raster.matches("<circle").count(), raster.matches("<image").count()], [0, 1]);
+    assert!(raster.contains("aria-label=\"Width\"") && raster.len() < svg.len());
+    assert_eq!(paper.read("figures/figure.html").matches("<image").count(), 1);
+    let pdf = fs::read(paper.path("figures/figure.pdf")).expect("a pdf");
+    assert!(pdf.windows(14).any(|part| part == b"/Subtype/Image" || part == b"/Subtype /Imag"));
+    // The picture of a png is the same; its key is not.
+    let same = fs::read(paper.path("figures/figure.png")).expect("a png");
+    let data = |png: &[u8]| png[png.windows(4).position(|part| part == b"IDAT").expect("pixels")..].to_vec();
+    assert!(data(&png) == data(&same));
+
+    // The picture has the resolution of the figure.
+    paper.edit("dpi: 100", "dpi: 50");
+    paper.build("").ok();
+    assert!(paper.read("figures/figure.svg").len() < raster.len());
+}
+
+#[test]
+fn raster_false_has_the_key_of_a_mark_without_it() {
+    let paper = cloud();
+    paper.build("").ok();
+    paper.edit("y: height}", "y: height, raster: false}");
+    assert!(paper.build("").ok().built().is_empty());
+}
+
+#[test]
+fn raster_is_refused_for_pgf() {
+    let paper = cloud();
+    paper.edit("y: height}", "y: height, raster: true}").edit("[svg, pdf, png, html]", "[svg, pgf]");
+    paper
+        .build("")
+        .code(2)
+        .says("`raster` is not for pgf: a pgf file holds no pictures")
+        .says("take `pgf` out of `formats`, or `raster` out of the mark");
+}

@@ -10,7 +10,7 @@ use crate::value::Color;
 
 crate::record! {
     /// A filled band between two positions on x or on y, or between the numbers `low` and `high`.
-    pub struct Band {
+    pub struct Band with super::keep_key {
         /// The stage of `low` and `high`; by default the panel's.
         pub of: Option<Located<String>> = None,
         /// Select fixed coordinates, as `axis: coordinate`.
@@ -27,6 +27,8 @@ crate::record! {
         pub opacity: f64 = 0.2,
         /// The legend label.
         pub label: Option<String> = None,
+        /// svg, pdf and html hold the mark as a picture of `dpi`, which is small however many shapes there are. Not for pgf.
+        pub raster: bool = false,
     }
 }
 
@@ -64,6 +66,10 @@ impl crate::spec::Decode for BandPosition {
 impl Draw for Band {
     fn stage(&self) -> &Option<Located<String>> {
         &self.of
+    }
+
+    fn raster(&self) -> bool {
+        self.raster
     }
 
     fn fixed(&self) -> &Where {

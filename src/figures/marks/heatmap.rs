@@ -10,7 +10,7 @@ use crate::value::{Array, Axis, Field, Hint, Spots};
 
 crate::record! {
     /// A coloured cell for each pair of coordinates of two axes.
-    pub struct Heatmap {
+    pub struct Heatmap with super::keep_key {
         /// The stage to read; by default the panel's.
         pub of: Option<Located<String>> = None,
         /// Select fixed coordinates, as `axis: coordinate`.
@@ -21,12 +21,18 @@ crate::record! {
         pub y: Located<String>,
         /// The array and its colours; or two arrays, `{x: {value: ..}, y: {value: ..}}`, whose legend is a `color-square`.
         pub color: CellColor,
+        /// svg, pdf and html hold the mark as a picture of `dpi`, which is small however many shapes there are. Not for pgf.
+        pub raster: bool = false,
     }
 }
 
 impl Draw for Heatmap {
     fn stage(&self) -> &Option<Located<String>> {
         &self.of
+    }
+
+    fn raster(&self) -> bool {
+        self.raster
     }
 
     fn fixed(&self) -> &Where {

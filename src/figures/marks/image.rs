@@ -11,7 +11,7 @@ use crate::value::{Array, Color, Field, Hint, Spots};
 crate::record! {
     /// An array as an image. With two axes (rows, columns) a colour map colours the numbers; a third axis of length 3
     /// or 4 holds red, green, blue and, optionally, opacity.
-    pub struct Image {
+    pub struct Image with super::keep_key {
         /// The stage to read; by default the panel's.
         pub of: Option<Located<String>> = None,
         /// Select fixed coordinates, as `axis: coordinate`.
@@ -29,12 +29,18 @@ crate::record! {
         pub bar: bool = false,
         /// The label of the colour bar.
         pub label: String = String::new(),
+        /// svg, pdf and html hold the mark as a picture of `dpi`, which is small however many shapes there are. Not for pgf.
+        pub raster: bool = false,
     }
 }
 
 impl Draw for Image {
     fn stage(&self) -> &Option<Located<String>> {
         &self.of
+    }
+
+    fn raster(&self) -> bool {
+        self.raster
     }
 
     fn fixed(&self) -> &Where {
@@ -129,7 +135,17 @@ mod tests {
         let data = |_: &str| Some(dataset.clone());
         let name = |text: &str| Located { value: text.to_string(), span: Default::default() };
         let (of, value, from, label) = (Some(name("s")), name("picture"), None, String::new());
-        let image = Image { of, r#where: Where::new(), value, map: Some(ColorMap::Gray), from, to, bar: true, label };
+        let image = Image {
+            of,
+            r#where: Where::new(),
+            value,
+            map: Some(ColorMap::Gray),
+            from,
+            to,
+            bar: true,
+            label,
+            raster: false,
+        };
         image.draw(&Scope::new(&data))
     }
 

@@ -10,7 +10,7 @@ use crate::value::{Color, Stroke};
 
 crate::record! {
     /// Error bars: a vertical line with caps at each position.
-    pub struct Interval {
+    pub struct Interval with super::keep_key {
         /// The stage to read; by default the panel's.
         pub of: Option<Located<String>> = None,
         /// Select fixed coordinates, as `axis: coordinate`.
@@ -28,12 +28,18 @@ crate::record! {
         pub cap: f64 = 5.0,
         /// The legend label.
         pub label: Option<String> = None,
+        /// svg, pdf and html hold the mark as a picture of `dpi`, which is small however many shapes there are. Not for pgf.
+        pub raster: bool = false,
     }
 }
 
 impl Draw for Interval {
     fn stage(&self) -> &Option<Located<String>> {
         &self.of
+    }
+
+    fn raster(&self) -> bool {
+        self.raster
     }
 
     fn fixed(&self) -> &Where {

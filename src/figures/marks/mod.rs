@@ -34,6 +34,10 @@ pub trait Draw {
         const NONE: &Where = &Where::new();
         NONE
     }
+    /// Returns whether vector formats hold it as a picture.
+    fn raster(&self) -> bool {
+        false
+    }
     /// Returns the names of arrays and axes it uses.
     fn names(&self) -> Vec<&Located<String>> {
         Vec::new()
@@ -259,6 +263,13 @@ impl Drawing {
         self.hints.extend(other.hints);
         self.aspect = self.aspect.or(other.aspect);
         self
+    }
+}
+
+/// Keeps the keys of marks that were stored before there was `raster`.
+fn keep_key<T>(_: &T, manifest: &mut serde_json::Map<String, serde_json::Value>) {
+    if manifest.get("raster") == Some(&false.into()) {
+        manifest.remove("raster");
     }
 }
 

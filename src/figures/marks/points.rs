@@ -10,7 +10,7 @@ use crate::value::{Color, Field, Stroke};
 
 crate::record! {
     /// A marker for every number.
-    pub struct Points {
+    pub struct Points with super::keep_key {
         /// The stage to read; by default the panel's.
         pub of: Option<Located<String>> = None,
         /// Select fixed coordinates, as `axis: coordinate`.
@@ -27,12 +27,18 @@ crate::record! {
         pub rim: f64 = 0.0,
         /// The legend label.
         pub label: Option<String> = None,
+        /// svg, pdf and html hold the mark as a picture of `dpi`, which is small however many shapes there are. Not for pgf.
+        pub raster: bool = false,
     }
 }
 
 impl Draw for Points {
     fn stage(&self) -> &Option<Located<String>> {
         &self.of
+    }
+
+    fn raster(&self) -> bool {
+        self.raster
     }
 
     fn fixed(&self) -> &Where {

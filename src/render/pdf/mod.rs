@@ -13,18 +13,21 @@ use pdf_writer::{Content, Filter, Finish, Name, Pdf, Rect as Box, Ref, Settings,
 use super::cells::{blocks, rows};
 use super::label::place;
 use super::looks::{dashes, is_circle, is_line, shown, visible};
+use super::picture::Picture;
 use crate::error::Result;
 use crate::figures::text::{self, UNITS};
 use crate::value::{Color, Item, Label, Rect, Scene, Stroke};
 use fonts::Fonts;
 
-/// The PDF file of a scene; `key` is written into its metadata.
-pub fn pdf(scene: &Scene, key: &str) -> Result<Vec<u8>> {
+/// The PDF file of a scene; `key` is written into its metadata. Without the scene's pictures it holds shapes in their place.
+pub fn pdf(scene: &Scene, pictures: Vec<Picture>, key: &str) -> Result<Vec<u8>> {
     let mut painter = Painter {
         content: Content::with_settings(Settings { pretty: false }),
         state: GraphicsState::default(),
         fonts: Fonts::default(),
         opacities: BTreeSet::new(),
+        pictures: &pictures,
+        placed: 0,
     };
     // From here on y grows downwards, as in the scene.
     painter.content.transform([1.0, 0.0, 0.0, -1.0, 0.0, real(scene.height)]);
@@ -41,10 +44,11 @@ pub fn pdf(scene: &Scene, key: &str) -> Result<Vec<u8>> {
     let packed = deflate(content.finish().as_slice());
     pdf.stream(contents, &packed).filter(Filter::FlateDecode);
     let fonts = fonts.write(&mut pdf, &mut next)?;
+    let images: Vec<Ref> = pictures.iter().map(|picture| embed(&mut pdf, &mut next, picture)).collect();
 
     let mut sheet = pdf.page(page);
     sheet.parent(pages).contents(contents).media_box(Box::new(0.0, 0.0, real(scene.width), real(scene.height)));
-    if !opacities.is_empty() {
+    if !opacities.is_empty() || !images.is_empty() {
         sheet.group().transparency().color_space().device_rgb();
     }
     let mut resources = sheet.resources();
@@ -65,6 +69,12 @@ pub fn pdf(scene: &Scene, key: &str) -> Result<Vec<u8>> {
         let mut dict = resources.fonts();
         for (name, reference) in fonts {
             dict.pair(Name(name.as_bytes()), reference);
+        }
+    }
+    if !images.is_empty() {
+        let mut objects = resources.x_objects();
+        for (i, image) in images.into_iter().enumerate() {
+            objects.pair(Name(picture_name(i).as_bytes()), image);
         }
     }
     resources.finish();
@@ -109,14 +119,38 @@ impl Default for GraphicsState {
     }
 }
 
-struct Painter {
+/// Write a picture and its opacities.
+fn embed(pdf: &mut Pdf, next: &mut Ref, picture: &Picture) -> Ref {
+    let [image, mask] = std::array::from_fn(|_| next.bump());
+    let (width, height) = (picture.width() as i32, picture.height() as i32);
+    let (colors, opacities) = picture.colors();
+    let colors = deflate(&colors);
+    let mut object = pdf.image_xobject(image, &colors);
+    object.width(width).height(height).bits_per_component(8).color_space().device_rgb();
+    object.s_mask(mask).filter(Filter::FlateDecode);
+    object.finish();
+    let opacities = deflate(&opacities);
+    let mut object = pdf.image_xobject(mask, &opacities);
+    object.width(width).height(height).bits_per_component(8).color_space().device_gray();
+    object.filter(Filter::FlateDecode);
+    image
+}
+
+fn picture_name(i: usize) -> String {
+    format!("P{i}")
+}
+
+struct Painter<'a> {
     content: Content,
     state: GraphicsState,
     fonts: Fonts,
     opacities: BTreeSet<(PaintKind, u8)>,
+    pictures: &'a [Picture],
+    /// The number of pictures drawn so far.
+    placed: usize,
 }
 
-impl Painter {
+impl Painter<'_> {
     fn opacity(&mut self, kind: PaintKind, before: u8, alpha: u8) {
         if before != alpha {
             self.opacities.insert((kind, alpha));
@@ -185,6 +219,10 @@ impl Painter {
                     painter.content.rect(real(x), real(y), real(width), real(height)).clip_nonzero().end_path();
                     painter.items(items);
                 }),
+                Item::Raster { items } => match self.pictures.get(self.placed) {
+                    Some(picture) => self.picture(picture.area),
+                    None => self.items(items),
+                },
             }
         }
     }
@@ -279,6 +317,18 @@ impl Painter {
             self.polyline(&[onto(x, top), onto(x + width, top), onto(x + width, bottom), onto(x, bottom)], true);
             self.content.fill_nonzero();
         }
+    }
+
+    /// Draw the next picture.
+    fn picture(&mut self, area: Rect) {
+        let name = picture_name(self.placed);
+        self.placed += 1;
+        self.within(|painter| {
+            // Opacity applies to pictures too.
+            painter.fill_color(Color::BLACK);
+            let matrix = [fine(area.width), 0.0, 0.0, fine(-area.height), fine(area.x), fine(area.bottom())];
+            painter.content.transform(matrix).x_object(Name(name.as_bytes()));
+        });
     }
 
     fn image(&mut self, area: Rect, columns: usize, cells: &[Option<Color>]) {

@@ -60,6 +60,8 @@ pub enum Item {
     Image { area: Rect, columns: usize, cells: Vec<Option<Color>> },
     /// Items clipped to a rectangle.
     Clip { area: Rect, items: Vec<Item> },
+    /// Items that vector formats hold as one picture, at the figure's resolution.
+    Raster { items: Vec<Item> },
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -250,6 +252,7 @@ fn round(items: &mut [Item]) {
                 rect(area);
                 round(items);
             }
+            Item::Raster { items } => round(items),
         }
     }
 }
@@ -268,6 +271,7 @@ fn finite(items: &[Item]) -> bool {
         Item::Label(label) => label.at.iter().chain([&label.size, &label.rotation]).all(|v| v.is_finite()),
         Item::Image { area, .. } => rect(area),
         Item::Clip { area, items } => rect(area) && finite(items),
+        Item::Raster { items } => finite(items),
     })
 }
 
