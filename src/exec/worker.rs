@@ -65,11 +65,63 @@ fn run_unit(inputs: &StageInputs, unit: usize, key: Key, again: bool, started: I
     let layout = &graph.layouts[stage];
     let outlines = graph.outlines(stage);
     let control = UnitControl::new(shared, stage, unit, key, kind.steps(unit, layout));
+    if kind.kind().is_program && !again {
+        match claim(inputs, key, &control) {
+            Claim::Ours => {}
+            Claim::Stopped => return Ok(None),
+            Claim::Made(digest) => return Ok(Some(UnitResult { digest, found: true, whole: false })),
+        }
+    }
     let payload = kind.run(unit, layout, &outlines, inputs as &dyn Inputs, &control);
     control.forget_progress();
-    let Some(payload) = payload? else { return Ok(None) };
-    let digest = keep(shared, key, &payload, started.elapsed())?;
+    let kept =
+        payload.and_then(|payload| payload.map(|payload| keep(shared, key, &payload, started.elapsed())).transpose());
+    let Ok(Some(digest)) = kept else {
+        store.release(&key);
+        return kept.map(|_| None);
+    };
+    // The claim is released once the result is on disk, where other builds find it.
     Ok(Some(UnitResult { digest, found: false, whole: !control.resumed.into_inner() }))
+}
+
+/// How often a build that waits for another one looks.
+const CLAIM_PAUSE: Duration = Duration::from_millis(50);
+
+/// Whether a program may run here.
+enum Claim {
+    /// It may: no other build runs it.
+    Ours,
+    /// Another build has made the result.
+    Made(Digest),
+    /// This build ended first.
+    Stopped,
+}
+
+/// Claim a unit; waits for another build that runs it.
+fn claim(inputs: &StageInputs, key: Key, control: &UnitControl) -> Claim {
+    let Context { graph, store, .. } = inputs.shared.context;
+    let mut waiting = false;
+    while !store.claim(&key) {
+        if control.stop() {
+            return Claim::Stopped;
+        }
+        if !std::mem::replace(&mut waiting, true) {
+            let name = &graph.stages[inputs.stage].name;
+            let label = graph.layouts[inputs.stage].label(inputs.unit);
+            let at = if label.is_empty() { label } else { format!(" at {label}") };
+            store.warn(format!("another build runs `{name}`{at}: waiting for its result (Ctrl-C stops waiting)"));
+        }
+        std::thread::sleep(CLAIM_PAUSE);
+    }
+    // What the other build has made, or one that ended just before.
+    store.rescan();
+    match store.trace(&key) {
+        Some(trace) => {
+            store.release(&key);
+            Claim::Made(trace.digest)
+        }
+        None => Claim::Ours,
+    }
 }
 
 /// The result of a unit that took this long is flushed to disk at once.

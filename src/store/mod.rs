@@ -18,6 +18,7 @@
 //!   logs/<name>.log    what the program of a stage printed last; in logs/<id>/ if the cache is not in the paper's folder
 //!   diff/              pictures of what changed, by `repro diff`
 //!   scratch/repro-*/   folders of running programs, each beside its lock; those of dead processes are deleted
+//!   claims             locked byte by byte: the programs that run now, so that no two builds run the same one
 //!   lock               builds lock it shared, `gc` exclusively
 //!   stat               digests of files by size, times and inode
 //!   damaged            results found damaged or missing, until they are rebuilt
@@ -27,6 +28,7 @@
 //! Anything corrupt, truncated or foreign is a cache miss with a warning, never an error.
 
 mod checkpoint;
+mod claims;
 mod clock;
 mod content;
 mod damage;
@@ -105,6 +107,7 @@ pub struct Store {
     paper: Option<papers::RegisteredPaper>,
     /// Files in `figures/` that this paper has written before; read when first needed.
     published: Mutex<Option<HashSet<String>>>,
+    claims: claims::Claims,
     /// Folders outside of the cache whose leftover temporary files were deleted.
     swept: Mutex<HashSet<PathBuf>>,
     clocks: clock::Clocks,
@@ -134,6 +137,7 @@ impl Store {
             prepared: AtomicBool::new(false),
             paper: None,
             published: Mutex::default(),
+            claims: claims::Claims::default(),
             swept: Mutex::default(),
             clocks: clock::Clocks::default(),
             temporary: false,

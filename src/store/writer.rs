@@ -131,6 +131,8 @@ impl<'a> Writer<'a> {
         provenances.index_of(self.provenance.get());
         let path = self.store.write_shard(entries, &provenances)?;
         self.store.rescan();
+        // Other processes see these results now.
+        keys.iter().for_each(|(key, _)| self.store.release(key));
         let mut fresh = lock(&self.store.fresh);
         for (key, digest) in keys {
             if fresh.get(&key).is_some_and(|(trace, _)| trace.digest == digest) {

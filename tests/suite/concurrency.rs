@@ -54,3 +54,43 @@ fn what_another_process_finishes_meanwhile_is_taken_over() {
     assert!((20..=40).contains(&trained), "{trained}");
     paper.build("many").ok().trained(0);
 }
+
+/// A program that takes half a second and notes that it ran.
+const SLOW: &str = "\
+repro: 1
+stages:
+  slow: {exec: {run: 'echo ran >> $RUNS; sleep 0.5; echo 1 > a.txt', outputs: [a.txt], env: [RUNS]}}
+";
+
+fn slow_paper() -> Paper {
+    let paper = Paper::new().yaml(SLOW);
+    let runs = paper.path("runs").display().to_string();
+    paper.env("RUNS", &runs)
+}
+
+#[test]
+fn two_builds_never_run_the_same_program() {
+    let paper = slow_paper();
+    let start = || paper.command("build slow --json").spawn().expect("start");
+    let runs: Vec<_> = [start(), start(), start()].into_iter().map(|child| finish(child, "build").ok()).collect();
+    assert_eq!(paper.read("runs"), "ran\n");
+    let ran = |run: &crate::support::Run| run.events_of("build-finished")[0]["ran"].as_u64().unwrap();
+    assert_eq!(runs.iter().map(ran).sum::<u64>(), 1);
+    let waited = runs.iter().flat_map(|run| run.warnings()).filter(|text| text.contains("another build runs `slow`"));
+    assert!(waited.count() >= 1);
+}
+
+#[test]
+fn a_build_takes_over_from_one_that_was_killed() {
+    let paper = slow_paper();
+    let mut first = paper.command("build slow --json").spawn().expect("start");
+    crate::support::wait_for("the program", || paper.path("runs").exists());
+    let second = paper.command("build slow --json").spawn().expect("start");
+    std::thread::sleep(std::time::Duration::from_millis(100));
+    first.kill().expect("kill");
+    first.wait().expect("wait");
+    finish(second, "build").ok();
+    assert_eq!(paper.read("runs"), "ran\nran\n");
+    paper.build("slow").ok();
+    assert_eq!(paper.read("runs"), "ran\nran\n");
+}
