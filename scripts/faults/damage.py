@@ -26,7 +26,7 @@ def run(project, expected, count):
             elif kind == "noise":
                 data = bytearray(os.urandom(len(data) + random.randint(0, 9)))
             elif kind == "swap":
-                data = bytearray(random.choice(files).read_bytes())
+                data = bytearray(random.choice([file for file in files if file.exists()]).read_bytes())
             path.unlink()
             if kind != "delete":
                 path.write_bytes(data)

@@ -20,21 +20,29 @@ pub enum Level {
 impl Level {
     /// What this machine has, best last.
     pub fn available() -> Vec<Level> {
-        let mut levels = vec![Level::Portable];
-        #[cfg(target_arch = "x86_64")]
-        {
-            if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") && is_x86_feature_detected!("bmi2") {
-                levels.push(Level::Avx2);
-                if is_x86_feature_detected!("avx512f")
+        [Level::Portable, Level::Avx2, Level::Avx512].into_iter().filter(|level| level.is_available()).collect()
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    fn is_available(self) -> bool {
+        let avx2 =
+            || is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") && is_x86_feature_detected!("bmi2");
+        match self {
+            Level::Portable => true,
+            Level::Avx2 => avx2(),
+            Level::Avx512 => {
+                avx2()
+                    && is_x86_feature_detected!("avx512f")
                     && is_x86_feature_detected!("avx512bw")
                     && is_x86_feature_detected!("avx512dq")
                     && is_x86_feature_detected!("avx512vl")
-                {
-                    levels.push(Level::Avx512);
-                }
             }
         }
-        levels
+    }
+
+    #[cfg(not(target_arch = "x86_64"))]
+    fn is_available(self) -> bool {
+        self == Level::Portable
     }
 
     /// The widest this machine has, unless the environment variable `REPRO_CPU` asks for `portable`, `avx2` or `avx512`.
