@@ -1,4 +1,6 @@
-//! `repro init`: writes a starter project. It never overwrites files.
+//! `repro init`: writes a starter project, for a script that is already there or for the built-in trainer. It never overwrites files.
+
+mod script;
 
 use std::fs::{self, OpenOptions};
 use std::io::Write;
@@ -10,7 +12,7 @@ use super::args::Init;
 use super::{Console, Trouble};
 use crate::error::{Error, Result};
 
-const PAPER: &str = include_str!("init.yaml");
+const PAPER: &str = include_str!("init/models.yaml");
 
 pub fn run(args: &Init, console: &Console) -> Result<u8, Trouble> {
     let here = args.dir == Path::new(".");
@@ -23,14 +25,21 @@ pub fn run(args: &Init, console: &Console) -> Result<u8, Trouble> {
         }
         _ => Error::io("write", &paper, &e),
     })?;
-    file.write_all(PAPER.as_bytes()).map_err(|e| Error::io("write", &paper, &e))?;
+    let found = script::paper(&args.dir);
+    file.write_all(found.as_deref().unwrap_or(PAPER).as_bytes()).map_err(|e| Error::io("write", &paper, &e))?;
     let ignored = ignore_cache(&args.dir.join(".gitignore"))?;
     if console.json {
         console.print_json(&json!({"event": "initialised", "paper": paper, "gitignore-changed": ignored}))?;
     } else if !console.quiet {
         let ignored = if ignored { ", and `/cache/` to .gitignore" } else { "" };
         let there = if here { String::new() } else { format!(" -C {}", args.dir.display()) };
-        console.print(&format!("wrote {}{ignored}\nnext: repro{there} build\n", paper.display()))?;
+        let next = match found {
+            Some(_) => {
+                format!("it runs the script of this folder; check its inputs and outputs, then: repro{there} build")
+            }
+            None => format!("next: repro{there} build"),
+        };
+        console.print(&format!("wrote {}{ignored}\n{next}\n", paper.display()))?;
     }
     Ok(0)
 }
