@@ -190,3 +190,14 @@ fn a_value_with_a_slash_or_spaces_is_one_part_of_a_path() {
     assert!(paper.path("cache/logs/train/lr=a%2Fb seed=1.log").exists());
     assert!(paper.path("cache/logs/train/lr=c d seed=2.log").exists());
 }
+
+#[test]
+fn the_examples_of_readme_and_docs_are_valid_papers() {
+    let readme = include_str!("../../README.md");
+    let first = readme.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next()).expect("an example");
+    for (name, text) in [("README.md", first), ("examples/sweep", include_str!("../../examples/sweep/paper.yaml"))] {
+        let paper = Paper::new().yaml(text).file("train.py", "").file("requirements.txt", "");
+        paper.plan("").ok().says("run 27 points");
+        assert!(text.contains("sweep:"), "{name}");
+    }
+}
