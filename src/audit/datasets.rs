@@ -187,7 +187,7 @@ fn compare_values(old: &Array, new: &Array, common: &[Vec<(usize, usize)>]) -> O
             (i[dim], j[dim]) = pairs[rest % pairs.len()];
             rest /= pairs.len();
         }
-        let (Some(&a), Some(&b)) = (old.data.get(i.as_slice()), new.data.get(j.as_slice())) else { continue };
+        let (Some(a), Some(b)) = (old.data.get(i.as_slice()), new.data.get(j.as_slice())) else { continue };
         if a.to_bits() == b.to_bits() || a.is_nan() && b.is_nan() {
             continue;
         }

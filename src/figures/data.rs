@@ -12,7 +12,7 @@ use super::text;
 use super::theme::Theme;
 use crate::error::{Error, Result, Span};
 use crate::spec::{Coordinate, Decode, Located, Node, Problems, Schemas, Yaml, suggest, wrong_type};
-use crate::value::{Array, Axis, Coords, Dataset, NanPolicy};
+use crate::value::{Array, Axis, Coords, Dataset, NanPolicy, NumbersIter};
 
 /// Fixed coordinates: axis -> coordinate.
 pub type Where = BTreeMap<String, Coordinate>;
@@ -280,7 +280,7 @@ impl<'a> Scope<'a> {
             array = self.reduced(settings, reduce, &array)?;
         }
         if let Some(transform) = &settings.transform {
-            array.data.mapv_inplace(|v| transform.apply(v));
+            array.data = array.data.map(|v| transform.apply(v));
         }
         Ok(array)
     }
@@ -325,7 +325,7 @@ pub fn reducible(scope: &Scope, channel: &Channel, what: &str) -> Result<Vec<f64
         values.retain(|value| !value.is_nan());
     } else if nan > 0 {
         let n = values.len();
-        let first = array.data.indexed_iter().find(|(_, value)| value.is_nan());
+        let first = array.data.indexed().find(|(_, value)| value.is_nan());
         let first = first.map(|(index, _)| array.place(&|dim| index[dim])).unwrap_or_default();
         let name = channel.describe();
         let message = format!("{nan} of {n} values of `{name}` are NaN, the first{}", scope.describe_fixed(&first));
@@ -412,48 +412,48 @@ impl Reduce {
                 .hint(suggest(&axis.value, &known))
         })?;
         if !skip {
-            for (index, _) in array.data.indexed_iter().filter(|(_, value)| value.is_nan()) {
+            for (index, _) in array.data.indexed().filter(|(_, value)| value.is_nan()) {
                 nan(array.place(&|dim| index[dim]));
             }
         }
         let mut axes = array.axes.clone();
         axes.remove(dim);
-        let values = array.data.lanes(ndarray::Axis(dim)).into_iter();
-        Array::f64(axes, values.map(|lane| self.number(lane.iter().copied().collect(), skip)).collect())
+        Array::f64(axes, array.data.lanes(dim).map(|lane| self.number(lane, skip)).collect())
     }
 
     /// Returns NaN if one of the values is NaN, unless NaN is skipped.
-    fn number(&self, mut values: Vec<f64>, skip: bool) -> f64 {
-        if skip {
-            values.retain(|v| !v.is_nan());
-        }
-        if values.is_empty() || values.iter().any(|v| v.is_nan()) {
+    fn number(&self, all: NumbersIter<'_>, skip: bool) -> f64 {
+        let values = || all.clone().filter(|v| !(skip && v.is_nan()));
+        let (count, nan) = values().fold((0usize, false), |(count, nan), v| (count + 1, nan | v.is_nan()));
+        if count == 0 || nan {
             return f64::NAN;
         }
-        let n = values.len() as f64;
-        let mean = |values: &[f64]| values.iter().sum::<f64>() / n;
-        let std = |values: &[f64]| {
-            let middle = mean(values);
-            (values.iter().map(|v| (v - middle) * (v - middle)).sum::<f64>() / (n - 1.0)).sqrt()
+        let n = count as f64;
+        let mean = || values().sum::<f64>() / n;
+        let std = || {
+            let middle = mean();
+            (values().map(|v| (v - middle) * (v - middle)).sum::<f64>() / (n - 1.0)).sqrt()
         };
+        // Only quantiles need all numbers at once.
+        let sorted = |q| quantile(&mut values().collect::<Vec<f64>>(), q);
         match self {
-            Reduce::Mean(_) => mean(&values),
-            Reduce::Sum(_) => values.iter().sum(),
-            Reduce::Min(_) => values.iter().copied().fold(f64::INFINITY, f64::min),
-            Reduce::Max(_) => values.iter().copied().fold(f64::NEG_INFINITY, f64::max),
-            Reduce::Std(_) => std(&values),
-            Reduce::MeanMinusStd(_) => mean(&values) - std(&values),
-            Reduce::MeanPlusStd(_) => mean(&values) + std(&values),
-            Reduce::Median(_) => quantile(&mut values, 0.5),
-            Reduce::LowerQuartile(_) => quantile(&mut values, 0.25),
-            Reduce::UpperQuartile(_) => quantile(&mut values, 0.75),
+            Reduce::Mean(_) => mean(),
+            Reduce::Sum(_) => values().sum(),
+            Reduce::Min(_) => values().fold(f64::INFINITY, f64::min),
+            Reduce::Max(_) => values().fold(f64::NEG_INFINITY, f64::max),
+            Reduce::Std(_) => std(),
+            Reduce::MeanMinusStd(_) => mean() - std(),
+            Reduce::MeanPlusStd(_) => mean() + std(),
+            Reduce::Median(_) => sorted(0.5),
+            Reduce::LowerQuartile(_) => sorted(0.25),
+            Reduce::UpperQuartile(_) => sorted(0.75),
         }
     }
 }
 
 /// Returns the q-quantile with linear interpolation; sorts the values.
 pub fn quantile(values: &mut [f64], q: f64) -> f64 {
-    values.sort_by(f64::total_cmp);
+    values.sort_unstable_by(f64::total_cmp);
     let place = q.clamp(0.0, 1.0) * values.len().saturating_sub(1) as f64;
     let below = place.floor() as usize;
     match (values.get(below), values.get(below + 1)) {

@@ -352,14 +352,14 @@ impl Figure {
         let first = measure(&|_| grid.guess(), panels);
         let areas = grid.areas(&first, &slots);
         let panels = first.into_iter().map(|(panel, _)| panel).collect();
-        let second = measure(&|i| areas.get(i).map_or(grid.guess(), |area| (area.width, area.height)), panels);
+        let mut second = measure(&|i| areas.get(i).map_or(grid.guess(), |area| (area.width, area.height)), panels);
         let areas = grid.areas(&second, &slots);
         let (mut items, mut hints) = (Vec::new(), Vec::new());
         if !title.is_empty() {
             let at = [0.5 * width, 4.0];
             items.push(axes::label(title, at, 1.2 * font_size, 0.0, Horizontal::Middle, Vertical::Top));
         }
-        for (((panel, decor), area), shown) in second.iter().zip(areas).zip(shown) {
+        for (((panel, decor), area), shown) in second.iter_mut().zip(areas).zip(shown) {
             decor.grid(panel, area, &mut items);
             let frame = shapes::PlotTransform::new(area, panel);
             let mut inside = Vec::new();
@@ -381,7 +381,11 @@ impl Figure {
             }
             decor.draw(panel, area, fonts, shown, &mut items);
             legend::draw(panel, area, decor, fonts, &mut items);
-            hints.extend(panel.drawing.hints.iter().filter_map(|hint| panel.hint(hint, &frame)));
+            // Tooltips and shapes of many points are large: they are not kept longer than needed.
+            let tooltips = std::mem::take(&mut panel.drawing.hints);
+            let frame = shapes::PlotTransform::new(area, panel);
+            hints.extend(tooltips.into_iter().filter_map(|hint| panel.hint(hint, &frame)));
+            panel.drawing.shapes = Vec::new();
         }
         Scene { title: title.to_string(), width, height, items, hints }
     }

@@ -238,9 +238,10 @@ impl Panel {
 
 impl ResolvedPanel {
     /// Returns the tooltips at page positions.
-    pub fn hint(&self, hint: &Hint, frame: &PlotTransform) -> Option<Hint> {
+    pub fn hint(&self, hint: Hint, frame: &PlotTransform) -> Option<Hint> {
         let titles = [self.title.as_str(), hint.title.as_str()].into_iter().filter(|title| !title.is_empty());
-        let hint = Hint { title: titles.collect::<Vec<_>>().join(", "), ..hint.clone() };
+        let title = titles.collect::<Vec<_>>().join(", ");
+        let hint = Hint { title, ..hint };
         let inside = |place: &[f64; 2]| frame.area.holds(*place);
         match hint.spots {
             Spots::Points(_) => hint.map(|point| frame.point(point).filter(inside)),

@@ -76,7 +76,7 @@ impl<'a> TrainedModel<'a> {
 
     /// The model's router with `active` experts.
     pub fn router(&self) -> Result<Router> {
-        let gate: Vec<f32> = array(self.dataset, "gate")?.data.iter().map(|&g| g as f32).collect();
+        let gate: Vec<f32> = array(self.dataset, "gate")?.data.iter().map(|g| g as f32).collect();
         Ok(Router::new(gate, self.experts, self.active))
     }
 

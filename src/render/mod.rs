@@ -39,7 +39,7 @@ use crate::error::{Error, Result};
 use crate::figures::{Figure, FigureFormat};
 use crate::stages::{Definition, FIGURES, FileSpec, OutputFile, Publish, Published};
 use crate::tables::{TableFormat, TableSettings};
-use crate::value::{Scene, Table, decode, decode_scene};
+use crate::value::{Scene, Table, decode, decode_scene, decode_scene_without_hints};
 
 /// Version of the renderers: raised when output bytes change for the same scene or table.
 const VERSION: u32 = 1;
@@ -105,11 +105,13 @@ fn render_figure(
     stop: &dyn Fn() -> bool,
 ) -> Result<Option<Vec<u8>>> {
     let payload = payloads.first().ok_or_else(|| Error::internal("a figure without a scene"))?;
-    let mut scene = decode_scene(payload).ok_or_else(|| Error::internal("a stored result is not a scene"))?;
+    let format = file.name.rsplit('.').next().unwrap_or_default();
+    let scene = if format == "html" { decode_scene(payload) } else { decode_scene_without_hints(payload) };
+    let mut scene = scene.ok_or_else(|| Error::internal("a stored result is not a scene"))?;
     if scene.title.is_empty() {
         scene.title.clone_from(&stage.name);
     }
-    figure_file(&scene, file.name.rsplit('.').next().unwrap_or_default(), figure.dpi(), key, stop)
+    figure_file(&scene, format, figure.dpi(), key, stop)
 }
 
 /// Render a scene in one format; `None` if `stop` returned true.

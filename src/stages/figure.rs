@@ -156,6 +156,6 @@ impl Stage for FigureStage {
             let error = Error::stage("a number of this figure is too extreme to be drawn");
             return Err(error.hint("set the limits of the axes: `x: {from: ..., to: ...}`, `y: {from: ..., to: ...}`"));
         }
-        Ok(Some(encode_scene(&scene)))
+        Ok(Some(encode_scene(scene)))
     }
 }

@@ -58,13 +58,13 @@ impl Selection {
             .iter()
             .map(|(name, values)| test(unit, stage, array, name, values))
             .collect::<Result<_>>()?;
-        for (index, &entry) in array.data.indexed_iter() {
+        for (index, entry) in array.data.indexed() {
             let position = |dim: usize| index.as_array_view().get(dim).copied().unwrap_or(0);
             let holds = |test: &ResolvedCondition| match test {
                 ResolvedCondition::Axis { dim, positions } => positions.contains(&position(*dim)),
                 ResolvedCondition::Array { array, dims, values } => {
                     let at: Vec<usize> = dims.iter().map(|&dim| position(dim)).collect();
-                    array.data.get(at.as_slice()).is_some_and(|found| values.iter().any(|value| equal(*found, *value)))
+                    array.data.get(at.as_slice()).is_some_and(|found| values.iter().any(|value| equal(found, *value)))
                 }
             };
             if tests.iter().all(holds) {

@@ -117,7 +117,7 @@ fn matrix(array: &Array) -> String {
     if rows > ROWS || columns > FEW || rows * columns == 0 {
         return String::new();
     }
-    let cells: Vec<String> = array.data.iter().map(|v| number(*v)).collect();
+    let cells: Vec<String> = array.data.iter().map(number).collect();
     let width = cells.iter().map(|cell| cell.chars().count()).max().unwrap_or(0);
     let labels: Vec<String> = (0..rows).map(|row| array.axes[0].coords.label(row)).collect();
     let label_width = labels.iter().map(|label| label.chars().count()).max().unwrap_or(0);

@@ -61,7 +61,7 @@ impl Draw for Bars {
                 let message = format!("colours need one value for each bar; {}", left_over(&values));
                 return Err(Error::user(message).at(of.value.span));
             }
-            let scale = of.scale(values.data.iter().copied(), scope.theme());
+            let scale = of.scale(values.data.iter(), scope.theme());
             drawing.bar = of.bar.then(|| (scale.clone(), of.label.clone()));
             colors = of.by.is_none().then(|| (scale, values.values()));
         }

@@ -61,15 +61,15 @@ impl Draw for Heatmap {
         let (cells, array, bar) = match &self.color {
             CellColor::Of(of) => {
                 let array = self.cells(&scope, &of.value)?;
-                let colors = of.scale(array.data.iter().copied(), scope.theme());
-                values.push(Field::numbers(of.value.value.as_str(), array.data.iter().copied()));
-                let cells = array.data.iter().map(|value| colors.at(*value)).collect();
+                let colors = of.scale(array.data.iter(), scope.theme());
+                values.push(Field::numbers(of.value.value.as_str(), array.data.iter()));
+                let cells = array.data.iter().map(|value| colors.at(value)).collect();
                 (cells, array, of.bar.then(|| (colors, of.label.clone())))
             }
             CellColor::Pair(pair) => {
                 let (x, y) = (self.cells(&scope, &pair.x.value)?, self.cells(&scope, &pair.y.value)?);
                 for (of, array) in [(&pair.x, &x), (&pair.y, &y)] {
-                    values.push(Field::numbers(of.value.value.as_str(), array.data.iter().copied()));
+                    values.push(Field::numbers(of.value.value.as_str(), array.data.iter()));
                 }
                 let places = pair.x.shares(&x).into_iter().zip(pair.y.shares(&y));
                 // A cell whose `y` is NaN is not drawn. A NaN in `x`, such as the score of a vector of length 0, counts as 0.

@@ -67,7 +67,7 @@ impl Draw for Histogram {
             let hint = format!("if they may be left out, write `{{value: {name}, nan: skip}}`");
             scope.warn(Error::stage(message).at(span).hint(hint));
         }
-        let found = DataRange::from_values(values.data.iter().copied());
+        let found = DataRange::from_values(values.data.iter());
         let (low, high) = (self.from.unwrap_or(found.low), self.to.unwrap_or(found.high));
         let bins = self.bins.clamp(1, 10_000) as usize;
         let (low, high) = if low < high { (low, high) } else { around(if low.is_finite() { low } else { 0.0 }) };
@@ -75,7 +75,7 @@ impl Draw for Histogram {
         let mut counts = vec![0.0; bins];
         for (value, weight) in values.data.iter().zip(weights) {
             // The last bin includes its right edge.
-            let bin = if *value == high { bins as f64 - 1.0 } else { ((value - low) / width).floor() };
+            let bin = if value == high { bins as f64 - 1.0 } else { ((value - low) / width).floor() };
             if bin >= 0.0
                 && let Some(count) = counts.get_mut(bin as usize)
             {

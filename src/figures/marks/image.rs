@@ -69,8 +69,8 @@ impl Draw for Image {
             None => {
                 let (from, to) = (self.from, self.to);
                 let of = ColorOf { from, to, map: self.map.clone(), ..ColorOf::new(self.value.clone()) };
-                let colors = of.scale(array.data.iter().copied(), scope.theme());
-                let pixels = array.data.iter().map(|value| colors.at(*value)).collect();
+                let colors = of.scale(array.data.iter(), scope.theme());
+                let pixels = array.data.iter().map(|value| colors.at(value)).collect();
                 drawing.bar = self.bar.then(|| (colors, self.label.clone()));
                 drawing.hints = vec![hint(&array, &self.value.value)];
                 pixels

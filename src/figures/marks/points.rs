@@ -82,13 +82,13 @@ impl Points {
                 Error::user(format!("colours need one value for each point; {}", left_over(&values))).at(of.value.span)
             );
         };
-        let colors = of.scale(values.data.iter().copied(), scope.theme());
+        let colors = of.scale(values.data.iter(), scope.theme());
         let mut drawing = Drawing { x: series.x_extent().loose(), y: series.y_extent().loose(), ..Drawing::default() };
         let mut hint = series.hint();
-        hint.fields.push(Field::numbers(of.value.value.as_str(), values.data.iter().copied()));
+        hint.fields.push(Field::numbers(of.value.value.as_str(), values.data.iter()));
         drawing.hints.push(hint);
-        for (point, value) in series.points().into_iter().zip(&values.data) {
-            let fill = colors.at(*value).map(|color| color.opacity(self.opacity));
+        for (point, value) in series.points().into_iter().zip(values.data.iter()) {
+            let fill = colors.at(value).map(|color| color.opacity(self.opacity));
             drawing.shapes.push(Shape::Points {
                 points: vec![point],
                 radius: self.radius,

@@ -70,8 +70,8 @@ pub fn series(scope: &Scope, x: &Option<Channel>, y: &Channel, color: &ColorChan
             let message = format!("colours need one value for each `{}`; {}", axis.name, left_over(&values));
             return Err(Error::user(message).at(of.value.span));
         }
-        let scale = of.scale(values.data.iter().copied(), scope.theme());
-        mapped = values.data.iter().map(|value| scale.at(*value)).collect();
+        let scale = of.scale(values.data.iter(), scope.theme());
+        mapped = values.data.iter().map(|value| scale.at(value)).collect();
     }
     let mut all = Vec::new();
     for i in 0..axis.len() {

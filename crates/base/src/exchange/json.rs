@@ -105,7 +105,7 @@ fn walk(name: &str, json: &Json, arrays: &mut BTreeMap<String, Raw>) {
             let texts: Option<Vec<String>> = items.iter().map(|item| item.as_str().map(str::to_string)).collect();
             let (mut shape, mut data) = (Vec::new(), Vec::new());
             if rectangle(json, 0, &mut shape, &mut data) {
-                arrays.insert(name.to_string(), Raw { shape, values: Values::Numbers(Dtype::F64, data) });
+                arrays.insert(name.to_string(), Raw { shape, values: Values::Numbers(Dtype::F64, data.into()) });
             } else if let Some(texts) = texts {
                 arrays.insert(name.to_string(), Raw::texts(texts));
             }
@@ -114,7 +114,7 @@ fn walk(name: &str, json: &Json, arrays: &mut BTreeMap<String, Raw>) {
             if let Some(number) = scalar(value) {
                 arrays.insert(
                     name.to_string(),
-                    Raw { shape: Vec::new(), values: Values::Numbers(Dtype::F64, vec![number]) },
+                    Raw { shape: Vec::new(), values: Values::Numbers(Dtype::F64, vec![number].into()) },
                 );
             }
         }

@@ -103,7 +103,7 @@ fn axis_names(array: &str, raw: &Raw, axes: &Axes, own: Option<&Vec<String>>) ->
 fn coordinates(raws: &BTreeMap<String, Raw>, name: &str, n: usize) -> Coords {
     let holds = |name: &str| raws.get(name).filter(|raw| raw.shape == [n]);
     match holds(&format!("{name}{COORDS}")).or_else(|| holds(name)).map(|raw| &raw.values) {
-        Some(Values::Numbers(_, numbers)) => Coords::Numbers(numbers.clone()),
+        Some(Values::Numbers(_, numbers)) => Coords::Numbers(numbers.values()),
         Some(Values::Text(labels)) => Coords::Labels(labels.clone()),
         None => Coords::Index(n),
     }
@@ -136,12 +136,15 @@ mod tests {
     }
 
     fn raws() -> BTreeMap<String, Raw> {
-        let grid = Raw { shape: vec![2, 3], values: Values::Numbers(Dtype::F64, (0..6).map(f64::from).collect()) };
+        let grid = Raw {
+            shape: vec![2, 3],
+            values: Values::Numbers(Dtype::F64, (0..6).map(f64::from).collect::<Vec<f64>>().into()),
+        };
         BTreeMap::from([
             ("loss".to_string(), grid),
             ("epoch".to_string(), Raw::list(Dtype::I64, vec![10.0, 20.0, 30.0])),
             ("model".to_string(), Raw::texts(vec!["a".into(), "b".into()])),
-            ("best".to_string(), Raw { shape: vec![], values: Values::Numbers(Dtype::F64, vec![0.5]) }),
+            ("best".to_string(), Raw { shape: vec![], values: Values::Numbers(Dtype::F64, vec![0.5].into()) }),
         ])
     }
 

@@ -18,7 +18,7 @@ pub use npz::npz;
 pub use zip::{ArchiveReader, Copied, is_own_npz};
 
 use crate::error::{Error, Result};
-use crate::value::{Dataset, Dtype};
+use crate::value::{Dataset, Dtype, Numbers};
 
 /// Version of the readers, part of the key of their users: raised when the same bytes are read as different arrays.
 pub const VERSION: u32 = 1;
@@ -36,13 +36,13 @@ struct Raw {
 #[derive(Clone, Debug, PartialEq)]
 enum Values {
     /// In row-major order.
-    Numbers(Dtype, Vec<f64>),
+    Numbers(Dtype, Numbers),
     Text(Vec<String>),
 }
 
 impl Raw {
     fn list(dtype: Dtype, numbers: Vec<f64>) -> Raw {
-        Raw { shape: vec![numbers.len()], values: Values::Numbers(dtype, numbers) }
+        Raw { shape: vec![numbers.len()], values: Values::Numbers(dtype, numbers.into()) }
     }
 
     fn texts(texts: Vec<String>) -> Raw {

@@ -2,7 +2,7 @@
 
 use super::{Raw, Values};
 use crate::error::{Error, Result};
-use crate::value::Dtype;
+use crate::value::{Dtype, Numbers};
 
 const MAGIC: &[u8] = b"\x93NUMPY";
 /// NumPy's limit on the number of axes.
@@ -128,9 +128,18 @@ pub fn read(bytes: &[u8]) -> Result<Contents> {
             Values::Text(items.map(|item| String::from_utf8_lossy(item).trim_end_matches('\0').to_string()).collect())
         }
         _ => {
-            let numbers: Vec<f64> = items.map(|item| number(element, item, reversed)).collect();
+            let numbers = items.map(|item| number(element, item, reversed));
+            // Each of these types holds what it is given exactly.
+            let numbers: Numbers = match element {
+                Element::Bool | Element::Unsigned(1) => numbers.map(|value| value as u8).collect::<Vec<u8>>().into(),
+                Element::Signed(1 | 2 | 4) | Element::Unsigned(2) => {
+                    numbers.map(|value| value as i32).collect::<Vec<i32>>().into()
+                }
+                Element::Float(2 | 4) => numbers.map(|value| value as f32).collect::<Vec<f32>>().into(),
+                _ => numbers.collect::<Vec<f64>>().into(),
+            };
             // Values beyond 64-bit integers are kept as floating point.
-            let large = element == Element::Unsigned(8) && numbers.iter().any(|number| *number >= BEYOND);
+            let large = element == Element::Unsigned(8) && numbers.iter().any(|number| number >= BEYOND);
             Values::Numbers(if large { Dtype::F64 } else { element.dtype() }, numbers)
         }
     };
@@ -236,7 +245,13 @@ fn transposed(raw: Raw) -> Raw {
         place
     };
     let values = match values {
-        Values::Numbers(dtype, data) => Values::Numbers(dtype, (0..data.len()).map(|i| data[place(i)]).collect()),
+        Values::Numbers(dtype, data) => {
+            let reversed: Vec<usize> = shape.iter().rev().copied().collect();
+            match data.clone().shaped(&reversed) {
+                Some(data) => Values::Numbers(dtype, data.transposed()),
+                None => Values::Numbers(dtype, data),
+            }
+        }
         Values::Text(data) => Values::Text((0..data.len()).map(|i| data[place(i)].clone()).collect()),
     };
     Raw { shape, values }
@@ -263,9 +278,9 @@ pub fn write(raw: &Raw) -> Vec<u8> {
     out.extend((header.len() as u16).to_le_bytes());
     out.extend(header.as_bytes());
     match &raw.values {
-        Values::Numbers(Dtype::F32, data) => data.iter().for_each(|v| out.extend((*v as f32).to_le_bytes())),
+        Values::Numbers(Dtype::F32, data) => data.iter().for_each(|v| out.extend((v as f32).to_le_bytes())),
         Values::Numbers(Dtype::F64, data) => data.iter().for_each(|v| out.extend(v.to_le_bytes())),
-        Values::Numbers(Dtype::I64, data) => data.iter().for_each(|v| out.extend((*v as i64).to_le_bytes())),
+        Values::Numbers(Dtype::I64, data) => data.iter().for_each(|v| out.extend((v as i64).to_le_bytes())),
         Values::Text(texts) => {
             let width = longest(texts);
             for text in texts {
@@ -299,7 +314,7 @@ mod tests {
 
     fn numbers(bytes: &[u8]) -> Vec<f64> {
         match array(bytes).values {
-            Values::Numbers(_, data) => data,
+            Values::Numbers(_, data) => data.values(),
             Values::Text(texts) => panic!("{texts:?}"),
         }
     }
@@ -325,10 +340,10 @@ mod tests {
     #[test]
     fn what_is_written_is_read_back() {
         let arrays = [
-            Raw { shape: vec![2, 2], values: Values::Numbers(Dtype::F32, vec![0.5, -1.0, f64::INFINITY, 0.0]) },
-            Raw { shape: vec![], values: Values::Numbers(Dtype::F64, vec![0.1]) },
-            Raw { shape: vec![1], values: Values::Numbers(Dtype::I64, vec![-7.0]) },
-            Raw { shape: vec![0, 3], values: Values::Numbers(Dtype::F64, vec![]) },
+            Raw { shape: vec![2, 2], values: Values::Numbers(Dtype::F32, vec![0.5, -1.0, f64::INFINITY, 0.0].into()) },
+            Raw { shape: vec![], values: Values::Numbers(Dtype::F64, vec![0.1].into()) },
+            Raw { shape: vec![1], values: Values::Numbers(Dtype::I64, vec![-7.0].into()) },
+            Raw { shape: vec![0, 3], values: Values::Numbers(Dtype::F64, Vec::<f64>::new().into()) },
             Raw::texts(vec!["k-hot".into(), "Größe".into(), String::new()]),
         ];
         for array in arrays {
@@ -383,8 +398,27 @@ mod tests {
     #[test]
     fn whole_numbers_without_a_sign_stay_as_large_as_they_are() {
         let large = array(&file("'<u8'", "False", "(2,)", &[[0xff; 8], [0; 8]].concat()));
-        assert_eq!(large.values, Values::Numbers(Dtype::F64, vec![18_446_744_073_709_551_615.0, 0.0]));
+        assert_eq!(large.values, Values::Numbers(Dtype::F64, vec![18_446_744_073_709_551_615.0, 0.0].into()));
         let small = array(&file("'<u8'", "False", "(1,)", &[7, 0, 0, 0, 0, 0, 0, 0]));
-        assert_eq!(small.values, Values::Numbers(Dtype::I64, vec![7.0]));
+        assert_eq!(small.values, Values::Numbers(Dtype::I64, vec![7.0].into()));
+    }
+
+    #[test]
+    fn numbers_take_the_memory_of_their_type_and_eight_bytes_beyond_it() {
+        for (descr, width, in_memory) in [
+            ("'|b1'", 1, 1),
+            ("'|u1'", 1, 1),
+            ("'<i2'", 2, 4),
+            ("'<i4'", 4, 4),
+            ("'<f2'", 2, 4),
+            ("'<f4'", 4, 4),
+            ("'<u4'", 4, 8),
+            ("'<i8'", 8, 8),
+            ("'<f8'", 8, 8),
+        ] {
+            let raw = array(&file(descr, "False", "(3,)", &vec![1; 3 * width]));
+            let Values::Numbers(_, numbers) = raw.values else { panic!("{descr} is numbers") };
+            assert_eq!(numbers.bytes(), 3 * in_memory, "{descr}");
+        }
     }
 }

@@ -36,7 +36,7 @@ pub fn read(bytes: &[u8]) -> Result<(BTreeMap<String, Raw>, BTreeMap<String, Str
 pub fn npz(dataset: &Dataset) -> Result<Vec<u8>> {
     let mut members: BTreeMap<String, Raw> = BTreeMap::new();
     for (name, array) in &dataset.arrays {
-        let values = Values::Numbers(array.dtype, array.values());
+        let values = Values::Numbers(array.dtype, array.data.clone());
         members.insert(name.clone(), Raw { shape: array.shape().to_vec(), values });
     }
     for (name, array) in dataset.arrays.iter().filter(|(_, array)| !array.axes.is_empty()) {

@@ -103,8 +103,8 @@ impl<R: Read + Seek> ArchiveReader<R> {
         Ok(if whole { Copied::Whole } else { Copied::Damaged })
     }
 
-    /// Stream the content of a member in chunks; `None` if it does not match the directory.
-    fn unfold(&mut self, place: usize, pass: &mut dyn FnMut(&[u8]) -> std::io::Result<()>) -> Option<()> {
+    /// Where the content of a member begins; `None` if its header is not one, or the content would overlap what follows.
+    fn start(&mut self, place: usize) -> Option<u64> {
         let (member, end) = (self.members.get(place)?, *self.ends.get(place)?);
         let mut head = [0; HEADER as usize];
         self.file.seek(SeekFrom::Start(member.offset)).ok()?;
@@ -114,9 +114,13 @@ impl<R: Read + Seek> ArchiveReader<R> {
         }
         let (name, extra) = (number::<2>(&head, 26)?, number::<2>(&head, 28)?);
         let start = member.offset.checked_add(HEADER + name + extra)?;
-        if start.checked_add(member.packed)? > end {
-            return None;
-        }
+        (start.checked_add(member.packed)? <= end).then_some(start)
+    }
+
+    /// Stream the content of a member in chunks; `None` if it does not match the directory.
+    fn unfold(&mut self, place: usize, pass: &mut dyn FnMut(&[u8]) -> std::io::Result<()>) -> Option<()> {
+        let start = self.start(place)?;
+        let member = self.members.get(place)?;
         self.file.seek(SeekFrom::Start(start)).ok()?;
         let mut content = (&mut self.file).take(member.packed);
         let (mut sum, mut size) = (crc32fast::Hasher::new(), 0);
@@ -261,11 +265,22 @@ fn widen(bytes: &[u8], from: u64, length: u64, member: &mut Member) -> Option<()
 pub fn each(bytes: &[u8], take: &mut dyn FnMut(&str, &[u8]) -> Result<()>) -> Result<()> {
     let mut reader = ArchiveReader::new_as(Cursor::new(bytes), ".npz file")?;
     let names: Vec<String> = reader.names().map(str::to_string).collect();
-    for name in names {
-        let content = reader.read(&name)?.unwrap_or_default();
-        take(&name, &content)?;
+    for (place, name) in names.iter().enumerate() {
+        if let Some(content) = stored(&mut reader, place, bytes) {
+            take(name, content)?;
+        } else {
+            take(name, &reader.read(name)?.unwrap_or_default())?;
+        }
     }
     Ok(())
+}
+
+/// The content of a member that is stored as it is and whole, without a copy.
+fn stored<'a>(reader: &mut ArchiveReader<Cursor<&[u8]>>, place: usize, bytes: &'a [u8]) -> Option<&'a [u8]> {
+    let start = usize::try_from(reader.start(place)?).ok()?;
+    let member = reader.members.get(place).filter(|member| member.method == 0 && member.packed == member.size)?;
+    let content = bytes.get(start..start.checked_add(usize::try_from(member.size).ok()?)?)?;
+    (crc32fast::hash(content) == member.crc).then_some(content)
 }
 
 /// Names and contents of all members of an `.npz` file.

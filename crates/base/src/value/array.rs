@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use ndarray::{ArrayD, ArrayViewD, Axis as Dim, IxDyn, Slice};
 use serde_json::{Value as Json, json};
 
+use super::numbers::Numbers;
 use crate::error::{Error, Result};
 use crate::spec::{nearest, suggest};
 
-/// How numbers are stored. In memory all are `f64`, which represents the others exactly (integers up to 2^53).
+/// How numbers are stored in results. In memory they are [`Numbers`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dtype {
     F32,
@@ -36,7 +36,7 @@ pub struct Axis {
 pub struct Array {
     pub axes: Vec<Axis>,
     pub dtype: Dtype,
-    pub data: ArrayD<f64>,
+    pub data: Numbers,
 }
 
 /// Named arrays that belong together, such as the weights of one model or the results of one metric.
@@ -185,15 +185,18 @@ impl Axis {
 
 impl Array {
     /// An array from its axes and row-major data; an internal error where the lengths disagree.
-    pub fn new(axes: Vec<Axis>, dtype: Dtype, data: Vec<f64>) -> Result<Self> {
+    pub fn new(axes: Vec<Axis>, dtype: Dtype, data: impl Into<Numbers>) -> Result<Self> {
         let shape: Vec<usize> = axes.iter().map(Axis::len).collect();
-        let data = ArrayD::from_shape_vec(IxDyn(&shape), data)
-            .map_err(|e| Error::internal(format!("array of shape {shape:?}: {e}")))?;
+        let data: Numbers = data.into();
+        let length = data.len();
+        let data = data
+            .shaped(&shape)
+            .ok_or_else(|| Error::internal(format!("an array of shape {shape:?} of {length} numbers")))?;
         Ok(Array { axes, dtype, data })
     }
 
     pub fn f32(axes: Vec<Axis>, data: &[f32]) -> Result<Self> {
-        Array::new(axes, Dtype::F32, data.iter().map(|&v| f64::from(v)).collect())
+        Array::new(axes, Dtype::F32, data.to_vec())
     }
 
     pub fn f64(axes: Vec<Axis>, data: Vec<f64>) -> Result<Self> {
@@ -201,7 +204,7 @@ impl Array {
     }
 
     pub fn scalar(value: f64) -> Self {
-        Array { axes: Vec::new(), dtype: Dtype::F64, data: ArrayD::from_elem(IxDyn(&[]), value) }
+        Array { axes: Vec::new(), dtype: Dtype::F64, data: Numbers::scalar(value) }
     }
 
     pub fn shape(&self) -> &[usize] {
@@ -211,7 +214,7 @@ impl Array {
     /// The array with its axes reversed.
     pub fn transposed(mut self) -> Array {
         self.axes.reverse();
-        self.data = self.data.reversed_axes();
+        self.data = self.data.transposed();
         self
     }
 
@@ -232,12 +235,12 @@ impl Array {
 
     /// All values in row-major order.
     pub fn values(&self) -> Vec<f64> {
-        self.data.iter().copied().collect()
+        self.data.values()
     }
 
     /// The single value of an array without axes (or with axes of length one).
     pub fn single(&self) -> Option<f64> {
-        if self.data.len() == 1 { self.data.iter().next().copied() } else { None }
+        if self.data.len() == 1 { self.data.iter().next() } else { None }
     }
 
     /// Select one position of an axis and drop the axis. `None` if there is no such axis or position.
@@ -248,8 +251,7 @@ impl Array {
         }
         let mut axes = self.axes.clone();
         axes.remove(dim);
-        let view: ArrayViewD<f64> = self.data.index_axis(Dim(dim), position);
-        Some(Array { axes, dtype: self.dtype, data: view.to_owned() })
+        Some(Array { axes, dtype: self.dtype, data: self.data.at(dim, position) })
     }
 
     /// The part of the array between two positions of an axis.
@@ -263,8 +265,7 @@ impl Array {
             Coords::Numbers(values) => Coords::Numbers(values[from..to].to_vec()),
             Coords::Labels(values) => Coords::Labels(values[from..to].to_vec()),
         };
-        let data = self.data.slice_axis(Dim(dim), Slice::from(from..to)).to_owned();
-        Some(Array { axes, dtype: self.dtype, data })
+        Some(Array { axes, dtype: self.dtype, data: self.data.range(dim, from, to) })
     }
 
     /// Stack arrays of equal shape along new leading axes, in row-major order: the points of a sweep become one array.
@@ -278,8 +279,8 @@ impl Array {
             return None;
         }
         let axes: Vec<Axis> = outer.iter().chain(&first.axes).cloned().collect();
-        let data = parts.iter().flat_map(|part| part.data.iter().copied()).collect();
-        Array::new(axes, first.dtype, data).ok()
+        let data: Vec<&Numbers> = parts.iter().map(|part| &part.data).collect();
+        Array::new(axes, first.dtype, Numbers::joined(&data)?).ok()
     }
 }
 
@@ -294,7 +295,7 @@ impl Dataset {
             Coords::Numbers(values) => 8 * values.len(),
             Coords::Labels(labels) => labels.iter().map(|label| 24 + label.len()).sum(),
         };
-        self.arrays.values().map(|array| 8 * array.data.len() + array.axes.iter().map(coords).sum::<usize>()).sum()
+        self.arrays.values().map(|array| array.data.bytes() + array.axes.iter().map(coords).sum::<usize>()).sum()
     }
 
     /// Record why something in a file could not be read as an array.

@@ -4,6 +4,7 @@
 
 use super::ByteReader;
 use super::array::{Array, Axis, Coords, Dataset, Dtype};
+use super::numbers::Numbers;
 
 const MAGIC: &[u8; 8] = b"repro-d1";
 
@@ -34,13 +35,12 @@ pub fn encode(dataset: &Dataset) -> Vec<u8> {
                 }
             }
         }
-        for &value in &array.data {
-            match array.dtype {
-                Dtype::F32 => out.extend((one_nan(value) as f32).to_le_bytes()),
-                Dtype::F64 => out.extend(one_nan(value).to_le_bytes()),
-                Dtype::I64 => out.extend((value as i64).to_le_bytes()),
-            }
-        }
+        out.reserve(array.data.len() * if array.dtype == Dtype::F32 { 4 } else { 8 });
+        array.data.iter().for_each(|value| match array.dtype {
+            Dtype::F32 => out.extend((one_nan(value) as f32).to_le_bytes()),
+            Dtype::F64 => out.extend(one_nan(value).to_le_bytes()),
+            Dtype::I64 => out.extend((value as i64).to_le_bytes()),
+        });
     }
     out
 }
@@ -75,12 +75,15 @@ pub fn decode(bytes: &[u8]) -> Option<Dataset> {
         let count = axes.iter().try_fold(1usize, |product, axis| product.checked_mul(axis.len()))?;
         let width = if dtype == Dtype::F32 { 4 } else { 8 };
         let data = input.take(count.checked_mul(width)?)?;
-        let values = match dtype {
+        let values: Numbers = match dtype {
             Dtype::F32 => {
-                data.chunks_exact(4).map(|c| f64::from(f32::from_le_bytes([c[0], c[1], c[2], c[3]]))).collect()
+                let values = data.chunks_exact(4).map(|c| f32::from_le_bytes([c[0], c[1], c[2], c[3]]));
+                values.collect::<Vec<f32>>().into()
             }
-            Dtype::F64 => data.chunks_exact(8).map(|c| f64::from_le_bytes(eight(c))).collect(),
-            Dtype::I64 => data.chunks_exact(8).map(|c| i64::from_le_bytes(eight(c)) as f64).collect(),
+            Dtype::F64 => data.chunks_exact(8).map(|c| f64::from_le_bytes(eight(c))).collect::<Vec<f64>>().into(),
+            Dtype::I64 => {
+                data.chunks_exact(8).map(|c| i64::from_le_bytes(eight(c)) as f64).collect::<Vec<f64>>().into()
+            }
         };
         dataset.arrays.insert(name, Array::new(axes, dtype, values).ok()?);
     }

@@ -288,12 +288,25 @@ impl Scene {
 }
 
 /// Encode a scene canonically: JSON with rounded positions.
-pub fn encode_scene(scene: &Scene) -> Vec<u8> {
-    let mut scene = scene.clone();
+pub fn encode_scene(mut scene: Scene) -> Vec<u8> {
     round(&mut scene.items);
     scene.hints.iter_mut().for_each(round_hint);
     // Plain structs and numbers: serialisation cannot fail.
     serde_json::to_vec(&scene).unwrap_or_default()
+}
+
+/// Decode a scene without its tooltips, which take more memory than its items; `None` if the bytes are not a valid encoding.
+pub fn decode_scene_without_hints(bytes: &[u8]) -> Option<Scene> {
+    /// The same fields as in [`Scene`].
+    #[derive(Deserialize)]
+    struct Shown {
+        title: String,
+        width: f64,
+        height: f64,
+        items: Vec<Item>,
+    }
+    let Shown { title, width, height, items } = serde_json::from_slice(bytes).ok()?;
+    Some(Scene { title, width, height, items, hints: Vec::new() })
 }
 
 /// Decode a scene; `None` if the bytes are not a valid encoding.
@@ -315,9 +328,12 @@ mod tests {
         };
         let clip = |x| Item::Clip { area: Rect::new(0.0, 0.0, 9.0, 9.0), items: vec![path(x)] };
         let scene = |x| Scene { title: "t".into(), width: 10.0, height: 10.0, items: vec![clip(x)], hints: Vec::new() };
-        let bytes = encode_scene(&scene(0.1 + 0.2));
+        let bytes = encode_scene(scene(0.1 + 0.2));
         assert_eq!(decode_scene(&bytes), Some(scene(0.3)));
-        assert_eq!(bytes, encode_scene(&scene(0.3)));
+        assert_eq!(bytes, encode_scene(scene(0.3)));
         assert_eq!(decode_scene(b"{}"), None);
+        let hint = Hint { title: "a".into(), fields: Vec::new(), spots: Spots::Points(Vec::new()) };
+        let bytes = encode_scene(Scene { hints: vec![hint], ..scene(0.3) });
+        assert_eq!(decode_scene_without_hints(&bytes), Some(scene(0.3)));
     }
 }
