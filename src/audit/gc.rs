@@ -103,6 +103,13 @@ pub fn garbage(papers: &[Context], limits: GcLimits) -> Result<Garbage> {
             free += size;
         }
     }
+    let unfinished: HashSet<String> = needed.keys.difference(&needed.done).map(Key::to_string).collect();
+    for (key, path, size, age) in store.resume_folders() {
+        if !unfinished.contains(&key) && (old(age) || limits.size.is_some() && !room(free)) {
+            garbage.unwanted.folders.push(path);
+            free += size;
+        }
+    }
     garbage.bytes = free;
     garbage.bytes_kept = total.saturating_sub(free);
     Ok(garbage)
@@ -137,6 +144,11 @@ fn loose_files(store: &Store, needed: &Needed) -> Vec<(std::path::PathBuf, u64, 
     let kept_always = |path: &std::path::Path| path.file_name().is_some_and(|name| name == "published");
     for folder in store.own_folders() {
         found.extend(store.files_in(&folder).into_iter().filter(|(path, ..)| !kept(path) && !kept_always(path)));
+    }
+    for (stage, folder) in store.log_folders() {
+        if !needed.names.contains(&stage) && !needed.names_of_others.contains(&stage) {
+            found.extend(store.files_in(&folder));
+        }
     }
     // Files that several papers share.
     for folder in ["last", "logs"] {

@@ -204,6 +204,24 @@ impl Sandbox for ProgramSandbox<'_> {
         Ok(())
     }
 
+    fn link_resumed(&self, folders: &[&str]) -> Result<bool> {
+        let mut found = false;
+        for folder in folders {
+            let kept = self.resume_folder().join(folder.replace('%', "%25").replace('/', "%2F"));
+            std::fs::create_dir_all(&kept).map_err(|e| Error::io("make the folder", &kept, &e))?;
+            found |= std::fs::read_dir(&kept).is_ok_and(|mut entries| entries.next().is_some());
+            // The program runs elsewhere; links are relative to it.
+            let kept = std::path::absolute(&kept).map_err(|e| Error::io("find", &kept, &e))?;
+            let link = self.place(folder)?;
+            std::os::unix::fs::symlink(&kept, &link).map_err(|e| Error::io("make the link", &link, &e))?;
+        }
+        Ok(found)
+    }
+
+    fn resume_folder(&self) -> PathBuf {
+        self.inputs.shared.context.store.resume_folder(&self.inputs.key)
+    }
+
     fn environment(&self) -> Vec<(String, OsString)> {
         let passed = PASSED.iter().filter_map(|name| Some((name.to_string(), std::env::var_os(name)?)));
         let fixed = FIXED.iter().map(|(name, value)| (name.to_string(), OsString::from(value)));

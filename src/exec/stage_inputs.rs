@@ -17,6 +17,7 @@ pub struct StageInputs<'a, 'b> {
     pub stage: usize,
     /// The unit that runs.
     pub unit: usize,
+    pub key: Key,
     /// For each input the key and digest of each unit.
     pub results: Vec<UnitResults>,
     pub found: Arc<Found>,

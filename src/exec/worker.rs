@@ -27,7 +27,7 @@ pub fn work(shared: &BuildShared, reports: &Sender<JobReport>) {
         let answer = match job {
             Job::Unit { stage, unit, key, results, found, again, .. } => {
                 let started = Instant::now();
-                let inputs = StageInputs { shared, stage, unit, results, found, gpus: allocation.gpus.clone() };
+                let inputs = StageInputs { shared, stage, unit, key, results, found, gpus: allocation.gpus.clone() };
                 let result = guarded(|| run_unit(&inputs, unit, key, again, started));
                 JobReport::Unit { stage, unit, key, result, seconds: started.elapsed().as_secs_f64() }
             }

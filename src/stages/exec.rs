@@ -3,19 +3,22 @@
 mod outputs;
 
 use std::collections::{BTreeMap, HashSet};
+use std::fs::File;
+use std::io::Write;
 use std::num::NonZeroU32;
+use std::path::Path;
 use std::sync::Arc;
 
 use serde_json::{Value as Json, json};
 
 use super::files::read_tree;
-use super::paths::{PathRole, Paths, is_pattern, normalize};
+use super::paths::{PathRole, Paths, is_pattern, normalize, overlap};
 use super::quantity::{Memory, Time};
 use super::{
     Declaration, Demand, Holds, Inputs, KindInfo, Layout, Needs, NodeShape, Outline, OutputFile, Published, Read,
     Report, Sandbox, Stage, Tool, Unit,
 };
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::exchange::{self, Axes};
 use crate::program::{self, ExitReason, Program};
 use crate::spec::{Decode, Located, Node, Problems, Schemas, Yaml, wrong_type};
@@ -62,6 +65,10 @@ crate::record! {
         pub tools: Vec<Located<Tool>> = Vec::new(),
         /// Time limit, after which it is terminated: `90 s`, `10 min`, `2 h`.
         pub timeout: Option<Time> = None,
+        /// Folders of checkpoints, which are kept while the program has not succeeded: the next attempt continues with them.
+        pub resume: Vec<Located<String>> = Vec::new(),
+        /// How often the program is started again after a failure.
+        pub retries: u32 = 0,
         /// CPU cores that it uses; programs share the cores of `-j`.
         pub cpus: NonZeroU32 = NonZeroU32::MIN,
         /// Memory that it needs, such as `4 GB`; programs share the memory of the machine.
@@ -196,6 +203,14 @@ impl ExecSettings {
     /// The program with its inputs separated: an input is a stage if there is one with its name, otherwise a file.
     pub(super) fn separate_inputs(&self, names: &HashSet<&str>, problems: &mut Problems) -> Exec {
         let mut exec = Exec { settings: self.clone(), stages: Vec::new(), files: Vec::new() };
+        for folder in &mut exec.settings.resume {
+            match normalize(folder, PathRole::Output) {
+                Ok(value) => folder.value = value,
+                Err(error) => {
+                    problems.push(error.hint("folders of checkpoints are relative to the program's working directory"))
+                }
+            }
+        }
         let mut taken = HashSet::new();
         for input in &self.inputs {
             if names.contains(input.value.as_str()) {
@@ -242,6 +257,13 @@ impl Exec {
                 let error = Error::user("list the files in `figures` one by one").at(path.span);
                 problems.push(
                     error.hint("they are copied into the project, where two stages must not write the same file"),
+                );
+            }
+            if let Some(folder) = self.settings.resume.iter().find(|folder| overlap(folder, path)) {
+                let error =
+                    Error::user(format!("`{}` is both in `resume` and an output", folder.value)).at(folder.span);
+                problems.push(
+                    error.hint("checkpoints are deleted when the program has succeeded; copy what is to be kept"),
                 );
             }
             if path.value == PARAMS {
@@ -424,7 +446,7 @@ impl Stage for Exec {
         let mut manifest = Decode::manifest(&self.settings);
         if let Some(map) = manifest.as_object_mut() {
             // These do not decide the result; `env` and `tools` are compared by their digests and versions.
-            ["timeout", "cpus", "memory", "gpus", "env", "tools", "inputs"]
+            ["timeout", "resume", "retries", "cpus", "memory", "gpus", "env", "tools", "inputs"]
                 .iter()
                 .for_each(|name| drop(map.remove(*name)));
             map.insert("outputs".into(), json!(self.settings.outputs.paths()));
@@ -457,62 +479,22 @@ impl Stage for Exec {
         inputs: &dyn Inputs,
         control: &dyn Control,
     ) -> Result<Option<Vec<u8>>> {
-        let place = inputs.sandbox()?;
+        let mut place = inputs.sandbox()?;
         // Start a new log first, so that the output of an earlier run is never shown as this one's.
-        let (log, path) = place.log()?;
-        place.materialize_inputs()?;
-        self.write_params_and_folders(&*place)?;
-        let mut environment = place.environment();
-        let threads = THREADS.iter().map(|name| (name.to_string(), self.settings.cpus.to_string().into()));
-        environment.extend(threads.filter(|(name, _)| !inputs.found().env.contains_key(name)).collect::<Vec<_>>());
-        environment.extend(self.variables().into_iter().map(|(name, value)| (name, value.into())));
-        let words = self.settings.run.argv();
-        let limit = self.settings.timeout.map(|time| time.0);
-        let program = Program { words: &words, folder: place.folder(), environment: &environment, log: &log, limit };
-        let failed = |message: String| {
-            // The sandbox path means nothing to the user and changes with every run.
-            let folder = format!("{}/", place.folder().display());
-            let printed: Vec<String> =
-                program::tail(&path, TAIL).into_iter().map(|line| line.replace(&folder, "")).collect();
-            let mut error = Error::stage(message).at(self.settings.run.span);
-            for hint in place.undeclared_paths(&printed) {
-                error = error.hint(hint);
-            }
-            if let Some(left) = program::free_space(place.folder()).filter(|left| *left < DISK_FULL_LIMIT) {
-                // The program could often not log this itself, for lack of space.
-                let left = left / 1024;
-                error = error.hint(format!(
-                    "there is no space left on the disk ({left} kB): free some space, then run the same command again"
-                ));
-            }
-            if !printed.is_empty() && place.keeps_log() {
-                error = error.hint(format!("the full log is in {}", path.display()));
-            }
-            Err(error.output(printed))
-        };
-        let command = self.settings.run.summary();
-        let end = program::run(&program, &|| control.stop());
-        // If this fails, the log only uses more disk space.
-        let _ = program::shorten(&path);
-        match end.map_err(|error| error.at(self.settings.run.span))? {
-            ExitReason::Stopped => Ok(None),
-            ExitReason::TimedOut => {
-                let limit = limit.unwrap_or_default().as_secs_f64();
-                failed(format!("{command} timed out after {limit} s (`timeout`)"))
-            }
-            ExitReason::Exited(status) if !status.success() => {
-                failed(format!("{command} failed with {}", program::describe_exit(status)))
-            }
-            ExitReason::Exited(_) => match outputs::collect(&self.settings.outputs, &*place)? {
-                Ok(tree) => Ok(Some(encode_tree(&tree))),
-                Err(wrong) => {
-                    let Error { message, span, hints, .. } = wrong;
-                    let error = failed(format!("{command} {message}"))
-                        .map_err(|error| Error { span: span.or(error.span), ..error });
-                    error.map_err(|error| hints.into_iter().fold(error, Error::hint))
+        let (mut log, path) = place.log()?;
+        for attempt in 1..=self.settings.retries {
+            match self.attempt(inputs, &*place, &log, &path, control) {
+                Err(error) if error.kind == ErrorKind::Stage && !control.stop() => {
+                    let attempts = self.settings.retries + 1;
+                    // Without this line the log is less clear, nothing else.
+                    let why = error.message.strip_prefix(&self.settings.run.summary()).unwrap_or(&error.message).trim();
+                    let _ = writeln!(log, "[repro: attempt {attempt} of {attempts} {why}; trying again]");
+                    place = inputs.sandbox()?;
                 }
-            },
+                ended => return ended,
+            }
         }
+        self.attempt(inputs, &*place, &log, &path, control)
     }
 
     fn demand(&self) -> Demand {
@@ -548,6 +530,78 @@ impl Stage for Exec {
 }
 
 impl Exec {
+    /// Run the program once in a sandbox.
+    fn attempt(
+        &self,
+        inputs: &dyn Inputs,
+        place: &dyn Sandbox,
+        log: &File,
+        path: &Path,
+        control: &dyn Control,
+    ) -> Result<Option<Vec<u8>>> {
+        place.materialize_inputs()?;
+        self.write_params_and_folders(place)?;
+        let mut environment = place.environment();
+        let threads = THREADS.iter().map(|name| (name.to_string(), self.settings.cpus.to_string().into()));
+        environment.extend(threads.filter(|(name, _)| !inputs.found().env.contains_key(name)).collect::<Vec<_>>());
+        environment.extend(self.variables().into_iter().map(|(name, value)| (name, value.into())));
+        let folders: Vec<&str> = self.settings.resume.iter().map(|folder| folder.as_str()).collect();
+        let resumed = place.link_resumed(&folders)?;
+        let words = self.settings.run.argv();
+        let limit = self.settings.timeout.map(|time| time.0);
+        let program = Program { words: &words, folder: place.folder(), environment: &environment, log, limit };
+        let failed = |message: String| {
+            // The sandbox path means nothing to the user and changes with every run.
+            let folder = format!("{}/", place.folder().display());
+            let printed: Vec<String> =
+                program::tail(path, TAIL).into_iter().map(|line| line.replace(&folder, "")).collect();
+            let mut error = Error::stage(message).at(self.settings.run.span);
+            for hint in place.undeclared_paths(&printed) {
+                error = error.hint(hint);
+            }
+            if let Some(left) = program::free_space(place.folder()).filter(|left| *left < DISK_FULL_LIMIT) {
+                // The program could often not log this itself, for lack of space.
+                let left = left / 1024;
+                error = error.hint(format!(
+                    "there is no space left on the disk ({left} kB): free some space, then run the same command again"
+                ));
+            }
+            if resumed {
+                error = error.hint(format!(
+                    "it continued with the checkpoints of an earlier attempt; to begin anew, delete `{}`",
+                    place.resume_folder().display()
+                ));
+            }
+            if !printed.is_empty() && place.keeps_log() {
+                error = error.hint(format!("the full log is in {}", path.display()));
+            }
+            Err(error.output(printed))
+        };
+        let command = self.settings.run.summary();
+        let end = program::run(&program, &|| control.stop());
+        // If this fails, the log only uses more disk space.
+        let _ = program::shorten(path);
+        match end.map_err(|error| error.at(self.settings.run.span))? {
+            ExitReason::Stopped => Ok(None),
+            ExitReason::TimedOut => {
+                let limit = limit.unwrap_or_default().as_secs_f64();
+                failed(format!("{command} timed out after {limit} s (`timeout`)"))
+            }
+            ExitReason::Exited(status) if !status.success() => {
+                failed(format!("{command} failed with {}", program::describe_exit(status)))
+            }
+            ExitReason::Exited(_) => match outputs::collect(&self.settings.outputs, place)? {
+                Ok(tree) => Ok(Some(encode_tree(&tree))),
+                Err(wrong) => {
+                    let Error { message, span, hints, .. } = wrong;
+                    let error = failed(format!("{command} {message}"))
+                        .map_err(|error| Error { span: span.or(error.span), ..error });
+                    error.map_err(|error| hints.into_iter().fold(error, Error::hint))
+                }
+            },
+        }
+    }
+
     /// Write the parameters and create the folders of outputs.
     fn write_params_and_folders(&self, place: &dyn Sandbox) -> Result<()> {
         if !self.settings.params.is_empty() {

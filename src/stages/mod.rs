@@ -190,6 +190,10 @@ pub trait Sandbox {
     /// Lay out all needed files and all inputs: files of the project at their own paths; `NAME.npz` for arrays; in a folder `NAME` what a
     /// program made or was fetched; in `figures` the files of figures and tables.
     fn materialize_inputs(&self) -> Result<()>;
+    /// Make folders whose content is kept until the unit has succeeded; returns whether an earlier attempt has left something in them.
+    fn link_resumed(&self, folders: &[&str]) -> Result<bool>;
+    /// Where these folders are kept.
+    fn resume_folder(&self) -> PathBuf;
     /// The variables that every program sees, and the stage's own.
     fn environment(&self) -> Vec<(String, OsString)>;
     /// A new log, and where users find it.

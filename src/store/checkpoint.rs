@@ -1,7 +1,9 @@
-//! Checkpoints of long training runs: digest, then bytes. A damaged one is none.
+//! Checkpoints of long runs: of the trainer a file, digest, then bytes, of which a damaged one is none; of programs their folders, as they are.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use super::remove::remove_folder;
 use super::{Digest, Key, Store, files};
 use crate::error::Result;
 
@@ -25,10 +27,46 @@ impl Store {
     }
 
     pub fn has_checkpoint(&self, key: &Key) -> bool {
-        self.partial(key).exists()
+        self.partial(key).exists() || self.resume_folder(key).exists()
     }
 
     pub fn drop_checkpoint(&self, key: &Key) {
         let _ = std::fs::remove_file(self.partial(key));
+        if self.resume_folder(key).exists() {
+            remove_folder(&self.resume_folder(key));
+        }
     }
+
+    /// Where the folders of checkpoints of a program are kept until it has succeeded.
+    pub fn resume_folder(&self, key: &Key) -> PathBuf {
+        self.dir.join("resume").join(key.to_string())
+    }
+
+    /// The folders of checkpoints of all programs: the key, the path, the bytes, and the time since the last change.
+    pub fn resume_folders(&self) -> Vec<(String, PathBuf, u64, Duration)> {
+        let entries = std::fs::read_dir(self.dir.join("resume")).into_iter().flatten().flatten();
+        let known = |entry: std::fs::DirEntry| {
+            let name = entry.file_name().into_string().ok().filter(|name| Digest::parse(name).is_some())?;
+            let (bytes, age) = measure(&entry.path());
+            Some((name, entry.path(), bytes, age))
+        };
+        entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())).filter_map(known).collect()
+    }
+}
+
+/// The bytes in a folder, and the time since its newest change. Links are not followed.
+fn measure(folder: &Path) -> (u64, Duration) {
+    let (mut bytes, mut age) = (0, Duration::MAX);
+    let mut open = vec![folder.to_path_buf()];
+    while let Some(path) = open.pop() {
+        let Ok(meta) = std::fs::symlink_metadata(&path) else { continue };
+        let since = meta.modified().ok().and_then(|time| time.elapsed().ok()).unwrap_or_default();
+        age = age.min(since);
+        if meta.is_dir() {
+            open.extend(std::fs::read_dir(&path).into_iter().flatten().flatten().map(|entry| entry.path()));
+        } else {
+            bytes += meta.len();
+        }
+    }
+    (bytes, age)
 }

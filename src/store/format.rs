@@ -10,9 +10,9 @@ const NAME: &str = "FORMAT";
 const VERSION: u32 = 1;
 
 /// The names in a cache that must not be symbolic links, because files below them are deleted.
-pub(super) const FOLDERS: [&str; 13] = [
+pub(super) const FOLDERS: [&str; 14] = [
     "shards", "objects", "tmp", "partial", "last", "logs", "projects", "scratch", "replaced", "kernels", "diff",
-    "view", "lock",
+    "view", "resume", "lock",
 ];
 
 /// Files that an empty folder may hold: they come with the file system, with git or with a file manager.

@@ -5,6 +5,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use super::Store;
+use super::papers::is_id;
 use crate::error::{Error, Result};
 
 /// Concurrent builds of a stage replace each other's log; after this many attempts something else is wrong.
@@ -23,6 +24,16 @@ impl Store {
         } else {
             folder.join(name).join(format!("{point}.log"))
         }
+    }
+
+    /// The folders of logs of sweeps, by stage, for [`Store::files_in`].
+    pub fn log_folders(&self) -> Vec<(String, String)> {
+        let own = self.paper.as_ref().filter(|paper| !paper.owns_cache).map(|paper| format!("logs/{}", paper.id));
+        let folder = own.unwrap_or_else(|| "logs".to_string());
+        let entries = std::fs::read_dir(self.dir.join(&folder)).into_iter().flatten().flatten();
+        let folders = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+        let names = folders.filter_map(|entry| entry.file_name().into_string().ok());
+        names.filter(|name| !is_id(name)).map(|name| (name.clone(), format!("{folder}/{name}"))).collect()
     }
 
     /// A new, empty log at this path, open for appending. Another build that still writes the old log keeps it.

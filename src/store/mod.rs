@@ -7,6 +7,7 @@
 //!   shards/<digest>    packs of records: key -> digest, with small payloads inside
 //!   objects/ab/<rest>  payloads of 64 KiB and more, named by their BLAKE3 digest
 //!   partial/<key>      checkpoints of long training runs
+//!   resume/<key>/      folders of checkpoints of programs that have not succeeded yet
 //!   kernels/           machine code of the GPU engine's kernels, named by their source
 //!   projects/<id>      the paper files that use this cache
 //!   last/<id>/         what the last build of each of them recorded:
@@ -15,7 +16,7 @@
 //!     .<name>.memo     what a no-op build read: if all of that is unchanged, the next one is a no-op too
 //!     published        names of files that were written to `figures/`
 //!   replaced/          files that an artifact replaced when it was first written
-//!   logs/<name>.log    what the program of a stage printed last; in logs/<id>/ if the cache is not in the paper's folder
+//!   logs/<name>.log    what the program of a stage printed last, logs/<name>/<point>.log of a sweep; in logs/<id>/ if the cache is not in the paper's folder
 //!   diff/              pictures of what changed, by `repro diff`
 //!   scratch/repro-*/   folders of running programs, each beside its lock; those of dead processes are deleted
 //!   claims             locked byte by byte: the programs that run now, so that no two builds run the same one

@@ -6,6 +6,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use super::remove::remove_folder;
 use super::shard::Provenances;
 use super::{Digest, Key, Store, Trace, files, papers, published, temporary};
 use crate::error::{Error, Result};
@@ -26,6 +27,8 @@ pub struct Unwanted {
     pub results: HashSet<(Key, Digest)>,
     /// Files that belong to no result: checkpoints, logs, records of builds, orphaned objects.
     pub files: Vec<PathBuf>,
+    /// Folders with all in them: checkpoints of programs.
+    pub folders: Vec<PathBuf>,
 }
 
 impl Store {
@@ -101,6 +104,9 @@ impl Store {
         self.rescan();
         self.sweep_objects(unwanted)?;
         unwanted.files.iter().try_for_each(|path| remove(path))?;
+        for folder in &unwanted.folders {
+            remove_folder(folder);
+        }
         // No writer is running.
         self.files_in("tmp").iter().try_for_each(|(path, ..)| remove(path))?;
         self.sweep_scratch();

@@ -213,7 +213,8 @@ fn a_cache_that_lost_its_mark_says_how_to_give_it_back() {
     let paper = paper();
     paper.build("").ok();
     std::fs::remove_file(paper.path("cache/FORMAT")).unwrap();
-    let run = paper.run("build").code(2).says("`cache` is not a cache of repro: it holds `last`, `lock`, `logs` and ");
+    let run =
+        paper.run("build").code(2).says("`cache` is not a cache of repro: it holds `claims`, `last`, `lock` and ");
     assert!(run.stderr.contains("`echo 'repro cache 1' > cache/FORMAT`"), "{}", run.stderr);
     paper.write("cache/FORMAT", "repro cache 1\n");
     assert_eq!(paper.build("").ok().built(), [""; 0]);

@@ -32,6 +32,7 @@ mod numerics;
 mod paper;
 mod program;
 mod program_sweep;
+mod resume;
 mod schedule;
 mod schema;
 mod tables;
