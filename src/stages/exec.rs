@@ -408,6 +408,9 @@ impl Stage for Exec {
             }
             _ => {}
         }
+        if let Some(number) = body.get("timeout").and_then(Node::as_number) {
+            warnings.push(at("timeout", format!("`timeout` is {number} seconds: write a unit, such as `10 min`")));
+        }
         let unset = self.settings.env.iter().filter(|name| std::env::var_os(&name.value).is_none());
         warnings.extend(unset.map(|name| {
             Error::user(format!("the environment variable `{}` in `env` is not set", name.value)).at(name.span)

@@ -805,13 +805,21 @@ fn no_run_draws_figures_and_runs_no_programs() {
 #[test]
 fn suspicious_settings_are_warnings_with_locations() {
     let paper = paper(
-        "  fit: {exec: {run: echo 1 > a, outputs: [a],\n    cpus: 4000,\n    memory: 4,\n    env: [NO_SUCH_VARIABLE_HERE]}}\n",
+        "  fit: {exec: {run: echo 1 > a, outputs: [a],\n    cpus: 4000,\n    memory: 4,\n    env: [NO_SUCH_VARIABLE_HERE],\n    timeout: 50}}\n",
     );
     let run = paper.build("").ok();
     let warnings = run.warnings();
-    for (line, words) in [(4, "fit: `cpus` is 4000"), (5, "fit: `memory` is 4 bytes"), (6, "NO_SUCH_VARIABLE_HERE")] {
+    let expected = [
+        (4, "fit: `cpus` is 4000"),
+        (5, "fit: `memory` is 4 bytes"),
+        (6, "NO_SUCH_VARIABLE_HERE"),
+        (7, "fit: `timeout` is 50 seconds: write a unit, such as `10 min`"),
+    ];
+    for (line, words) in expected {
         let told = |text: &String| text.contains(words) && text.ends_with(&format!("(paper.yaml:{line})"));
         assert!(warnings.iter().any(told), "{words}: {warnings:?}");
     }
+    paper.edit("timeout: 50", "timeout: 50 s");
+    assert_eq!(paper.build("--rerun fit").ok().warnings().len(), 3);
     paper.edit("    memory: 4,\n", "    memory: 900 TB,\n").build("--rerun fit").ok().says("`memory` is 900000.0 GB");
 }
