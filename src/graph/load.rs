@@ -2,7 +2,7 @@
 
 use super::Graph;
 use crate::error::{Error, Result};
-use crate::spec::{Paper, Problems, read};
+use crate::spec::{Paper, Problems, hint_at_colors, read};
 
 /// Why a paper file cannot be loaded.
 #[derive(Debug)]
@@ -35,6 +35,7 @@ pub fn load(file: &str, text: &str) -> Result<Graph, LoadError> {
     let graph = read(text, &mut problems)
         .and_then(|root| Graph::from_paper(&Paper::from_node(&root, &mut problems), &mut problems))
         .filter(|_| problems.is_empty());
+    hint_at_colors(text, &mut problems);
     graph.ok_or_else(|| LoadError::Invalid {
         file: file.to_string(),
         text: text.to_string(),
@@ -51,6 +52,16 @@ mod tests {
         assert_eq!(decode_text("paper.yaml", b"\xef\xbb\xbfrepro: 1".to_vec()).unwrap(), "repro: 1");
         let error = decode_text("paper.yaml", b"repro: 1\ntitle: \xff".to_vec()).unwrap_err();
         assert_eq!(error.message, "`paper.yaml` is not UTF-8 text: line 2 has other bytes");
+    }
+
+    #[test]
+    fn a_colour_without_quotes_is_explained_where_it_stands() {
+        let text = "repro: 1\nstages:\n  d: {data: {path: d.csv}}\n  f:\n    figure:\n      of: d\n      panels:\n        - marks:\n            - rule:\n                y: 1\n                color: #ff0000\n";
+        let Err(LoadError::Invalid { errors, .. }) = load("paper.yaml", text) else { panic!("it is invalid") };
+        let hint = "`#` begins a comment: write the colour in quotes, `\"#ff0000\"`";
+        assert_eq!(errors.iter().map(|error| error.hints.as_slice()).collect::<Vec<_>>(), [[hint]]);
+        // A comment after a value is one.
+        assert!(load("paper.yaml", &text.replace("color: #", "color: red #")).is_ok());
     }
 
     #[test]

@@ -72,6 +72,29 @@ pub fn read(text: &str, problems: &mut Problems) -> Option<Node> {
     }
 }
 
+/// Add a hint to errors at an empty value that is followed by a comment which looks like a colour: `color: #ff0000`.
+pub fn hint_at_colors(text: &str, problems: &mut Problems) {
+    for (number, line) in text.lines().enumerate() {
+        if let Some((before, digits)) = find_color(line) {
+            // An empty value stands where its key's colon is.
+            let column = u32::try_from(before.chars().count() + 1).unwrap_or(u32::MAX);
+            let line = u32::try_from(number + 1).unwrap_or(u32::MAX);
+            problems.add_hint(Span { line, column, length: 1 }, &color_hint(digits));
+        }
+    }
+}
+
+/// What stands before `: #ff0000` in a line, and the digits of the colour.
+fn find_color(line: &str) -> Option<(&str, &str)> {
+    let (before, color) = line.split_once(": #")?;
+    let digits = color.chars().take_while(char::is_ascii_hexdigit).count();
+    matches!(digits, 3 | 4 | 6 | 8).then(|| (before, &color[..digits]))
+}
+
+fn color_hint(digits: &str) -> String {
+    format!("`#` begins a comment: write the colour in quotes, `\"#{digits}\"`")
+}
+
 /// A value that needs quotes, in this line or a few lines above it, and a hint.
 fn find_missing_quotes(text: &str, line: u32) -> Option<(Span, String)> {
     const ABOVE: usize = 5;
@@ -86,13 +109,8 @@ fn find_missing_quotes(text: &str, line: u32) -> Option<(Span, String)> {
     };
     lines.into_iter().rev().find_map(|(number, line)| {
         // `color: #ff0000` is a comment, which may hide the end of a list or a mapping.
-        if let Some((before, color)) = line.split_once(": #") {
-            let digits = color.chars().take_while(char::is_ascii_hexdigit).count();
-            if matches!(digits, 3 | 4 | 6 | 8) {
-                let written = &color[..digits];
-                let hint = format!("`#` begins a comment: write the colour in quotes, `\"#{written}\"`");
-                return Some((at(number, &format!("{before}: "), digits + 1), hint));
-            }
+        if let Some((before, digits)) = find_color(line) {
+            return Some((at(number, &format!("{before}: "), digits.len() + 1), color_hint(digits)));
         }
         // `title: One: two` is a mapping inside the value of another.
         let (key, value) = line.split_once(": ")?;
