@@ -244,7 +244,7 @@ fn make_file(
     let Context { graph, store, publish, figures, .. } = shared.context;
     let (key, stored) = match state {
         FileState::UpToDate { .. } | FileState::Unknown => return Ok(Done::UpToDate),
-        FileState::Stored { key, digest } => (key, store.load(key, digest)),
+        FileState::Stored { key, digest, .. } => (key, store.load(key, digest)),
         FileState::Missing(key) => (key, None),
     };
     let bytes = match stored {

@@ -185,6 +185,7 @@ pub fn missing(state: &Resolved, units: usize) -> Vec<Reason> {
     }
     for (spec, file) in state.specs.iter().zip(&state.files) {
         match file {
+            FileState::Stored { edited: false, .. } => found.push(Reason::FileMissing(spec.name.clone())),
             FileState::Stored { .. } => found.push(Reason::FileEdited(spec.name.clone())),
             FileState::Missing(_) => found.push(Reason::FileMissing(spec.name.clone())),
             _ => {}

@@ -33,8 +33,8 @@ pub enum UnitState {
 pub enum FileState {
     /// On disk with the right bytes.
     UpToDate { key: Key, digest: Digest },
-    /// Its bytes are in the cache, but the file was deleted or edited.
-    Stored { key: Key, digest: Digest },
+    /// Its bytes are in the cache, but the file was edited, or is not there.
+    Stored { key: Key, digest: Digest, edited: bool },
     /// It must be rendered.
     Missing(Key),
     /// Its key depends on units that are not built yet.
@@ -255,7 +255,7 @@ pub fn files(context: Context, resolved: &Resolved) -> Result<Vec<FileState>> {
         Ok(if on_disk == Some(digest) {
             FileState::UpToDate { key, digest }
         } else {
-            FileState::Stored { key, digest }
+            FileState::Stored { key, digest, edited: path.symlink_metadata().is_ok() }
         })
     };
     resolved.specs.iter().map(state).collect()

@@ -220,10 +220,10 @@ fn a_deleted_artifact_is_restored_without_running_anything() {
     let paper = built();
     let whole = paper.files("figures");
     std::fs::remove_file(paper.path("figures/figure.svg")).unwrap();
-    paper
-        .explain("figure")
-        .ok()
-        .stdout("figure (figure) is out of date: 1 file to write\n    figure.svg is not the file that was built\n");
+    paper.explain("figure").ok().stdout("figure (figure) is out of date: 1 file to write\n    figure.svg is missing\n");
+    paper.write("figures/figure.svg", "edited");
+    paper.explain("figure").ok().says("figure.svg is not the file that was built");
+    std::fs::remove_file(paper.path("figures/figure.svg")).unwrap();
     let run = paper.build("*").ok().trained(0);
     let end = &run.events_of("build-finished")[0];
     assert_eq!((&end["ran"], &end["written"]), (&0.into(), &serde_json::json!(["figure.svg"])));
