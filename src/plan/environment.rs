@@ -69,6 +69,10 @@ pub fn probe(context: Context, stage: usize) -> Result<Found, Vec<Error>> {
     };
     for tool in &needs.tools {
         let version = match &last {
+            // An earlier revision: the tool may be gone, and the stage may have changed or been removed since.
+            Some(last) if context.otherwise.is_some() => {
+                Ok(recorded(last.as_ref(), tool).or_else(|| context.store.last_version(&tool.command_line())))
+            }
             Some(last) => last_version(last.as_ref(), tool, context.home),
             None => version(context.store, tool, context.home).map(Some),
         };
@@ -178,8 +182,12 @@ fn last_version(last: Option<&LastBuild>, tool: &Tool, home: &Path) -> Result<Op
     if program::find(name, home).is_none() {
         return Err(program::missing(name));
     }
-    let known = last.and_then(|last| last.manifest.get("tools")?.get(tool.command_line())?.as_str());
-    Ok(known.map(str::to_string))
+    Ok(recorded(last, tool))
+}
+
+/// The version of a tool that the last build of a stage recorded.
+fn recorded(last: Option<&LastBuild>, tool: &Tool) -> Option<String> {
+    last?.manifest.get("tools")?.get(tool.command_line())?.as_str().map(str::to_string)
 }
 
 /// Run a tool for its version. A binary that is named alone is run again only when its file has changed; scripts and longer commands may depend

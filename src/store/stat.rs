@@ -41,6 +41,9 @@ pub struct StatCache {
     /// Versions of tools, with the digest of the program that printed them.
     #[serde(default)]
     versions: BTreeMap<String, (Option<String>, String)>,
+    /// The version that each tool had when it was last run, to know the keys of earlier revisions.
+    #[serde(default)]
+    last: BTreeMap<String, String>,
     #[serde(skip)]
     asked: BTreeMap<String, (Option<String>, String)>,
     /// Files read by this process. They may still be racy.
@@ -120,6 +123,9 @@ impl Store {
         }
         let version = ask()?;
         self.with_stat(|cache| {
+            if cache.last.insert(tool.to_string(), version.clone()).as_ref() != Some(&version) {
+                cache.changed = true;
+            }
             let answer = (identity, version.clone());
             match program {
                 Some(_) => {
@@ -130,6 +136,13 @@ impl Store {
             }
         });
         Ok(version)
+    }
+
+    /// The version that a tool had when it was last run, by any stage.
+    pub fn last_version(&self, tool: &str) -> Option<String> {
+        self.with_stat(|cache| {
+            cache.last.get(tool).or_else(|| cache.versions.get(tool).map(|(_, version)| version)).cloned()
+        })
     }
 
     fn with_stat<T>(&self, act: impl FnOnce(&mut StatCache) -> T) -> T {

@@ -63,6 +63,30 @@ fn results_of_an_earlier_revision_can_be_kept() {
     alone.run("gc --keep-rev HEAD").code(2).says("is not in a git repository");
 }
 
+#[test]
+fn a_revision_is_kept_though_its_stage_or_its_tool_is_gone() {
+    let stages = "repro: 1\nstages:\n  a: {exec: {run: echo 1 > a, outputs: [a], tools: [[bin/tool, -V]]}}\n  b: {exec: {run: echo 2 > b, outputs: [b]}}\n";
+    let paper = Paper::new().yaml(stages).file("bin/tool", "#!/bin/sh\necho tool 1\n");
+    let tool = paper.path("bin/tool");
+    std::fs::set_permissions(&tool, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    git(&paper, &["init", "-q"]);
+    git(&paper, &["add", "."]);
+    git(&paper, &["commit", "-qm", "first"]);
+    paper.build("").ok();
+    let kept = counts(paper.run("gc --json -n --older-than 0"));
+    // The stage no longer uses the tool, which is uninstalled; then the stage is removed.
+    std::fs::remove_file(&tool).unwrap();
+    paper.edit(", tools: [[bin/tool, -V]]", "").edit("echo 1", "echo 3").build("").ok();
+    let lines: String = paper
+        .read("paper.yaml")
+        .lines()
+        .filter(|line| !line.starts_with("  a:"))
+        .fold(String::new(), |all, line| all + line + "\n");
+    paper.rewrite(&lines).build("").ok();
+    let [_, results, _] = counts(paper.run("gc --json -n --older-than 0 --keep-rev HEAD"));
+    assert_eq!(results, kept[1]);
+}
+
 const FILES: &str = "repro: 1
 stages:
   big: {exec: {run: 'head -c 200000 /dev/zero > big; echo SMALL > small', outputs: [big, small]}}
