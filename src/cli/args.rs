@@ -400,6 +400,9 @@ pub struct Diff {
     /// Output directory for pictures of changed figures [default: `diff` in the cache]
     #[arg(long, value_name = "DIR")]
     pub pictures: Option<PathBuf>,
+    /// With --pictures: replace files there that are not comparisons of repro
+    #[arg(long, requires = "pictures")]
+    pub force: bool,
     /// Exit with 1 if anything is added, removed or changed
     #[arg(long)]
     pub exit_code: bool,

@@ -7,12 +7,13 @@ use serde_json::{Value as Json, json};
 use super::args::Diff;
 use super::console::Style;
 use super::words::{count, harmless};
-use super::{Console, Project, Trouble, plan as plan_command};
+use super::{Console, Project, Trouble, plan as plan_command, replace};
 use crate::audit::{
     self, ArrayChange, ArrayDiff, CellChange, ChangedValue, DiffStatus, PictureDiff, Revision, StageDiff, git,
 };
 use crate::error::{Error, Result};
 use crate::plan::Reason;
+use crate::render;
 use crate::stages::Holds;
 use crate::store;
 
@@ -27,6 +28,12 @@ pub fn run(args: &Diff, project: &Project, console: &Console) -> Result<u8, Trou
     let old_name =
         if short.starts_with(&args.revision) { short.clone() } else { format!("{} ({short})", args.revision) };
     let diffs = audit::diff(revision.context(project.context()), project.context(), &names, [&old_name, "now"])?;
+    if let Some(folder) = &args.pictures {
+        let earlier = |path: &Path| std::fs::read(path).is_ok_and(|bytes| render::is_beside(&bytes));
+        for picture in diffs.iter().flat_map(|diff| &diff.pictures) {
+            replace::check(&picture_path(folder, picture), "a comparison", earlier, args.force, project)?;
+        }
+    }
     let folder = args.pictures.clone().unwrap_or_else(|| project.store.dir().join("diff"));
     for picture in diffs.iter().flat_map(|diff| &diff.pictures) {
         store::write_file(&picture_path(&folder, picture), &picture.png)?;

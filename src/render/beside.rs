@@ -9,6 +9,8 @@ use crate::value::{self, Horizontal, Item, Label, Scene, Vertical};
 /// Pixels between pictures and above them, for the captions.
 const GAP: u32 = 24;
 const HEAD: u32 = 40;
+/// What the files say they were made by.
+const PROGRAM: &str = "repro diff";
 /// Larger pictures are rejected.
 const PIXELS: u64 = 120_000_000;
 
@@ -42,7 +44,13 @@ pub fn beside(pictures: [&[u8]; 2], captions: [&str; 2]) -> Result<(Vec<u8>, Opt
     draw(0, 0, &head);
     panels.iter().zip(&lefts).for_each(|((picture, _), left)| draw(*left, HEAD, picture));
     let bytes = canvas.encode_png().map_err(|cause| Error::internal(format!("no picture can be made: {cause}")))?;
+    let bytes = png::signed(&bytes, PROGRAM).ok_or_else(|| Error::internal("the encoder made no png"))?;
     Ok((bytes, share))
+}
+
+/// Whether a file was made by [`beside`].
+pub fn is_beside(bytes: &[u8]) -> bool {
+    png::is_signed(bytes, PROGRAM)
 }
 
 fn label(caption: &str, left: u32) -> Item {

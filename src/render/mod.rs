@@ -23,7 +23,7 @@ mod svg;
 pub mod text;
 mod typst;
 
-pub use beside::beside;
+pub use beside::{beside, is_beside};
 pub use interactive::page;
 pub use markup::plain;
 pub use pdf::pdf;

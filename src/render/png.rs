@@ -98,10 +98,25 @@ pub(super) fn draw_layer(
     Ok(true)
 }
 
+/// 8 bytes of signature, then the header chunk: length, name, 13 bytes of data, checksum.
+const HEADER: usize = 8 + 4 + 4 + 13 + 4;
+
+/// Insert the name of the program after the header.
+pub(super) fn signed(png: &[u8], program: &str) -> Option<Vec<u8>> {
+    let mut out = png.get(..HEADER)?.to_vec();
+    chunk(&mut out, b"tEXt", &[b"Software\0", program.as_bytes()].concat());
+    out.extend(png.get(HEADER..)?);
+    Some(out)
+}
+
+/// Whether a file is a png with the name of this program after the header.
+pub(super) fn is_signed(png: &[u8], program: &str) -> bool {
+    // The length and the name of the chunk come first.
+    png.get(HEADER + 8..).is_some_and(|text| text.starts_with(&[b"Software\0", program.as_bytes()].concat()))
+}
+
 /// Insert resolution, title and key as chunks after the header; the encoder cannot write them.
 fn describe(png: &[u8], title: &str, dpi: u32, key: &str) -> Option<Vec<u8>> {
-    // 8 bytes of signature, then the header chunk: length, name, 13 bytes of data, checksum.
-    const HEADER: usize = 8 + 4 + 4 + 13 + 4;
     let mut out = png.get(..HEADER)?.to_vec();
     let per_metre = ((f64::from(dpi) / 0.0254).round() as u32).to_be_bytes();
     chunk(&mut out, b"pHYs", &[&per_metre[..], &per_metre[..], &[1]].concat());

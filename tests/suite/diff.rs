@@ -92,6 +92,14 @@ fn changed_points_values_cells_and_pictures_are_reported() {
     assert!(std::fs::read(paper.path(&picture)).unwrap().starts_with(b"\x89PNG"));
     paper.run("diff HEAD figure --pictures seen").ok().says("side by side in seen/figure.png; ");
     assert!(paper.path("seen/figure.png").exists());
+    // An earlier comparison is replaced, another file only with --force.
+    paper.run("diff HEAD figure --pictures seen").ok();
+    paper.write("seen/figure.png", "a photo");
+    let refused = "`seen/figure.png` is there already, and it is not a comparison of repro";
+    paper.run("diff HEAD figure --pictures seen").code(2).says(refused).says("replace it with --force");
+    assert_eq!(paper.read("seen/figure.png"), "a photo");
+    paper.run("diff HEAD figure --pictures seen --force").ok();
+    assert!(std::fs::read(paper.path("seen/figure.png")).unwrap().starts_with(b"\x89PNG"));
     // `gc` deletes the pictures: `diff` draws them again.
     paper.run("gc --older-than 0").ok();
     assert!(!paper.path("cache/diff/figure.png").exists());
