@@ -4,7 +4,7 @@
 #
 # scripts/faults.sh [CAMPAIGN]... [--share 0.1 | --rounds N] [--seed N]
 #
-# Campaigns: kill call fail power together damage full read-only clock forge. `call` and `fail` need strace; `power`, `full` and `read-only`
+# Campaigns: kill sweep call fail power together damage full read-only clock forge. `call` and `fail` need strace; `power`, `full` and `read-only`
 # mount file systems and need root; `power` needs libfuse3, mkfs.ext4, mkfs.xfs and mkfs.btrfs; `clock` needs a C compiler. The Python
 # environment is kept in target/faults. REPRO names another binary.
 set -euo pipefail

@@ -30,6 +30,7 @@ pub fn build(
 ) -> Outcome {
     let mut outcome = Outcome::default();
     context.store.sweep_scratch();
+    context.store.sweep_resume_folders();
     let ended = catch_unwind(AssertUnwindSafe(|| {
         for passes_left in (0..PASSES + context.graph.stages.len()).rev() {
             (outcome.current, outcome.skipped, outcome.unfinished) = (0, Vec::new(), Vec::new());

@@ -65,8 +65,8 @@ fn run_unit(inputs: &StageInputs, unit: usize, key: Key, again: bool, started: I
     let layout = &graph.layouts[stage];
     let outlines = graph.outlines(stage);
     let control = UnitControl::new(shared, stage, unit, key, kind.steps(unit, layout));
-    if kind.kind().is_program && !again {
-        match claim(inputs, key, &control) {
+    if kind.kind().is_program {
+        match claim(inputs, key, again, &control) {
             Claim::Ours => {}
             Claim::Stopped => return Ok(None),
             Claim::Made(digest) => return Ok(Some(UnitResult { digest, found: true, whole: false })),
@@ -98,7 +98,7 @@ enum Claim {
 }
 
 /// Claim a unit; waits for another build that runs it.
-fn claim(inputs: &StageInputs, key: Key, control: &UnitControl) -> Claim {
+fn claim(inputs: &StageInputs, key: Key, again: bool, control: &UnitControl) -> Claim {
     let Context { graph, store, .. } = inputs.shared.context;
     let mut waiting = false;
     while !store.claim(&key) {
@@ -115,7 +115,7 @@ fn claim(inputs: &StageInputs, key: Key, control: &UnitControl) -> Claim {
     }
     // What the other build has made, or one that ended just before.
     store.rescan();
-    match store.trace(&key) {
+    match store.trace(&key).filter(|_| !again) {
         Some(trace) => {
             store.release(&key);
             Claim::Made(trace.digest)
@@ -124,8 +124,8 @@ fn claim(inputs: &StageInputs, key: Key, control: &UnitControl) -> Claim {
     }
 }
 
-/// The result of a unit that took this long is flushed to disk at once.
-const LONG: Duration = Duration::from_secs(1);
+/// The result of a unit that took this long is flushed to disk at once, so that a kill never costs it.
+const LONG: Duration = Duration::from_millis(100);
 
 /// Store a result, then delete its checkpoint.
 pub fn keep(shared: &BuildShared, key: Key, payload: &[u8], took: Duration) -> Result<Digest> {

@@ -42,6 +42,18 @@ impl Store {
         self.dir.join("resume").join(key.to_string())
     }
 
+    /// Delete the folders of checkpoints of programs that have a result: a build was killed before it deleted them.
+    pub fn sweep_resume_folders(&self) {
+        let entries = std::fs::read_dir(self.dir.join("resume")).into_iter().flatten().flatten();
+        for key in entries.filter_map(|entry| Digest::parse(entry.file_name().to_str()?)).map(Key) {
+            // Another build may run it again.
+            if self.trace(&key).is_some() && self.claim(&key) {
+                remove_folder(&self.resume_folder(&key));
+                self.release(&key);
+            }
+        }
+    }
+
     /// The folders of checkpoints of all programs: the key, the path, the bytes, and the time since the last change.
     pub fn resume_folders(&self) -> Vec<(String, PathBuf, u64, Duration)> {
         let entries = std::fs::read_dir(self.dir.join("resume")).into_iter().flatten().flatten();
