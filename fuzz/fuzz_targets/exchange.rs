@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use repro::error::Kind;
+use repro::error::ErrorKind;
 use repro::exchange::{Axes, ENDINGS, npz, read};
 use repro::spec::{Decode, Problems};
 use repro::value::{self, Array, Dataset};
@@ -67,7 +67,7 @@ fuzz_target!(|input: (u8, u8, &[u8])| {
     let dataset = match read(&path, bytes, &axes(choice)) {
         Ok(dataset) => dataset,
         Err(error) => {
-            assert_ne!(error.kind, Kind::Internal, "{}", error.message);
+            assert_ne!(error.kind, ErrorKind::Internal, "{}", error.message);
             assert!(!error.message.is_empty(), "refused without a word");
             return;
         }

@@ -6,12 +6,12 @@ use std::sync::{Arc, OnceLock};
 
 use clap::Parser;
 use libfuzzer_sys::fuzz_target;
-use repro::cli::{Arguments, Console, Source, text};
-use repro::graph::Graph;
+use repro::cli::{Arguments, Console, Source, text as told};
+use repro::graph::{LoadError, load};
 use repro::plan::{Context, Outside, plan};
 use repro::render::Publisher;
-use repro::spec::{Paper, Problems, canonical, read};
-use repro::stages::Kind;
+use repro::spec::canonical;
+use repro::stages::Published;
 use repro::store::Store;
 use repro::value::{Array, Axis, Dataset};
 
@@ -40,16 +40,14 @@ fn console() -> &'static Console {
 }
 
 fuzz_target!(|paper: &str| {
-    let mut problems = Problems::default();
-    let graph =
-        read(paper, &mut problems).and_then(|root| Graph::of(&Paper::of(&root, &mut problems), &mut problems));
-    let source = Source { file: "paper.yaml".into(), text: paper.into() };
-    let graph = match graph.filter(|_| problems.is_empty()) {
-        Some(graph) => graph,
-        None => {
-            assert!(!problems.is_empty(), "a paper was refused without a word");
-            for error in problems.into_errors() {
-                text("error", &error, Some(&source), console());
+    let graph = match load("paper.yaml", paper) {
+        Ok(graph) => graph,
+        Err(LoadError::Unreadable(error)) => panic!("nothing is read: {}", error.message),
+        Err(LoadError::Invalid { file, text, errors }) => {
+            assert!(!errors.is_empty(), "a paper was refused without a word");
+            let source = Source { file, text };
+            for error in errors {
+                told("error", &error, Some(&source), console());
             }
             return;
         }
@@ -59,9 +57,9 @@ fuzz_target!(|paper: &str| {
     let context =
         Context { graph: &graph, store: &store, publish: &Publisher, figures: home, home, otherwise: None, outside: Outside::LastBuild };
     for stage in &graph.stages {
-        canonical(&stage.kind.entry().manifest(), &mut String::new());
-        if let Kind::Figure(figure) = &stage.kind {
-            let _ = figure.0.draw(&|_| Some(data()));
+        canonical(&stage.stage.manifest(), &mut String::new());
+        if let Published::Figure(figure) = stage.stage.publishes() {
+            let _ = figure.draw(&|_| Some(data()), &mut |_| ());
         }
     }
     if graph.layouts.iter().all(|layout| layout.units <= UNITS) {

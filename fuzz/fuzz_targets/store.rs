@@ -179,7 +179,7 @@ fuzz_target!(|files: Vec<File>| {
     let Ok(store) = Store::open(&cache) else { return };
     let before = store.stored();
     look(&store, &files);
-    store.last("stage");
+    store.last_build("stage");
     let _ = store.file_digest(&cache.join("FORMAT"));
     let _ = store.version("tool", None, || Ok("1".into()));
     store.sweep_scratch();
@@ -210,7 +210,7 @@ fuzz_target!(|files: Vec<File>| {
     unwanted.retain(|result| !made.contains(result));
     let orphans = store.orphans().into_iter().map(|(path, ..)| path).collect();
     let alone = store.lock_exclusive().expect("nobody else is here");
-    store.sweep(&Unwanted { results: unwanted.clone(), files: orphans }, &alone).expect("the cache can be written");
+    store.sweep(&Unwanted { results: unwanted.clone(), files: orphans, folders: Vec::new() }, &alone).expect("the cache can be written");
     let again = Store::open(&cache).expect("it is readable");
     assert!(!again.stored().iter().any(|r| unwanted.contains(&(r.key, r.trace.digest))), "a deleted result is still there");
     made.iter().for_each(|(key, digest)| is_kept(&cache, key, digest, b"made"));
