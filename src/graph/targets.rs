@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Graph;
 use crate::error::Error;
 use crate::spec::{glob, nearest, suggest};
-use crate::stages::{Holds, Kind, Layout, Published};
+use crate::stages::{Definition, FIGURES, Holds, Kind, Layout, Published};
 
 /// Of some stages only these units.
 pub type Points = BTreeMap<usize, BTreeSet<usize>>;
@@ -122,6 +122,12 @@ impl Graph {
     /// The stages that one pattern selects.
     fn matching(&self, pattern: &str) -> Vec<usize> {
         if let Some(stage) = self.position(pattern) {
+            return vec![stage];
+        }
+        // A file that a program writes has any name.
+        let name = pattern.strip_prefix(FIGURES).unwrap_or(pattern);
+        let writes = |stage: &&Definition| name.contains('.') && stage.files().iter().any(|(file, _)| file == name);
+        if let Some(stage) = self.stages.iter().find(writes).and_then(|stage| self.position(&stage.name)) {
             return vec![stage];
         }
         let file = std::path::Path::new(pattern);

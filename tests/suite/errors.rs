@@ -482,3 +482,10 @@ fn an_unknown_model_is_told_which_there_are_and_where_others_go() {
         assert!(run.stderr.contains(words), "without `{words}`:\n{}", run.stderr);
     }
 }
+
+#[test]
+fn a_reduction_without_its_axis_says_how_it_is_written() {
+    let text = "repro: 1\nstages:\n  a: {data: a.csv}\n  fig: {figure: {of: a, panels: [{marks: [{line: {y: {value: x, reduce: mean}}}]}]}}\n";
+    let paper = crate::support::Paper::new().yaml(text).file("a.csv", "x\n1\n");
+    paper.run("build").code(2).says("hint: `mean` needs more: write `{mean: ...}`");
+}

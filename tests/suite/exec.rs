@@ -823,3 +823,14 @@ fn suspicious_settings_are_warnings_with_locations() {
     assert_eq!(paper.build("--rerun fit").ok().warnings().len(), 3);
     paper.edit("    memory: 4,\n", "    memory: 900 TB,\n").build("--rerun fit").ok().says("`memory` is 900000.0 GB");
 }
+
+#[test]
+fn a_published_file_is_a_target() {
+    let paper = Paper::new().yaml(
+        "repro: 1\nstages:\n  doc: {exec: {run: echo 1 > figures/main.pdf, outputs: [figures/main.pdf]}}\n  other: {exec: {run: 'false', outputs: [x]}}\n",
+    );
+    paper.run("build figures/main.pdf").ok();
+    assert_eq!(paper.read("figures/main.pdf"), "1\n");
+    paper.run("build main.pdf").ok().says("nothing to do");
+    paper.run("build figures/mian.pdf").code(2).says("no stage is called `figures/mian.pdf`");
+}

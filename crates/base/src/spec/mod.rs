@@ -57,7 +57,7 @@ pub use quantity::{SIZE_UNITS, TIME_UNITS, parse_quantity, unit_names};
 pub use read::{MAX_BYTES, hint_at_colors, read, too_large};
 pub use record::{Fields, define_schema, is_kebab, kebab, object_schema, report_unknown_field};
 pub use suggest::{choices, nearest, suggest};
-pub use union::{Tag, parse_tag, reject_body, split_camel_case, variant_schema};
+pub use union::{Tag, hint_body, parse_tag, reject_body, split_camel_case, variant_schema};
 
 #[cfg(test)]
 mod tests;

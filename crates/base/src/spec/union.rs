@@ -159,7 +159,7 @@ macro_rules! union {
         $crate::spec::reject_body(&$tag, $problems).map(|()| $name::$variant)
     };
     (@decode $name:ident $variant:ident ($tag:ident, $problems:ident) $body:ty) => {
-        <$body as $crate::spec::Decode>::decode(&$tag.body, $problems).map($name::$variant)
+        $crate::spec::hint_body(&$tag, <$body as $crate::spec::Decode>::decode(&$tag.body, $problems), $problems).map($name::$variant)
     };
     (@assign $bound:ident ($path:ident, $node:ident, $problems:ident)) => {{
         $crate::spec::report_unknown_field($path.first().copied().unwrap_or_default(), &[], $node, $problems);
@@ -172,6 +172,14 @@ macro_rules! union {
     (@manifest $bound:ident $body:ty) => { $crate::spec::Decode::manifest($bound) };
     (@schema $schemas:ident) => { serde_json::json!({"type": ["null", "object"], "maxProperties": 0}) };
     (@schema $schemas:ident $body:ty) => { <$body as $crate::spec::Decode>::schema($schemas) };
+}
+
+/// Where a kind stands without the settings that it needs, say how they are written: `reduce: mean` lacks an axis.
+pub fn hint_body<T>(tag: &Tag, decoded: Option<T>, problems: &mut Problems) -> Option<T> {
+    if decoded.is_none() && matches!(tag.body.value, Yaml::Null) {
+        problems.add_hint(tag.body.span, &format!("`{}` needs more: write `{{{}: ...}}`", tag.name, tag.name));
+    }
+    decoded
 }
 
 /// Report settings of a kind that has none.
