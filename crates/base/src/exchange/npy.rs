@@ -404,6 +404,17 @@ mod tests {
     }
 
     #[test]
+    fn an_array_in_fortran_order_has_its_axes_in_order() {
+        let data: Vec<u8> = [1.0f32, 4.0, 2.0, 5.0, 3.0, 6.0].iter().flat_map(|x| x.to_le_bytes()).collect();
+        let bytes = file("'<f4'", "True", "(2, 3)", &data);
+        let dataset = super::super::read("x.npy", &bytes, &super::super::Axes::default()).unwrap();
+        let array = dataset.get("x").unwrap();
+        assert_eq!((array.shape(), array.values()), (&[2, 3][..], vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0]));
+        let kept = crate::value::decode(&crate::value::encode(&dataset)).unwrap();
+        assert_eq!(kept.get("x").unwrap().at("row", 1).unwrap().values(), [4.0, 5.0, 6.0]);
+    }
+
+    #[test]
     fn numbers_take_the_memory_of_their_type_and_eight_bytes_beyond_it() {
         for (descr, width, in_memory) in [
             ("'|b1'", 1, 1),

@@ -55,7 +55,14 @@ impl Numbers {
 
     /// Arranges the numbers in dimensions of these lengths; `None` if there are more or fewer of them.
     pub fn shaped(self, shape: &[usize]) -> Option<Numbers> {
-        Some(each!(self, array => of array.into_shape_with_order(IxDyn(shape)).ok()?))
+        fn ordered<T: Clone>(array: ArcArray<T, IxDyn>) -> ArcArray<T, IxDyn> {
+            if array.is_standard_layout() { array } else { array.as_standard_layout().into_owned().into_shared() }
+        }
+        if self.shape() == shape {
+            return Some(self);
+        }
+        // The numbers of a transposed array are not in row-major order in memory.
+        Some(each!(self, array => of ordered(array).into_shape_with_order(IxDyn(shape)).ok()?))
     }
 
     pub fn shape(&self) -> &[usize] {
@@ -252,6 +259,8 @@ mod tests {
             let position = numbers.clone().transposed().indexed().find(|(_, value)| *value == 5.0).unwrap().0;
             assert_eq!((position[0], position[1]), (2, 1));
             assert_eq!(numbers.map(|x| -x).get(&[0, 1]), Some(-1.0));
+            assert_eq!(numbers.clone().transposed().shaped(&[3, 2]).unwrap().get(&[2, 1]), Some(5.0));
+            assert_eq!(numbers.clone().transposed().shaped(&[6]).unwrap().values(), [0.0, 3.0, 1.0, 4.0, 2.0, 5.0]);
             assert!(numbers.shaped(&[7]).is_none());
         }
     }
