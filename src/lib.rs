@@ -21,6 +21,7 @@ pub use repro_base::{error, exchange, record, spec, threads, union, value};
 pub use repro_train as train;
 
 pub mod metrics;
+pub mod markup;
 pub mod figures;
 pub mod tables;
 pub mod program;

@@ -10,7 +10,7 @@ use super::show;
 use super::words::count;
 use super::{Console, Project, Trouble, replace};
 use crate::error::{Error, Result};
-use crate::figures::text;
+use crate::markup;
 use crate::plan;
 use crate::render::{self, escape};
 use crate::spec::Located;
@@ -42,7 +42,7 @@ pub fn run(args: &Compare, project: &Project, console: &Console) -> Result<u8, T
         let name = &project.graph.stages[*stage].name;
         let Some(plan) = plans.iter().find(|plan| plan.stage == *stage) else { continue };
         let (scene, key) = show::scene(plan, project)?;
-        let title = if scene.title.is_empty() { String::new() } else { format!(": {}", text::plain(&scene.title)) };
+        let title = if scene.title.is_empty() { String::new() } else { format!(": {}", markup::plain(&scene.title)) };
         let drawn = render::pictures(&scene, figure.dpi(), &|| false)?.unwrap_or_default();
         let mut pictures = String::new();
         for reference in &figure.reference.0 {

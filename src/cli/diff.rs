@@ -189,8 +189,9 @@ fn describe_status(diff: &StageDiff, console: &Console) -> String {
 /// Row, column, and change: `0.51 -> 0.52`.
 fn describe_cell(cell: &CellChange) -> [String; 3] {
     let row = cell.row.iter().map(|(key, at)| format!("{key}={at}")).collect::<Vec<_>>().join(" ");
-    let text =
-        |cell: &crate::value::Cell| format!("{}{}", crate::render::plain(&cell.text), if cell.bold { "*" } else { "" });
+    let text = |cell: &crate::value::Cell| {
+        format!("{}{}", crate::markup::unicode(&cell.text), if cell.bold { "*" } else { "" })
+    };
     let (old, new) = (text(&cell.old), text(&cell.new));
     let change = if old != new {
         format!("{old} -> {new}")

@@ -8,9 +8,9 @@ use std::sync::Arc;
 
 use serde_json::{Value as Json, json};
 
-use super::text;
 use super::theme::Theme;
 use crate::error::{Error, Result, Span};
+use crate::markup;
 use crate::spec::{Coordinate, Decode, Located, Node, Problems, Schemas, Yaml, suggest, wrong_type};
 use crate::value::{Array, Axis, Coords, Dataset, NanPolicy, NumbersIter};
 
@@ -170,7 +170,7 @@ impl<'a> Scope<'a> {
 
     /// Returns the markup of a name from data.
     pub fn markup(&self, name: &str) -> String {
-        if self.math { name.to_string() } else { text::verbatim(name) }
+        if self.math { name.to_string() } else { markup::verbatim(name) }
     }
 
     /// Returns the theme, for settings that a mark leaves out.

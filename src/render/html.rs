@@ -1,7 +1,7 @@
 //! HTML tables: a `<table>` to include in a page, with `scope` attributes for screen readers. Mathematics is plain text.
 
-use super::markup::plain;
 use super::svg::escape;
+use crate::markup::unicode;
 use crate::value::{Cell, Table};
 
 /// The HTML of a table.
@@ -67,7 +67,7 @@ fn across(attribute: &str, count: usize) -> String {
 }
 
 fn html(markup: &str) -> String {
-    escape(&plain(markup))
+    escape(&unicode(markup))
 }
 
 #[cfg(test)]

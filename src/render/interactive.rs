@@ -5,7 +5,7 @@ use serde_json::json;
 use super::picture::Picture;
 use super::svg::{escape, svg};
 use crate::error::Result;
-use crate::figures::text;
+use crate::markup;
 use crate::value::{Hint, Scene, Spots};
 
 /// Finds the mark under the pointer and shows its values.
@@ -14,7 +14,7 @@ const STYLE: &str = include_str!("interactive.css");
 
 /// The HTML page.
 pub fn page(scene: &Scene, pictures: Vec<Picture>, key: &str) -> Result<String> {
-    let title = escape(&text::plain(&scene.title));
+    let title = escape(&markup::plain(&scene.title));
     // `<` must be escaped inside a script element.
     let hints = json!(scene.hints.iter().map(hint).collect::<Vec<_>>()).to_string().replace('<', "\\u003c");
     Ok(format!(
@@ -32,9 +32,11 @@ fn hint(hint: &Hint) -> serde_json::Value {
     let fields: Vec<_> = hint
         .fields
         .iter()
-        .map(|field| json!([text::plain(&field.name), field.values.iter().map(|v| text::plain(v)).collect::<Vec<_>>()]))
+        .map(|field| {
+            json!([markup::plain(&field.name), field.values.iter().map(|v| markup::plain(v)).collect::<Vec<_>>()])
+        })
         .collect();
-    let title = text::plain(&hint.title);
+    let title = markup::plain(&hint.title);
     match &hint.spots {
         Spots::Points(points) => json!({"kind": "points", "title": title, "fields": fields, "at": points}),
         Spots::Boxes(boxes) => json!({"kind": "boxes", "title": title, "fields": fields, "at": boxes}),

@@ -1,7 +1,7 @@
 //! LaTeX tables: a `table` environment with booktabs rules. Number columns are right-aligned, or `S` columns of the siunitx package.
 
-use super::latex_text::latex;
 use super::siunitx;
+use crate::markup::latex;
 use crate::value::{Cell, Table};
 
 /// The LaTeX file of a table; with `numbers`, columns are for siunitx. The label is `tab:` and the table's name.

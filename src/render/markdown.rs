@@ -1,6 +1,6 @@
 //! GitHub Markdown tables with aligned pipes. Markdown has one header row, so group headers are prefixed to labels.
 
-use super::markup::{MarkupPiece, pieces};
+use crate::markup::markdown;
 use crate::value::{Cell, Table};
 
 /// The Markdown of a table.
@@ -51,25 +51,6 @@ pub fn table(table: &Table, key: &str) -> String {
 fn cell(cell: &Cell) -> String {
     let text = markdown(&cell.text);
     if cell.bold { format!("**{text}**") } else { text }
-}
-
-/// Convert markup to Markdown: text and pipes are escaped, mathematics stays between dollar signs. A pipe ends a cell even in a formula.
-fn markdown(markup: &str) -> String {
-    let mut out = String::new();
-    for piece in pieces(markup) {
-        match piece {
-            MarkupPiece::Math(math) => out += &format!("${}$", math.replace('|', "\\|")),
-            MarkupPiece::Text(text) => {
-                for c in text.chars() {
-                    if matches!(c, '\\' | '`' | '*' | '_' | '<' | '[' | '|' | '$' | '~') {
-                        out.push('\\');
-                    }
-                    out.push(c);
-                }
-            }
-        }
-    }
-    out
 }
 
 #[cfg(test)]

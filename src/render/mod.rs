@@ -9,10 +9,8 @@ mod interactive;
 mod label;
 mod layers;
 mod latex;
-mod latex_text;
 mod looks;
 mod markdown;
-mod markup;
 mod pdf;
 mod pgf;
 mod picture;
@@ -25,7 +23,6 @@ mod typst;
 
 pub use beside::{beside, is_beside};
 pub use interactive::page;
-pub use markup::plain;
 pub use pdf::pdf;
 pub use pgf::pgf;
 pub use picture::Picture;
@@ -43,6 +40,8 @@ use crate::value::{Scene, Table, decode, decode_scene, decode_scene_without_hint
 
 /// Version of the renderers: raised when output bytes change for the same scene or table.
 const VERSION: u32 = 1;
+/// The same for tables in HTML and Typst.
+const VERSION_OF_MATHEMATICS: u32 = 2;
 
 /// The renderers' interface to the build engine.
 #[derive(Clone, Copy, Debug, Default)]
@@ -133,10 +132,14 @@ fn figure_file(scene: &Scene, format: &str, dpi: u32, key: &str, stop: &dyn Fn()
 }
 
 fn table_file(stage: &Definition, settings: &TableSettings, format: &TableFormat) -> FileSpec {
+    let version = match format {
+        TableFormat::Html | TableFormat::Typst => VERSION_OF_MATHEMATICS,
+        _ => VERSION,
+    };
     FileSpec {
         name: format!("{}.{}", stage.name, format.extension()),
         manifest: json!({
-            "kind": "file", "version": VERSION, "format": format.name(), "table": settings.presentation(&stage.name, format),
+            "kind": "file", "version": version, "format": format.name(), "table": settings.presentation(&stage.name, format),
         }),
         output: None,
     }

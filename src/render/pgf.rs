@@ -7,10 +7,9 @@ use std::fmt::Write;
 
 use super::cells::{blocks, rows};
 use super::label::baseline;
-use super::latex_text::latex;
 use super::looks::{dashes, is_circle, is_line, shown, visible};
 use super::svg::number;
-use crate::figures::text;
+use crate::markup::{self, latex};
 use crate::value::{Color, Horizontal, Item, Label, Rect, Scene, Stroke};
 
 /// Coordinates are clamped to this: TeX's largest length is 16383 pt.
@@ -31,8 +30,8 @@ const COMMANDS: &str = r"\makeatletter%
 
 /// The PGF file of a scene; `key` is written in a comment.
 pub fn pgf(scene: &Scene, key: &str) -> String {
-    let mut writer = PgfWriter { out: format!("% repro: key {}\n", one_line(key)), height: scene.height };
-    let title = one_line(&text::plain(&scene.title));
+    let mut writer = PgfWriter { out: format!("% repro: key {}\n", key), height: scene.height };
+    let title = markup::plain(&scene.title);
     if !title.is_empty() {
         writer.out += &format!("% {title}\n");
     }
@@ -144,7 +143,7 @@ impl PgfWriter {
         if (r, g, b) != (0, 0, 0) {
             let _ = write!(style, "\\color[RGB]{{{r},{g},{b}}}");
         }
-        let text = latex(&one_line(&label.markup));
+        let text = latex(&label.markup);
         let command = format!("\\pgftext[{horizontal}base,x={place}bp{rotate}]{{{style} {text}}}");
         let _ = match alpha {
             255 => writeln!(self.out, "{command}"),
@@ -221,9 +220,4 @@ fn opacity(of: &str, color: Color) -> String {
 /// Map 0..=255 to 0..=1.
 fn unit(byte: u8) -> String {
     number(f64::from(byte) / 255.0)
-}
-
-/// Replace line breaks: one would end a comment, two a paragraph.
-fn one_line(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }

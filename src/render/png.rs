@@ -32,7 +32,7 @@ pub fn png_unless(scene: &Scene, dpi: u32, key: &str, stop: &dyn Fn() -> bool) -
         }
     }
     let bytes = picture.encode_png().map_err(|e| broken(&e))?;
-    describe(&bytes, &crate::figures::text::plain(&scene.title), dpi, key)
+    describe(&bytes, &crate::markup::plain(&scene.title), dpi, key)
         .map(Some)
         .ok_or_else(|| Error::internal("the encoder made no png"))
 }

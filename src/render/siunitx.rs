@@ -1,6 +1,6 @@
 //! Number columns for the LaTeX package siunitx, which aligns decimal points.
 
-use super::latex_text::latex;
+use crate::markup::latex;
 use crate::value::Cell;
 
 /// A formatted number of a cell: `−0.100 ± 0.010`, `14.5%`.

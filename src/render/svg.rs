@@ -15,12 +15,13 @@ use super::label::place;
 use super::looks::{dashes, is_circle, is_line, shown, visible};
 use super::picture::Picture;
 use crate::error::Result;
-use crate::figures::text::{self, Face, UNITS};
+use crate::figures::text::{Face, UNITS};
+use crate::markup;
 use crate::value::{Color, Item, Label, Rect, Scene};
 
 /// The SVG file of a scene; `key` is written into its metadata. Without the scene's pictures it holds shapes in their place.
 pub fn svg(scene: &Scene, pictures: Vec<Picture>, key: &str) -> Result<String> {
-    let title = text::plain(&scene.title);
+    let title = markup::plain(&scene.title);
     let mut about = String::new();
     if !title.is_empty() {
         about += &format!("<title>{}</title>\n", escape(&title));
@@ -139,7 +140,7 @@ impl SvgWriter {
             return;
         }
         let [a, b, _, _, x, y] = placed.matrix;
-        let reads = escape(&text::plain(&label.markup));
+        let reads = escape(&markup::plain(&label.markup));
         let turn = match (-b).atan2(a).to_degrees() {
             0.0 => String::new(),
             angle => format!("rotate({})", number(-angle)),

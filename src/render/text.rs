@@ -1,6 +1,6 @@
 //! Terminal tables: aligned columns, mathematics as plain text, bold cells marked with a star.
 
-use super::markup::plain;
+use crate::markup::unicode;
 use crate::value::Table;
 
 /// The column separator.
@@ -10,14 +10,14 @@ const GAP: usize = 2;
 pub fn table(table: &Table) -> String {
     let headers = table.headers();
     let (labels, groups) = headers.split_last().map_or((&[][..], &[][..]), |(last, groups)| (last.as_slice(), groups));
-    let keys = table.keys.iter().map(|key| plain(&key.label));
-    let mut body: Vec<Vec<String>> = vec![keys.chain(labels.iter().map(|header| plain(header.text))).collect()];
+    let keys = table.keys.iter().map(|key| unicode(&key.label));
+    let mut body: Vec<Vec<String>> = vec![keys.chain(labels.iter().map(|header| unicode(header.text))).collect()];
     // A column with stars reserves a character for them, so that digits are aligned.
     let starred: Vec<bool> = (0..table.columns.len())
         .map(|i| table.rows.iter().any(|row| row.cells.get(i).is_some_and(|c| c.bold)))
         .collect();
     for (i, row) in table.rows.iter().enumerate() {
-        let label = |(key, text): (usize, &String)| if table.repeats(i, key) { String::new() } else { plain(text) };
+        let label = |(key, text): (usize, &String)| if table.repeats(i, key) { String::new() } else { unicode(text) };
         let cells = row.cells.iter().zip(&starred).map(|(cell, starred)| {
             let star = if cell.bold {
                 "*"
@@ -26,7 +26,7 @@ pub fn table(table: &Table) -> String {
             } else {
                 ""
             };
-            format!("{}{star}", plain(&cell.text).replace('−', "-"))
+            format!("{}{star}", unicode(&cell.text).replace('−', "-"))
         });
         body.push(row.labels.iter().enumerate().map(label).chain(cells).collect());
     }
@@ -39,7 +39,7 @@ pub fn table(table: &Table) -> String {
         let covered = span(&widths, keys + header.first, header.columns);
         // The width that a group header needs is distributed over its columns.
         let first = keys + header.first;
-        for more in 0..width(&plain(header.text)).saturating_sub(covered) {
+        for more in 0..width(&unicode(header.text)).saturating_sub(covered) {
             if let Some(column) = widths.get_mut(first + more % header.columns.max(1)) {
                 *column += 1;
             }
@@ -48,7 +48,7 @@ pub fn table(table: &Table) -> String {
     let rule = "─".repeat(span(&widths, 0, columns));
     let mut lines = Vec::new();
     if !table.caption.is_empty() {
-        lines.extend([plain(&table.caption), String::new()]);
+        lines.extend([unicode(&table.caption), String::new()]);
     }
     lines.push(rule.clone());
     for line in groups {
@@ -56,7 +56,7 @@ pub fn table(table: &Table) -> String {
         for header in line.iter().filter(|header| !header.text.is_empty()) {
             let start = if keys + header.first == 0 { 0 } else { span(&widths, 0, keys + header.first) + GAP };
             let covered = span(&widths, keys + header.first, header.columns);
-            let name = plain(header.text);
+            let name = unicode(header.text);
             let indent = start + (covered - width(&name).min(covered)) / 2;
             names += &format!("{}{name}", " ".repeat(indent.saturating_sub(width(&names))));
             rules += &format!("{}{}", " ".repeat(start.saturating_sub(width(&rules))), "─".repeat(covered));
@@ -78,7 +78,7 @@ pub fn table(table: &Table) -> String {
     if starred.contains(&true) {
         lines.push("* best".into());
     }
-    lines.extend(table.footnotes.iter().map(|note| plain(note)));
+    lines.extend(table.footnotes.iter().map(|note| unicode(note)));
     lines.iter().map(|line| format!("{}\n", line.trim_end())).collect()
 }
 

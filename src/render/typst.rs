@@ -1,6 +1,6 @@
-//! Typst tables: a `figure` that holds a `table`. Mathematics is translated from TeX.
+//! Typst tables: a `figure` that holds a `table`.
 
-use super::markup::{MarkupPiece, Math, parse, pieces};
+use crate::markup::typst;
 use crate::value::{Cell, Table};
 
 /// The Typst file of a table. The label is `tab:` and the table's name.
@@ -65,84 +65,6 @@ fn cell(cell: &Cell) -> String {
     if cell.bold { format!("[#strong[{text}]]") } else { format!("[{text}]") }
 }
 
-/// Markup as Typst's markup.
-fn typst(markup: &str) -> String {
-    let mut out = String::new();
-    for piece in pieces(markup) {
-        match piece {
-            MarkupPiece::Math(tex) => out += &format!("${}$", sequence(&parse(&tex))),
-            MarkupPiece::Text(text) => escape(&text, &mut out),
-        }
-    }
-    out
-}
-
-fn escape(text: &str, out: &mut String) {
-    let begins = out.is_empty();
-    for (i, c) in text.char_indices() {
-        let special = "\\*_`#$<>@[]~/\"'".contains(c);
-        // At the start of a line these are headings and lists.
-        let heading = begins && i == 0 && "=-+".contains(c);
-        let number = begins && c == '.' && i > 0 && text[..i].bytes().all(|b| b.is_ascii_digit());
-        if special || heading || number && text[i + 1..].starts_with(char::is_whitespace) {
-            out.push('\\');
-        }
-        out.push(c);
-    }
-}
-
-/// Join items with spaces: Typst parses adjacent letters as one identifier.
-fn sequence(items: &[Math]) -> String {
-    let mut out = String::new();
-    for item in items {
-        let text = math(item);
-        let joins = |c: char| c.is_alphabetic() || c == '"';
-        if out.ends_with(joins) && text.starts_with(joins) {
-            out.push(' ');
-        }
-        out += &text;
-    }
-    out
-}
-
-fn math(item: &Math) -> String {
-    match item {
-        Math::Char(c) => match c {
-            '#' | '$' | '"' | '\\' | '/' | '_' | '^' | '&' => format!("\\{c}"),
-            '−' => "-".into(),
-            c => c.to_string(),
-        },
-        Math::Space => " ".into(),
-        Math::Name(name) => match name.as_str() {
-            "log" | "ln" | "exp" | "max" | "min" | "sin" | "cos" | "tan" | "sup" | "inf" | "det" | "dim" | "lim"
-            | "arg" => name.clone(),
-            name => quoted(name),
-        },
-        Math::Text(text) => quoted(text),
-        Math::Group(items) => sequence(items),
-        Math::Script { up, body } => format!("{}({})", if *up { '^' } else { '_' }, sequence(body)),
-        Math::Fraction(over, under) => format!("frac({}, {})", argument(over), argument(under)),
-        Math::Root(body) => format!("sqrt({})", argument(body)),
-        Math::Accent(name, body) => {
-            let name = match *name {
-                "vec" => "arrow",
-                "bar" => "overline",
-                name => name,
-            };
-            format!("{name}({})", argument(body))
-        }
-    }
-}
-
-/// A function argument; commas are escaped, as they would separate arguments.
-fn argument(items: &[Math]) -> String {
-    sequence(items).replace(',', "\\,").replace(';', "\\;")
-}
-
-fn quoted(text: &str) -> String {
-    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::sample;
@@ -181,20 +103,5 @@ mod tests {
 ) <tab:table1>
 "
         );
-    }
-
-    #[test]
-    fn mathematics_is_translated() {
-        for (tex, text) in [
-            ("$k$-hot", "$k$-hot"),
-            (r"$1.2 \times 10^{-5}$", "$1.2 × 10^(-5)$"),
-            (r"$pq = \text{share}$", "$p q = \"share\"$"),
-            (r"$\frac{x_i, 1}{\sqrt{n}}$", r"$frac(x_(i)\, 1, sqrt(n))$"),
-            (r"$\log \hat{x}$", "$log hat(x)$"),
-            (r"$\bar{x}_i / \|W\|_F^{2}$", r"$overline(x)_(i) \/ ‖W‖_(F)^(2)$"),
-        ] {
-            assert_eq!(typst(tex), text);
-        }
-        assert_eq!(typst("1. #a_b [c]"), r"1\. \#a\_b \[c\]");
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{Extreme, NamedColumn, Statistic, Summary, TableSettings};
 use crate::error::{Error, Result};
-use crate::figures::text;
+use crate::markup;
 use crate::value::{Cell, Column, Dataset, Key, Row, Table};
 
 impl TableSettings {
@@ -49,7 +49,7 @@ impl TableSettings {
             // In a list a coordinate is shown as it is in the data; a label takes precedence.
             Some((value, label)) if self.math || label != value.text() => fold(label),
             None if self.math => fold(coordinate),
-            _ => text::verbatim(&fold(coordinate)),
+            _ => markup::verbatim(&fold(coordinate)),
         }
     }
 

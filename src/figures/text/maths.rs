@@ -2,9 +2,8 @@
 //! sums are set as scripts beside them, and numerators and denominators have the size of scripts.
 
 use super::font::{Face, UNITS};
-use super::parse::{Accent, MathNode};
-use super::symbols::AtomClass;
 use super::{Line, Run};
+use crate::markup::{Accent, AtomClass, LetterStyle, MathNode, classes};
 
 /// Relative sizes of the line, of scripts, and of scripts of scripts.
 const SIZES: [f64; 3] = [1.0, 0.7, 0.5];
@@ -55,11 +54,12 @@ impl MathLayout {
     }
 
     /// There is no bold italic face: in a bold line both letters and symbols are upright bold.
-    fn face(&self, face: Option<Face>) -> Face {
-        match face {
+    fn face(&self, style: LetterStyle) -> Face {
+        match style {
             _ if self.bold => Face::Bold,
-            Some(face) => face,
-            None => Face::Regular,
+            LetterStyle::Plain => Face::Regular,
+            LetterStyle::Bold => Face::Bold,
+            LetterStyle::Italic => Face::Italic,
         }
     }
 
@@ -94,8 +94,8 @@ impl MathLayout {
                 _ => 0.0,
             };
             before = class.or(before);
-            if let MathNode::Symbol { text, face, .. } = node {
-                let face = self.face(*face);
+            if let MathNode::Symbol { text, style, .. } = node {
+                let face = self.face(*style);
                 match &mut pending {
                     Some(run) if run.face == face && space == 0.0 => {
                         run.text.push_str(text);
@@ -144,7 +144,7 @@ impl MathLayout {
 
     fn node(&self, node: &MathNode, level: usize) -> MathBox {
         match node {
-            MathNode::Symbol { text, face, .. } => self.characters(text, self.face(*face), level),
+            MathNode::Symbol { text, style, .. } => self.characters(text, self.face(*style), level),
             MathNode::Space(width) => {
                 MathBox { line: Line { width: width / 18.0 * self.em(level), ..Line::default() }, lean: 0.0 }
             }
@@ -157,7 +157,7 @@ impl MathLayout {
     }
 
     fn axis(&self, level: usize) -> f64 {
-        f64::from(self.face(None).font().axis()) / UNITS * self.em(level)
+        f64::from(self.face(LetterStyle::Plain).font().axis()) / UNITS * self.em(level)
     }
 
     fn fraction(&self, above: &[MathNode], below: &[MathNode], level: usize, display: bool) -> MathBox {
@@ -179,7 +179,7 @@ impl MathLayout {
     fn root(&self, body: &[MathNode], level: usize) -> MathBox {
         let body = self.list(body, level);
         let em = self.em(level);
-        let font = self.face(None).font();
+        let font = self.face(LetterStyle::Plain).font();
         let sign = font.glyph('√').unwrap_or(0);
         let [_, bottom, right, top] = font.bounds(sign).unwrap_or([0, 0, 1305, 1661]).map(|x| f64::from(x) / UNITS);
         // The root sign grows with its content, and its bar grows with the sign.
@@ -190,7 +190,7 @@ impl MathLayout {
         let x = size * right;
         let width = body.line.width + body.lean + 0.05 * em;
         let mut line = Line { width: x + width, ..Line::default() };
-        let face = self.face(None);
+        let face = self.face(LetterStyle::Plain);
         line.runs.push(Run { x: 0.0, y: baseline, size, face, text: "√".into() });
         line.ascent = size * top - baseline;
         line.descent = baseline - size * bottom;
@@ -206,23 +206,31 @@ impl MathLayout {
         // Shift by half the slant of an italic letter at its top, about a tenth of its height.
         let slanted = piece.line.runs.last().is_some_and(|run| run.face == Face::Italic);
         let middle = 0.5 * width + if slanted { 0.1 * top } else { 0.0 };
-        match accent {
+        let (thickness, length) = (self.rule(level), (width - 0.1 * em).max(0.0));
+        let sign = match accent {
             Accent::Bar => {
-                let thickness = self.rule(level);
-                let length = (width - 0.1 * em).max(0.0);
                 let y = top + GAP * em + 0.5 * thickness;
                 piece.line.rules.push([middle - 0.5 * length, -y, length, thickness]);
                 piece.line.ascent = y + 0.5 * thickness;
+                return piece;
             }
-            Accent::Glyph(sign) => {
-                let arrow = sign == '→';
-                let small = MathLayout { size: if arrow { 0.5 * self.size } else { self.size }, bold: self.bold };
-                let mark = small.characters(sign.encode_utf8(&mut [0; 4]), self.face(None), level);
-                // Accent glyphs are positioned for letters without ascenders; the arrow is not.
-                let rise = top - if arrow { -0.02 * em } else { X_HEIGHT * em };
-                piece.line.overlay(&mark.line, middle - 0.5 * mark.line.width, -rise.max(0.0));
+            Accent::Underline => {
+                let y = piece.line.descent + GAP * em + 0.5 * thickness;
+                piece.line.rules.push([0.05 * em, y, length, thickness]);
+                piece.line.descent = y + 0.5 * thickness;
+                return piece;
             }
-        }
+            Accent::Hat => 'ˆ',
+            Accent::Tilde => '˜',
+            Accent::Dot => '˙',
+            Accent::Vector => '→',
+        };
+        let arrow = sign == '→';
+        let small = MathLayout { size: if arrow { 0.5 * self.size } else { self.size }, bold: self.bold };
+        let mark = small.characters(sign.encode_utf8(&mut [0; 4]), self.face(LetterStyle::Plain), level);
+        // Accent glyphs are positioned for letters without ascenders; the arrow is not.
+        let rise = top - if arrow { -0.02 * em } else { X_HEIGHT * em };
+        piece.line.overlay(&mark.line, middle - 0.5 * mark.line.width, -rise.max(0.0));
         piece
     }
 
@@ -273,43 +281,6 @@ fn by_available_face(text: &str, wanted: Face) -> Vec<(Face, String)> {
         }
     }
     stretches
-}
-
-fn class(node: &MathNode) -> Option<AtomClass> {
-    match node {
-        MathNode::Symbol { class, .. } => Some(*class),
-        MathNode::Space(_) => None,
-        MathNode::Scripts { base, .. } => class(base),
-        MathNode::Fraction { .. } => Some(AtomClass::Inner),
-        MathNode::Root(_) | MathNode::Accent(..) | MathNode::Group(_) => Some(AtomClass::Ordinary),
-    }
-}
-
-/// The kinds of the nodes in a list; a binary operator without two operands, as in −1, becomes ordinary.
-fn classes(nodes: &[MathNode]) -> Vec<Option<AtomClass>> {
-    use AtomClass::*;
-    let mut classes: Vec<Option<AtomClass>> = nodes.iter().map(class).collect();
-    let mut last: Option<usize> = None;
-    for i in 0..classes.len() {
-        let Some(class) = classes[i] else { continue };
-        let before = last.and_then(|j| classes[j]);
-        if class == Binary && matches!(before, None | Some(Binary | Operator | Relation | Open | Punctuation)) {
-            classes[i] = Some(Ordinary);
-        }
-        if let Some(j) = last
-            && classes[j] == Some(Binary)
-            && matches!(class, Relation | Close | Punctuation)
-        {
-            classes[j] = Some(Ordinary);
-        }
-        last = Some(i);
-    }
-    if let Some(j) = last
-        && classes[j] == Some(Binary)
-    {
-        classes[j] = Some(Ordinary);
-    }
-    classes
 }
 
 /// The space between two kinds in eighteenths of an em: the table of The TeXbook, chapter 18. In scripts only the space of operators is kept.

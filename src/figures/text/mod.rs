@@ -1,20 +1,14 @@
-//! Lines of text with math markup: parsed, measured, and laid out as runs of glyphs of the embedded fonts.
-//!
-//! Markup is plain text with TeX-like math between `$`; `\$` is a dollar sign. This module only does layout;
-//! it draws nothing and writes no files.
+//! Lines of markup: measured, and laid out as runs of glyphs of the embedded fonts. This module only does layout; it draws nothing and writes
+//! no files.
 
 mod font;
 mod maths;
 mod outline;
-mod parse;
-mod plain;
-mod symbols;
 
 pub use font::{Face, Font, Glyph, UNITS};
-pub use plain::plain;
 
+use crate::markup::{self, Segment};
 use maths::MathLayout;
-use parse::Segment;
 
 /// Half the height of capitals and digits in ems: the vertical middle of any line, whatever its characters.
 pub const MIDDLE: f64 = 0.5 * 1493.0 / UNITS;
@@ -69,10 +63,10 @@ impl Line {
 pub fn layout(markup: &str, size: f64, bold: bool) -> Line {
     let setter = MathLayout { size, bold };
     let mut line = Line::default();
-    for part in parse::parse(markup).0 {
+    for part in markup::parse(markup).0 {
         let piece = match part {
             Segment::Text(text) => setter.characters(&text, if bold { Face::Bold } else { Face::Regular }, 0),
-            Segment::Mathematics(nodes) => setter.list(&nodes, 0),
+            Segment::Mathematics { nodes, .. } => setter.list(&nodes, 0),
         };
         let x = line.width;
         line.overlay(&piece.line, x, 0.0);
@@ -83,22 +77,11 @@ pub fn layout(markup: &str, size: f64, bold: bool) -> Line {
     line
 }
 
-/// Escapes text so that markup shows it literally.
-pub fn verbatim(text: &str) -> String {
-    text.replace('$', "\\$")
-}
-
-/// Whether markup supports a TeX command, given by its name without the backslash.
-pub fn is_command(name: &str) -> bool {
-    symbols::commands().any(|known| known == name)
-}
-
 /// Returns the problems of markup: unknown commands, unmatched braces and dollar signs, characters missing from the font.
 pub fn check(markup: &str) -> Result<(), String> {
-    let (parts, mut problems) = parse::parse(markup);
-    let shown = parts.iter().map(plain::part).collect::<String>();
+    let mut problems = markup::parse(markup).1;
     let font = Face::Regular.font();
-    let mut lacking: Vec<char> = shown.chars().filter(|&c| font.glyph(c).is_none()).collect();
+    let mut lacking: Vec<char> = markup::plain(markup).chars().filter(|&c| font.glyph(c).is_none()).collect();
     lacking.sort_unstable();
     lacking.dedup();
     problems.extend(lacking.iter().map(|c| format!("the font of figures has no `{c}`")));

@@ -15,7 +15,8 @@ use super::label::place;
 use super::looks::{dashes, is_circle, is_line, shown, visible};
 use super::picture::Picture;
 use crate::error::Result;
-use crate::figures::text::{self, UNITS};
+use crate::figures::text::UNITS;
+use crate::markup;
 use crate::value::{Color, Item, Label, Rect, Scene, Stroke};
 use fonts::Fonts;
 
@@ -80,7 +81,7 @@ pub fn pdf(scene: &Scene, pictures: Vec<Picture>, key: &str) -> Result<Vec<u8>> 
     resources.finish();
     sheet.finish();
 
-    let title = text::plain(&scene.title);
+    let title = markup::plain(&scene.title);
     let mut about = pdf.document_info(info);
     if !title.is_empty() {
         about.title(TextStr(&title));

@@ -1,19 +1,19 @@
 //! Markup as LaTeX text: special characters escaped, mathematics limited to known commands, so that a label cannot run LaTeX code.
 
-use super::markup::{MarkupPiece, SYMBOLS, pieces};
-use crate::figures::text;
+use super::parse::{Segment, parse};
+use super::symbols::{SYMBOLS, commands};
 
 /// Convert markup to LaTeX: text is escaped, mathematics is copied with only its known commands.
 pub fn latex(markup: &str) -> String {
     let mut out = String::new();
-    for piece in pieces(markup) {
-        match piece {
-            MarkupPiece::Math(math) => {
+    for segment in parse(markup).0 {
+        match segment {
+            Segment::Mathematics { source, .. } => {
                 out.push('$');
-                mathematics(&math, &mut out);
+                mathematics(&source, &mut out);
                 out.push('$');
             }
-            MarkupPiece::Text(text) => text.chars().for_each(|c| escape(c, &mut out)),
+            Segment::Text(text) => text.chars().for_each(|c| escape(c, &mut out)),
         }
     }
     out
@@ -21,8 +21,8 @@ pub fn latex(markup: &str) -> String {
 
 /// Commands whose argument is text.
 const TEXT_COMMANDS: [&str; 4] = ["text", "textrm", "textbf", "textit"];
-/// Harmless LaTeX commands that figures do not support: they only change the style.
-const STYLES: [&str; 6] = ["displaystyle", "textstyle", "limits", "mathtt", "cdots", "underline"];
+/// Symbols whose command LaTeX has not.
+const WITHOUT_COMMAND: [char; 2] = ['°', 'ο'];
 
 /// Copy mathematics. Only known commands pass, so no label can read files or change the document; others are printed as typed.
 fn mathematics(math: &str, out: &mut String) {
@@ -47,14 +47,13 @@ fn command<'a>(rest: &'a str, out: &mut String) -> &'a str {
     let letters = rest.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(rest.len());
     let first = rest.chars().next().map_or(0, char::len_utf8);
     let (name, after) = rest.split_at(letters.max(first));
-    let symbol = || SYMBOLS.iter().any(|(symbol, _)| *symbol == name);
     if TEXT_COMMANDS.contains(&name) {
         let (argument, after) = group(after);
         out.push_str(&format!("\\{name}{{"));
         argument.chars().for_each(|c| escape(c, out));
         out.push('}');
         after
-    } else if text::is_command(name) || symbol() || STYLES.contains(&name) {
+    } else if commands().any(|known| known == name) {
         out.extend(["\\", name]);
         after
     } else if letters > 0 {
@@ -104,11 +103,10 @@ fn escape(c: char, out: &mut String) {
         '—' => out.push_str("---"),
         '…' => out.push_str("\\ldots{}"),
         '\u{a0}' => out.push('~'),
-        // A line break could end the paragraph.
-        c if c.is_control() => out.push(' '),
-        c if c.is_ascii() => out.push(c),
-        c => match SYMBOLS.iter().find(|(_, symbol)| *symbol == c) {
-            Some((command, _)) => out.push_str(&format!("$\\{command}$")),
+        '·' => out.push_str("$\\cdot$"),
+        c if c.is_ascii() || WITHOUT_COMMAND.contains(&c) => out.push(c),
+        c => match SYMBOLS.iter().find(|(_, symbol, _)| *symbol == c) {
+            Some((command, ..)) => out.push_str(&format!("$\\{command}$")),
             None => out.push(c),
         },
     }

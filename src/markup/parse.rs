@@ -1,6 +1,5 @@
 //! Parses markup to a tree. Parsing never fails: invalid markup is shown as typed and recorded as a problem.
 
-use super::font::Face;
 use super::symbols::{self, AtomClass, FUNCTIONS, SPACES, SYMBOLS};
 use crate::spec::nearest;
 
@@ -8,12 +7,13 @@ use crate::spec::nearest;
 const DEPTH: usize = 24;
 const TOO_DEEP: &str = "mathematics nested more than 24 deep";
 
+/// A part of a formula.
 #[derive(Clone, Debug, PartialEq)]
 pub enum MathNode {
-    /// Characters of one face; `None` is the face of the line.
+    /// Characters of one style.
     Symbol {
         text: String,
-        face: Option<Face>,
+        style: LetterStyle,
         class: AtomClass,
     },
     /// In eighteenths of an em.
@@ -35,16 +35,32 @@ pub enum MathNode {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LetterStyle {
+    /// The style of the line.
+    Plain,
+    Bold,
+    Italic,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Accent {
+    Hat,
+    Tilde,
+    Dot,
+    Vector,
     Bar,
-    Glyph(char),
+    Underline,
 }
 
 /// A segment of a line.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Segment {
     Text(String),
-    Mathematics(Vec<MathNode>),
+    /// A formula, and its source between the dollar signs.
+    Mathematics {
+        source: String,
+        nodes: Vec<MathNode>,
+    },
 }
 
 /// Parses a line into segments and the problems of its markup.
@@ -63,18 +79,20 @@ pub fn parse(markup: &str) -> (Vec<Segment>, Vec<String>) {
                 at += 1;
             }
             '$' => match closing(&typed, at) {
-                Some(end) => {
+                // Nothing between two dollar signs is no formula.
+                Some(end) if end > at => {
                     if !text.is_empty() {
                         parts.push(Segment::Text(std::mem::take(&mut text)));
                     }
                     let mut parser =
-                        Parser { typed: &typed[at..end], at: 0, letters: None, depth: 0, left: 0, problems };
+                        Parser { typed: &typed[at..end], at: 0, alphabet: None, depth: 0, left: 0, problems };
                     let nodes = parser.whole();
                     problems = parser.problems;
-                    parts.push(Segment::Mathematics(nodes));
+                    let source = typed[at..end].iter().collect::<String>().trim().to_string();
+                    parts.push(Segment::Mathematics { source, nodes });
                     at = end + 1;
                 }
-                None => {
+                _ => {
                     problems.push("a `$` without its partner; a dollar sign is written `\\$`".into());
                     text.push('$');
                 }
@@ -106,8 +124,8 @@ fn closing(typed: &[char], start: usize) -> Option<usize> {
 struct Parser<'a> {
     typed: &'a [char],
     at: usize,
-    /// The face set by `\mathrm` and the like inside their braces.
-    letters: Option<Letters>,
+    /// The letters set by `\mathrm` and the like inside their braces.
+    alphabet: Option<Alphabet>,
     depth: usize,
     /// The number of `\left` without their `\right` so far.
     left: usize,
@@ -115,9 +133,8 @@ struct Parser<'a> {
 }
 
 #[derive(Clone, Copy, PartialEq)]
-enum Letters {
-    /// `None` is the face of the line.
-    Face(Option<Face>),
+enum Alphabet {
+    Style(LetterStyle),
     DoubleStruck,
     Script,
 }
@@ -226,11 +243,11 @@ impl Parser<'_> {
         nodes
     }
 
-    /// Parses a group whose letters use the given face.
-    fn styled(&mut self, command: &str, letters: Letters) -> Vec<MathNode> {
-        let before = self.letters.replace(letters);
+    /// Parses a group whose letters are of the given alphabet.
+    fn styled(&mut self, command: &str, alphabet: Alphabet) -> Vec<MathNode> {
+        let before = self.alphabet.replace(alphabet);
         let nodes = self.argument(command).unwrap_or_default();
-        self.letters = before;
+        self.alphabet = before;
         vec![MathNode::Group(nodes)]
     }
 
@@ -299,15 +316,15 @@ impl Parser<'_> {
     }
 
     fn character(&mut self, typed: char) -> MathNode {
-        let ordinary = |text: char, face| MathNode::Symbol { text: text.into(), face, class: AtomClass::Ordinary };
-        let (command, found, known) = match self.letters {
-            Some(Letters::Face(face)) if typed.is_alphanumeric() => return ordinary(typed, face),
-            Some(Letters::Script) => ("mathcal", symbols::script(typed), "it has B, E, F, H, I, L, M and R"),
-            Some(Letters::DoubleStruck) => ("mathbb", symbols::double_struck(typed), "it has the Latin letters"),
-            Some(Letters::Face(_)) | None => ("", None, ""),
+        let ordinary = |text: char, style| MathNode::Symbol { text: text.into(), style, class: AtomClass::Ordinary };
+        let (command, found, known) = match self.alphabet {
+            Some(Alphabet::Style(style)) if typed.is_alphanumeric() => return ordinary(typed, style),
+            Some(Alphabet::Script) => ("mathcal", symbols::script(typed), "it has B, E, F, H, I, L, M and R"),
+            Some(Alphabet::DoubleStruck) => ("mathbb", symbols::double_struck(typed), "it has the Latin letters"),
+            Some(Alphabet::Style(_)) | None => ("", None, ""),
         };
         if let Some(found) = found {
-            return ordinary(found, None);
+            return ordinary(found, LetterStyle::Plain);
         }
         if typed.is_alphanumeric() && !command.is_empty() {
             self.problem(format!("the font has no `\\{command}{{{typed}}}`; {known}"));
@@ -356,21 +373,24 @@ impl Parser<'_> {
             }
             "text" | "textrm" => vec![upright(self.verbatim(&command), AtomClass::Ordinary)],
             "textbf" | "textit" => {
-                let face = if name == "textbf" { Face::Bold } else { Face::Italic };
+                let style = if name == "textbf" { LetterStyle::Bold } else { LetterStyle::Italic };
                 let text = self.verbatim(&command);
-                vec![MathNode::Symbol { text, face: Some(face), class: AtomClass::Ordinary }]
+                vec![MathNode::Symbol { text, style, class: AtomClass::Ordinary }]
             }
             "operatorname" => vec![upright(self.verbatim(&command), AtomClass::Operator)],
-            "mathrm" | "mathsf" => self.styled(&command, Letters::Face(None)),
-            "mathbf" | "boldsymbol" => self.styled(&command, Letters::Face(Some(Face::Bold))),
-            "mathit" => self.styled(&command, Letters::Face(Some(Face::Italic))),
-            "mathbb" => self.styled(&command, Letters::DoubleStruck),
-            "mathcal" => self.styled(&command, Letters::Script),
-            "hat" | "widehat" => accent(self, Accent::Glyph('ˆ')),
-            "tilde" => accent(self, Accent::Glyph('˜')),
-            "dot" => accent(self, Accent::Glyph('˙')),
-            "vec" => accent(self, Accent::Glyph('→')),
+            "mathrm" | "mathsf" | "mathtt" => self.styled(&command, Alphabet::Style(LetterStyle::Plain)),
+            "mathbf" | "boldsymbol" => self.styled(&command, Alphabet::Style(LetterStyle::Bold)),
+            "mathit" => self.styled(&command, Alphabet::Style(LetterStyle::Italic)),
+            "mathbb" => self.styled(&command, Alphabet::DoubleStruck),
+            "mathcal" => self.styled(&command, Alphabet::Script),
+            "hat" | "widehat" => accent(self, Accent::Hat),
+            "tilde" => accent(self, Accent::Tilde),
+            "dot" => accent(self, Accent::Dot),
+            "vec" => accent(self, Accent::Vector),
             "bar" | "overline" => accent(self, Accent::Bar),
+            "underline" => accent(self, Accent::Underline),
+            // These have no effect within a line.
+            "displaystyle" | "textstyle" | "limits" => Vec::new(),
             "left" | "right" => self.delimiter(name),
             "" => {
                 self.problem("a `\\` at the end");
@@ -427,14 +447,51 @@ impl Parser<'_> {
 }
 
 fn symbol(character: char, class: AtomClass) -> MathNode {
-    let face = if symbols::is_variable(character) { Some(Face::Italic) } else { None };
-    MathNode::Symbol { text: character.into(), face, class }
+    let style = if symbols::is_variable(character) { LetterStyle::Italic } else { LetterStyle::Plain };
+    MathNode::Symbol { text: character.into(), style, class }
 }
 
 fn upright(text: impl Into<String>, class: AtomClass) -> MathNode {
-    MathNode::Symbol { text: text.into(), face: None, class }
+    MathNode::Symbol { text: text.into(), style: LetterStyle::Plain, class }
 }
 
 fn literal(text: &str) -> MathNode {
     upright(text, AtomClass::Ordinary)
+}
+
+fn class(node: &MathNode) -> Option<AtomClass> {
+    match node {
+        MathNode::Symbol { class, .. } => Some(*class),
+        MathNode::Space(_) => None,
+        MathNode::Scripts { base, .. } => class(base),
+        MathNode::Fraction { .. } => Some(AtomClass::Inner),
+        MathNode::Root(_) | MathNode::Accent(..) | MathNode::Group(_) => Some(AtomClass::Ordinary),
+    }
+}
+
+/// Returns the kinds of the nodes in a list; a binary operator without two operands, as in −1, becomes ordinary.
+pub fn classes(nodes: &[MathNode]) -> Vec<Option<AtomClass>> {
+    use AtomClass::*;
+    let mut classes: Vec<Option<AtomClass>> = nodes.iter().map(class).collect();
+    let mut last: Option<usize> = None;
+    for i in 0..classes.len() {
+        let Some(class) = classes[i] else { continue };
+        let before = last.and_then(|j| classes[j]);
+        if class == Binary && matches!(before, None | Some(Binary | Operator | Relation | Open | Punctuation)) {
+            classes[i] = Some(Ordinary);
+        }
+        if let Some(j) = last
+            && classes[j] == Some(Binary)
+            && matches!(class, Relation | Close | Punctuation)
+        {
+            classes[j] = Some(Ordinary);
+        }
+        last = Some(i);
+    }
+    if let Some(j) = last
+        && classes[j] == Some(Binary)
+    {
+        classes[j] = Some(Ordinary);
+    }
+    classes
 }
