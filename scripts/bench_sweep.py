@@ -15,11 +15,12 @@ import time
 
 HYDRA = """\
 import hydra
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 @hydra.main(version_base=None)
 def main(cfg: DictConfig):
-    with open("out", "w") as file:
+    with open(f"{HydraConfig.get().runtime.output_dir}/out", "w") as file:
         file.write(f"{cfg.i}\\n")
 
 main()
@@ -54,7 +55,7 @@ def dvc(folder, n):
         (folder / "out").mkdir()
     points = ", ".join(str(i + 1) for i in range(n))
     (folder / "dvc.yaml").write_text(
-        f"stages:\n  train:\n    matrix:\n      i: [{points}]\n    cmd: echo ${{item.i}} > out/${{item.i}}\n    outs: [out/${{item.i}}]\n"
+        f"stages:\n  train:\n    matrix:\n      i: [{points}]\n    cmd: echo ${{item.i}} > out/${{item.i}}\n    outs:\n    - out/${{item.i}}\n"
     )
     return ["dvc", "repro", "-q"]
 
