@@ -389,8 +389,7 @@ impl<'a, 'b> Coordinator<'a, 'b> {
         let label = graph.layouts[stage].label(unit);
         let going_on = self.options.keep_going && error.kind != ErrorKind::Lost;
         let Some(running) = self.running.get_mut(&stage).filter(|running| going_on && running.left > 1) else {
-            let earlier = self.running.get(&stage).map_or(0, |running| running.failed);
-            if earlier == 0 || !going_on {
+            if !going_on || !self.running.contains_key(&stage) {
                 return self.fail(stage, label, error, false);
             }
             self.forget_failed(stage);
@@ -407,8 +406,10 @@ impl<'a, 'b> Coordinator<'a, 'b> {
     fn forget_failed(&mut self, stage: usize) {
         let Some(running) = self.running.remove(&stage) else { return };
         let done = running.results.iter().flatten().count();
-        let stage = self.name(stage).to_string();
-        self.outcome.unfinished.push(Unfinished { stage, done, units: running.results.len() });
+        let (stage, units) = (self.name(stage).to_string(), running.results.len());
+        if units > 1 {
+            self.outcome.unfinished.push(Unfinished { stage, done, units });
+        }
     }
 
     /// The last unit of a stage has ended well, after others had failed.
