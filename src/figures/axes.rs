@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::color::Colors;
-use super::layout::Slot;
-use super::legend;
+use super::ink::{FontSizes, extent, label, path};
+use super::layout::{Margins, Slot};
+use super::legend::LegendMargin;
 use super::panel::{PanelAxis, ResolvedPanel};
 use super::scale::{Scale, ScaleKind, Tick};
-use super::text;
 use super::theme::{FrameStyle, TickSide};
 use crate::value::{Color, Horizontal, Item, Label, Rect, Stroke, Vertical};
 
@@ -21,29 +21,6 @@ const BAR_GAP: f64 = 8.0;
 const BAR_WIDTH: f64 = 9.0;
 const LINE: f64 = 0.8;
 
-/// Font sizes, derived from the figure's font size.
-#[derive(Clone, Copy, Debug)]
-pub struct FontSizes {
-    pub tick: f64,
-    pub label: f64,
-    pub title: f64,
-}
-
-impl FontSizes {
-    pub fn from_size(size: f64) -> FontSizes {
-        FontSizes { tick: 0.9 * size, label: size, title: 1.1 * size }
-    }
-}
-
-/// The margin on each side of a plot area.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Margins {
-    pub left: f64,
-    pub right: f64,
-    pub top: f64,
-    pub bottom: f64,
-}
-
 /// The ticks of a panel, and the margins of all its decorations.
 #[derive(Clone, Debug)]
 pub struct Decorations {
@@ -56,7 +33,7 @@ pub struct Decorations {
     bar: Vec<Tick>,
     /// The widest tick label of the colour bar, likewise.
     bar_labels: f64,
-    pub legend: legend::LegendMargin,
+    pub legend: LegendMargin,
 }
 
 /// Which tick labels and axis labels a panel shows: with shared axes, inner panels have none.
@@ -66,12 +43,6 @@ pub struct VisibleLabels {
     pub y_numbers: bool,
     pub x_label: bool,
     pub y_label: bool,
-}
-
-/// Returns the width and height of a line of text.
-pub fn extent(markup: &str, size: f64, bold: bool) -> (f64, f64) {
-    let line = text::layout(markup, size, bold);
-    (line.width, line.ascent + line.descent)
 }
 
 /// Returns the width and height of rotated text.
@@ -98,7 +69,7 @@ impl Decorations {
         (width, height): (f64, f64),
         fonts: FontSizes,
         shown: VisibleLabels,
-        legend: legend::LegendMargin,
+        legend: LegendMargin,
     ) -> Decorations {
         let some = |ticks: Vec<Tick>| if panel.frame.is_some() { ticks } else { Vec::new() };
         let x = some(fitting(&panel.x, width, fonts, true));
@@ -365,15 +336,6 @@ fn bar_ticks(colors: &Colors, height: f64) -> Vec<Tick> {
             labels.iter().enumerate().map(tick).collect()
         }
     }
-}
-
-pub fn path(points: Vec<[f64; 2]>, stroke: Stroke) -> Item {
-    Item::Path { points, close: false, fill: None, stroke: Some(stroke) }
-}
-
-pub fn label(markup: &str, at: [f64; 2], size: f64, rotation: f64, horizontal: Horizontal, vertical: Vertical) -> Item {
-    let markup = markup.to_string();
-    Item::Label(Label { markup, at, size, color: Color::BLACK, bold: false, rotation, horizontal, vertical })
 }
 
 fn bold(item: Item) -> Item {

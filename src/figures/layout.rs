@@ -1,12 +1,19 @@
 //! Page layout: aligns the plot areas of each row and column and leaves the space that ticks, labels and legends need.
 
-use super::axes::{Decorations, Margins};
-use super::panel::ResolvedPanel;
 use crate::value::Rect;
 
 /// The padding between neighbouring panels and at the page edge, in points.
 const GAP: f64 = 10.0;
 const EDGE: f64 = 3.0;
+
+/// The margin on each side of a plot area.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Margins {
+    pub left: f64,
+    pub right: f64,
+    pub top: f64,
+    pub bottom: f64,
+}
 
 /// The grid of panels on the page.
 pub struct Grid<'a> {
@@ -35,12 +42,12 @@ impl Grid<'_> {
         (0.75 * self.width / self.columns as f64, 0.75 * self.height / self.rows as f64)
     }
 
-    /// Returns the plot area of each panel.
-    pub fn areas(&self, panels: &[(ResolvedPanel, Decorations)], slots: &[Slot]) -> Vec<Rect> {
+    /// Returns the plot area of each panel, from its margins and its aspect ratio.
+    pub fn areas(&self, panels: &[(Margins, Option<f64>)], slots: &[Slot]) -> Vec<Rect> {
         let mut around_columns = vec![[0.0f64; 2]; self.columns];
         let mut around_rows = vec![[0.0f64; 2]; self.rows];
-        for ((_, decor), slot) in panels.iter().zip(slots) {
-            let Margins { left, right, top, bottom } = decor.around;
+        for ((around, _), slot) in panels.iter().zip(slots) {
+            let Margins { left, right, top, bottom } = *around;
             let (first, last) = (slot.column, slot.column + slot.span - 1);
             around_columns[first][0] = around_columns[first][0].max(left);
             around_columns[last][1] = around_columns[last][1].max(right);
@@ -49,12 +56,12 @@ impl Grid<'_> {
         }
         let across = divide(self.width - 2.0 * EDGE, &around_columns, self.widths);
         let down = divide(self.height - self.top - 2.0 * EDGE, &around_rows, self.heights);
-        let place = |slot: &Slot, panel: &ResolvedPanel| {
+        let place = |slot: &Slot, aspect: &Option<f64>| {
             let ((x, _), (y, height)) = (across[slot.column], down[slot.row]);
             let (end, length) = across[slot.column + slot.span - 1];
             let width = end + length - x;
             let mut area = Rect::new(EDGE + x, self.top + EDGE + y, width, height);
-            if let Some(aspect) = panel.aspect {
+            if let Some(aspect) = aspect {
                 let shrunk = (area.width.min(area.height / aspect), area.height.min(area.width * aspect));
                 area.x += 0.5 * (area.width - shrunk.0);
                 area.y += 0.5 * (area.height - shrunk.1);
@@ -62,7 +69,7 @@ impl Grid<'_> {
             }
             area
         };
-        slots.iter().zip(panels).map(|(slot, (panel, _))| place(slot, panel)).collect()
+        slots.iter().zip(panels).map(|(slot, (_, aspect))| place(slot, aspect)).collect()
     }
 }
 

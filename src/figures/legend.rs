@@ -1,6 +1,6 @@
 //! Legends: in the corner of a panel that covers the least data, beside the panel, or above it.
 
-use super::axes::{Decorations, FontSizes, extent, label};
+use super::ink::{FontSizes, extent, label, path};
 use super::marks::{LegendEntry, LegendHandle, Shape};
 use super::panel::{LegendPlace, ResolvedPanel};
 use super::shapes::PlotTransform;
@@ -91,8 +91,8 @@ fn show(entry: &LegendEntry, x: f64, y: f64, fonts: FontSizes, items: &mut Vec<I
     items.push(label(&entry.label, at, fonts.tick, 0.0, Horizontal::Left, Vertical::Middle));
 }
 
-/// Draws the legend of a panel with this plot area.
-pub fn draw(panel: &ResolvedPanel, area: Rect, decor: &Decorations, fonts: FontSizes, items: &mut Vec<Item>) {
+/// Draws the legend of a panel with this plot area; `outside` is the right end of what stands beside the area.
+pub fn draw(panel: &ResolvedPanel, area: Rect, outside: f64, fonts: FontSizes, items: &mut Vec<Item>) {
     let entries = &panel.drawing.legend;
     if entries.is_empty() || panel.legend == LegendPlace::None {
         return;
@@ -110,7 +110,7 @@ pub fn draw(panel: &ResolvedPanel, area: Rect, decor: &Decorations, fonts: FontS
         LegendPlace::TopRight => corner(right, top),
         LegendPlace::BottomLeft => corner(left, bottom),
         LegendPlace::BottomRight => corner(right, bottom),
-        LegendPlace::Right => corner(area.right() + decor.around.right - decor.legend.right + INSET, area.y),
+        LegendPlace::Right => corner(outside + INSET, area.y),
         _ => {
             let corners = [corner(right, top), corner(left, top), corner(right, bottom), corner(left, bottom)];
             least_covered(panel, area, corners)
@@ -129,7 +129,7 @@ pub fn draw(panel: &ResolvedPanel, area: Rect, decor: &Decorations, fonts: FontS
 fn swatch(swatch: &LegendHandle, x: f64, y: f64, fonts: FontSizes, items: &mut Vec<Item>) {
     let half = 0.35 * fonts.tick;
     items.push(match swatch {
-        LegendHandle::Line(stroke) => super::axes::path(vec![[x, y], [x + SWATCH, y]], stroke.clone()),
+        LegendHandle::Line(stroke) => path(vec![[x, y], [x + SWATCH, y]], stroke.clone()),
         LegendHandle::Area(fill) => {
             let points = vec![[x, y - half], [x + SWATCH, y - half], [x + SWATCH, y + half], [x, y + half]];
             Item::Path { points, close: true, fill: Some(*fill), stroke: None }

@@ -9,6 +9,7 @@ mod color;
 mod colormaps;
 mod data;
 mod empty;
+mod ink;
 mod layout;
 mod legend;
 mod marks;
@@ -22,10 +23,11 @@ mod theme;
 
 use std::sync::Arc;
 
-use axes::{Decorations, FontSizes, VisibleLabels};
+use axes::{Decorations, VisibleLabels};
 use data::Scope;
 pub use data::Where;
 use empty::EmptyMark;
+use ink::FontSizes;
 use layout::Slot;
 use marks::{Mark, Shape};
 use panel::{Panel, ResolvedPanel};
@@ -335,7 +337,7 @@ impl Figure {
         let (width, height) = self.size();
         let (width, height) = (width * INCH, height * INCH);
         let title = self.title.as_deref().unwrap_or_default();
-        let top = if title.is_empty() { 0.0 } else { axes::extent(title, 1.2 * font_size, false).1 + 10.0 };
+        let top = if title.is_empty() { 0.0 } else { ink::extent(title, 1.2 * font_size, false).1 + 10.0 };
         let grid = layout::Grid { width, height, columns, rows, widths: &self.widths, heights: &heights, top };
         // Ticks depend on the size of the plot areas, which depends on the tick labels: two passes are enough.
         let measure =
@@ -349,15 +351,19 @@ impl Figure {
                 Decorations::align(&mut measured, &slots, &shown);
                 measured
             };
+        let areas = |panels: &[(ResolvedPanel, Decorations)]| {
+            let around: Vec<_> = panels.iter().map(|(panel, decor)| (decor.around, panel.aspect)).collect();
+            grid.areas(&around, &slots)
+        };
         let first = measure(&|_| grid.guess(), panels);
-        let areas = grid.areas(&first, &slots);
+        let guess = areas(&first);
         let panels = first.into_iter().map(|(panel, _)| panel).collect();
-        let mut second = measure(&|i| areas.get(i).map_or(grid.guess(), |area| (area.width, area.height)), panels);
-        let areas = grid.areas(&second, &slots);
+        let mut second = measure(&|i| guess.get(i).map_or(grid.guess(), |area| (area.width, area.height)), panels);
+        let areas = areas(&second);
         let (mut items, mut hints) = (Vec::new(), Vec::new());
         if !title.is_empty() {
             let at = [0.5 * width, 4.0];
-            items.push(axes::label(title, at, 1.2 * font_size, 0.0, Horizontal::Middle, Vertical::Top));
+            items.push(ink::label(title, at, 1.2 * font_size, 0.0, Horizontal::Middle, Vertical::Top));
         }
         for (((panel, decor), area), shown) in second.iter_mut().zip(areas).zip(shown) {
             decor.grid(panel, area, &mut items);
@@ -380,11 +386,12 @@ impl Figure {
                 None => items.append(&mut inside),
             }
             decor.draw(panel, area, fonts, shown, &mut items);
-            legend::draw(panel, area, decor, fonts, &mut items);
+            let outside = area.right() + decor.around.right - decor.legend.right;
+            legend::draw(panel, area, outside, fonts, &mut items);
             // Tooltips and shapes of many points are large: they are not kept longer than needed.
             let tooltips = std::mem::take(&mut panel.drawing.hints);
             let frame = shapes::PlotTransform::new(area, panel);
-            hints.extend(tooltips.into_iter().filter_map(|hint| panel.hint(hint, &frame)));
+            hints.extend(tooltips.into_iter().filter_map(|hint| frame.hint(&panel.title, hint)));
             panel.drawing.shapes = Vec::new();
         }
         Scene { title: title.to_string(), width, height, items, hints }

@@ -3,12 +3,10 @@
 use super::data::{Scope, Where};
 use super::marks::{DataRange, Drawing, Mark};
 use super::scale::{MAX_DECIMALS, Scale, ScaleKind, Tick, number};
-use super::shapes::PlotTransform;
 use super::template;
 use super::theme::{FrameStyle, TickSide};
 use crate::error::{Error, Result, Span};
 use crate::spec::{Located, Node, Problems};
-use crate::value::{Hint, Spots};
 
 crate::record! {
     /// Marks over two axes.
@@ -233,23 +231,6 @@ impl Panel {
             at: scope.describe_fixed(""),
             drawing,
         })
-    }
-}
-
-impl ResolvedPanel {
-    /// Returns the tooltips at page positions.
-    pub fn hint(&self, hint: Hint, frame: &PlotTransform) -> Option<Hint> {
-        let titles = [self.title.as_str(), hint.title.as_str()].into_iter().filter(|title| !title.is_empty());
-        let title = titles.collect::<Vec<_>>().join(", ");
-        let hint = Hint { title, ..hint };
-        let inside = |place: &[f64; 2]| frame.area.holds(*place);
-        match hint.spots {
-            Spots::Points(_) => hint.map(|point| frame.point(point).filter(inside)),
-            // A shape that extends out of the frame is partly visible.
-            Spots::Boxes(_) | Spots::Cells { .. } => {
-                hint.map(|point| frame.point(point).map(|p| frame.area.nearest(p)))
-            }
-        }
     }
 }
 

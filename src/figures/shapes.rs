@@ -1,10 +1,10 @@
 //! Converts shapes in data units to items on the page.
 
-use super::axes::label;
+use super::ink::label;
 use super::marks::Shape;
 use super::panel::ResolvedPanel;
 use super::scale::Scale;
-use crate::value::{Item, Label, Rect};
+use crate::value::{Hint, Item, Label, Rect, Spots};
 
 /// The transform from data to page coordinates for one plot area.
 pub struct PlotTransform<'a> {
@@ -31,6 +31,18 @@ impl<'a> PlotTransform<'a> {
         let place = [self.across(x), self.down(y)];
         // Clamp points far outside, so that numbers in files stay short.
         place.iter().all(|v| v.is_finite()).then(|| place.map(|v| v.clamp(-1e5, 1e5)))
+    }
+
+    /// Returns the tooltips of a panel with this title at page positions.
+    pub fn hint(&self, title: &str, hint: Hint) -> Option<Hint> {
+        let titles = [title, hint.title.as_str()].into_iter().filter(|title| !title.is_empty());
+        let title = titles.collect::<Vec<_>>().join(", ");
+        let hint = Hint { title, ..hint };
+        match hint.spots {
+            Spots::Points(_) => hint.map(|point| self.point(point).filter(|place| self.area.holds(*place))),
+            // A shape that extends out of the frame is partly visible.
+            Spots::Boxes(_) | Spots::Cells { .. } => hint.map(|point| self.point(point).map(|p| self.area.nearest(p))),
+        }
     }
 
     /// Returns the page items of a shape.
