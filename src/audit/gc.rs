@@ -103,7 +103,7 @@ pub fn garbage(papers: &[Context], limits: GcLimits) -> Result<Garbage> {
             free += size;
         }
     }
-    let unfinished: HashSet<String> = needed.keys.difference(&needed.done).map(Key::to_string).collect();
+    let unfinished = needed.unfinished();
     for (key, path, size, age) in store.resume_folders() {
         if !unfinished.contains(&key) && (old(age) || limits.size.is_some() && !room(free)) {
             garbage.unwanted.folders.push(path);
@@ -132,7 +132,7 @@ pub fn collect(papers: &[Context], limits: GcLimits) -> Result<Garbage> {
 /// Unneeded files outside of results: pages and pictures, unneeded checkpoints, kernels, records and logs of removed stages, orphans.
 fn loose_files(store: &Store, needed: &Needed) -> Vec<(std::path::PathBuf, u64, Duration)> {
     let stem = |path: &std::path::Path| path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default().to_string();
-    let checkpoints: HashSet<String> = needed.keys.difference(&needed.done).map(Key::to_string).collect();
+    let checkpoints = needed.unfinished();
     let mut found = store.orphans();
     found.extend(store.files_in("diff"));
     found.extend(store.files_in("view"));
@@ -159,6 +159,11 @@ fn loose_files(store: &Store, needed: &Needed) -> Vec<(std::path::PathBuf, u64, 
 }
 
 impl Needed {
+    /// The keys, as text, of results that are needed and not there: their checkpoints are kept.
+    fn unfinished(&self) -> HashSet<String> {
+        self.keys.difference(&self.done).map(Key::to_string).collect()
+    }
+
     /// Add everything that a paper needs.
     fn add(&mut self, context: Context) -> Result<()> {
         let graph = context.graph;

@@ -1,7 +1,5 @@
 //! Queries the git repository of a project with the program `git`.
 
-use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 use std::process::{Command, Output};
 use std::time::Duration;
@@ -84,7 +82,8 @@ fn run(folder: &Path, arguments: &[&str]) -> Result<Output> {
     };
     match program::run_bounded(&mut command, TIMEOUT, u64::MAX).map_err(fail)? {
         Bounded::Finished(Finished { status, out, err }) => {
-            let (stdout, stderr) = (content(out).map_err(fail)?, content(err).map_err(fail)?);
+            let all = |file| program::printed(file, u64::MAX).map_err(fail);
+            let (stdout, stderr) = (all(out)?, all(err)?);
             Ok(Output { status, stdout, stderr })
         }
         Bounded::TooLong | Bounded::TooMuch => {
@@ -92,14 +91,6 @@ fn run(folder: &Path, arguments: &[&str]) -> Result<Output> {
             Err(Error::stage(message).hint("the file system of the repository may not answer"))
         }
     }
-}
-
-/// The whole content of a file.
-fn content(mut file: File) -> std::io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    file.seek(SeekFrom::Start(0))?;
-    file.read_to_end(&mut bytes)?;
-    Ok(bytes)
 }
 
 /// The last line of git's error output.

@@ -11,7 +11,7 @@ use super::jobs::parallel_jobs;
 use super::words::{count, duration, thousands};
 use super::{Console, Project, Trouble, Unchecked, diagnostics, interrupt, open, plan, progress, provenance};
 use crate::error::Error;
-use crate::exec::{self, Gpus, Options, Outcome, StageWarning};
+use crate::exec::{self, Failure, Gpus, Options, Outcome, StageWarning};
 use crate::graph::{Points, Selection};
 use crate::plan::NoopCheck;
 use crate::program;
@@ -211,14 +211,16 @@ fn report_warnings(outcome: &Outcome, source: &Source, console: &Console) {
 
 /// The most failures of one stage that are printed in full.
 const FAILURES: usize = 5;
+/// The most others that are named.
+const UNITS: usize = 20;
 
 /// Print the failures, with locations and hints.
 pub fn report_failures(outcome: &Outcome, source: &Source, console: &Console) {
-    let mut reported: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut by_stage: BTreeMap<&str, Vec<&Failure>> = BTreeMap::new();
     for failure in &outcome.failures {
-        let count = reported.entry(&failure.stage).or_default();
-        *count += 1;
-        if *count > FAILURES {
+        let of_stage = by_stage.entry(&failure.stage).or_default();
+        of_stage.push(failure);
+        if of_stage.len() > FAILURES {
             continue;
         }
         let unit = if failure.unit.is_empty() { String::new() } else { format!(" at {}", failure.unit) };
@@ -226,11 +228,12 @@ pub fn report_failures(outcome: &Outcome, source: &Source, console: &Console) {
             Error { message: format!("{}{unit}: {}", failure.stage, failure.error.message), ..failure.error.clone() };
         console.note(diagnostics::text("error", &error, Some(source), console).trim_end());
     }
-    for (stage, more) in reported.into_iter().filter(|(_, count)| *count > FAILURES) {
-        let others = outcome.failures.iter().filter(|failure| failure.stage == stage).skip(FAILURES);
-        let points: Vec<String> = others.map(|failure| failure.unit.clone()).take(20).collect();
-        let dots = if more > FAILURES + 20 { "; ..." } else { "" };
-        console.note(&format!("{stage}: {} more failed: {}{dots}", more - FAILURES, points.join("; ")));
+    for (stage, more) in by_stage.iter().filter_map(|(stage, all)| Some((stage, all.get(FAILURES..)?))) {
+        let units: Vec<&str> = more.iter().take(UNITS).map(|failure| failure.unit.as_str()).collect();
+        let dots = if more.len() > UNITS { "; ..." } else { "" };
+        if !more.is_empty() {
+            console.note(&format!("{stage}: {} more failed: {}{dots}", more.len(), units.join("; ")));
+        }
     }
     let reported = |error: &Error| outcome.failures.iter().any(|failure| failure.error.message == error.message);
     if let Some(error) = outcome.broken.as_ref().filter(|error| !reported(error)) {

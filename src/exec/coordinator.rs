@@ -12,7 +12,7 @@ use super::shared::BuildShared;
 use super::{Built, Event, Failure, Observer, Options, Outcome, StageWarning, Unfinished};
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan::{self, FileState, LastBuild, Resolved, UnitState};
-use crate::stages::{Holds, Stage};
+use crate::stages::{Definition, Holds, Stage};
 use crate::store::{Digest, Key, StageKeys};
 use crate::train::cuda::ComputeDevice;
 
@@ -45,6 +45,12 @@ struct RunningStage {
 }
 
 impl RunningStage {
+    /// The event that the stage has ended well.
+    fn finished<'a>(&self, stage: &'a Definition, written: &'a [String], other: Option<usize>) -> Event<'a> {
+        let seconds = self.began.map_or(0.0, |began| began.elapsed().as_secs_f64());
+        Event::StageFinished { stage: &stage.name, kind: stage.stage.kind(), ran: self.ran, seconds, written, other }
+    }
+
     /// Record that work of `seconds` has just ended.
     fn add_time(&mut self, seconds: f64) {
         let now = Instant::now();
@@ -415,12 +421,10 @@ impl<'a, 'b> Coordinator<'a, 'b> {
     /// The last unit of a stage has ended well, after others had failed.
     fn stage_failed(&mut self, stage: usize) {
         self.forget_failed(stage);
-        let graph = self.shared.context.graph;
-        let name = &graph.stages[stage].name;
+        let name = &self.shared.context.graph.stages[stage].name;
         let Some(failure) = self.outcome.failures.iter().rfind(|failure| failure.stage == *name) else { return };
-        self.observer.event(&Event::StageFailed { stage: name, unit: &failure.unit, error: &failure.error });
-        let skipped = self.schedule.failed(stage);
-        self.outcome.skipped.extend(skipped.into_iter().map(|stage| graph.stages[stage].name.clone()));
+        let (unit, error) = (failure.unit.clone(), failure.error.clone());
+        self.skip_readers(stage, &unit, &error);
     }
 
     /// All units of a stage have results: write its files, or finish it.
@@ -454,14 +458,7 @@ impl<'a, 'b> Coordinator<'a, 'b> {
         let Some(running) = self.running.remove(&stage) else { return };
         let definition = &self.shared.context.graph.stages[stage];
         if running.missing > 0 {
-            self.observer.event(&Event::StageFinished {
-                stage: &definition.name,
-                kind: definition.stage.kind(),
-                ran: running.ran,
-                seconds: running.began.map_or(0.0, |began| began.elapsed().as_secs_f64()),
-                written: &[],
-                other: None,
-            });
+            self.observer.event(&running.finished(definition, &[], None));
         }
         if running.ran > 0 {
             self.outcome.built.push(Built { stage: definition.name.clone(), written: Vec::new() });
@@ -485,14 +482,7 @@ impl<'a, 'b> Coordinator<'a, 'b> {
             before.iter().zip(after).filter(|(before, after)| before.is_some() && *before != after).count()
         });
         if running.missing > 0 || !written.is_empty() {
-            self.observer.event(&Event::StageFinished {
-                stage: &definition.name,
-                kind: definition.stage.kind(),
-                ran: running.ran,
-                seconds: running.began.map_or(0.0, |began| began.elapsed().as_secs_f64()),
-                written: &written,
-                other,
-            });
+            self.observer.event(&running.finished(definition, &written, other));
         }
         let known = self.built.get(&definition.name).and_then(|at| self.outcome.built.get_mut(*at));
         match known {
@@ -565,11 +555,16 @@ impl<'a, 'b> Coordinator<'a, 'b> {
 
     /// Report a failure; the stages that need this one are skipped.
     fn failed(&mut self, stage: usize, unit: String, error: Error) {
+        self.skip_readers(stage, &unit, &error);
+        self.outcome.failures.push(Failure { stage: self.name(stage).to_string(), unit, error });
+    }
+
+    /// A stage has failed: skip the stages that need it. `unit` failed last.
+    fn skip_readers(&mut self, stage: usize, unit: &str, error: &Error) {
         let graph = self.shared.context.graph;
         let skipped = self.schedule.failed(stage);
         self.outcome.skipped.extend(skipped.into_iter().map(|stage| graph.stages[stage].name.clone()));
-        self.observer.event(&Event::StageFailed { stage: &graph.stages[stage].name, unit: &unit, error: &error });
-        self.outcome.failures.push(Failure { stage: graph.stages[stage].name.clone(), unit, error });
+        self.observer.event(&Event::StageFailed { stage: &graph.stages[stage].name, unit, error });
     }
 
     /// Start nothing new. Training ends with a checkpoint; programs are awaited, since they have no checkpoints.
@@ -626,11 +621,7 @@ impl<'a, 'b> Coordinator<'a, 'b> {
                 let inside_work = inside * (running.work - running.worked) / running.left as f64;
                 let share = (running.worked + inside_work) / running.work;
                 let definition = &self.shared.context.graph.stages[stage];
-                let log = || {
-                    let unit = self.shared.latest[stage].load(Ordering::Relaxed);
-                    let layout = &self.shared.context.graph.layouts[stage];
-                    self.shared.context.store.log_path(&definition.name, &layout.folder(unit))
-                };
+                let log = || self.shared.log_path(stage, self.shared.latest[stage].load(Ordering::Relaxed));
                 self.observer.event(&Event::Progress {
                     stage: &definition.name,
                     log: definition.stage.kind().is_program.then(log),

@@ -13,7 +13,7 @@ use super::stage_inputs::StageInputs;
 use crate::error::{Error, Result};
 use crate::exchange;
 use crate::plan;
-use crate::stages::{FIGURES, Holds, Layout, Sandbox};
+use crate::stages::{FIGURES, Holds, Layout, Sandbox, file_name};
 use crate::store::{Scratch, content_key};
 use crate::train::cuda;
 use crate::value::{Digest, decode_tree};
@@ -207,7 +207,7 @@ impl Sandbox for ProgramSandbox<'_> {
     fn link_resumed(&self, folders: &[&str]) -> Result<bool> {
         let mut found = false;
         for folder in folders {
-            let kept = self.resume_folder().join(folder.replace('%', "%25").replace('/', "%2F"));
+            let kept = self.resume_folder().join(file_name(folder));
             std::fs::create_dir_all(&kept).map_err(|e| Error::io("make the folder", &kept, &e))?;
             found |= std::fs::read_dir(&kept).is_ok_and(|mut entries| entries.next().is_some());
             // The program runs elsewhere; links are relative to it.
@@ -239,10 +239,8 @@ impl Sandbox for ProgramSandbox<'_> {
     }
 
     fn log(&self) -> Result<(File, PathBuf)> {
-        let context = self.inputs.shared.context;
-        let folder = context.graph.layouts[self.inputs.stage].folder(self.inputs.unit);
-        let path = context.store.log_path(&context.graph.stages[self.inputs.stage].name, &folder);
-        context.store.new_log(&path).map(|file| (file, path))
+        let path = self.inputs.shared.log_path(self.inputs.stage, self.inputs.unit);
+        self.inputs.shared.context.store.new_log(&path).map(|file| (file, path))
     }
 
     fn keeps_log(&self) -> bool {

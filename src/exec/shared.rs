@@ -1,5 +1,6 @@
 //! What all threads of a build share: queues, counters, and the flags that end it.
 
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, OnceLock};
 
@@ -63,6 +64,12 @@ impl<'a> BuildShared<'a> {
         // If two threads create one at the same time, the second is deleted again.
         let made = self.context.store.scratch()?;
         Ok(self.scratch.get_or_init(|| made))
+    }
+
+    /// The log of a program.
+    pub fn log_path(&self, stage: usize, unit: usize) -> PathBuf {
+        let Context { graph, store, .. } = self.context;
+        store.log_path(&graph.stages[stage].name, &graph.layouts[stage].folder(unit))
     }
 
     /// Whether everything should end soon.

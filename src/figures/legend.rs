@@ -91,7 +91,7 @@ fn show(entry: &LegendEntry, x: f64, y: f64, fonts: FontSizes, items: &mut Vec<I
     items.push(label(&entry.label, at, fonts.tick, 0.0, Horizontal::Left, Vertical::Middle));
 }
 
-/// Draws the legend of a panel with this plot area; `outside` is the right end of what stands beside the area.
+/// Draws the legend of a panel with this plot area. A legend on the right begins at `outside`, right of tick labels and colour bars.
 pub fn draw(panel: &ResolvedPanel, area: Rect, outside: f64, fonts: FontSizes, items: &mut Vec<Item>) {
     let entries = &panel.drawing.legend;
     if entries.is_empty() || panel.legend == LegendPlace::None {

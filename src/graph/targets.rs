@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Graph;
 use crate::error::Error;
 use crate::spec::{glob, nearest, suggest};
-use crate::stages::{Definition, FIGURES, Holds, Kind, Layout, Published};
+use crate::stages::{Definition, FIGURES, Holds, Kind, Outline, Published, select_units};
 
 /// Of some stages only these units.
 pub type Points = BTreeMap<usize, BTreeSet<usize>>;
@@ -83,21 +83,20 @@ impl Graph {
         if axes.is_empty() {
             return Err(Error::user(format!("`{name}` has no axes, so no points can be selected")));
         }
-        let mut wanted: Vec<Option<usize>> = vec![None; axes.len()];
+        let mut wanted = Vec::new();
         for (axis, value) in split_conditions(conditions, &axes) {
-            let Some(dim) = axes.iter().position(|known| *known == axis) else {
+            let Some(known) = layout.axes.iter().find(|known| known.name == axis) else {
                 let error = Error::user(format!("`{name}` has no axis `{axis}`"));
                 return Err(error.hint(suggest(&axis, &axes)));
             };
-            let coords = &layout.axes[dim].coords;
-            let Some(position) = coords.position(&value) else {
+            if known.coords.position(&value).is_none() {
                 let error = Error::user(format!("axis `{axis}` of `{name}` has no value `{value}`"));
-                return Err(error.hint(coords.offer(&value)));
-            };
-            wanted[dim] = Some(position);
+                return Err(error.hint(known.coords.offer(&value)));
+            }
+            wanted.push((known.name.as_str(), vec![value]));
         }
-        let is_wanted = |unit: &usize| layout_matches(layout, *unit, &wanted);
-        Ok((stage, (0..layout.units).filter(is_wanted).collect()))
+        let outline = Outline { name, stage: &*self.stages[stage].stage, layout };
+        Ok((stage, select_units(0, &outline, &wanted).map(|(read, _)| read.units).unwrap_or_default()))
     }
 
     /// Every stage except groups, which have no result of their own.
@@ -177,10 +176,6 @@ fn split_conditions(text: &str, axes: &[&str]) -> Vec<(String, String)> {
         (clean(name), clean(value))
     };
     starts.windows(2).map(part).filter(|(name, value)| !name.is_empty() || !value.is_empty()).collect()
-}
-
-fn layout_matches(layout: &Layout, unit: usize, wanted: &[Option<usize>]) -> bool {
-    layout.positions(unit).iter().zip(wanted).all(|(at, wanted)| wanted.is_none_or(|wanted| wanted == *at))
 }
 
 #[cfg(test)]

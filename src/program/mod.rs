@@ -14,7 +14,7 @@ pub use log::{shorten, tail};
 pub use machine::{free_space, memory};
 pub use mode::{is_executable, set_mode};
 pub use supervisor::{init, supervise_with};
-pub use tool::{Bounded, Finished, find, missing, run_bounded, version};
+pub use tool::{Bounded, Finished, find, missing, printed, run_bounded, version};
 
 use supervisor::RunningProgram;
 

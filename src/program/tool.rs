@@ -113,12 +113,18 @@ pub fn run_bounded(command: &mut Command, limit: Duration, max_output: u64) -> s
 }
 
 /// The beginning of the output, as text.
-fn beginning(mut file: File) -> std::io::Result<String> {
+fn beginning(file: File) -> std::io::Result<String> {
+    // Up to four bytes per character, plus leading white space.
+    let bytes = printed(file, 8 * MAX_CHARS as u64)?;
+    Ok(String::from_utf8_lossy(&bytes).trim().to_string())
+}
+
+/// What a command printed into one of the files of [`Finished`], up to a number of bytes.
+pub fn printed(mut file: File, most: u64) -> std::io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     file.seek(SeekFrom::Start(0))?;
-    // Up to four bytes per character, plus leading white space.
-    file.take(8 * MAX_CHARS as u64).read_to_end(&mut bytes)?;
-    Ok(String::from_utf8_lossy(&bytes).trim().to_string())
+    file.take(most).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// A running command. Dropping it kills its process group.

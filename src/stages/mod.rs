@@ -28,9 +28,10 @@ pub use data::DataStage;
 pub use exec::FIGURES;
 pub use kind::{Holds, KindInfo, NodeShape, Report};
 pub use need::{Found, Needs, Secret, Tool, variable_digest};
-pub use paths::is_pattern;
+pub use paths::{file_name, is_pattern};
 pub use point::payload as trained;
 pub use publish::{FileSpec, OutputFile, Publish};
+pub use select::units as select_units;
 
 use std::collections::{BTreeSet, HashSet};
 use std::ffi::OsString;
