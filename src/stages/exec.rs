@@ -294,6 +294,12 @@ impl Exec {
         figures.map(move |path| OutputFile { unit, path: path.value.clone(), span: path.span })
     }
 
+    /// Whether a file of the sandbox was there before the program: a file of the project, of an input stage, or the parameters.
+    fn is_input(&self, inputs: &dyn Inputs, file: &str) -> bool {
+        let of_stage = |stage: &Located<String>| overlap(file, stage) || file == format!("{}.npz", stage.value);
+        file == PARAMS || inputs.found().tree.get(file).is_some() || self.stages.iter().any(of_stage)
+    }
+
     /// Parameters as environment variables.
     fn variables(&self) -> Vec<(String, String)> {
         let plain = |(name, param): (&String, &Param)| {
@@ -593,15 +599,17 @@ impl Exec {
             ExitReason::Exited(status) if !status.success() => {
                 failed(format!("{command} failed with {}", program::describe_exit(status)))
             }
-            ExitReason::Exited(_) => match outputs::collect(&self.settings.outputs, place)? {
-                Ok(tree) => Ok(Some(encode_tree(&tree))),
-                Err(wrong) => {
-                    let Error { message, span, hints, .. } = wrong;
-                    let error = failed(format!("{command} {message}"))
-                        .map_err(|error| Error { span: span.or(error.span), ..error });
-                    error.map_err(|error| hints.into_iter().fold(error, Error::hint))
+            ExitReason::Exited(_) => {
+                match outputs::collect(&self.settings.outputs, place, &|file| self.is_input(inputs, file))? {
+                    Ok(tree) => Ok(Some(encode_tree(&tree))),
+                    Err(wrong) => {
+                        let Error { message, span, hints, .. } = wrong;
+                        let error = failed(format!("{command} {message}"))
+                            .map_err(|error| Error { span: span.or(error.span), ..error });
+                        error.map_err(|error| hints.into_iter().fold(error, Error::hint))
+                    }
                 }
-            },
+            }
         }
     }
 

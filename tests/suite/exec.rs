@@ -834,3 +834,12 @@ fn a_published_file_is_a_target() {
     paper.run("build main.pdf").ok().says("nothing to do");
     paper.run("build figures/mian.pdf").code(2).says("no stage is called `figures/mian.pdf`");
 }
+
+#[test]
+fn a_missing_output_lists_what_the_program_created_instead() {
+    let paper = Paper::new()
+        .yaml("repro: 1\nstages:\n  a: {exec: {run: 'mkdir runs; echo 1 > runs/x.csv; echo 2 > y.csv', inputs: [in.txt], outputs: [result.json]}}\n")
+        .file("in.txt", "");
+    let run = paper.run("build").code(1).says("did not create `result.json`");
+    run.says("hint: it created `runs/x.csv`, `y.csv`: list its outputs by these names");
+}

@@ -29,6 +29,8 @@ const WRITES: [&str; 10] = [
 struct Script {
     /// Names of options with their defaults, as YAML.
     options: Vec<(String, String)>,
+    /// Options that say where it writes, with their defaults.
+    fixed: Vec<(String, String)>,
     /// Files of the project that it names, and modules beside it that it imports.
     inputs: BTreeSet<String>,
     outputs: BTreeSet<String>,
@@ -108,12 +110,19 @@ fn look_at(text: &str, folder: &Path) -> Script {
         let default =
             call.split("default=").nth(1).map(|rest| rest.split([',', ')', '\n']).next().unwrap_or_default().trim());
         let value = default.map(|value| value.trim_matches(['"', '\''])).filter(|value| is_value(value));
+        let name = name.trim_start_matches('-');
+        // `--out results/run.json`: where the script writes is no parameter.
+        if let Some(path) = value.filter(|value| is_plain(value) && value.contains(['.', '/']) && names_output(name)) {
+            script.outputs.insert(path.to_string());
+            script.fixed.push((name.to_string(), path.to_string()));
+            continue;
+        }
         // A switch has no value on the command line.
         if call.split(')').next().is_some_and(|call| !call.contains("store_true"))
             && !call.contains("required=True")
             && let Some(value) = value
         {
-            script.options.push((name.trim_start_matches('-').to_string(), value.to_string()));
+            script.options.push((name.to_string(), value.to_string()));
         }
     }
     script
@@ -135,6 +144,11 @@ fn strings(line: &str) -> Vec<(&str, &str)> {
     found
 }
 
+/// Whether an option of this name says where the script writes.
+fn names_output(option: &str) -> bool {
+    option.split(['-', '_']).any(|word| ["out", "output", "outdir", "outfile", "save", "dest"].contains(&word))
+}
+
 /// Whether a text can be a path in the project without quotes in YAML.
 fn is_plain(path: &str) -> bool {
     let fine = |c: char| c.is_ascii_alphanumeric() || "._-/".contains(c);
@@ -153,6 +167,9 @@ fn write(name: &str, script: &Script) -> String {
     for (option, _) in &script.options {
         let _ = write!(run, " --{option} $REPRO_PARAM_{}", variable(option));
     }
+    for (option, path) in &script.fixed {
+        let _ = write!(run, " --{option} {path}");
+    }
     let list = |names: &BTreeSet<String>| names.iter().cloned().collect::<Vec<_>>().join(", ");
     let outputs = if script.outputs.is_empty() { "result.json".to_string() } else { list(&script.outputs) };
     let mut text = String::from(
@@ -166,7 +183,11 @@ fn write(name: &str, script: &Script) -> String {
         "      # The files that it reads; it sees nothing else of this folder.\n      inputs: [{}]",
         list(&script.inputs)
     );
-    let _ = writeln!(text, "      # The files that it writes.\n      outputs: [{outputs}]");
+    let found = match script.outputs.is_empty() {
+        true => "The files that it writes; none was found in its text, so name them here.",
+        false => "The files that it writes.",
+    };
+    let _ = writeln!(text, "      # {found}\n      outputs: [{outputs}]");
     let params: Vec<String> = script.options.iter().map(|(name, value)| format!("{name}: {value}")).collect();
     if params.is_empty() {
         return text;
@@ -202,6 +223,7 @@ mod tests {
              parser.add_argument(\"--batch-size\", type=int, default=32, help='size')\n\
              parser.add_argument('--verbose', action='store_true')\n\
              parser.add_argument('--seed', type=int, default=0)\n\
+             parser.add_argument('--out', default='runs/table.csv')\n\
              x = np.loadtxt('data/x.csv')\n\
              with open('result.json', 'w') as file: pass\n\
              plt.savefig('figures/loss.pdf')\n\
@@ -218,9 +240,9 @@ mod tests {
         std::fs::write(dir.path().join("requirements.txt"), "numpy").unwrap();
         let paper = paper(dir.path()).unwrap();
         for line in [
-            "run: python3 train.py --lr $REPRO_PARAM_LR --batch-size $REPRO_PARAM_BATCH_SIZE --seed $REPRO_PARAM_SEED\n",
+            "run: python3 train.py --lr $REPRO_PARAM_LR --batch-size $REPRO_PARAM_BATCH_SIZE --seed $REPRO_PARAM_SEED --out runs/table.csv\n",
             "inputs: [data/x.csv, deeper.py, helpers.py, requirements.txt, train.py]\n",
-            "outputs: [figures/loss.pdf, result.json]\n",
+            "outputs: [figures/loss.pdf, result.json, runs/table.csv]\n",
             "params: {lr: 0.1, batch-size: 32, seed: 0}\n",
             "#         lr: [0.1]\n#         seed: {count: 3}\n",
         ] {

@@ -15,6 +15,8 @@ use crate::value::{FileEntry, Tree};
 
 /// The most files that are searched for a similar name when an output is missing.
 const MAX_SEARCHED: usize = 1000;
+/// The most files that are listed when an output is missing.
+const FEW: usize = 3;
 
 /// A file or a folder that the program writes.
 #[derive(Clone, Debug, PartialEq)]
@@ -126,8 +128,8 @@ impl Decode for Outputs {
     }
 }
 
-/// Store all outputs in the cache. The inner error is the program's fault, such as a missing output; then nothing was stored.
-pub fn collect(outputs: &Outputs, place: &dyn Sandbox) -> Result<Result<Tree>> {
+/// Store all outputs in the cache; `is_input` tells the files that were in the sandbox before. The inner error is the program's fault, such as a missing output; then nothing was stored.
+pub fn collect(outputs: &Outputs, place: &dyn Sandbox, is_input: &dyn Fn(&str) -> bool) -> Result<Result<Tree>> {
     let mut found = Vec::new();
     for output in &outputs.0 {
         let path = &output.path.value;
@@ -138,7 +140,7 @@ pub fn collect(outputs: &Outputs, place: &dyn Sandbox) -> Result<Result<Tree>> {
         if let Err(error) = walk(place.folder(), &output.path.value, output.path.span, &mut found) {
             let error = error.at(output.path.span);
             return Ok(Err(if error.hints.is_empty() {
-                suggest_similar_file(error, &output.path, place.folder())
+                suggest_similar_file(error, &output.path, place.folder(), is_input)
             } else {
                 error
             }));
@@ -210,8 +212,8 @@ fn shorten(path: &str) -> String {
     path.chars().take(60).chain("...".chars()).collect()
 }
 
-/// Add a hint if the program created a file with a similar name.
-fn suggest_similar_file(error: Error, path: &str, folder: &Path) -> Error {
+/// Add a hint if the program created a file with a similar name, or others than its outputs.
+fn suggest_similar_file(error: Error, path: &str, folder: &Path, is_input: &dyn Fn(&str) -> bool) -> Error {
     let mut files = Vec::new();
     let mut folders = vec![folder.to_path_buf()];
     while let Some(next) = folders.pop().filter(|_| files.len() < MAX_SEARCHED) {
@@ -230,6 +232,13 @@ fn suggest_similar_file(error: Error, path: &str, folder: &Path) -> Error {
             error.hint(format!("it created `{file}`: have it write `{path}`, and the file is copied into the project"))
         }
         Some(file) => error.hint(format!("it created `{file}`: did you mean that?")),
-        None => error,
+        None => {
+            files.retain(|file| !is_input(file));
+            files.sort();
+            let shown: Vec<String> = files.iter().take(FEW).map(|file| format!("`{file}`")).collect();
+            let more = if files.len() > FEW { ", ..." } else { "" };
+            let list = format!("it created {}{more}: list its outputs by these names", shown.join(", "));
+            if shown.is_empty() { error } else { error.hint(list) }
+        }
     }
 }
