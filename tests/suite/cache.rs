@@ -48,7 +48,7 @@ fn shell(paper: &Paper, script: &str) -> Run {
 }
 
 #[test]
-fn a_folder_of_other_files_is_refused_as_a_cache_and_loses_nothing() {
+fn a_folder_of_other_files_is_refused_as_a_cache_and_not_changed() {
     let paper = paper();
     let home = tempfile::tempdir().unwrap();
     for folder in ["scratch/thesis", "scratch/abc123", "tmp", "logs", "last", "objects/ab"] {
@@ -69,18 +69,18 @@ fn a_folder_of_other_files_is_refused_as_a_cache_and_loses_nothing() {
     let mode = std::fs::metadata(home.path().join("scratch/notes")).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o640);
     assert!(!home.path().join("FORMAT").exists() && !home.path().join("lock").exists());
-    // A FORMAT of something else makes no cache of it.
+    // A FORMAT file of something else does not make it a cache.
     std::fs::write(home.path().join("FORMAT"), "A4\n").unwrap();
     paper.run(&format!("build --cache {}", home.path().display())).code(2).says("is not a cache of repro");
 }
 
 #[test]
-fn a_link_inside_the_cache_is_refused_and_nothing_behind_it_is_touched() {
+fn a_symbolic_link_inside_the_cache_is_refused_and_its_target_is_not_touched() {
     for folder in ["scratch", "tmp", "logs", "last", "objects", "partial", "replaced", "kernels", "diff", "view"] {
         let paper = paper();
         let home = tempfile::tempdir().unwrap();
         let kept = [thesis(&home.path().join("thesis")), thesis(home.path()), thesis(&home.path().join("abc123"))];
-        // As it comes with a clone: the mark of a cache, and a link that leads out of it.
+        // As in a cloned repository: a FORMAT file, and a link that leads out of the cache.
         paper.write("cache/FORMAT", "repro cache 1\n");
         symlink(home.path(), paper.path("cache").join(folder)).unwrap();
         for command in COMMANDS {
@@ -91,7 +91,7 @@ fn a_link_inside_the_cache_is_refused_and_nothing_behind_it_is_touched() {
         assert!(kept.iter().all(|file| file.exists()), "{folder}");
         assert_eq!(std::fs::read_dir(home.path()).unwrap().count(), 3);
     }
-    // The cache itself may lie elsewhere.
+    // The cache itself may be a link.
     let (paper, disk) = (paper(), tempfile::tempdir().unwrap());
     symlink(disk.path(), paper.path("cache")).unwrap();
     paper.build("").ok();
@@ -99,7 +99,7 @@ fn a_link_inside_the_cache_is_refused_and_nothing_behind_it_is_touched() {
 }
 
 #[test]
-fn of_the_folders_for_programs_only_those_of_this_program_are_deleted() {
+fn only_scratch_folders_that_repro_made_are_deleted() {
     let paper = paper();
     paper.build("").ok();
     let scratch = paper.path("cache/scratch");
@@ -112,7 +112,7 @@ fn of_the_folders_for_programs_only_those_of_this_program_are_deleted() {
         std::fs::write(scratch.join(name), "").unwrap();
         std::fs::set_permissions(scratch.join(name), PermissionsExt::from_mode(0o640)).unwrap();
     }
-    // What killed builds leave: a folder with its mark and its lock, both at different moments.
+    // What killed builds leave: a folder with its marker and its lock, or only one of them.
     std::fs::create_dir_all(scratch.join("repro-dead01/0/results")).unwrap();
     std::fs::write(scratch.join("repro-dead01/.repro-scratch"), "").unwrap();
     std::fs::write(scratch.join("repro-dead01/0/results/a"), "x").unwrap();
@@ -142,7 +142,7 @@ fn of_the_folders_for_programs_only_those_of_this_program_are_deleted() {
 }
 
 #[test]
-fn gc_deletes_no_files_of_others_in_the_folders_of_the_cache() {
+fn gc_keeps_foreign_files_in_the_cache() {
     let paper = paper();
     paper.build("").ok();
     let names = [
@@ -168,7 +168,7 @@ fn gc_deletes_no_files_of_others_in_the_folders_of_the_cache() {
 }
 
 #[test]
-fn whatever_a_killed_first_build_leaves_is_made_a_cache_by_the_next_one() {
+fn a_build_after_a_killed_first_build_finishes_creating_the_cache() {
     // Nothing yet; the folder; a half-written FORMAT beside what git keeps in empty folders.
     for left in [&[][..], &["cache/"], &["cache/.repro-a1b2c3", "cache/.gitignore"]] {
         let paper = paper();
@@ -209,7 +209,7 @@ fn whatever_a_killed_first_build_leaves_is_made_a_cache_by_the_next_one() {
 }
 
 #[test]
-fn a_cache_that_lost_its_mark_says_how_to_give_it_back() {
+fn a_cache_without_its_format_file_says_how_to_restore_it() {
     let paper = paper();
     paper.build("").ok();
     std::fs::remove_file(paper.path("cache/FORMAT")).unwrap();
@@ -229,7 +229,7 @@ fn two() -> (Paper, Paper, tempfile::TempDir) {
 }
 
 #[test]
-fn papers_that_share_a_cache_do_not_take_each_others_files_for_their_own() {
+fn papers_that_share_a_cache_do_not_confuse_their_files() {
     let (one, two, cache) = two();
     one.build("").ok();
     two.write("figures/fig1.txt", "drawn by hand\n");
@@ -274,12 +274,12 @@ stages:
     let run = two.build("").ok();
     assert_eq!((run.events_of("unit-finished").len(), two.read("figures/fig1.txt").as_str()), (0, "two\n"));
     two.run("verify fit --only").ok();
-    // What it does not build any more goes.
+    // What it no longer builds is deleted.
     let event = |paper: &Paper| paper.run("gc --json --older-than 0").ok().events()[0].clone();
     two.edit("echo two", "echo 2").build("").ok();
     assert_eq!(event(&one)["results"], 4, "two results, the file of both, and the file in figures");
     assert_eq!(two.build("").ok().built(), [""; 0]);
-    // So does what a paper needed that is gone; it is said.
+    // So is what a deleted paper needed, with a message.
     let gone = two.path("paper.yaml").canonicalize().unwrap();
     std::fs::remove_file(&gone).unwrap();
     let told = event(&one);
@@ -291,7 +291,7 @@ stages:
 }
 
 #[test]
-fn gc_deletes_nothing_while_it_cannot_know_what_another_paper_needs() {
+fn gc_deletes_nothing_while_the_needs_of_another_paper_are_unknown() {
     let (one, two, cache) = two();
     one.build("").ok();
     two.build("").ok();
@@ -305,14 +305,14 @@ fn gc_deletes_nothing_while_it_cannot_know_what_another_paper_needs() {
         std::fs::write(record, &whole[..whole.len() - 1]).unwrap();
     }
     one.run("gc --older-than 0").code(1).says("is damaged").says("nothing was deleted");
-    // A build of that paper mends it.
+    // A build of that paper restores the record.
     two.edit("outputs: [fit.txt, big]", "outputs: [big, fit.txt]").build("").ok();
     one.run("gc --older-than 0").ok();
     assert_eq!(two.build("").ok().built(), [""; 0]);
 }
 
 #[test]
-fn what_was_remembered_before_papers_had_folders_of_their_own_is_still_read() {
+fn records_of_builds_in_the_old_layout_are_still_read() {
     let paper = paper();
     paper.build("").ok();
     let folder = std::fs::read_dir(paper.path("cache/last")).unwrap().next().unwrap().unwrap().path();
@@ -326,7 +326,7 @@ fn what_was_remembered_before_papers_had_folders_of_their_own_is_still_read() {
 }
 
 #[test]
-fn a_log_that_cannot_be_replaced_is_an_error_and_no_endless_loop() {
+fn a_log_that_cannot_be_replaced_is_an_error_not_an_endless_loop() {
     let paper = paper();
     paper.build("fit").ok();
     paper.edit("echo fitted", "echo other");
@@ -348,7 +348,7 @@ fn a_log_that_cannot_be_replaced_is_an_error_and_no_endless_loop() {
 }
 
 #[test]
-fn files_are_as_open_as_the_umask_allows() {
+fn files_have_the_permissions_that_the_umask_gives() {
     for (umask, file, folder) in [("077", 0o600, 0o700), ("027", 0o640, 0o750), ("002", 0o664, 0o775)] {
         let paper = paper();
         shell(&paper, &format!("umask {umask}; $REPRO build -q && $REPRO export -q -o paper.zip")).ok();
@@ -371,7 +371,7 @@ fn files_are_as_open_as_the_umask_allows() {
 }
 
 #[test]
-fn what_a_kill_leaves_in_the_figures_goes_when_they_are_written_again() {
+fn temporary_files_of_a_killed_build_in_figures_are_deleted_by_the_next_one() {
     let paper = paper();
     // Another file system for the cache: memory, where there is one.
     let shared = Path::new("/dev/shm");
@@ -388,7 +388,7 @@ fn what_a_kill_leaves_in_the_figures_goes_when_they_are_written_again() {
 }
 
 #[test]
-fn a_loss_of_power_that_takes_what_was_remembered_makes_no_copies_of_own_figures() {
+fn after_a_power_cut_that_loses_the_record_own_figures_are_not_moved_aside() {
     let paper = paper();
     paper.build("").ok();
     std::fs::remove_dir_all(paper.path("cache/last")).unwrap();
@@ -402,7 +402,7 @@ fn a_loss_of_power_that_takes_what_was_remembered_makes_no_copies_of_own_figures
 }
 
 #[test]
-fn the_figures_of_a_fresh_clone_are_not_called_wrong() {
+fn figures_of_a_fresh_clone_are_not_reported_as_edited() {
     let paper = paper();
     paper.run("status fig1").ok().stdout("fig1  exec  waiting    missing: fig1.txt\n1 stage: 1 waiting\n");
     paper.build("").ok();
@@ -429,7 +429,7 @@ stages:
 ";
 
 #[test]
-fn on_a_file_system_that_counts_seconds_no_change_goes_unseen() {
+fn no_change_is_missed_on_a_file_system_with_whole_second_timestamps() {
     let paper = Paper::new().yaml(COPY).file("a", "aaaa\n").file("b", "bbbb\n");
     // Inodes of 128 bytes have no room for parts of seconds. A file of the same size and of the same, old time of change takes the place of
     // another, within one second of its clock.
@@ -457,7 +457,7 @@ echo met $met";
 }
 
 #[test]
-fn a_file_that_changed_without_a_trace_is_read_by_reread() {
+fn reread_finds_a_change_that_left_size_and_times_unchanged() {
     let paper = Paper::new().yaml(COPY).file("in.txt", "aaaa\n");
     crate::support::age(&paper.path("in.txt"));
     std::thread::sleep(std::time::Duration::from_millis(2_100));

@@ -1,4 +1,4 @@
-//! Any number of builds at once in one directory: all end well, and with the same bytes as one alone.
+//! Concurrent builds in one directory all succeed, with the same bytes as a single one.
 
 use crate::support::{GRID, Paper, finish};
 
@@ -7,7 +7,7 @@ const FILES: &str = "  table: {table: {of: measures, rows: [probability], column
 ";
 
 #[test]
-fn several_builds_at_once_all_end_well_with_the_bytes_of_one_alone() {
+fn concurrent_builds_all_succeed_with_the_bytes_of_a_single_one() {
     let yaml = GRID.replace("steps: 20", "steps: 400") + FILES;
     let alone = Paper::new().yaml(&yaml);
     alone.build("").ok();
@@ -42,7 +42,7 @@ fn builds_of_different_papers_share_one_cache() {
 }
 
 #[test]
-fn what_another_process_finishes_meanwhile_is_taken_over() {
+fn results_of_another_process_are_used_as_soon_as_they_are_stored() {
     // The second build starts with the first point while the first build has some of them on disk.
     let yaml = GRID.replace("batch: 16", "batch: 512").replace("steps: 20", "steps: 2500")
         + "  many: {sweep: {recipe: *recipe, axes: {p: {field: data.probability, values: [0.9, 0.8, 0.7, 0.6]}, run: {field: seed, count: 5}}}}\n";

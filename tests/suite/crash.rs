@@ -1,4 +1,4 @@
-//! A build that dies at any moment loses a few seconds of training at most, and the next one ends as if nothing had happened.
+//! A build that dies at any moment loses at most a few seconds of training, and the next one gives the same results.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command};
@@ -9,7 +9,7 @@ use crate::support::{GRID, Paper, Run, finish, wait_for};
 
 const MODEL: &str = "model: {moe-autoencoder: {features: 20, hidden: 5, experts: 4}}, data: {sparse-uniform: {probability: 0.5}}, batch: 256";
 
-/// Steps of a model that this machine trains in about so many seconds.
+/// The number of steps that this machine trains in about this many seconds.
 fn steps(seconds: f64) -> u64 {
     static SPEED: OnceLock<f64> = OnceLock::new();
     let speed = *SPEED.get_or_init(|| {
@@ -44,7 +44,7 @@ fn points(paper: &Paper, stage: &str) -> u64 {
 }
 
 #[test]
-fn killed_again_and_again_a_sweep_trains_every_kept_point_once_and_ends_with_the_same_bytes() {
+fn a_sweep_that_is_killed_repeatedly_trains_no_stored_point_again_and_gives_the_same_bytes() {
     let paper = Paper::new().yaml(&sweep());
     for milliseconds in [20, 2900, 300, 3100] {
         let before = points(&paper, "many");
@@ -61,7 +61,7 @@ fn killed_again_and_again_a_sweep_trains_every_kept_point_once_and_ends_with_the
         child.wait().expect("wait");
         let killed = started.elapsed();
         let finished = reader.join().expect("the reader");
-        // Results are on disk two seconds after they are there; half a second more for a busy machine.
+        // Results are on disk two seconds after they are computed; half a second more for a busy machine.
         let safe = finished.iter().filter(|at| **at + Duration::from_millis(2500) < killed).count() as u64;
         let kept = points(&paper, "many") - before;
         assert!(
@@ -80,7 +80,7 @@ fn killed_again_and_again_a_sweep_trains_every_kept_point_once_and_ends_with_the
 }
 
 #[test]
-fn killed_at_any_moment_of_a_short_build_the_next_one_mends_it() {
+fn a_build_after_a_kill_at_any_moment_succeeds() {
     let yaml = GRID.to_string()
         + "  table: {table: {of: measures, rows: [probability], columns: [loss], formats: [markdown, csv]}}\n"
         + "  figure: {figure: {of: measures, panels: [{marks: [{points: {x: probability, y: loss}}], where: {run: 1}}], formats: [svg, png]}}\n";
@@ -112,7 +112,7 @@ fn killed_at_any_moment_of_a_short_build_the_next_one_mends_it() {
 }
 
 #[test]
-fn a_long_run_goes_on_from_its_checkpoint() {
+fn a_long_run_resumes_from_its_checkpoint() {
     let paper = Paper::new().yaml(&long());
     let mut child = paper.command("build").spawn().expect("start");
     let partial = paper.path("cache/partial");
@@ -164,7 +164,7 @@ fn interrupted(paper: &Paper, arguments: &str, name: &str) -> Run {
 }
 
 #[test]
-fn ctrl_c_stops_at_once_and_keeps_everything_that_was_finished() {
+fn ctrl_c_stops_at_once_and_keeps_finished_results() {
     for name in ["-INT", "-TERM"] {
         let paper = Paper::new().yaml(&sweep());
         let run = interrupted(&paper, "build many -j 1 --color never", name).code(130);
@@ -180,7 +180,7 @@ fn ctrl_c_stops_at_once_and_keeps_everything_that_was_finished() {
 }
 
 #[test]
-fn an_interrupted_build_tells_machines_what_is_unfinished() {
+fn the_json_of_an_interrupted_build_lists_unfinished_stages() {
     let paper = Paper::new().yaml(&sweep());
     let run = interrupted(&paper, "build many --json -j 2", "-INT").code(130);
     let end = run.events_of("build-finished").pop().expect("the end is told");
@@ -190,7 +190,7 @@ fn an_interrupted_build_tells_machines_what_is_unfinished() {
     assert_eq!(end["trained"], run.trained_models().len());
 }
 
-/// Somebody who is told of the build and breaks down.
+/// An observer that panics.
 struct Breaks;
 
 impl repro::exec::Observer for Breaks {
@@ -203,7 +203,7 @@ impl repro::exec::Observer for Breaks {
 }
 
 #[test]
-fn a_panic_of_the_deciding_thread_ends_the_build_and_keeps_what_was_finished() {
+fn a_panic_of_the_coordinating_thread_ends_the_build_and_keeps_finished_results() {
     use repro::graph::Graph;
     use repro::spec::{Problems, read};
     static NEVER: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::new(false);

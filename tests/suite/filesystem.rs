@@ -1,5 +1,4 @@
-//! Folders that cannot be written, disks that are full, readers that go away: a clear message, the right exit code, nothing lost and
-//! nothing half-written. Tests may run as root, so nothing here relies on permissions.
+//! Folders that cannot be written, full disks, closed pipes: a clear message, the right exit code, nothing lost and nothing half-written. Tests may run as root, so nothing here relies on permissions.
 
 use std::process::{Command, Stdio};
 
@@ -22,7 +21,7 @@ fn shell(paper: &Paper, script: &str) -> Run {
 }
 
 #[test]
-fn a_file_in_the_place_of_the_folder_of_figures() {
+fn a_file_named_figures_is_an_error() {
     let paper = Paper::new().yaml(&yaml());
     paper.write("figures", "a file");
     let run = paper.run("build figure --color never").code(1);
@@ -38,7 +37,7 @@ fn a_file_in_the_place_of_the_folder_of_figures() {
 }
 
 #[test]
-fn a_folder_in_the_place_of_a_figure() {
+fn a_folder_with_the_name_of_a_figure_is_an_error() {
     let paper = Paper::new().yaml(&yaml());
     std::fs::create_dir_all(paper.path("figures/figure.svg/inside")).unwrap();
     let run = paper.run("build -k").code(1);
@@ -55,7 +54,7 @@ fn a_folder_in_the_place_of_a_figure() {
 }
 
 #[test]
-fn a_file_in_the_place_of_the_cache() {
+fn a_file_named_cache_is_an_error() {
     let paper = Paper::new().yaml(&yaml());
     paper.write("cache", "a file");
     let run = paper.run("build --color never").code(1);
@@ -63,14 +62,14 @@ fn a_file_in_the_place_of_the_cache() {
                 hint: there is a file where a folder should be; move it, then run the same command again\n";
     assert_eq!(run.stderr.matches(told).count(), 1, "{}", run.stderr);
     assert_eq!(paper.read("cache"), "a file");
-    // Asking needs no cache.
+    // Commands that only read need no cache.
     paper.run("status").ok();
 }
 
 #[test]
 fn a_full_disk_ends_the_build_and_the_next_one_finishes_it() {
     let paper = Paper::new().yaml(&yaml());
-    // A file system of its own, as large as asked for, in a name space that nobody else sees.
+    // A file system of this size in a mount namespace of its own.
     let script = |size: &str, then: &str| {
         format!(
             "mkdir -p small && unshare --mount --map-root-user sh -c 'mount -t tmpfs -o size={size} tmpfs small && {then}'"
@@ -99,7 +98,7 @@ fn a_full_disk_ends_the_build_and_the_next_one_finishes_it() {
 }
 
 #[test]
-fn a_program_that_fills_the_disk_is_said_to() {
+fn a_program_that_fills_the_disk_is_reported_as_such() {
     let yaml = "repro: 1\nstages:\n  big: {exec: {run: head -c 900000 /dev/zero > big.bin, outputs: [big.bin]}}\n";
     let paper = Paper::new().yaml(yaml);
     let script = |then: &str| {
@@ -119,7 +118,7 @@ fn a_program_that_fills_the_disk_is_said_to() {
 }
 
 #[test]
-fn files_that_may_not_grow_end_the_build_and_the_next_one_finishes_it() {
+fn a_file_size_limit_ends_the_build_and_the_next_one_finishes_it() {
     let whole = Paper::new().yaml(&yaml());
     whole.build("").ok();
     // In blocks of 512 bytes: nothing; a shard of models; all but the large picture.
@@ -138,14 +137,14 @@ fn files_that_may_not_grow_end_the_build_and_the_next_one_finishes_it() {
 }
 
 #[test]
-fn a_reader_that_has_seen_enough_is_no_error() {
+fn a_closed_standard_output_is_no_error() {
     let yaml = GRID.replace("count: 2", "count: 2000");
     let paper = Paper::new().yaml(&yaml);
     for command in ["status", "plan", "explain measures -v", "graph", "schema", "completions bash", "--help"] {
         let run = shell(&paper, &format!("{{ $REPRO {command}; echo $? > code; }} | head -c 1 > /dev/null"));
         assert_eq!((run.stderr.as_str(), paper.read("code").as_str()), ("", "0\n"), "{command}");
     }
-    // A build goes on to its end though nobody listens.
+    // A build runs to its end even if its output is closed.
     let paper = Paper::new().yaml(GRID);
     for command in ["build --json", "build"] {
         shell(&paper, &format!("{{ sleep 0.1; $REPRO {command} 2> errors; echo $? > code; }} | true"));

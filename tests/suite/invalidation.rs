@@ -18,7 +18,7 @@ fn edit_trains(from: &str, to: &str, models: &[&str]) -> Run {
     run
 }
 
-/// With this text in the place of the paper file nothing runs at all.
+/// With this text as the paper file nothing runs.
 #[track_caller]
 fn nothing_runs(text: &str) {
     let paper = built();
@@ -181,7 +181,7 @@ fn comments_order_and_spelling_are_not_content() {
 }
 
 #[test]
-fn probability_and_sparsity_are_two_spellings_of_one_thing() {
+fn probability_and_sparsity_are_two_names_of_one_setting() {
     nothing_runs(&GRID.replace("probability: 0.3", "sparsity: 0.7"));
     nothing_runs(&GRID.replace(
         "{field: data.probability, values: [0.1, 0.2, 0.5]}",
@@ -231,7 +231,7 @@ fn threads_vector_width_and_device_are_not_content() {
 }
 
 #[test]
-fn where_the_paper_and_the_cache_lie_is_not_content() {
+fn the_paths_of_the_paper_and_the_cache_are_not_content() {
     let paper = built();
     std::fs::create_dir(paper.path("elsewhere")).unwrap();
     std::fs::rename(paper.path("paper.yaml"), paper.path("elsewhere/other.yaml")).unwrap();
@@ -266,7 +266,7 @@ fn a_new_value_on_an_axis_trains_only_the_new_points() {
 }
 
 #[test]
-fn taking_a_value_away_and_putting_it_back_trains_nothing() {
+fn removing_a_value_and_restoring_it_trains_nothing() {
     let paper = built();
     paper.edit("0.1, 0.2", "0.1").build("").ok().trained(0);
     let run = paper.rewrite(GRID).build("").ok().trained(0);
@@ -312,7 +312,7 @@ stages:
 ";
 
 #[test]
-fn a_renamed_case_is_in_the_key_of_what_shows_it() {
+fn the_name_of_a_case_is_in_the_key_of_what_shows_it() {
     let paper = Paper::new().yaml(CASES);
     paper.build("fig names").ok().trained(2);
     let before = paper.read("figures/fig.svg");
