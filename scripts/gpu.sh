@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# The GPU engine measured on a graphics card: digests of every model against the processor's, times of a step, of a phase grid, of Table 1, the
-# loss curves and the whole paper, and the same models in PyTorch on the same card. Prints the tables of docs/gpu.md.
+# Tests and times the GPU engine on a GPU: compares the digests of every model with those of the CPU; times a training step, a phase grid, Table 1,
+# the loss curves and the whole paper; and times the same models in PyTorch on the same GPU. Prints the tables of docs/gpu.md.
 #
-#   scripts/gpu.sh pack [ARCHITECTURE KILOBYTES]   where cargo is: puts the programs, and the kernels compiled for a card elsewhere (sm_90 227:
-#                                                  H100, H200), into target/gpu, to be carried there with this repository
-#   scripts/gpu.sh run [PART...]                   where the card is: digests, steps, paper, pytorch; all without PART. Nothing but the driver is
-#                                                  needed, and PyTorch for the last; without target/gpu, cargo builds here and NVRTC must be found
+#   scripts/gpu.sh pack [ARCHITECTURE KILOBYTES]   on a machine with cargo: puts the programs, and the kernels compiled for another machine's GPU
+#                                                  (sm_90 227: H100, H200), into target/gpu; copy it there with this repository
+#   scripts/gpu.sh run [PART...]                   on the machine with the GPU: digests, steps, paper, pytorch; without PART all of them. Needs only
+#                                                  the driver, and PyTorch for the last; without target/gpu also cargo and NVRTC
 #
 # Results also go to $OUT, or target/gpu/results.
 set -euo pipefail
@@ -28,7 +28,7 @@ pack() {
   du -sh "$packed"
 }
 
-# Seconds of a command, as `name: seconds`.
+# Run a command and print its time as a row of a table: `| name | seconds |`.
 timed() {
   local name=$1 start end
   shift
@@ -38,7 +38,7 @@ timed() {
   awk -v name="$name" -v start="$start" -v end="$end" 'BEGIN { printf "| %s | %.2f |\n", name, end - start }' | tee -a "$results/times.md"
 }
 
-# Build targets in an empty cache that has the kernels.
+# Build targets in a cache that holds only the kernels.
 fresh() {
   local cache
   cache=$(mktemp -d)
@@ -69,7 +69,7 @@ run() {
         timed "loss curves, 600 models" fresh loss-curves
         timed "the whole paper" fresh
         for file in "$figures"/*; do
-          cmp -s "$file" "figures/$(basename "$file")" || echo "$(basename "$file") is not the file in figures/" | tee -a "$results/times.md"
+          cmp -s "$file" "figures/$(basename "$file")" || echo "$(basename "$file") differs from the file in figures/" | tee -a "$results/times.md"
         done ;;
       pytorch) "${PYTHON:-python3}" scripts/gpu.py "$packed/bench" | tee "$results/pytorch.md" ;;
       *) echo "digests, steps, paper or pytorch, not \`$part\`" >&2; exit 2 ;;
