@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::error::{Error, Result};
 use crate::plan::{self, Context, FileState, StageState, UnitState};
-use crate::store::{Digest, Key, OtherPaper, Store, Stored, Unwanted, content_key, shared};
+use crate::store::{Digest, Key, OtherPaper, Store, StoredResult, Unneeded, content_key, shared};
 use crate::value::decode_tree;
 
 /// The size of a record without its payload, in bytes.
@@ -25,7 +25,7 @@ pub struct GcLimits {
 /// What is deleted, and what remains.
 #[derive(Debug, Default)]
 pub struct Garbage {
-    pub unwanted: Unwanted,
+    pub unwanted: Unneeded,
     /// The bytes that are freed.
     pub bytes: u64,
     /// The number of needed results.
@@ -79,7 +79,7 @@ pub fn garbage(papers: &[Context], limits: GcLimits) -> Result<Garbage> {
     let room = |free: u64| limits.size.is_some_and(|most| total.saturating_sub(free) <= most);
     let old = |age: Duration| limits.age.is_some_and(|least| age >= least);
     // The oldest first.
-    for Stored { key, trace, external } in stored.iter().rev() {
+    for StoredResult { key, trace, external } in stored.iter().rev() {
         if needed.keys.contains(key) && newest.get(key) == Some(&trace.digest) {
             garbage.results_kept += 1;
             continue;

@@ -20,22 +20,26 @@ pub struct Arguments {
     pub command: Command,
 }
 
-const EXAMPLES: &str = "\
+macro_rules! examples {
+    () => {
+        "\
 Examples:
   repro build              every figure and table that is out of date
   repro build fig5         figure 5 and what it needs
   repro plan               what would run, why, and how long it would take
-  repro explain fig3       which value changed, from what to what, in which line";
+  repro explain fig3       which value changed, from what to what, in which line"
+    };
+}
 
-const LONG_EXAMPLES: &str = "\
-Examples:
-  repro build              every figure and table that is out of date
-  repro build fig5         figure 5 and what it needs
-  repro plan               what would run, why, and how long it would take
-  repro explain fig3       which value changed, from what to what, in which line
+const EXAMPLES: &str = examples!();
+
+const LONG_EXAMPLES: &str = concat!(
+    examples!(),
+    "
 
 Exit codes: 0 done, 1 a stage failed, 2 the paper file or the arguments are wrong, 3 a bug in repro, 130 interrupted.
-Environment: REPRO_CACHE names the cache, as --cache does. NO_COLOR turns colour off.";
+Environment: REPRO_CACHE names the cache, as --cache does. NO_COLOR turns colour off."
+);
 
 #[derive(Args, Debug)]
 pub struct Global {
@@ -197,7 +201,9 @@ Examples:
     Completions(Completions),
 }
 
-const BUILD_EXAMPLES: &str = "\
+macro_rules! build_examples {
+    () => {
+        "\
 Examples:
   repro build               every figure and table
   repro build fig5          one, and what it needs
@@ -207,9 +213,14 @@ Examples:
   repro build fig4 --open   and open it in the browser, with values under the pointer
   repro build -k -j 4       4 units in parallel, and keep going after failures
   repro build --no-run      fail where a model would have to be trained or a program run (for CI)
-  repro build --rerun fit   rerun fit although it is up to date";
+  repro build --rerun fit   rerun fit although it is up to date"
+    };
+}
 
-const BUILD_LONG: &str = "\
+const BUILD_EXAMPLES: &str = build_examples!();
+
+const BUILD_LONG: &str = concat!(
+    "\
 Ctrl-C stops cleanly: finished units are kept and long runs leave a checkpoint; run the same command again to resume.
 
 With --json every line of standard output is an object with the member `event`:
@@ -222,15 +233,9 @@ With --json every line of standard output is an object with the member `event`:
   error           message, file, line, column, length, label, hints (where known)
   build-finished  ran, trained, written, built, current, failed, skipped, unfinished, interrupted, seconds, exit-code
 
-Examples:
-  repro build               every figure and table
-  repro build fig5          one, and what it needs
-  repro build 'fig*'        by pattern
-  repro build table         by kind: data, exec, train, sweep, metric, figure, table
-  repro build figures/fig5.pdf
-  repro build -k -j 4       4 units in parallel, and keep going after failures
-  repro build --no-run      fail where a model would have to be trained or a program run (for CI)
-  repro build --rerun fit   rerun fit although it is up to date";
+",
+    build_examples!()
+);
 
 /// Stage names, patterns, kinds or files.
 #[derive(Args, Debug)]

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde_json::json;
 
 use super::args::{Build, Device};
-use super::console::Style;
-use super::diagnostics::Source;
+use super::console::TerminalStyle;
+use super::diagnostics::PaperSource;
 use super::jobs::parallel_jobs;
 use super::words::{count, duration, thousands};
 use super::{Console, Project, Trouble, Unchecked, diagnostics, interrupt, open, plan, progress, provenance};
@@ -37,7 +37,7 @@ pub fn run(args: &Build, unchecked: Unchecked, console: &Console) -> Result<u8, 
     }
     if let Some(current) = noop.as_ref().filter(|_| !args.reread).and_then(|noop| noop.up_to_date(store)) {
         store.sweep_scratch();
-        return Ok(tell(&Outcome { current, ..Outcome::default() }, source, console));
+        return Ok(report(&Outcome { current, ..Outcome::default() }, source, console));
     }
     build(args, &unchecked.check()?, noop, console)
 }
@@ -68,7 +68,7 @@ pub fn build(args: &Build, project: &Project, noop: Option<NoopCheck>, console: 
     if let Some(noop) = noop.filter(|_| outcome.is_whole()) {
         noop.record(&project.store, needed.len());
     }
-    let code = tell(&outcome, &project.source, console);
+    let code = report(&outcome, &project.source, console);
     if args.open && code == 0 {
         open::open(&targets, project, console)?;
     }
@@ -141,7 +141,7 @@ pub fn exit_code(outcome: &Outcome) -> u8 {
 }
 
 /// Print the outcome; returns the exit code.
-fn tell(outcome: &Outcome, source: &Source, console: &Console) -> u8 {
+fn report(outcome: &Outcome, source: &PaperSource, console: &Console) -> u8 {
     let code = exit_code(outcome);
     report_warnings(outcome, source, console);
     if console.json {
@@ -168,7 +168,7 @@ fn tell(outcome: &Outcome, source: &Source, console: &Console) -> u8 {
             }
         }
         interrupt::EXIT_CODE => {
-            console.note(&format!("{}: {}", console.paint_err(Style::Yellow, "interrupted"), so_far(outcome)));
+            console.note(&format!("{}: {}", console.paint_err(TerminalStyle::Yellow, "interrupted"), so_far(outcome)));
             console.note("finished work is kept; run the same command again to resume");
         }
         _ => {
@@ -180,7 +180,7 @@ fn tell(outcome: &Outcome, source: &Source, console: &Console) -> u8 {
                 n => format!("{} failed", count(n, "stage")),
             };
             let interrupted = if outcome.interrupted { ", interrupted" } else { "" };
-            let failed = console.paint_err(Style::Red, &format!("{failed}{interrupted}"));
+            let failed = console.paint_err(TerminalStyle::Red, &format!("{failed}{interrupted}"));
             console.note(&format!("{failed}: {}", so_far(outcome)));
         }
     }
@@ -191,7 +191,7 @@ fn tell(outcome: &Outcome, source: &Source, console: &Console) -> u8 {
 const WARNINGS: usize = 10;
 
 /// Print the warnings of stages, with locations and hints.
-fn report_warnings(outcome: &Outcome, source: &Source, console: &Console) {
+fn report_warnings(outcome: &Outcome, source: &PaperSource, console: &Console) {
     let shown = if console.json { usize::MAX } else { WARNINGS };
     for StageWarning { stage, warning } in outcome.warnings.iter().take(shown) {
         let warning = Error { message: format!("{stage}: {}", warning.message), ..warning.clone() };
@@ -215,7 +215,7 @@ const FAILURES: usize = 5;
 const UNITS: usize = 20;
 
 /// Print the failures, with locations and hints.
-pub fn report_failures(outcome: &Outcome, source: &Source, console: &Console) {
+pub fn report_failures(outcome: &Outcome, source: &PaperSource, console: &Console) {
     let mut by_stage: BTreeMap<&str, Vec<&Failure>> = BTreeMap::new();
     for failure in &outcome.failures {
         let of_stage = by_stage.entry(&failure.stage).or_default();
@@ -258,7 +258,7 @@ fn summary(outcome: &Outcome, console: &Console) -> String {
         };
         return format!("nothing to do: {all} ({time})");
     }
-    let done = console.paint(Style::Green, "done");
+    let done = console.paint(TerminalStyle::Green, "done");
     format!("{done}: {}", so_far(outcome)) + &format!(" in {time}")
 }
 

@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 
 /// Text styles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Style {
+pub enum TerminalStyle {
     Bold,
     Dim,
     Red,
@@ -50,13 +50,13 @@ impl Console {
         }
     }
 
-    /// Style text for standard output.
-    pub fn paint(&self, style: Style, text: &str) -> String {
+    /// TerminalStyle text for standard output.
+    pub fn paint(&self, style: TerminalStyle, text: &str) -> String {
         paint(self.out, style, text)
     }
 
-    /// Style text for standard error.
-    pub fn paint_err(&self, style: Style, text: &str) -> String {
+    /// TerminalStyle text for standard error.
+    pub fn paint_err(&self, style: TerminalStyle, text: &str) -> String {
         paint(self.err, style, text)
     }
 
@@ -108,19 +108,19 @@ impl Console {
         if self.json {
             let _ = self.print_json(&serde_json::json!({"event": "warning", "message": text}));
         } else {
-            self.note(&format!("{}: {text}", self.paint_err(Style::Yellow, "warning")));
+            self.note(&format!("{}: {text}", self.paint_err(TerminalStyle::Yellow, "warning")));
         }
     }
 }
 
-fn paint(on: bool, style: Style, text: &str) -> String {
+fn paint(on: bool, style: TerminalStyle, text: &str) -> String {
     let code = match style {
-        Style::Bold => "1",
-        Style::Dim => "2",
-        Style::Red => "1;31",
-        Style::Green => "32",
-        Style::Yellow => "33",
-        Style::Cyan => "36",
+        TerminalStyle::Bold => "1",
+        TerminalStyle::Dim => "2",
+        TerminalStyle::Red => "1;31",
+        TerminalStyle::Green => "32",
+        TerminalStyle::Yellow => "33",
+        TerminalStyle::Cyan => "36",
     };
     if on { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_string() }
 }

@@ -3,7 +3,7 @@
 use serde_json::{Value as Json, json};
 
 use super::Console;
-use super::console::Style;
+use super::console::TerminalStyle;
 use super::words::{count, harmless};
 use crate::error::{Error, Span};
 use crate::graph::LoadError;
@@ -16,7 +16,7 @@ const MANY: usize = 100;
 
 /// The path and text of the paper file.
 #[derive(Clone, Debug)]
-pub struct Source {
+pub struct PaperSource {
     /// As typed by the user.
     pub file: String,
     pub text: String,
@@ -26,7 +26,7 @@ pub struct Source {
 #[derive(Debug)]
 pub struct Trouble {
     pub errors: Vec<Error>,
-    pub source: Option<Source>,
+    pub source: Option<PaperSource>,
 }
 
 impl From<Error> for Trouble {
@@ -39,7 +39,7 @@ impl From<LoadError> for Trouble {
     fn from(error: LoadError) -> Trouble {
         match error {
             LoadError::Unreadable(error) => error.into(),
-            LoadError::Invalid { file, text, errors } => Trouble { errors, source: Some(Source { file, text }) },
+            LoadError::Invalid { file, text, errors } => Trouble { errors, source: Some(PaperSource { file, text }) },
         }
     }
 }
@@ -74,11 +74,11 @@ pub fn report(trouble: &Trouble, console: &Console) -> u8 {
 }
 
 /// Format one error; `what` is the prefix of the message.
-pub fn text(what: &str, error: &Error, source: Option<&Source>, console: &Console) -> String {
-    let style = if what == "warning" { Style::Yellow } else { Style::Red };
+pub fn text(what: &str, error: &Error, source: Option<&PaperSource>, console: &Console) -> String {
+    let style = if what == "warning" { TerminalStyle::Yellow } else { TerminalStyle::Red };
     let strong = |text: &str| console.paint_err(style, text);
-    let bold = |text: &str| console.paint_err(Style::Bold, text);
-    let cyan = |text: &str| console.paint_err(Style::Cyan, text);
+    let bold = |text: &str| console.paint_err(TerminalStyle::Bold, text);
+    let cyan = |text: &str| console.paint_err(TerminalStyle::Cyan, text);
     let mut out = format!("{}{} {}\n", strong(what), bold(":"), bold(&harmless(&error.message)));
     if let (Some(span), Some(source)) = (error.span.filter(|span| span.line > 0), source) {
         let number = span.line.to_string();
@@ -122,7 +122,7 @@ fn underline(line: &str, span: Span) -> (String, String) {
 }
 
 /// An error as a JSON event.
-pub fn to_json(error: &Error, source: Option<&Source>) -> Json {
+pub fn to_json(error: &Error, source: Option<&PaperSource>) -> Json {
     let mut json = json!({"event": "error", "message": error.message, "hints": error.hints});
     if let (Some(span), Some(source)) = (error.span, source) {
         json["file"] = json!(source.file);

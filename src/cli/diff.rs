@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value as Json, json};
 
 use super::args::Diff;
-use super::console::Style;
+use super::console::TerminalStyle;
 use super::words::{count, harmless};
 use super::{Console, Project, Trouble, plan as plan_command, replace};
 use crate::audit::{
@@ -106,13 +106,13 @@ fn select_stages<'a>(args: &Diff, project: &'a Project, revision: &'a Revision) 
 
 fn stage_text(diff: &StageDiff, width: usize, folder: &Path, project: &Project, console: &Console) -> String {
     let space = " ".repeat(width - diff.name.chars().count().min(width));
-    let name = console.paint(Style::Bold, &diff.name);
+    let name = console.paint(TerminalStyle::Bold, &diff.name);
     let mut text = format!(
         "{name}{space}  {}  {}\n",
-        console.paint(Style::Dim, &format!("{:6}", diff.kind.name)),
+        console.paint(TerminalStyle::Dim, &format!("{:6}", diff.kind.name)),
         describe_status(diff, console)
     );
-    let mut lines: Vec<String> = diff.settings.iter().map(|reason| reason.words(&project.source.file)).collect();
+    let mut lines: Vec<String> = diff.settings.iter().map(|reason| reason.describe(&project.source.file)).collect();
     lines.extend(diff.shape.iter().cloned());
     let shown = |n: usize| if console.verbose { n } else { n.min(MAX_LISTED) };
     let rows: Vec<[String; 3]> = diff.cells[..shown(diff.cells.len())].iter().map(describe_cell).collect();
@@ -150,16 +150,17 @@ fn describe_status(diff: &StageDiff, console: &Console) -> String {
     let total = diff.same + diff.changed + diff.uncached[0].max(diff.uncached[1]);
     let mut parts = Vec::new();
     match diff.status {
-        DiffStatus::Added => return console.paint(Style::Green, "added"),
-        DiffStatus::Removed => return console.paint(Style::Red, "removed"),
+        DiffStatus::Added => return console.paint(TerminalStyle::Green, "added"),
+        DiffStatus::Removed => return console.paint(TerminalStyle::Red, "removed"),
         DiffStatus::Same if !diff.settings.is_empty() => return "unchanged, with other settings".into(),
         DiffStatus::Same => return "unchanged".into(),
         DiffStatus::Changed if diff.changed == 0 && !diff.shape.is_empty() => {
-            parts.push(console.paint(Style::Yellow, "changed"));
+            parts.push(console.paint(TerminalStyle::Yellow, "changed"));
         }
-        DiffStatus::Changed if total <= 1 => parts.push(console.paint(Style::Yellow, "changed")),
+        DiffStatus::Changed if total <= 1 => parts.push(console.paint(TerminalStyle::Yellow, "changed")),
         DiffStatus::Changed => {
-            let changed = console.paint(Style::Yellow, &format!("{} of {} changed", diff.changed, count(total, noun)));
+            let changed =
+                console.paint(TerminalStyle::Yellow, &format!("{} of {} changed", diff.changed, count(total, noun)));
             parts.push(changed);
         }
         DiffStatus::Unknown if diff.same + diff.changed > 0 => {
@@ -181,7 +182,7 @@ fn describe_status(diff: &StageDiff, console: &Console) -> String {
         })
         .collect();
     if !reasons.is_empty() {
-        parts.push(format!("{}: {}", console.paint(Style::Red, "cannot be compared"), reasons.join(", ")));
+        parts.push(format!("{}: {}", console.paint(TerminalStyle::Red, "cannot be compared"), reasons.join(", ")));
     }
     parts.join("; ")
 }
@@ -243,7 +244,7 @@ fn print_hints(diffs: &[StageDiff], short: &str, project: &Project, console: &Co
         diffs.iter().filter(matches).map(|diff| diff.name.as_str()).collect()
     };
     let [old, new] = [uncached(0), uncached(1)];
-    let hint = console.paint_err(Style::Cyan, "hint");
+    let hint = console.paint_err(TerminalStyle::Cyan, "hint");
     if !new.is_empty() {
         console.note(&format!("{hint}: `repro build {}` computes the missing new results", new.join(" ")));
     }

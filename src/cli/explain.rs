@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::args::Explain;
-use super::console::Style;
+use super::console::TerminalStyle;
 use super::words::{count, harmless, thousands};
 use super::{Console, Project, Trouble, plan as plan_command};
 use crate::graph::Selection;
@@ -45,12 +45,12 @@ fn missing(plan: &StagePlan, project: &Project) -> Vec<String> {
 fn explanation(plan: &StagePlan, project: &Project, console: &Console) -> String {
     let stage = &project.graph.stages[plan.stage];
     let kind = stage.stage.kind();
-    let name = console.paint(Style::Bold, &stage.name);
+    let name = console.paint(TerminalStyle::Bold, &stage.name);
     let total = plan.resolved.units.len();
     let state = match plan.state {
         StageState::UpToDate => return format!("{name} ({}) is up to date\n", kind.name),
-        StageState::Waits => "waits for its inputs".to_string(),
-        StageState::Fault => "cannot be built".to_string(),
+        StageState::Waiting => "waits for its inputs".to_string(),
+        StageState::Blocked => "cannot be built".to_string(),
         StageState::Stale if plan.units == 0 => format!("is out of date: {} to write", count(plan.files, "file")),
         StageState::Stale if total == 1 => "is out of date".to_string(),
         StageState::Stale => {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use super::args::Export;
-use super::console::Style;
+use super::console::TerminalStyle;
 use super::words::{bytes, count};
 use super::{Console, Project, Trouble, replace};
 use crate::audit::{self, PublicationInfo};
@@ -51,11 +51,13 @@ pub fn run(args: &Export, project: &Project, console: &Console) -> Result<u8, Tr
             let note = format!(
                 "the archive contains digests of the values of {names}; short values can be guessed from their digests"
             );
-            console.note(&format!("{}: {note}", console.paint_err(Style::Yellow, "note")));
+            console.note(&format!("{}: {note}", console.paint_err(TerminalStyle::Yellow, "note")));
         }
         if args.license.is_none() {
-            console
-                .note(&format!("{}: `--license CC-BY-4.0` states a licence", console.paint_err(Style::Cyan, "hint")));
+            console.note(&format!(
+                "{}: `--license CC-BY-4.0` states a licence",
+                console.paint_err(TerminalStyle::Cyan, "hint")
+            ));
         }
     }
     Ok(0)

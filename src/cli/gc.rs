@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::args::Gc;
-use super::console::Style;
+use super::console::TerminalStyle;
 use super::words::{bytes, count};
 use super::{Console, Project, Trouble};
 use crate::audit::{self, Garbage, GcLimits};
@@ -63,7 +63,7 @@ fn summary(found: &Garbage, args: &Gc, console: &Console) -> String {
     }
     if let Some(most) = args.max_size.filter(|most| found.bytes_kept > *most) {
         let warning = format!("the needed results do not fit into {}", bytes(most));
-        text += &format!("{}\n", console.paint(Style::Yellow, &warning));
+        text += &format!("{}\n", console.paint(TerminalStyle::Yellow, &warning));
     }
     if !found.stale.is_empty() {
         let names = found.stale.iter().take(5).cloned().collect::<Vec<_>>().join(", ");

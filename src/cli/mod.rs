@@ -39,5 +39,5 @@ pub use crate::program::init as init_programs;
 pub use args::{Arguments, Command, Global};
 pub use bug::caught;
 pub use console::Console;
-pub use diagnostics::{Source, Trouble, report, text};
+pub use diagnostics::{PaperSource, Trouble, report, text};
 pub use project::{Project, Unchecked, enter};

@@ -3,7 +3,7 @@
 use serde_json::{Value as Json, json};
 
 use super::args::Plan;
-use super::console::Style;
+use super::console::TerminalStyle;
 use super::jobs::parallel_jobs;
 use super::words::{about, count, thousands};
 use super::{Console, Project, Trouble};
@@ -33,7 +33,7 @@ pub fn print(
     }
     for plan in plans.iter().filter(|plan| plan.state != StageState::UpToDate) {
         let name = &project.graph.stages[plan.stage].name;
-        text += &format!("{}  {}\n", console.paint(Style::Bold, name), describe_work(plan, project));
+        text += &format!("{}  {}\n", console.paint(TerminalStyle::Bold, name), describe_work(plan, project));
         text += &reason_lines(plan, project);
     }
     text += &summary(&plans, project, parallel_jobs(jobs));
@@ -45,7 +45,7 @@ pub fn print(
 fn describe_work(plan: &StagePlan, project: &Project) -> String {
     let kind = project.graph.stages[plan.stage].stage.kind();
     let total = plan.resolved.units.len();
-    if plan.state == StageState::Fault {
+    if plan.state == StageState::Blocked {
         return "cannot be built".into();
     }
     let mut parts = Vec::new();
@@ -64,12 +64,12 @@ fn describe_work(plan: &StagePlan, project: &Project) -> String {
         parts.push(format!("write {}", count(files, "file")));
     }
     let work = parts.join(", ");
-    if plan.state == StageState::Waits { format!("{work}, if its inputs change") } else { work }
+    if plan.state == StageState::Waiting { format!("{work}, if its inputs change") } else { work }
 }
 
 /// The reasons of a stage, one line each.
 pub fn reason_lines(plan: &StagePlan, project: &Project) -> String {
-    plan.reasons.iter().map(|reason| format!("    {}\n", reason.words(&project.source.file))).collect()
+    plan.reasons.iter().map(|reason| format!("    {}\n", reason.describe(&project.source.file))).collect()
 }
 
 fn summary(plans: &[StagePlan], project: &Project, jobs: usize) -> String {
@@ -99,14 +99,14 @@ pub fn to_json(plan: &StagePlan, project: &Project) -> Json {
     let stage = &project.graph.stages[plan.stage];
     let reasons: Vec<Json> = plan.reasons.iter().map(|reason| reason_json(reason, &project.source.file)).collect();
     json!({
-        "stage": stage.name, "kind": stage.stage.kind().name, "state": plan.state.word(), "units": plan.units,
+        "stage": stage.name, "kind": stage.stage.kind().name, "state": plan.state.name(), "units": plan.units,
         "total": plan.resolved.units.len(), "files": plan.files, "seconds": plan.seconds, "reasons": reasons,
     })
 }
 
 /// A reason as JSON.
 pub fn reason_json(reason: &Reason, file: &str) -> Json {
-    let mut json = json!({"code": reason.code(), "words": reason.words(file)});
+    let mut json = json!({"code": reason.code(), "words": reason.describe(file)});
     if let Reason::Changed { change, line } = reason {
         json["field"] = json!(change.name());
         (json["old"], json["new"], json["line"]) = (json!(change.old), json!(change.new), json!(line));

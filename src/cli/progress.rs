@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use serde_json::json;
 
-use super::console::Style;
+use super::console::TerminalStyle;
 use super::words::{about, count, duration, harmless, thousands};
 use super::{Console, narrow};
 use crate::exec::{Event, Observer};
@@ -213,23 +213,25 @@ impl ProgressLines<'_> {
                     parts.push(match (other, ran) {
                         (0, 1) => "the same result".into(),
                         (0, _) => "the same results".into(),
-                        (_, 1) => self.console.paint(Style::Yellow, "another result"),
-                        (n, _) => self.console.paint(Style::Yellow, &format!("{} of them other results", thousands(n))),
+                        (_, 1) => self.console.paint(TerminalStyle::Yellow, "another result"),
+                        (n, _) => self
+                            .console
+                            .paint(TerminalStyle::Yellow, &format!("{} of them other results", thousands(n))),
                     });
                 }
                 if !written.is_empty() {
                     parts.push(written.join(" "));
                 }
-                let time = self.console.paint(Style::Dim, &duration(seconds));
+                let time = self.console.paint(TerminalStyle::Dim, &duration(seconds));
                 lines.push(EventLine::Done(self.named(stage, &format!("{}  {time}", parts.join(", ")))));
             }
             Event::UnitFailed { stage, unit, .. } => {
-                let failed = self.console.paint_err(Style::Red, "failed");
+                let failed = self.console.paint_err(TerminalStyle::Red, "failed");
                 lines.push(EventLine::Note(self.named(stage, &format!("{failed} at {}", harmless(unit)))));
             }
             Event::StageFailed { stage, .. } => {
                 self.stages.remove(stage);
-                lines.push(EventLine::Note(self.named(stage, &self.console.paint_err(Style::Red, "failed"))));
+                lines.push(EventLine::Note(self.named(stage, &self.console.paint_err(TerminalStyle::Red, "failed"))));
             }
             Event::UnitFinished { .. } => {}
         }

@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use super::diagnostics::Source;
+use super::diagnostics::PaperSource;
 use super::{Global, Trouble};
 use crate::audit::Revision;
 use crate::error::{Error, Result};
@@ -15,7 +15,7 @@ use crate::store::Store;
 
 #[derive(Debug)]
 pub struct Project {
-    pub source: Source,
+    pub source: PaperSource,
     pub graph: Graph,
     pub store: Store,
     pub figures: PathBuf,
@@ -27,7 +27,7 @@ pub struct Project {
 /// A project whose paper file was read but not parsed.
 #[derive(Debug)]
 pub struct Unchecked {
-    pub source: Source,
+    pub source: PaperSource,
     pub store: Store,
     pub figures: PathBuf,
     pub home: PathBuf,
@@ -36,7 +36,7 @@ pub struct Unchecked {
 impl Unchecked {
     /// Read the paper file and open the cache; nothing is created.
     pub fn open(global: &Global) -> Result<Unchecked, Trouble> {
-        let source = Source { file: global.file.display().to_string(), text: text(&global.file)? };
+        let source = PaperSource { file: global.file.display().to_string(), text: text(&global.file)? };
         let home = global.file.parent().unwrap_or(Path::new("")).to_path_buf();
         let variable = std::env::var_os("REPRO_CACHE").filter(|value| !value.is_empty()).map(PathBuf::from);
         let cache = global.cache.clone().or(variable).unwrap_or_else(|| home.join("cache"));

@@ -68,7 +68,7 @@ fn complete(plan: &StagePlan, project: &Project) -> Result<()> {
     let stage = &project.graph.stages[plan.stage];
     if plan.state != StageState::UpToDate && plan.units > 0 {
         let what = match (plan.resolved.units.len(), plan.state) {
-            (_, StageState::Waits) => "waits for its inputs".to_string(),
+            (_, StageState::Waiting) => "waits for its inputs".to_string(),
             (1, _) => "is not built".to_string(),
             (n, _) => format!(
                 "is not complete: {} of {} units are missing",

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::args::Targets;
-use super::console::Style;
+use super::console::TerminalStyle;
 use super::words::{count, thousands};
 use super::{Console, Project, Trouble};
 use crate::plan::{self, FileState, LastBuild, StagePlan, StageState};
@@ -43,10 +43,10 @@ fn table(plans: &[StagePlan], project: &Project, console: &Console) -> String {
     for (row, plan) in rows.iter().zip(plans) {
         let pad = |column: usize| format!("{:<width$}", row[column], width = widths[column]);
         let style = match plan.state {
-            StageState::UpToDate => Style::Green,
-            StageState::Stale => Style::Yellow,
-            StageState::Waits => Style::Dim,
-            StageState::Fault => Style::Red,
+            StageState::UpToDate => TerminalStyle::Green,
+            StageState::Stale => TerminalStyle::Yellow,
+            StageState::Waiting => TerminalStyle::Dim,
+            StageState::Blocked => TerminalStyle::Red,
         };
         let line = format!(
             "{}  {}  {}  {:>w$}  {}",
@@ -60,7 +60,7 @@ fn table(plans: &[StagePlan], project: &Project, console: &Console) -> String {
         text += line.trim_end();
         text.push('\n');
     }
-    let counted = [StageState::UpToDate, StageState::Stale, StageState::Waits, StageState::Fault]
+    let counted = [StageState::UpToDate, StageState::Stale, StageState::Waiting, StageState::Blocked]
         .map(|state| (plans.iter().filter(|plan| plan.state == state).count(), state_label(state)));
     let parts: Vec<String> = counted.iter().filter(|(n, _)| *n > 0).map(|(n, word)| format!("{n} {word}")).collect();
     let parts = if parts.is_empty() { "none".to_string() } else { parts.join(", ") };
@@ -75,8 +75,8 @@ fn state_label(state: StageState) -> &'static str {
     match state {
         StageState::UpToDate => "up to date",
         StageState::Stale => "out of date",
-        StageState::Waits => "waiting",
-        StageState::Fault => "blocked",
+        StageState::Waiting => "waiting",
+        StageState::Blocked => "blocked",
     }
 }
 
@@ -122,8 +122,8 @@ impl FileStatus {
             FileState::UpToDate { .. } => FileStatus::Current,
             _ if !project.figures.join(name).is_file() => FileStatus::Missing,
             FileState::Stored { .. } => FileStatus::Differs,
-            _ if !built() || plan.state == StageState::Fault => FileStatus::Unchecked,
-            _ if plan.state == StageState::Waits => FileStatus::Uncertain,
+            _ if !built() || plan.state == StageState::Blocked => FileStatus::Unchecked,
+            _ if plan.state == StageState::Waiting => FileStatus::Uncertain,
             _ => FileStatus::OutOfDate,
         }
     }
@@ -152,7 +152,7 @@ fn to_json(plan: &StagePlan, project: &Project) -> serde_json::Value {
     let file = |(name, state): (&str, FileStatus)| json!({"file": project.file(name), "current": state == FileStatus::Current, "state": state.word()});
     let files: Vec<_> = file_statuses(plan, project).into_iter().map(file).collect();
     json!({
-        "stage": stage.name, "kind": stage.stage.kind().name, "line": stage.span.line, "state": plan.state.word(),
+        "stage": stage.name, "kind": stage.stage.kind().name, "line": stage.span.line, "state": plan.state.name(),
         "units": total, "done": total - plan.units, "files": files,
     })
 }

@@ -7,8 +7,8 @@ use serde_json::json;
 
 use super::args::Verify;
 use super::build::verify_options;
-use super::console::Style;
-use super::diagnostics::Source;
+use super::console::TerminalStyle;
+use super::diagnostics::PaperSource;
 use super::words::{count, harmless};
 use super::{Console, Trouble, progress, verify_report};
 use crate::audit::{Archive, ArchiveError};
@@ -39,7 +39,7 @@ pub fn run(path: &Path, args: &Verify, console: &Console) -> Result<u8, Trouble>
             "whole": true, "follows": true, "left-out": not_exported,
         }))?;
     } else {
-        let verified = console.paint(Style::Green, "verified");
+        let verified = console.paint(TerminalStyle::Green, "verified");
         console.print(&format!(
             "{verified}: {} match the manifest; {} {} the paper file, its inputs and the traces of {}\ndigest {}\n",
             count(files, "file"),
@@ -52,7 +52,7 @@ pub fn run(path: &Path, args: &Verify, console: &Console) -> Result<u8, Trouble>
             let names = harmless(&not_exported.join(", "));
             console.note(&format!(
                 "{}: this is part of a paper, without {names}",
-                console.paint_err(Style::Yellow, "note")
+                console.paint_err(TerminalStyle::Yellow, "note")
             ));
         }
     }
@@ -66,7 +66,7 @@ pub fn run(path: &Path, args: &Verify, console: &Console) -> Result<u8, Trouble>
         let mut display = progress::display(console, &names, options.jobs, true);
         archive.rebuild(&options, &mut *display)?
     };
-    let source = Source { file: archive.paper_file.clone(), text: archive.paper_text.clone() };
+    let source = PaperSource { file: archive.paper_file.clone(), text: archive.paper_text.clone() };
     verify_report::print(&verification, &archive.graph, &source, console)
 }
 
@@ -111,7 +111,7 @@ fn print_other_version(made_by: &str, console: &Console) -> Result<u8, Trouble> 
     if console.json {
         console.print_json(&json!({"event": "archive", "made-by": made_by, "version": this, "exit-code": 1}))?;
     } else {
-        let failed = console.paint(Style::Red, "not verified");
+        let failed = console.paint(TerminalStyle::Red, "not verified");
         console.print(&format!(
             "{failed}: it was made by repro {made_by}, this is repro {this}; only the same version can verify it\n"
         ))?;
@@ -125,7 +125,7 @@ fn print_problems(problems: &[String], what: &str, console: &Console) -> Result<
         console.print_json(&json!({"event": "archive", "wrong": problems, "exit-code": 1}))?;
     } else {
         problems.iter().for_each(|line| console.note(&format!("    {}", harmless(line))));
-        let failed = console.paint(Style::Red, "not verified");
+        let failed = console.paint(TerminalStyle::Red, "not verified");
         console.print(&format!("{failed}: {what} ({}, listed above)\n", count(problems.len(), "problem")))?;
     }
     Ok(1)

@@ -3,8 +3,8 @@
 use serde_json::json;
 
 use super::build::{exit_code, report_failures};
-use super::console::Style;
-use super::diagnostics::Source;
+use super::console::TerminalStyle;
+use super::diagnostics::PaperSource;
 use super::words::{count, harmless};
 use super::{Console, Trouble, interrupt};
 use crate::audit::{Verdict, Verification, VerifiedResult};
@@ -15,7 +15,12 @@ use crate::graph::Graph;
 const MAX_LISTED: usize = 8;
 
 /// Print the results of a verification; returns the exit code.
-pub fn print(verification: &Verification, graph: &Graph, source: &Source, console: &Console) -> Result<u8, Trouble> {
+pub fn print(
+    verification: &Verification,
+    graph: &Graph,
+    source: &PaperSource,
+    console: &Console,
+) -> Result<u8, Trouble> {
     let results = &verification.results;
     let mut code = exit_code(&verification.outcome);
     if code == 0 && results.iter().any(|result| is_failure(&result.verdict)) {
@@ -102,8 +107,11 @@ fn report_text(verification: &Verification, code: u8, graph: &Graph, console: &C
     if code == interrupt::EXIT_CODE {
         parts.push("interrupted".into());
     }
-    let verdict =
-        if code == 0 { console.paint(Style::Green, "verified") } else { console.paint(Style::Red, "not verified") };
+    let verdict = if code == 0 {
+        console.paint(TerminalStyle::Green, "verified")
+    } else {
+        console.paint(TerminalStyle::Red, "not verified")
+    };
     text += &format!("{verdict}: {}\n", parts.join(", "));
     let mut nondeterministic: Vec<&str> = results
         .iter()
@@ -137,9 +145,9 @@ fn stage_text(own: &[&VerifiedResult], width: usize, graph: &Graph, console: &Co
     let Some(first) = own.first() else { return String::new() };
     let stage = &graph.stages[first.stage];
     let paint = |verdict: &Verdict, text: &str| match verdict {
-        Verdict::Same => console.paint(Style::Green, text),
-        Verdict::New => console.paint(Style::Yellow, text),
-        _ => console.paint(Style::Red, text),
+        Verdict::Same => console.paint(TerminalStyle::Green, text),
+        Verdict::New => console.paint(TerminalStyle::Yellow, text),
+        _ => console.paint(TerminalStyle::Red, text),
     };
     let units: Vec<&&VerifiedResult> = own.iter().filter(|result| result.unit.is_some()).collect();
     let mut parts = Vec::new();

@@ -31,7 +31,7 @@ use ink::FontSizes;
 use layout::Slot;
 use marks::{Mark, Shape};
 use panel::{Panel, ResolvedPanel};
-use size::{Aspect, Columns, Length};
+use size::{Aspect, Length, TextColumns};
 pub use theme::Theme;
 
 use crate::error::{Error, Result};
@@ -81,7 +81,7 @@ crate::record! {
         /// The title above all panels; also the title in the files' metadata.
         pub title: Option<String> = None,
         /// The width in inches, or in text columns: `{columns: 1}`.
-        pub width: Length<Columns> = Length::Inches(6.0),
+        pub width: Length<TextColumns> = Length::Inches(6.0),
         /// The height in inches, or relative to the width: `{aspect: 0.6}`.
         pub height: Length<Aspect> = Length::Inches(4.0),
         /// Overrides of the shared theme for this figure.

@@ -7,7 +7,7 @@ use crate::spec::{Decode, Node, Problems, Schemas, Yaml, wrong_type};
 
 crate::record! {
     /// A width relative to the paper's text.
-    pub struct Columns {
+    pub struct TextColumns {
         /// The number of text columns; the theme's `column` is the width of one.
         pub columns: f64,
     }
@@ -33,7 +33,7 @@ pub trait Share: Decode {
     fn share(&self) -> f64;
 }
 
-impl Share for Columns {
+impl Share for TextColumns {
     fn share(&self) -> f64 {
         self.columns
     }

@@ -95,19 +95,19 @@ pub enum StageState {
     /// Units or files are missing.
     Stale,
     /// Its inputs are stale; if they are rebuilt to the same bytes, it is up to date.
-    Waits,
+    Waiting,
     /// It cannot be built: a file or tool that it needs is missing.
-    Fault,
+    Blocked,
 }
 
 impl StageState {
-    /// A word for people and machines.
-    pub fn word(self) -> &'static str {
+    /// Its name in JSON.
+    pub fn name(self) -> &'static str {
         match self {
             StageState::UpToDate => "current",
             StageState::Stale => "stale",
-            StageState::Waits => "waits",
-            StageState::Fault => "fault",
+            StageState::Waiting => "waits",
+            StageState::Blocked => "fault",
         }
     }
 }
@@ -132,14 +132,14 @@ pub fn plan(context: Context, targets: &[usize]) -> Result<Vec<StagePlan>> {
         let units = resolved.units.iter().filter(|unit| !matches!(unit, UnitState::Cached { .. })).count();
         let files = resolved.files.iter().filter(|file| !file.is_up_to_date()).count();
         let state = match (ready, units + files) {
-            _ if !resolved.faults.is_empty() => StageState::Fault,
+            _ if !resolved.faults.is_empty() => StageState::Blocked,
             (_, 0) => StageState::UpToDate,
-            (false, _) => StageState::Waits,
+            (false, _) => StageState::Waiting,
             (true, _) => StageState::Stale,
         };
         let reasons = match state {
             StageState::UpToDate => Vec::new(),
-            StageState::Fault => resolved.faults.iter().map(|error| Reason::Fault(error.clone())).collect(),
+            StageState::Blocked => resolved.faults.iter().map(|error| Reason::Fault(error.clone())).collect(),
             _ => match reasons(context, stage, last.as_ref(), &inputs, &resolved) {
                 none if none.is_empty() => reason::missing(&resolved, units),
                 some => some,
@@ -158,7 +158,7 @@ pub fn plan(context: Context, targets: &[usize]) -> Result<Vec<StagePlan>> {
 
 /// Plan these stages to rerun although they are up to date. The stages that read them stay as they are: the results may be the same.
 pub fn force_rerun(context: Context, plans: &mut [StagePlan], stages: &[usize], points: &Points) -> Result<()> {
-    for plan in plans.iter_mut().filter(|plan| stages.contains(&plan.stage) && plan.state != StageState::Fault) {
+    for plan in plans.iter_mut().filter(|plan| stages.contains(&plan.stage) && plan.state != StageState::Blocked) {
         let pace = LastBuild::read(context.store, &context.graph.stages[plan.stage].name).and_then(|last| last.pace);
         let any = plan.units < plan.resolved.units.len();
         plan.resolved.force_rerun(context, plan.stage, points.get(&plan.stage))?;
@@ -182,7 +182,7 @@ pub fn only_points(plans: &mut [StagePlan], points: &Points) {
         plan.only = Some(only.clone());
         (plan.units, plan.files) = (plan.missing_units().count(), 0);
         plan.seconds *= plan.units as f64 / before.max(1) as f64;
-        if plan.units == 0 && plan.state != StageState::Fault {
+        if plan.units == 0 && plan.state != StageState::Blocked {
             (plan.state, plan.reasons) = (StageState::UpToDate, Vec::new());
         }
     }

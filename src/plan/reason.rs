@@ -43,7 +43,7 @@ pub enum Reason {
 
 impl Reason {
     /// One line of text.
-    pub fn words(&self, file: &str) -> String {
+    pub fn describe(&self, file: &str) -> String {
         match self {
             Reason::Again => "forced by --rerun".into(),
             Reason::NeverBuilt => "not built yet".into(),

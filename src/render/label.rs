@@ -1,11 +1,11 @@
 //! Positions a label's line of text on the page.
 
-use crate::figures::text::{self, Line};
+use crate::figures::text::{self, TextLine};
 use crate::value::{Horizontal, Label, Vertical};
 
 /// A label with its layout.
 pub struct PlacedLabel {
-    pub line: Line,
+    pub line: TextLine,
     /// `[a, b, c, d, e, f]` maps a point of the line to `(a x + c y + e, b x + d y + f)` on the page.
     pub matrix: [f64; 6],
 }
@@ -32,7 +32,7 @@ pub fn baseline(label: &Label) -> [f64; 2] {
 }
 
 /// Distance from the anchor down to the baseline, in the label's own direction.
-fn below(label: &Label, line: &Line) -> f64 {
+fn below(label: &Label, line: &TextLine) -> f64 {
     match label.vertical {
         Vertical::Top => line.ascent,
         // The middle of digits and capitals, so that tick labels are level with their ticks.

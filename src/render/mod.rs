@@ -172,8 +172,8 @@ fn render_table(table: &Table, settings: &TableSettings, file: &FileSpec, key: &
 /// A table with groups of columns, a missing row, bold cells, and characters that formats must escape.
 #[cfg(test)]
 fn sample() -> Table {
-    use crate::value::{Cell, Column, Key, Row};
-    let key = |name: &str, label: &str| Key { name: name.into(), label: label.into() };
+    use crate::value::{Cell, Column, KeyColumn, Row};
+    let key = |name: &str, label: &str| KeyColumn { name: name.into(), label: label.into() };
     let column = |name: &str, label: &str, group: &[&str], statistics: &[&str]| Column {
         name: name.into(),
         label: label.into(),

@@ -57,7 +57,7 @@ pub use keys::StageKeys;
 pub use papers::OtherPaper;
 pub use scratch::Scratch;
 pub use stat::hash_file;
-pub use sweep::{Stored, Unwanted, shared};
+pub use sweep::{StoredResult, Unneeded, shared};
 pub use writer::{LARGE, Provenance, Writer};
 
 use std::collections::{HashMap, HashSet};

@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 
 /// One stored result.
 #[derive(Clone, Copy, Debug)]
-pub struct Stored {
+pub struct StoredResult {
     pub key: Key,
     pub trace: Trace,
     /// Its payload is an object file.
@@ -22,7 +22,7 @@ pub struct Stored {
 
 /// What a sweep may delete.
 #[derive(Debug, Default)]
-pub struct Unwanted {
+pub struct Unneeded {
     /// Results.
     pub results: HashSet<(Key, Digest)>,
     /// Files that belong to no result: checkpoints, logs, records of builds, orphaned objects.
@@ -33,11 +33,11 @@ pub struct Unwanted {
 
 impl Store {
     /// All results, newest first; one that is stored twice is listed twice.
-    pub fn stored(&self) -> Vec<Stored> {
+    pub fn stored(&self) -> Vec<StoredResult> {
         let shards = self.shards();
         let records = shards.iter().flat_map(|shard| shard.records());
-        let mut stored: Vec<Stored> = records
-            .map(|record| Stored { key: record.key, trace: record.trace(), external: record.external })
+        let mut stored: Vec<StoredResult> = records
+            .map(|record| StoredResult { key: record.key, trace: record.trace(), external: record.external })
             .collect();
         stored.sort_by_key(|stored| std::cmp::Reverse(stored.trace.finished_ms));
         stored
@@ -83,7 +83,7 @@ impl Store {
     }
 
     /// Delete results and files. `_exclusive` is the lock: no build is running.
-    pub fn sweep(&self, unwanted: &Unwanted, _exclusive: &File) -> Result<()> {
+    pub fn sweep(&self, unwanted: &Unneeded, _exclusive: &File) -> Result<()> {
         self.rescan();
         for shard in self.shards() {
             let goes = |key: &Key, digest: &Digest| unwanted.results.contains(&(*key, *digest));
@@ -120,7 +120,7 @@ impl Store {
     }
 
     /// Delete the payloads of deleted results, unless another result has the same.
-    fn sweep_objects(&self, unwanted: &Unwanted) -> Result<()> {
+    fn sweep_objects(&self, unwanted: &Unneeded) -> Result<()> {
         let kept: HashSet<Digest> = self.stored().iter().filter(|s| s.external).map(|s| s.trace.digest).collect();
         for (_, digest) in unwanted.results.iter().filter(|(_, digest)| !kept.contains(digest)) {
             remove(&files::object_path(&self.dir, digest))?;
@@ -130,7 +130,7 @@ impl Store {
 }
 
 /// The number of results with each digest, of those that are object files.
-pub fn shared(stored: &[Stored]) -> HashMap<Digest, usize> {
+pub fn shared(stored: &[StoredResult]) -> HashMap<Digest, usize> {
     let mut count = HashMap::new();
     stored
         .iter()

@@ -3,7 +3,7 @@
 use super::{Extreme, NamedColumn, Statistic, Summary, TableSettings};
 use crate::error::{Error, Result};
 use crate::markup;
-use crate::value::{Cell, Column, Dataset, Key, Row, Table};
+use crate::value::{Cell, Column, Dataset, KeyColumn, Row, Table};
 
 impl TableSettings {
     /// Builds the table from its cells, row by row; each cell is the dataset of a [`Summary`] with its coordinates.
@@ -25,7 +25,7 @@ impl TableSettings {
                 self.mark_best(i, column, best, &numbers, &mut rows);
             }
         }
-        let key = |name: &String| Key { name: name.clone(), label: fold(self.headers.get(name).unwrap_or(name)) };
+        let key = |name: &String| KeyColumn { name: name.clone(), label: fold(self.headers.get(name).unwrap_or(name)) };
         let columns = self.columns.0.iter().map(|column| Column {
             name: column.name.value.clone(),
             label: fold(column.settings.label.as_ref().unwrap_or(&column.name)),

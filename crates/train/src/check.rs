@@ -18,7 +18,7 @@ impl Recipe {
             let field = "data.probability";
             problems.push(RecipeProblem::new(
                 field,
-                format!("a feature's probability lies above 0 and up to 1, this is {}", data.probability),
+                format!("a feature's probability must be greater than 0 and at most 1, this is {}", data.probability),
             ));
         }
         let importance = &data.importance.0;

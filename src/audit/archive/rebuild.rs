@@ -25,9 +25,9 @@ impl Archive {
         let figures = self.temporary_folder("figures");
         let context = self.context(&store, &home, &figures);
         let targets = self.targets();
-        let outcome = exec::build(context, &targets, options, &writer, observer);
+        let outcome = exec::build(context, targets, options, &writer, observer);
         let mut results = Vec::new();
-        for plan in plan::plan(context, &targets)? {
+        for plan in plan::plan(context, targets)? {
             let stage = &self.graph.stages[plan.stage];
             // Its files have been compared with the traces.
             if stage.stage.source().is_some() {

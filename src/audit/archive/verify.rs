@@ -38,6 +38,9 @@ pub struct Archive {
     /// The recorded digests of variables and versions of tools, by stage.
     environment: BTreeMap<String, Recorded>,
     pub graph: Graph,
+    /// The exported stages, in the order of the paper file, and with what they need, inputs first.
+    targets: Vec<usize>,
+    needed: Vec<usize>,
     /// The name of the paper file for error messages: `paper.zip:paper.yaml`.
     pub paper_file: String,
     pub paper_text: String,
@@ -65,7 +68,22 @@ impl Archive {
         let recorded: RecordedTraces = serde_json::from_slice(&content(TRACES)?)
             .map_err(|_| ArchiveError::WrongFiles(vec![format!("{TRACES}: not valid traces")]))?;
         let (environment, digest) = (recorded.environment(), Digest::hash(&manifest_bytes));
-        Ok(Archive { folder, manifest, manifest_bytes, recorded, environment, graph, paper_file, paper_text, digest })
+        let known: BTreeSet<usize> = manifest.targets.iter().filter_map(|name| graph.position(name)).collect();
+        let targets: Vec<usize> = known.into_iter().collect();
+        let needed = graph.needed(&targets);
+        Ok(Archive {
+            folder,
+            manifest,
+            manifest_bytes,
+            recorded,
+            environment,
+            graph,
+            targets,
+            needed,
+            paper_file,
+            paper_text,
+            digest,
+        })
     }
 
     /// The number of files, the manifest included.
@@ -79,15 +97,14 @@ impl Archive {
 
     /// The number of results with a trace.
     pub fn result_count(&self) -> usize {
-        self.graph.needed(&self.targets()).iter().map(|&stage| self.graph.layouts[stage].units).sum()
+        self.needed.iter().map(|&stage| self.graph.layouts[stage].units).sum()
     }
 
     /// The names of the figures and tables of the paper that were not exported.
     pub fn not_exported(&self) -> Vec<&str> {
-        let exported = self.graph.needed(&self.targets());
         let all = self.graph.targets(&[]).unwrap_or_default();
         all.iter()
-            .filter(|stage| !exported.contains(stage))
+            .filter(|stage| !self.needed.contains(stage))
             .map(|&stage| self.graph.stages[stage].name.as_str())
             .collect()
     }
@@ -95,7 +112,7 @@ impl Archive {
     /// The programs that a rebuild would run: the stage and the command.
     pub fn programs(&self) -> Vec<(&str, String)> {
         let mut programs = Vec::new();
-        for stage in self.graph.needed(&self.targets()) {
+        for &stage in &self.needed {
             let stage = &self.graph.stages[stage];
             for tool in stage.stage.needs().tools {
                 let flag = if tool.0.len() == 1 { " --version" } else { "" };
@@ -108,7 +125,7 @@ impl Archive {
 
     /// The environment variables that these programs would see.
     pub fn variables(&self) -> BTreeSet<String> {
-        let needs = self.graph.needed(&self.targets()).into_iter().map(|stage| self.graph.stages[stage].stage.needs());
+        let needs = self.needed.iter().map(|&stage| self.graph.stages[stage].stage.needs());
         needs.flat_map(|needs| needs.env).map(|name| name.value).collect()
     }
 
@@ -123,10 +140,8 @@ impl Archive {
     }
 
     /// The exported stages, in the order of the paper file.
-    pub(super) fn targets(&self) -> Vec<usize> {
-        let known: BTreeSet<usize> =
-            self.manifest.targets.iter().filter_map(|name| self.graph.position(name)).collect();
-        known.into_iter().collect()
+    pub(super) fn targets(&self) -> &[usize] {
+        &self.targets
     }
 
     /// The planning context of the paper in the archive.
@@ -154,7 +169,7 @@ impl Archive {
         let (home, figures) = (self.project_folder(), self.project_folder().join(FIGURES));
         let context =
             Context { outside: Outside::Recorded(&self.environment), ..self.context(&store, &home, &figures) };
-        let plans = plan::plan(context, &self.targets())?;
+        let plans = plan::plan(context, self.targets())?;
         for plan in &plans {
             wrong.extend(self.stale_results(plan));
             if let Some(data) = self.graph.stages[plan.stage].stage.source() {
@@ -173,7 +188,7 @@ impl Archive {
         };
         let facts = self.recorded.facts();
         let about = &self.manifest.about;
-        let packed = pack::pack(context, &plans, paper, &self.targets(), about, &facts, &mut fetched)?;
+        let packed = pack::pack(context, &plans, paper, self.targets(), about, &facts, &mut fetched)?;
         self.compare_with(&packed)
     }
 
@@ -181,8 +196,8 @@ impl Archive {
     fn stale_results(&self, plan: &StagePlan) -> Vec<String> {
         let name = &self.graph.stages[plan.stage].name;
         match plan.state {
-            StageState::UpToDate | StageState::Waits => Vec::new(),
-            StageState::Fault => {
+            StageState::UpToDate | StageState::Waiting => Vec::new(),
+            StageState::Blocked => {
                 plan.resolved.faults.iter().map(|error| format!("{name}: {}", error.message)).collect()
             }
             StageState::Stale if plan.units > 0 => {

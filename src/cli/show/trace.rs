@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::super::Console;
-use super::super::console::Style;
+use super::super::console::TerminalStyle;
 use super::super::words::{count, duration};
 use crate::audit::{Maker, ResultTrace, StageTrace, Traces, iso_date};
 
@@ -20,7 +20,7 @@ pub fn to_json(traces: &Traces) -> String {
 }
 
 fn block(stage: &StageTrace, makers: &[Maker], console: &Console) -> String {
-    let mut text = format!("{} ({})\n", console.paint(Style::Bold, &stage.stage), stage.kind);
+    let mut text = format!("{} ({})\n", console.paint(TerminalStyle::Bold, &stage.stage), stage.kind);
     let mut line = |name: &str, value: &str| text += &format!("  {name:8}{value}\n");
     let finished = || stage.results.iter().map(|result| result.finished);
     let seconds = stage.results.iter().map(|result| result.micros).sum::<u64>() as f64 / 1e6;

@@ -64,17 +64,7 @@ impl crate::spec::Decode for BandPosition {
 }
 
 impl Draw for Band {
-    fn stage(&self) -> &Option<Located<String>> {
-        &self.of
-    }
-
-    fn raster(&self) -> bool {
-        self.raster
-    }
-
-    fn fixed(&self) -> &Where {
-        &self.r#where
-    }
+    super::reads_arrays!(raster);
 
     fn names(&self) -> Vec<&Located<String>> {
         let channels = [self.places(), self.low.as_ref(), self.high.as_ref()].into_iter().flatten();

@@ -33,17 +33,7 @@ crate::record! {
 }
 
 impl Draw for Bars {
-    fn stage(&self) -> &Option<Located<String>> {
-        &self.of
-    }
-
-    fn raster(&self) -> bool {
-        self.raster
-    }
-
-    fn fixed(&self) -> &Where {
-        &self.r#where
-    }
+    super::reads_arrays!(raster);
 
     fn names(&self) -> Vec<&Located<String>> {
         let channels = self.x.as_ref().and_then(Channel::name).into_iter().chain(self.y.name());

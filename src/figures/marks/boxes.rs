@@ -3,7 +3,7 @@
 use super::super::color::Paint;
 use super::super::colormaps::Palette;
 use super::super::data::{Channel, Scope, Where, quantile, reducible};
-use super::{DataRange, Draw, Drawing, Shape, Style};
+use super::{DataRange, Draw, Drawing, LineStyle, Shape};
 use crate::error::Result;
 use crate::spec::Located;
 use crate::value::{Color, Field, Hint, Spots, Stroke};
@@ -35,13 +35,7 @@ crate::record! {
 }
 
 impl Draw for BoxPlot {
-    fn stage(&self) -> &Option<Located<String>> {
-        &self.of
-    }
-
-    fn fixed(&self) -> &Where {
-        &self.r#where
-    }
+    super::reads_arrays!();
 
     fn names(&self) -> Vec<&Located<String>> {
         self.x.iter().chain(self.y.name()).collect()
@@ -73,7 +67,7 @@ impl Draw for BoxPlot {
         let (first, last) = (boxes.first().map_or(0, |b| b.0), boxes.last().map_or(0, |b| b.0));
         let palette = self.palette.as_ref().unwrap_or(&theme.palette).clone();
         let mut hints = Vec::new();
-        let thin = Style::Solid.stroke(Color::BLACK, 0.8);
+        let thin = LineStyle::Solid.stroke(Color::BLACK, 0.8);
         for (i, scope) in boxes {
             let mut values = reducible(&scope, &self.y, "quartiles")?;
             drawing.y = drawing.y.join(DataRange::from_values(values.iter().copied()));

@@ -27,17 +27,7 @@ crate::record! {
 }
 
 impl Draw for Heatmap {
-    fn stage(&self) -> &Option<Located<String>> {
-        &self.of
-    }
-
-    fn raster(&self) -> bool {
-        self.raster
-    }
-
-    fn fixed(&self) -> &Where {
-        &self.r#where
-    }
+    super::reads_arrays!(raster);
 
     fn names(&self) -> Vec<&Located<String>> {
         let mut names = vec![&self.x, &self.y];

@@ -33,13 +33,7 @@ crate::record! {
 }
 
 impl Draw for Histogram {
-    fn stage(&self) -> &Option<Located<String>> {
-        &self.of
-    }
-
-    fn fixed(&self) -> &Where {
-        &self.r#where
-    }
+    super::reads_arrays!();
 
     fn names(&self) -> Vec<&Located<String>> {
         self.x.name().into_iter().chain(self.weight.as_ref().and_then(Channel::name)).collect()

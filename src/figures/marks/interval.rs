@@ -34,17 +34,7 @@ crate::record! {
 }
 
 impl Draw for Interval {
-    fn stage(&self) -> &Option<Located<String>> {
-        &self.of
-    }
-
-    fn raster(&self) -> bool {
-        self.raster
-    }
-
-    fn fixed(&self) -> &Where {
-        &self.r#where
-    }
+    super::reads_arrays!(raster);
 
     fn names(&self) -> Vec<&Located<String>> {
         let channels = [self.x.as_ref(), Some(&self.low), Some(&self.high)].into_iter().flatten();

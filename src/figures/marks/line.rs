@@ -3,7 +3,7 @@
 use super::super::color::{ColorChannel, Paint};
 use super::super::data::{Channel, Scope, Where};
 use super::series::series;
-use super::{Draw, Drawing, LegendEntry, LegendHandle, Shape, Style, color_names};
+use super::{Draw, Drawing, LegendEntry, LegendHandle, LineStyle, Shape, color_names};
 use crate::error::Result;
 use crate::spec::Located;
 use crate::value::Color;
@@ -22,7 +22,7 @@ crate::record! {
         pub color: ColorChannel = ColorChannel::Fixed(Paint(Color(0x1f, 0x77, 0xb4, 255))),
         /// In points; defaults to the theme's.
         pub width: Option<f64> = None,
-        pub style: Style = Style::Solid,
+        pub style: LineStyle = LineStyle::Solid,
         pub opacity: f64 = 1.0,
         /// The radius of the marker at every point, in points; 0 for none.
         pub dots: f64 = 0.0,
@@ -34,17 +34,7 @@ crate::record! {
 }
 
 impl Draw for Line {
-    fn stage(&self) -> &Option<Located<String>> {
-        &self.of
-    }
-
-    fn raster(&self) -> bool {
-        self.raster
-    }
-
-    fn fixed(&self) -> &Where {
-        &self.r#where
-    }
+    super::reads_arrays!(raster);
 
     fn names(&self) -> Vec<&Located<String>> {
         let channels = self.x.as_ref().and_then(Channel::name).into_iter().chain(self.y.name());

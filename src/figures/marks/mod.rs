@@ -48,6 +48,25 @@ pub trait Draw {
     fn draw(&self, scope: &Scope) -> Result<Drawing>;
 }
 
+/// What a mark with the settings `of` and `where` reads; with `raster`, whether it is a picture is a setting too.
+macro_rules! reads_arrays {
+    ($($raster:ident)?) => {
+        fn stage(&self) -> &Option<Located<String>> {
+            &self.of
+        }
+
+        fn fixed(&self) -> &Where {
+            &self.r#where
+        }
+        $(
+            fn $raster(&self) -> bool {
+                self.$raster
+            }
+        )?
+    };
+}
+use reads_arrays;
+
 crate::union! {
     /// Something drawn in a panel.
     pub enum Mark as dyn Draw {
@@ -84,20 +103,20 @@ crate::union! {
 
 crate::union! {
     /// A line style.
-    pub enum Style {
+    pub enum LineStyle {
         "solid" => Solid,
         "dashed" => Dashed,
         "dotted" => Dotted,
     }
 }
 
-impl Style {
+impl LineStyle {
     /// Returns a stroke with this style.
     pub fn stroke(&self, color: Color, width: f64) -> Stroke {
         let dashes = match self {
-            Style::Solid => Vec::new(),
-            Style::Dashed => vec![3.7 * width, 1.6 * width],
-            Style::Dotted => vec![width, 1.65 * width],
+            LineStyle::Solid => Vec::new(),
+            LineStyle::Dashed => vec![3.7 * width, 1.6 * width],
+            LineStyle::Dotted => vec![width, 1.65 * width],
         };
         Stroke { color, width, dashes }
     }

@@ -46,13 +46,7 @@ crate::record! {
 }
 
 impl Draw for Pie {
-    fn stage(&self) -> &Option<Located<String>> {
-        &self.of
-    }
-
-    fn fixed(&self) -> &Where {
-        &self.r#where
-    }
+    super::reads_arrays!();
 
     fn names(&self) -> Vec<&Located<String>> {
         self.y.name().into_iter().chain(self.color.iter().map(|color| &color.by)).collect()

@@ -2,7 +2,7 @@
 
 use super::super::color::Paint;
 use super::super::data::{Channel, Scope, Where};
-use super::{DataRange, Draw, Drawing, LegendEntry, LegendHandle, Shape, Style};
+use super::{DataRange, Draw, Drawing, LegendEntry, LegendHandle, LineStyle, Shape};
 use crate::error::Result;
 use crate::spec::Located;
 
@@ -20,7 +20,7 @@ crate::record! {
         pub color: Paint = Paint::BLACK,
         /// The line width in points.
         pub width: f64 = 1.0,
-        pub style: Style = Style::Solid,
+        pub style: LineStyle = LineStyle::Solid,
         pub opacity: f64 = 1.0,
         /// The legend label.
         pub label: Option<String> = None,
@@ -28,13 +28,7 @@ crate::record! {
 }
 
 impl Draw for Rule {
-    fn stage(&self) -> &Option<Located<String>> {
-        &self.of
-    }
-
-    fn fixed(&self) -> &Where {
-        &self.r#where
-    }
+    super::reads_arrays!();
 
     fn names(&self) -> Vec<&Located<String>> {
         [&self.x, &self.y].into_iter().flatten().filter_map(Channel::name).collect()

@@ -39,13 +39,7 @@ crate::record! {
 }
 
 impl Draw for Text {
-    fn stage(&self) -> &Option<Located<String>> {
-        &self.of
-    }
-
-    fn fixed(&self) -> &Where {
-        &self.r#where
-    }
+    super::reads_arrays!();
 
     fn names(&self) -> Vec<&Located<String>> {
         [&self.x, &self.y].into_iter().filter_map(Channel::name).collect()

@@ -2,7 +2,7 @@
 //! sums are set as scripts beside them, and numerators and denominators have the size of scripts.
 
 use super::font::{Face, UNITS};
-use super::{Line, Run};
+use super::{Run, TextLine};
 use crate::markup::{Accent, AtomClass, LetterStyle, MathNode, classes};
 
 /// Relative sizes of the line, of scripts, and of scripts of scripts.
@@ -27,7 +27,7 @@ const FRACTION_SPACE: f64 = 0.08;
 /// A laid-out part of a formula: a line, and the italic correction of its last letter.
 #[derive(Clone, Debug, Default)]
 pub struct MathBox {
-    pub line: Line,
+    pub line: TextLine,
     lean: f64,
 }
 
@@ -146,7 +146,7 @@ impl MathLayout {
         match node {
             MathNode::Symbol { text, style, .. } => self.characters(text, self.face(*style), level),
             MathNode::Space(width) => {
-                MathBox { line: Line { width: width / 18.0 * self.em(level), ..Line::default() }, lean: 0.0 }
+                MathBox { line: TextLine { width: width / 18.0 * self.em(level), ..TextLine::default() }, lean: 0.0 }
             }
             MathNode::Group(nodes) => self.list(nodes, level),
             MathNode::Fraction { above, below, display } => self.fraction(above, below, level, *display),
@@ -169,7 +169,7 @@ impl MathLayout {
         let side = FRACTION_SPACE * em;
         let width = above.width.max(below.width) + 0.1 * em;
         let reach = 0.5 * thickness + GAP * em;
-        let mut line = Line { width: width + 2.0 * side, ..Line::default() };
+        let mut line = TextLine { width: width + 2.0 * side, ..TextLine::default() };
         line.overlay(&above, side + 0.5 * (width - above.width), -(axis + reach + above.descent));
         line.overlay(&below, side + 0.5 * (width - below.width), -axis + reach + below.ascent);
         line.rules.push([side, -axis, width, thickness]);
@@ -189,7 +189,7 @@ impl MathLayout {
         let baseline = body.line.descent.max(-em * bottom) + size * bottom;
         let x = size * right;
         let width = body.line.width + body.lean + 0.05 * em;
-        let mut line = Line { width: x + width, ..Line::default() };
+        let mut line = TextLine { width: x + width, ..TextLine::default() };
         let face = self.face(LetterStyle::Plain);
         line.runs.push(Run { x: 0.0, y: baseline, size, face, text: "√".into() });
         line.ascent = size * top - baseline;

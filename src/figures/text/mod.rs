@@ -30,7 +30,7 @@ pub struct Run {
 
 /// A laid-out line of text.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Line {
+pub struct TextLine {
     pub width: f64,
     /// The height above the baseline and the depth below it.
     pub ascent: f64,
@@ -47,9 +47,9 @@ impl Run {
     }
 }
 
-impl Line {
+impl TextLine {
     /// Adds the runs and rules of another line at an offset, without changing the width.
-    fn overlay(&mut self, other: &Line, x: f64, y: f64) {
+    fn overlay(&mut self, other: &TextLine, x: f64, y: f64) {
         self.runs.extend(other.runs.iter().map(|run| Run { x: run.x + x, y: run.y + y, ..run.clone() }));
         self.rules.extend(other.rules.iter().map(|&[left, middle, width, thick]| [left + x, middle + y, width, thick]));
         if !other.runs.is_empty() {
@@ -60,9 +60,9 @@ impl Line {
 }
 
 /// Lays out a line of markup at a font size in points. Invalid markup is shown as typed.
-pub fn layout(markup: &str, size: f64, bold: bool) -> Line {
+pub fn layout(markup: &str, size: f64, bold: bool) -> TextLine {
     let setter = MathLayout { size, bold };
-    let mut line = Line::default();
+    let mut line = TextLine::default();
     for part in markup::parse(markup).0 {
         let piece = match part {
             Segment::Text(text) => setter.characters(&text, if bold { Face::Bold } else { Face::Regular }, 0),

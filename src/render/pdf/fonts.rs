@@ -14,7 +14,7 @@ const SYSTEM: SystemInfo = SystemInfo { registry: Str(b"Adobe"), ordering: Str(b
 
 /// The glyphs of each face that are in use so far.
 #[derive(Default)]
-pub struct Fonts(BTreeMap<Face, UsedGlyphs>);
+pub struct EmbeddedFonts(BTreeMap<Face, UsedGlyphs>);
 
 struct UsedGlyphs {
     glyphs: GlyphRemapper,
@@ -22,7 +22,7 @@ struct UsedGlyphs {
     reads: BTreeMap<u16, char>,
 }
 
-impl Fonts {
+impl EmbeddedFonts {
     /// The glyph's code in the document.
     pub fn code(&mut self, face: Face, glyph: &Glyph) -> u16 {
         let used =

@@ -18,14 +18,14 @@ use crate::error::Result;
 use crate::figures::text::UNITS;
 use crate::markup;
 use crate::value::{Color, Item, Label, Rect, Scene, Stroke};
-use fonts::Fonts;
+use fonts::EmbeddedFonts;
 
 /// The PDF file of a scene; `key` is written into its metadata. Without the scene's pictures it holds shapes in their place.
 pub fn pdf(scene: &Scene, pictures: Vec<Picture>, key: &str) -> Result<Vec<u8>> {
     let mut painter = Painter {
         content: Content::with_settings(Settings { pretty: false }),
         state: GraphicsState::default(),
-        fonts: Fonts::default(),
+        fonts: EmbeddedFonts::default(),
         opacities: BTreeSet::new(),
         pictures: &pictures,
         placed: 0,
@@ -144,7 +144,7 @@ fn picture_name(i: usize) -> String {
 struct Painter<'a> {
     content: Content,
     state: GraphicsState,
-    fonts: Fonts,
+    fonts: EmbeddedFonts,
     opacities: BTreeSet<(PaintKind, u8)>,
     pictures: &'a [Picture],
     /// The number of pictures drawn so far.

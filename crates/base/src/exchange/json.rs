@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 
 use super::csv::{Column, MOST_CELLS, records};
 use super::npy::MOST_AXES;
-use super::{Axes, Raw, Values, label};
+use super::{Axes, RawArray, RawValues, label};
 use crate::error::{Error, Result};
 use crate::value::{Dataset, Dtype};
 
@@ -95,7 +95,7 @@ fn columns(json: &Json) -> Result<Option<Vec<Column>>> {
     Ok(Some(columns))
 }
 
-fn walk(name: &str, json: &Json, arrays: &mut BTreeMap<String, Raw>) {
+fn walk(name: &str, json: &Json, arrays: &mut BTreeMap<String, RawArray>) {
     match json {
         Json::Object(map) => {
             let inner = |key: &str| if name.is_empty() { key.to_string() } else { format!("{name}.{key}") };
@@ -105,16 +105,17 @@ fn walk(name: &str, json: &Json, arrays: &mut BTreeMap<String, Raw>) {
             let texts: Option<Vec<String>> = items.iter().map(|item| item.as_str().map(str::to_string)).collect();
             let (mut shape, mut data) = (Vec::new(), Vec::new());
             if rectangle(json, 0, &mut shape, &mut data) {
-                arrays.insert(name.to_string(), Raw { shape, values: Values::Numbers(Dtype::F64, data.into()) });
+                arrays
+                    .insert(name.to_string(), RawArray { shape, values: RawValues::Numbers(Dtype::F64, data.into()) });
             } else if let Some(texts) = texts {
-                arrays.insert(name.to_string(), Raw::texts(texts));
+                arrays.insert(name.to_string(), RawArray::texts(texts));
             }
         }
         value => {
             if let Some(number) = scalar(value) {
                 arrays.insert(
                     name.to_string(),
-                    Raw { shape: Vec::new(), values: Values::Numbers(Dtype::F64, vec![number].into()) },
+                    RawArray { shape: Vec::new(), values: RawValues::Numbers(Dtype::F64, vec![number].into()) },
                 );
             }
         }

@@ -3,17 +3,17 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::npz::{AXES, COORDS};
-use super::{Axes, Raw, Values};
+use super::{Axes, RawArray, RawValues};
 use crate::error::{Error, Result};
 use crate::spec::{Located, suggest};
 use crate::value::{Array, Axis, Coords, Dataset};
 
 /// Name the axes of all arrays: from the paper file, else from `NAME.axes` in the file itself, else `row`, `column`, `dim2` and so on.
 /// A one-dimensional array with the name of an axis holds its coordinates. Other text arrays are left out.
-pub fn label(mut raws: BTreeMap<String, Raw>, axes: &Axes) -> Result<Dataset> {
+pub fn label(mut raws: BTreeMap<String, RawArray>, axes: &Axes) -> Result<Dataset> {
     let mut own: BTreeMap<String, Vec<String>> = BTreeMap::new();
     raws.retain(|name, raw| match (name.strip_suffix(AXES), &raw.values) {
-        (Some(array), Values::Text(names)) => {
+        (Some(array), RawValues::Text(names)) => {
             own.insert(array.to_string(), names.clone());
             false
         }
@@ -36,7 +36,7 @@ pub fn label(mut raws: BTreeMap<String, Raw>, axes: &Axes) -> Result<Dataset> {
     for names in names.values() {
         names.iter().collect::<HashSet<_>>().into_iter().for_each(|name| *bearers.entry(name).or_default() += 1);
     }
-    let is_axis = |array: &str, raw: &Raw| {
+    let is_axis = |array: &str, raw: &RawArray| {
         let own = names.get(array).is_some_and(|names| names.iter().any(|name| name == array));
         raw.shape.len() == 1 && bearers.get(array).copied().unwrap_or(0) > usize::from(own)
     };
@@ -47,7 +47,7 @@ pub fn label(mut raws: BTreeMap<String, Raw>, axes: &Axes) -> Result<Dataset> {
         if is_axis(array, raw) || axes.names(array) && raw.shape.len() == 1 || coordinates_of.is_some() {
             continue;
         }
-        if matches!(raw.values, Values::Text(_)) {
+        if matches!(raw.values, RawValues::Text(_)) {
             dataset.leave_out(array, "it holds text, and is not called like an axis");
             continue;
         }
@@ -60,7 +60,7 @@ pub fn label(mut raws: BTreeMap<String, Raw>, axes: &Axes) -> Result<Dataset> {
         labelled.push((array.clone(), own));
     }
     for (array, axes) in labelled {
-        if let Some(Raw { values: Values::Numbers(dtype, data), .. }) = raws.remove(&array) {
+        if let Some(RawArray { values: RawValues::Numbers(dtype, data), .. }) = raws.remove(&array) {
             dataset.insert(&array, Array::new(axes, dtype, data)?);
         }
     }
@@ -68,7 +68,7 @@ pub fn label(mut raws: BTreeMap<String, Raw>, axes: &Axes) -> Result<Dataset> {
     Ok(dataset)
 }
 
-fn axis_names(array: &str, raw: &Raw, axes: &Axes, own: Option<&Vec<String>>) -> Result<Vec<String>> {
+fn axis_names(array: &str, raw: &RawArray, axes: &Axes, own: Option<&Vec<String>>) -> Result<Vec<String>> {
     let (given, alone) = axes.for_array(array);
     let count = raw.shape.len();
     let wrong = |given: &[Located<String>]| {
@@ -100,11 +100,11 @@ fn axis_names(array: &str, raw: &Raw, axes: &Axes, own: Option<&Vec<String>>) ->
 }
 
 /// The coordinates of an axis, if there is an array with its name and length.
-fn coordinates(raws: &BTreeMap<String, Raw>, name: &str, n: usize) -> Coords {
+fn coordinates(raws: &BTreeMap<String, RawArray>, name: &str, n: usize) -> Coords {
     let holds = |name: &str| raws.get(name).filter(|raw| raw.shape == [n]);
     match holds(&format!("{name}{COORDS}")).or_else(|| holds(name)).map(|raw| &raw.values) {
-        Some(Values::Numbers(_, numbers)) => Coords::Numbers(numbers.values()),
-        Some(Values::Text(labels)) => Coords::Labels(labels.clone()),
+        Some(RawValues::Numbers(_, numbers)) => Coords::Numbers(numbers.values()),
+        Some(RawValues::Text(labels)) => Coords::Labels(labels.clone()),
         None => Coords::Index(n),
     }
 }
@@ -135,16 +135,16 @@ mod tests {
         Axes::decode(&read(text, &mut problems).unwrap(), &mut problems).unwrap()
     }
 
-    fn raws() -> BTreeMap<String, Raw> {
-        let grid = Raw {
+    fn raws() -> BTreeMap<String, RawArray> {
+        let grid = RawArray {
             shape: vec![2, 3],
-            values: Values::Numbers(Dtype::F64, (0..6).map(f64::from).collect::<Vec<f64>>().into()),
+            values: RawValues::Numbers(Dtype::F64, (0..6).map(f64::from).collect::<Vec<f64>>().into()),
         };
         BTreeMap::from([
             ("loss".to_string(), grid),
-            ("epoch".to_string(), Raw::list(Dtype::I64, vec![10.0, 20.0, 30.0])),
-            ("model".to_string(), Raw::texts(vec!["a".into(), "b".into()])),
-            ("best".to_string(), Raw { shape: vec![], values: Values::Numbers(Dtype::F64, vec![0.5].into()) }),
+            ("epoch".to_string(), RawArray::list(Dtype::I64, vec![10.0, 20.0, 30.0])),
+            ("model".to_string(), RawArray::texts(vec!["a".into(), "b".into()])),
+            ("best".to_string(), RawArray { shape: vec![], values: RawValues::Numbers(Dtype::F64, vec![0.5].into()) }),
         ])
     }
 

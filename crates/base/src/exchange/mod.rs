@@ -28,25 +28,25 @@ pub const ENDINGS: [&str; 5] = ["npz", "npy", "csv", "tsv", "json"];
 
 /// An array of numbers or text with unnamed axes.
 #[derive(Clone, Debug, PartialEq)]
-struct Raw {
+struct RawArray {
     shape: Vec<usize>,
-    values: Values,
+    values: RawValues,
 }
 
 #[derive(Clone, Debug, PartialEq)]
-enum Values {
+enum RawValues {
     /// In row-major order.
     Numbers(Dtype, Numbers),
     Text(Vec<String>),
 }
 
-impl Raw {
-    fn list(dtype: Dtype, numbers: Vec<f64>) -> Raw {
-        Raw { shape: vec![numbers.len()], values: Values::Numbers(dtype, numbers.into()) }
+impl RawArray {
+    fn list(dtype: Dtype, numbers: Vec<f64>) -> RawArray {
+        RawArray { shape: vec![numbers.len()], values: RawValues::Numbers(dtype, numbers.into()) }
     }
 
-    fn texts(texts: Vec<String>) -> Raw {
-        Raw { shape: vec![texts.len()], values: Values::Text(texts) }
+    fn texts(texts: Vec<String>) -> RawArray {
+        RawArray { shape: vec![texts.len()], values: RawValues::Text(texts) }
     }
 }
 

@@ -1,6 +1,6 @@
 //! `.npy`, NumPy's format for one array (numpy.lib.format, versions 1 to 3).
 
-use super::{Raw, Values};
+use super::{RawArray, RawValues};
 use crate::error::{Error, Result};
 use crate::value::{Dtype, Numbers};
 
@@ -72,7 +72,7 @@ impl Element {
 /// The content of a file.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Contents {
-    Array(Raw),
+    Array(RawArray),
     /// Neither real numbers nor text: a description.
     Other(String),
 }
@@ -117,16 +117,16 @@ pub fn read(bytes: &[u8]) -> Result<Contents> {
         if count > MOST_EMPTY {
             return Err(broken("its shape is impossible"));
         }
-        return Ok(Contents::Array(Raw { shape, values: Values::Text(vec![String::new(); count]) }));
+        return Ok(Contents::Array(RawArray { shape, values: RawValues::Text(vec![String::new(); count]) }));
     }
     let items = data.chunks_exact(width);
     let values = match element {
         Element::Unicode(_) => {
-            Values::Text(items.map(|item| characters(item, reversed)).collect::<Option<_>>().unwrap_or_default())
+            RawValues::Text(items.map(|item| characters(item, reversed)).collect::<Option<_>>().unwrap_or_default())
         }
-        Element::Bytes(_) => {
-            Values::Text(items.map(|item| String::from_utf8_lossy(item).trim_end_matches('\0').to_string()).collect())
-        }
+        Element::Bytes(_) => RawValues::Text(
+            items.map(|item| String::from_utf8_lossy(item).trim_end_matches('\0').to_string()).collect(),
+        ),
         _ => {
             let numbers = items.map(|item| number(element, item, reversed));
             // Each of these types holds what it is given exactly.
@@ -138,13 +138,13 @@ pub fn read(bytes: &[u8]) -> Result<Contents> {
                 Element::Float(2 | 4) => numbers.map(|value| value as f32).collect::<Vec<f32>>().into(),
                 _ => numbers.collect::<Vec<f64>>().into(),
             };
-            // Values beyond 64-bit integers are kept as floating point.
+            // RawValues beyond 64-bit integers are kept as floating point.
             let large = element == Element::Unsigned(8) && numbers.iter().any(|number| number >= BEYOND);
-            Values::Numbers(if large { Dtype::F64 } else { element.dtype() }, numbers)
+            RawValues::Numbers(if large { Dtype::F64 } else { element.dtype() }, numbers)
         }
     };
-    let raw = Raw { shape, values };
-    if matches!(&raw.values, Values::Text(texts) if texts.len() != count) {
+    let raw = RawArray { shape, values };
+    if matches!(&raw.values, RawValues::Text(texts) if texts.len() != count) {
         return Err(broken("its text is not Unicode"));
     }
     Ok(Contents::Array(if fortran { transposed(raw) } else { raw }))
@@ -228,8 +228,8 @@ fn characters(item: &[u8], reversed: bool) -> Option<String> {
 }
 
 /// Convert Fortran order to C order.
-fn transposed(raw: Raw) -> Raw {
-    let Raw { shape, values } = raw;
+fn transposed(raw: RawArray) -> RawArray {
+    let RawArray { shape, values } = raw;
     let mut strides = Vec::with_capacity(shape.len());
     let mut stride = 1usize;
     for n in &shape {
@@ -245,26 +245,26 @@ fn transposed(raw: Raw) -> Raw {
         place
     };
     let values = match values {
-        Values::Numbers(dtype, data) => {
+        RawValues::Numbers(dtype, data) => {
             let reversed: Vec<usize> = shape.iter().rev().copied().collect();
             match data.clone().shaped(&reversed) {
-                Some(data) => Values::Numbers(dtype, data.transposed()),
-                None => Values::Numbers(dtype, data),
+                Some(data) => RawValues::Numbers(dtype, data.transposed()),
+                None => RawValues::Numbers(dtype, data),
             }
         }
-        Values::Text(data) => Values::Text((0..data.len()).map(|i| data[place(i)].clone()).collect()),
+        RawValues::Text(data) => RawValues::Text((0..data.len()).map(|i| data[place(i)].clone()).collect()),
     };
-    Raw { shape, values }
+    RawArray { shape, values }
 }
 
 /// Write an array: little-endian, C order.
-pub fn write(raw: &Raw) -> Vec<u8> {
+pub fn write(raw: &RawArray) -> Vec<u8> {
     let longest = |texts: &[String]| texts.iter().map(|text| text.chars().count()).max().unwrap_or(0).max(1);
     let descr = match &raw.values {
-        Values::Numbers(Dtype::F32, _) => "<f4".to_string(),
-        Values::Numbers(Dtype::F64, _) => "<f8".to_string(),
-        Values::Numbers(Dtype::I64, _) => "<i8".to_string(),
-        Values::Text(texts) => format!("<U{}", longest(texts)),
+        RawValues::Numbers(Dtype::F32, _) => "<f4".to_string(),
+        RawValues::Numbers(Dtype::F64, _) => "<f8".to_string(),
+        RawValues::Numbers(Dtype::I64, _) => "<i8".to_string(),
+        RawValues::Text(texts) => format!("<U{}", longest(texts)),
     };
     let sizes: Vec<String> = raw.shape.iter().map(usize::to_string).collect();
     let shape = if sizes.len() == 1 { format!("({},)", sizes[0]) } else { format!("({})", sizes.join(", ")) };
@@ -278,10 +278,10 @@ pub fn write(raw: &Raw) -> Vec<u8> {
     out.extend((header.len() as u16).to_le_bytes());
     out.extend(header.as_bytes());
     match &raw.values {
-        Values::Numbers(Dtype::F32, data) => data.iter().for_each(|v| out.extend((v as f32).to_le_bytes())),
-        Values::Numbers(Dtype::F64, data) => data.iter().for_each(|v| out.extend(v.to_le_bytes())),
-        Values::Numbers(Dtype::I64, data) => data.iter().for_each(|v| out.extend((v as i64).to_le_bytes())),
-        Values::Text(texts) => {
+        RawValues::Numbers(Dtype::F32, data) => data.iter().for_each(|v| out.extend((v as f32).to_le_bytes())),
+        RawValues::Numbers(Dtype::F64, data) => data.iter().for_each(|v| out.extend(v.to_le_bytes())),
+        RawValues::Numbers(Dtype::I64, data) => data.iter().for_each(|v| out.extend((v as i64).to_le_bytes())),
+        RawValues::Text(texts) => {
             let width = longest(texts);
             for text in texts {
                 let codes = text.chars().map(u32::from).chain(std::iter::repeat(0)).take(width);
@@ -305,7 +305,7 @@ mod tests {
         bytes
     }
 
-    fn array(bytes: &[u8]) -> Raw {
+    fn array(bytes: &[u8]) -> RawArray {
         match read(bytes).unwrap() {
             Contents::Array(raw) => raw,
             Contents::Other(what) => panic!("{what}"),
@@ -314,8 +314,8 @@ mod tests {
 
     fn numbers(bytes: &[u8]) -> Vec<f64> {
         match array(bytes).values {
-            Values::Numbers(_, data) => data.values(),
-            Values::Text(texts) => panic!("{texts:?}"),
+            RawValues::Numbers(_, data) => data.values(),
+            RawValues::Text(texts) => panic!("{texts:?}"),
         }
     }
 
@@ -340,11 +340,14 @@ mod tests {
     #[test]
     fn what_is_written_is_read_back() {
         let arrays = [
-            Raw { shape: vec![2, 2], values: Values::Numbers(Dtype::F32, vec![0.5, -1.0, f64::INFINITY, 0.0].into()) },
-            Raw { shape: vec![], values: Values::Numbers(Dtype::F64, vec![0.1].into()) },
-            Raw { shape: vec![1], values: Values::Numbers(Dtype::I64, vec![-7.0].into()) },
-            Raw { shape: vec![0, 3], values: Values::Numbers(Dtype::F64, Vec::<f64>::new().into()) },
-            Raw::texts(vec!["k-hot".into(), "Größe".into(), String::new()]),
+            RawArray {
+                shape: vec![2, 2],
+                values: RawValues::Numbers(Dtype::F32, vec![0.5, -1.0, f64::INFINITY, 0.0].into()),
+            },
+            RawArray { shape: vec![], values: RawValues::Numbers(Dtype::F64, vec![0.1].into()) },
+            RawArray { shape: vec![1], values: RawValues::Numbers(Dtype::I64, vec![-7.0].into()) },
+            RawArray { shape: vec![0, 3], values: RawValues::Numbers(Dtype::F64, Vec::<f64>::new().into()) },
+            RawArray::texts(vec!["k-hot".into(), "Größe".into(), String::new()]),
         ];
         for array in arrays {
             let bytes = write(&array);
@@ -370,7 +373,7 @@ mod tests {
         }
         let huge = file("'<f8'", "False", "(4611686018427387904, 4)", &[0; 8]);
         assert_eq!(read(&huge).unwrap_err().message, "it is not a whole .npy file: its shape is impossible");
-        let whole = write(&Raw::list(Dtype::F64, vec![1.0, 2.0]));
+        let whole = write(&RawArray::list(Dtype::F64, vec![1.0, 2.0]));
         for end in 0..whole.len() {
             assert!(read(&whole[..end]).is_err(), "cut at {end}");
         }
@@ -392,15 +395,15 @@ mod tests {
             assert_eq!(told, "it is not a whole .npy file: its shape is impossible", "{descr} {shape}");
         }
         let few = array(&file("'<U0'", "False", "(2,)", &[]));
-        assert_eq!(few, Raw::texts(vec![String::new(); 2]));
+        assert_eq!(few, RawArray::texts(vec![String::new(); 2]));
     }
 
     #[test]
     fn whole_numbers_without_a_sign_stay_as_large_as_they_are() {
         let large = array(&file("'<u8'", "False", "(2,)", &[[0xff; 8], [0; 8]].concat()));
-        assert_eq!(large.values, Values::Numbers(Dtype::F64, vec![18_446_744_073_709_551_615.0, 0.0].into()));
+        assert_eq!(large.values, RawValues::Numbers(Dtype::F64, vec![18_446_744_073_709_551_615.0, 0.0].into()));
         let small = array(&file("'<u8'", "False", "(1,)", &[7, 0, 0, 0, 0, 0, 0, 0]));
-        assert_eq!(small.values, Values::Numbers(Dtype::I64, vec![7.0].into()));
+        assert_eq!(small.values, RawValues::Numbers(Dtype::I64, vec![7.0].into()));
     }
 
     #[test]
@@ -428,7 +431,7 @@ mod tests {
             ("'<f8'", 8, 8),
         ] {
             let raw = array(&file(descr, "False", "(3,)", &vec![1; 3 * width]));
-            let Values::Numbers(_, numbers) = raw.values else { panic!("{descr} is numbers") };
+            let RawValues::Numbers(_, numbers) = raw.values else { panic!("{descr} is numbers") };
             assert_eq!(numbers.bytes(), 3 * in_memory, "{descr}");
         }
     }

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::npy::Contents;
-use super::{Raw, Values, npy, zip};
+use super::{RawArray, RawValues, npy, zip};
 use crate::error::{Error, Result};
 use crate::value::{Coords, Dataset};
 
@@ -16,7 +16,7 @@ pub const AXES: &str = ".axes";
 pub const COORDS: &str = ".coords";
 
 /// The arrays of a file, and those that hold neither numbers nor text, with a description.
-pub fn read(bytes: &[u8]) -> Result<(BTreeMap<String, Raw>, BTreeMap<String, String>)> {
+pub fn read(bytes: &[u8]) -> Result<(BTreeMap<String, RawArray>, BTreeMap<String, String>)> {
     let (mut arrays, mut others) = (BTreeMap::new(), BTreeMap::new());
     // Members are read one at a time, to limit memory.
     zip::each(bytes, &mut |name, content| {
@@ -34,14 +34,14 @@ pub fn read(bytes: &[u8]) -> Result<(BTreeMap<String, Raw>, BTreeMap<String, Str
 
 /// Write all arrays of a dataset, their axes and coordinates. Equal datasets give equal bytes.
 pub fn npz(dataset: &Dataset) -> Result<Vec<u8>> {
-    let mut members: BTreeMap<String, Raw> = BTreeMap::new();
+    let mut members: BTreeMap<String, RawArray> = BTreeMap::new();
     for (name, array) in &dataset.arrays {
-        let values = Values::Numbers(array.dtype, array.data.clone());
-        members.insert(name.clone(), Raw { shape: array.shape().to_vec(), values });
+        let values = RawValues::Numbers(array.dtype, array.data.clone());
+        members.insert(name.clone(), RawArray { shape: array.shape().to_vec(), values });
     }
     for (name, array) in dataset.arrays.iter().filter(|(_, array)| !array.axes.is_empty()) {
         let axes = array.axes.iter().map(|axis| axis.name.clone()).collect();
-        members.entry(format!("{name}{AXES}")).or_insert_with(|| Raw::texts(axes));
+        members.entry(format!("{name}{AXES}")).or_insert_with(|| RawArray::texts(axes));
     }
     // A name with two meanings is not written.
     let mut meanings: BTreeMap<&str, Option<&Coords>> = BTreeMap::new();
@@ -52,8 +52,8 @@ pub fn npz(dataset: &Dataset) -> Result<Vec<u8>> {
     for (axis, coords) in meanings {
         let raw = match coords {
             None | Some(Coords::Index(_)) => continue,
-            Some(Coords::Numbers(numbers)) => Raw::list(crate::value::Dtype::F64, numbers.clone()),
-            Some(Coords::Labels(labels)) => Raw::texts(labels.clone()),
+            Some(Coords::Numbers(numbers)) => RawArray::list(crate::value::Dtype::F64, numbers.clone()),
+            Some(Coords::Labels(labels)) => RawArray::texts(labels.clone()),
         };
         let taken = dataset.arrays.contains_key(axis);
         let name = if taken { format!("{axis}{COORDS}") } else { axis.to_string() };

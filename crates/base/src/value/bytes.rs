@@ -28,6 +28,10 @@ impl<'a> ByteReader<'a> {
         self.array().map(u64::from_le_bytes)
     }
 
+    pub fn f32(&mut self) -> Option<f32> {
+        self.array().map(f32::from_le_bytes)
+    }
+
     pub fn f64(&mut self) -> Option<f64> {
         self.array().map(f64::from_le_bytes)
     }

@@ -19,5 +19,5 @@ pub use encode::{decode, encode};
 pub use nan::NanPolicy;
 pub use numbers::{Numbers, NumbersIter};
 pub use scene::*;
-pub use table::{Cell, Column, Header, Key, Row, Table};
+pub use table::{Cell, Column, HeaderCell, KeyColumn, Row, Table};
 pub use tree::{FileEntry, Tree, decode_tree, encode_tree};

@@ -9,7 +9,7 @@ pub struct Table {
     pub name: String,
     pub caption: String,
     /// The key columns, which label the rows, outermost first.
-    pub keys: Vec<Key>,
+    pub keys: Vec<KeyColumn>,
     pub columns: Vec<Column>,
     pub rows: Vec<Row>,
     pub footnotes: Vec<String>,
@@ -17,7 +17,7 @@ pub struct Table {
 
 /// A key column: its name in the paper file and its header.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Key {
+pub struct KeyColumn {
     pub name: String,
     pub label: String,
 }
@@ -52,7 +52,7 @@ pub struct Cell {
 
 /// A header that spans adjacent columns; an empty text is no header.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Header<'a> {
+pub struct HeaderCell<'a> {
     pub text: &'a str,
     /// The first column that it spans, not counting key columns.
     pub first: usize,
@@ -62,26 +62,26 @@ pub struct Header<'a> {
 impl Table {
     /// Lines of column headers, outermost first; each line covers all columns, and the last has their labels. Groups are adjacent to
     /// the labels: a column with fewer groups than others has none in the outer lines.
-    pub fn headers(&self) -> Vec<Vec<Header<'_>>> {
+    pub fn headers(&self) -> Vec<Vec<HeaderCell<'_>>> {
         let depth = self.columns.iter().map(|column| column.groups.len()).max().unwrap_or(0);
         let group = |column: usize, line: usize| -> &str {
             let groups = self.columns.get(column).map_or(&[][..], |column| &column.groups);
             (line + groups.len()).checked_sub(depth).and_then(|i| groups.get(i)).map_or("", String::as_str)
         };
-        let mut lines: Vec<Vec<Header>> = Vec::new();
+        let mut lines: Vec<Vec<HeaderCell>> = Vec::new();
         for line in 0..depth {
-            let mut headers: Vec<Header> = Vec::new();
+            let mut headers: Vec<HeaderCell> = Vec::new();
             for column in 0..self.columns.len() {
                 let joins = column > 0 && (0..=line).all(|outer| group(column, outer) == group(column - 1, outer));
                 match headers.last_mut() {
                     Some(last) if joins => last.columns += 1,
-                    _ => headers.push(Header { text: group(column, line), first: column, columns: 1 }),
+                    _ => headers.push(HeaderCell { text: group(column, line), first: column, columns: 1 }),
                 }
             }
             lines.push(headers);
         }
         let labels = self.columns.iter().enumerate();
-        lines.push(labels.map(|(first, column)| Header { text: &column.label, first, columns: 1 }).collect());
+        lines.push(labels.map(|(first, column)| HeaderCell { text: &column.label, first, columns: 1 }).collect());
         lines
     }
 
@@ -112,7 +112,7 @@ mod tests {
     }
 
     fn shown(table: &Table) -> Vec<String> {
-        let line = |line: &Vec<Header>| {
+        let line = |line: &Vec<HeaderCell>| {
             line.iter().map(|h| format!("{}@{}+{}", h.text, h.first, h.columns)).collect::<Vec<_>>().join(" ")
         };
         table.headers().iter().map(line).collect()
@@ -130,7 +130,7 @@ mod tests {
 
     #[test]
     fn labels_repeat_only_where_all_outer_labels_do() {
-        let key = |name: &str| Key { name: name.into(), label: name.into() };
+        let key = |name: &str| KeyColumn { name: name.into(), label: name.into() };
         let row = |at: [&str; 3]| Row {
             coordinates: at.map(String::from).to_vec(),
             labels: at.map(String::from).to_vec(),

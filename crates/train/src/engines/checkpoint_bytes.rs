@@ -1,5 +1,7 @@
 //! Checkpoints as bytes: numbers in little-endian order behind the name of their format.
 
+use repro_base::value::ByteReader;
+
 /// Writes a checkpoint.
 pub struct CheckpointWriter(Vec<u8>);
 
@@ -33,43 +35,16 @@ impl CheckpointWriter {
     }
 }
 
-/// Reads a checkpoint; `None` where it is too short.
-pub struct CheckpointReader<'a>(&'a [u8]);
+/// The numbers of a checkpoint behind its format; `None` for another format.
+pub fn checkpoint_numbers<'a>(bytes: &'a [u8], format: &[u8; 8]) -> Option<ByteReader<'a>> {
+    bytes.strip_prefix(format).map(ByteReader)
+}
 
-impl<'a> CheckpointReader<'a> {
-    /// `None` for another format.
-    pub fn new(bytes: &'a [u8], format: &[u8; 8]) -> Option<CheckpointReader<'a>> {
-        bytes.strip_prefix(format).map(CheckpointReader)
+/// Reads `count` (step, loss) pairs.
+pub fn read_history(from: &mut ByteReader, count: u32) -> Option<Vec<(u32, f32)>> {
+    // A wrong count must not reserve memory.
+    if from.0.len() < 8 * count as usize {
+        return None;
     }
-
-    fn bytes<const N: usize>(&mut self) -> Option<[u8; N]> {
-        let (bytes, rest) = self.0.split_first_chunk::<N>()?;
-        self.0 = rest;
-        Some(*bytes)
-    }
-
-    pub fn u32(&mut self) -> Option<u32> {
-        self.bytes().map(u32::from_le_bytes)
-    }
-
-    pub fn f32(&mut self) -> Option<f32> {
-        self.bytes().map(f32::from_le_bytes)
-    }
-
-    pub fn f64(&mut self) -> Option<f64> {
-        self.bytes().map(f64::from_le_bytes)
-    }
-
-    /// `count` (step, loss) pairs.
-    pub fn history(&mut self, count: u32) -> Option<Vec<(u32, f32)>> {
-        // A wrong count must not reserve memory.
-        if self.remaining() < 8 * count as usize {
-            return None;
-        }
-        (0..count).map(|_| Some((self.u32()?, self.f32()?))).collect()
-    }
-
-    pub fn remaining(&self) -> usize {
-        self.0.len()
-    }
+    (0..count).map(|_| Some((from.u32()?, from.f32()?))).collect()
 }

@@ -2,7 +2,7 @@
 
 use super::training_state::TrainingState;
 use crate::contract::CONTRACT_VERSION;
-use crate::engines::checkpoint_bytes::{CheckpointReader, CheckpointWriter};
+use crate::engines::checkpoint_bytes::{CheckpointWriter, checkpoint_numbers, read_history};
 
 const FORMAT: &[u8; 8] = b"reproCP2";
 
@@ -36,14 +36,14 @@ impl TrainingState {
     }
 
     fn read(&self, bytes: &[u8]) -> Option<SavedState> {
-        let mut from = CheckpointReader::new(bytes, FORMAT)?;
+        let mut from = checkpoint_numbers(bytes, FORMAT)?;
         if from.u32()? != CONTRACT_VERSION {
             return None;
         }
         let (step, stopped, loss, entries) = (from.u32()?, from.u32()? != 0, from.f32()?, from.u32()?);
         let (powers, drop) = ([from.f64()?, from.f64()?], from.f64()?);
-        let history = from.history(entries)?;
-        if step > self.recipe.steps || from.remaining() != 3 * 4 * self.order.len() {
+        let history = read_history(&mut from, entries)?;
+        if step > self.recipe.steps || from.0.len() != 3 * 4 * self.order.len() {
             return None;
         }
         let mut buffer = || self.order.iter().map(|_| from.f32()).collect::<Option<Vec<f32>>>();

@@ -2,7 +2,7 @@
 
 use super::trainer::ReferenceTrainer;
 use crate::contract::REFERENCE_VERSION;
-use crate::engines::checkpoint_bytes::{CheckpointReader, CheckpointWriter};
+use crate::engines::checkpoint_bytes::{CheckpointWriter, checkpoint_numbers, read_history};
 
 const FORMAT: &[u8; 8] = b"reproRE1";
 
@@ -28,12 +28,12 @@ impl ReferenceTrainer<'_> {
     }
 
     fn read(&mut self, bytes: &[u8]) -> Option<()> {
-        let mut from = CheckpointReader::new(bytes, FORMAT)?;
+        let mut from = checkpoint_numbers(bytes, FORMAT)?;
         let (version, step, stopped) = (from.u32()?, from.u32()?, from.u32()? != 0);
         let (loss, entries, drop) = (from.f32()?, from.u32()?, from.f64()?);
-        let history = from.history(entries)?;
+        let history = read_history(&mut from, entries)?;
         let values: usize = self.parameters.iter().map(Vec::len).sum();
-        if version != REFERENCE_VERSION || step > self.recipe.steps || from.remaining() != 3 * 8 * values {
+        if version != REFERENCE_VERSION || step > self.recipe.steps || from.0.len() != 3 * 8 * values {
             return None;
         }
         let [first, second] = &mut self.moments;
