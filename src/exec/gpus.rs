@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use super::job::{Job, JobReport, UnitResult};
 use super::shared::BuildShared;
-use super::worker::{UnitControl, guarded, keep};
+use super::worker::{LONG, UnitControl, guarded, keep};
 use crate::error::{Error, Result};
 use crate::stages;
 use crate::store::Key;
@@ -179,7 +179,7 @@ fn train(
             controls[number].forget_progress();
             let result = outcome.map(|outcome| {
                 let payload = stages::trained(recipe, &outcome)?;
-                let digest = keep(shared, *key, &payload, took)?;
+                let digest = keep(shared, *key, &payload, took, LONG)?;
                 // Its time does not say how long a core would take.
                 Ok(UnitResult { digest, found: false, whole: false })
             });

@@ -74,8 +74,9 @@ fn run_unit(inputs: &StageInputs, unit: usize, key: Key, again: bool, started: I
     }
     let payload = kind.run(unit, layout, &outlines, inputs as &dyn Inputs, &control);
     control.forget_progress();
-    let kept =
-        payload.and_then(|payload| payload.map(|payload| keep(shared, key, &payload, started.elapsed())).transpose());
+    let long = if kind.kind().is_program { LONG_PROGRAM } else { LONG };
+    let keep = |payload: Vec<u8>| keep(shared, key, &payload, started.elapsed(), long);
+    let kept = payload.and_then(|payload| payload.map(keep).transpose());
     let Ok(Some(digest)) = kept else {
         store.release(&key);
         return kept.map(|_| None);
@@ -124,15 +125,17 @@ fn claim(inputs: &StageInputs, key: Key, again: bool, control: &UnitControl) -> 
     }
 }
 
-/// The result of a unit that took this long is flushed to disk at once, so that a kill never costs it.
-const LONG: Duration = Duration::from_millis(100);
+/// The result of a unit that took this long is flushed to disk at once, so that a kill does not cost it.
+pub const LONG: Duration = Duration::from_secs(1);
+/// The same for programs, which begin anew.
+const LONG_PROGRAM: Duration = Duration::from_millis(100);
 
-/// Store a result, then delete its checkpoint.
-pub fn keep(shared: &BuildShared, key: Key, payload: &[u8], took: Duration) -> Result<Digest> {
+/// Store a result, then delete its checkpoint. What took at least as long as `long` is flushed at once.
+pub fn keep(shared: &BuildShared, key: Key, payload: &[u8], took: Duration, long: Duration) -> Result<Digest> {
     let store = shared.context.store;
     let digest = shared.writer.put(key, payload, u64::try_from(took.as_micros()).unwrap_or(u64::MAX))?;
     let checkpoint = store.has_checkpoint(&key);
-    if checkpoint || took >= LONG {
+    if checkpoint || took >= long {
         shared.writer.flush()?;
     }
     if checkpoint {
