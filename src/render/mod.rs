@@ -40,7 +40,7 @@ use crate::value::{Scene, Table, decode, decode_scene, decode_scene_without_hint
 
 /// Version of the renderers: raised when output bytes change for the same scene or table.
 const VERSION: u32 = 1;
-/// The same for tables in HTML and Typst.
+/// The same for pgf, and for tables in LaTeX, HTML and Typst: they write mathematics in a language of their own.
 const VERSION_OF_MATHEMATICS: u32 = 2;
 
 /// The renderers' interface to the build engine.
@@ -79,7 +79,8 @@ impl Publish for Publisher {
 
 /// The settings of a figure's file that are not in its scene; the title goes into the file's metadata.
 fn figure_spec(stage: &Definition, figure: &Figure, format: &FigureFormat) -> FileSpec {
-    let mut manifest = json!({"kind": "file", "version": VERSION, "format": format.name()});
+    let version = if *format == FigureFormat::Pgf { VERSION_OF_MATHEMATICS } else { VERSION };
+    let mut manifest = json!({"kind": "file", "version": version, "format": format.name()});
     if figure.title.is_none() {
         manifest["title"] = json!(stage.name);
     }
@@ -133,7 +134,7 @@ fn figure_file(scene: &Scene, format: &str, dpi: u32, key: &str, stop: &dyn Fn()
 
 fn table_file(stage: &Definition, settings: &TableSettings, format: &TableFormat) -> FileSpec {
     let version = match format {
-        TableFormat::Html | TableFormat::Typst => VERSION_OF_MATHEMATICS,
+        TableFormat::Latex | TableFormat::Html | TableFormat::Typst => VERSION_OF_MATHEMATICS,
         _ => VERSION,
     };
     FileSpec {
