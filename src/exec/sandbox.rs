@@ -50,11 +50,7 @@ const POINTS: &str = "points.json";
 
 /// For each point of a sweep its folder and its coordinates.
 fn points(layout: &Layout) -> Json {
-    let point = |unit: usize| {
-        let positions = layout.positions(unit);
-        let coordinates = layout.axes.iter().zip(positions).map(|(axis, at)| (axis.name.clone(), axis.coords.json(at)));
-        json!({"folder": layout.folder(unit), "at": coordinates.collect::<serde_json::Map<_, _>>()})
-    };
+    let point = |unit: usize| json!({"folder": layout.folder(unit), "at": layout.json(unit)});
     Json::Array((0..layout.units).map(point).collect())
 }
 

@@ -79,24 +79,31 @@ impl Graph {
     fn points(&self, name: &str, conditions: &str) -> Result<(usize, Vec<usize>), Error> {
         let stage = self.position(name).ok_or_else(|| self.unknown(name))?;
         let layout = &self.layouts[stage];
-        let axes: Vec<&str> = layout.axes.iter().map(|axis| axis.name.as_str()).collect();
+        let axes: Vec<&str> = layout.names().collect();
         if axes.is_empty() {
             return Err(Error::user(format!("`{name}` has no axes, so no points can be selected")));
         }
         let mut wanted = Vec::new();
         for (axis, value) in split_conditions(conditions, &axes) {
-            let Some(known) = layout.axes.iter().find(|known| known.name == axis) else {
+            let Some((_, coords)) = layout.coords(&axis) else {
                 let error = Error::user(format!("`{name}` has no axis `{axis}`"));
                 return Err(error.hint(suggest(&axis, &axes)));
             };
-            if known.coords.position(&value).is_none() {
+            if coords.position(&value).is_none() {
                 let error = Error::user(format!("axis `{axis}` of `{name}` has no value `{value}`"));
-                return Err(error.hint(known.coords.offer(&value)));
+                return Err(error.hint(coords.offer(&value)));
             }
-            wanted.push((known.name.as_str(), vec![value]));
+            wanted.push((axis, vec![value]));
         }
+        let wanted: Vec<(&str, Vec<String>)> =
+            wanted.iter().map(|(axis, value)| (axis.as_str(), value.clone())).collect();
         let outline = Outline { name, stage: &*self.stages[stage].stage, layout };
-        Ok((stage, select_units(0, &outline, &wanted).map(|(read, _)| read.units).unwrap_or_default()))
+        let units = select_units(0, &outline, &wanted).map(|(read, _)| read.units).unwrap_or_default();
+        if units.is_empty() {
+            let error = Error::user(format!("`{name}` has no point at `{conditions}`"));
+            return Err(error.hint("these values do not occur together: see `zip`, `sample` and `except` of the sweep"));
+        }
+        Ok((stage, units))
     }
 
     /// Every stage except groups, which have no result of their own.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use serde_json::{Value as Json, json};
+use serde_json::Value as Json;
 
 use super::Context;
 use super::environment::probe;
@@ -12,7 +12,6 @@ use crate::key;
 use crate::stages::{FileSpec, Found, Layout, Outline, Stage, Unit};
 use crate::store::{Digest, Key};
 use crate::threads;
-use crate::value::Axis;
 
 /// Stages with more units than this compute their keys on all cores.
 const PARALLEL: usize = 512;
@@ -222,8 +221,7 @@ fn readings(inputs: &[Outline]) -> Vec<Digest> {
 
 /// The digest of the axes of a stage; `None` if it has none.
 fn axes_digest(layout: &Layout) -> Option<Digest> {
-    let axes: Vec<Json> = layout.axes.iter().map(Axis::manifest).collect();
-    (!axes.is_empty()).then(|| key::key(&json!({ "axes": axes }), &[]).0)
+    layout.manifest().map(|manifest| key::key(&manifest, &[]).0)
 }
 
 /// One digest for a stage as its readers see it: its results and its axes.

@@ -1,7 +1,5 @@
 //! An axis of a sweep: which field of the recipe or the program varies, and the values it takes.
 
-use std::collections::HashSet;
-
 use serde_json::{Value as Json, json};
 
 use crate::error::{Error, Span};
@@ -92,9 +90,12 @@ pub struct AxisSpec {
 #[derive(Clone, Debug, PartialEq)]
 pub struct ResolvedAxis {
     pub axis: Axis,
-    /// For each coordinate the fields it sets: path, value.
-    pub settings: Vec<Vec<(Vec<String>, Node)>>,
+    /// For each coordinate the fields it sets.
+    pub settings: Vec<Vec<Assignment>>,
 }
+
+/// The path of a field, and the value that it gets.
+pub type Assignment = (Vec<String>, Node);
 
 impl Decode for AxisSpec {
     fn decode(node: &Node, problems: &mut Problems) -> Option<Self> {
@@ -154,8 +155,90 @@ impl AxisSpec {
             problems.push(Error::user(format!("axis `{name}` is empty: it has no values")).at(self.span));
             return None;
         }
-        self.check_values(&resolved, varied, problems)?;
+        check_values(&resolved, varied, problems)?;
         Some(resolved)
+    }
+
+    /// Where the axis is written.
+    pub fn span(&self) -> Span {
+        self.span
+    }
+
+    /// Whether its values are named cases.
+    pub fn has_cases(&self) -> bool {
+        self.settings.cases.is_some()
+    }
+
+    /// Whether it is a range that does not say how it is divided: a sample can draw from it.
+    pub fn is_open_range(&self) -> bool {
+        let s = &self.settings;
+        s.from.is_some() && s.to.is_some() && s.step.is_none() && s.count.is_none()
+    }
+
+    /// An axis of values drawn from this axis, one for each number in 0 to 1 (without 1). Reports an empty range, and what `resolve` does.
+    pub fn draw<T: Varied>(
+        &self,
+        name: &str,
+        varied: &T,
+        draws: &[f64],
+        problems: &mut Problems,
+    ) -> Option<ResolvedAxis> {
+        if !self.is_open_range() {
+            // One of its values for each draw.
+            let listed = self.resolve(name, varied, problems)?;
+            let n = listed.axis.len();
+            let at: Vec<usize> = draws.iter().map(|draw| ((draw * n as f64) as usize).min(n - 1)).collect();
+            let settings = at.iter().map(|&at| listed.settings[at].clone()).collect();
+            return Some(ResolvedAxis { axis: listed.axis.only(&at), settings });
+        }
+        let default = || T::default_field(name).map(|value| Located { value, span: self.span });
+        let Some(field) = self.settings.field.clone().or_else(default) else {
+            problems.push(Error::user(format!("axis `{name}` needs `field` (the setting that varies)")).at(self.span));
+            return None;
+        };
+        if let Some(error) = unknown_field(varied, &path(&field), field.span) {
+            problems.push(error);
+            return None;
+        }
+        let numbers = self.drawn(name, draws, problems)?;
+        let settings = numbers.iter().map(|&number| vec![(path(&field), self.number(number))]).collect();
+        let resolved = ResolvedAxis { axis: Axis::numbers(name, numbers), settings };
+        check_values(&resolved, varied, problems)?;
+        Some(resolved)
+    }
+
+    /// The numbers at these places of the range, rounded to `round` decimals, by default to 6 significant digits.
+    fn drawn(&self, name: &str, draws: &[f64], problems: &mut Problems) -> Option<Vec<f64>> {
+        let s = &self.settings;
+        let (from, to) = (s.from.unwrap_or(f64::NAN), s.to.unwrap_or(f64::NAN));
+        let fail = |message: String, problems: &mut Problems| {
+            problems.push(Error::user(message).at(self.span));
+            None
+        };
+        if from.partial_cmp(&to) != Some(std::cmp::Ordering::Less) {
+            return fail(format!("the range of `{name}` is empty: `from` must be less than `to`"), problems);
+        }
+        if s.scale == RangeScale::Log && from <= 0.0 {
+            return fail("a logarithmic range needs `from` and `to` above 0".into(), problems);
+        }
+        let unit = s.round.map(|decimals| 10f64.powi(decimals.min(MAX_DECIMALS) as i32));
+        let number = |draw: &f64| match (&s.scale, unit) {
+            (RangeScale::Log, _) => from * (to / from).powf(*draw),
+            // All multiples of the unit are equally likely, the first and the last too.
+            (RangeScale::Linear, Some(unit)) => from + (draw * (((to - from) * unit).round() + 1.0)).floor() / unit,
+            (RangeScale::Linear, None) => from + draw * (to - from),
+        };
+        let digits = |number: f64| match s.round {
+            Some(decimals) => format!("{number:.*}", decimals.min(MAX_DECIMALS) as usize),
+            None => format!("{number:.5e}"),
+        };
+        Some(draws.iter().map(|draw| digits(number(draw)).parse().unwrap_or(f64::NAN)).collect())
+    }
+
+    /// A number as if it were written in the paper file.
+    fn number(&self, value: f64) -> Node {
+        let whole = value.fract() == 0.0 && value.abs() < 9e15;
+        Node::new(if whole { Yaml::Int(value as i64) } else { Yaml::Float(value) }, self.span)
     }
 
     fn cases(
@@ -201,14 +284,6 @@ impl AxisSpec {
             Some(numbers) => Coords::Numbers(numbers),
             None => Coords::Labels(nodes.iter().map(label).collect()),
         };
-        let mut seen = HashSet::new();
-        for node in &nodes {
-            if !seen.insert(canonical_text(&node.value)) {
-                let message = format!("duplicate value on axis `{name}`: {}", node.describe());
-                problems.push(Error::user(message).at(node.span));
-                return None;
-            }
-        }
         let settings = nodes.into_iter().map(|node| vec![(path(field), node)]).collect();
         Some(ResolvedAxis { axis: Axis { name: name.to_string(), coords }, settings })
     }
@@ -259,6 +334,12 @@ impl AxisSpec {
                 (0..count).map(|i| first + f64::from(i) * step.unwrap_or(1.0)).collect()
             }
             (None, None, None, None) => return fail("this axis has no values", problems),
+            (Some(_), Some(_), None, None) => {
+                let message = "this range does not say how it is divided";
+                let error = Error::user(message).at(self.span).hint("add `step` or `count`");
+                problems.push(error.hint("or draw points from it: `sample: {count: 50}` beside `axes`"));
+                return None;
+            }
             _ => return fail("this range is incomplete", problems),
         };
         let node = |value: f64| {
@@ -266,49 +347,27 @@ impl AxisSpec {
                 Some(decimals) => format!("{value:.*}", decimals.min(MAX_DECIMALS) as usize),
                 None => format!("{value:.11e}"),
             };
-            let value = value.parse::<f64>().unwrap_or(f64::NAN);
-            let whole = value.fract() == 0.0 && value.abs() < 9e15;
-            Node::new(if whole { Yaml::Int(value as i64) } else { Yaml::Float(value) }, self.span)
+            self.number(value.parse::<f64>().unwrap_or(f64::NAN))
         };
         Some(numbers.into_iter().map(node).collect())
     }
-
-    /// Assign every value to a copy of the settings, so that errors are reported before anything runs.
-    fn check_values<T: Varied>(&self, resolved: &ResolvedAxis, varied: &T, problems: &mut Problems) -> Option<()> {
-        let mut fine = true;
-        for settings in &resolved.settings {
-            let mut varied = varied.clone();
-            for (path, node) in settings {
-                let names: Vec<&str> = path.iter().map(String::as_str).collect();
-                if let Some(error) = unknown_field(&varied, path, node.span) {
-                    problems.push(error);
-                    return None;
-                }
-                fine &= varied.assign(&names, node, problems).is_some();
-            }
-        }
-        fine.then_some(())
-    }
 }
 
-/// The most points of a sweep; more would not fit into memory.
-const MAX_POINTS: usize = 10_000_000;
-
-/// Report a grid without axes or with too many points. `single` says what to use for one point. Returns whether the grid is fine.
-pub fn check_grid(axes: &[ResolvedAxis], body: &Node, single: &str, problems: &mut Problems) -> bool {
-    let at = body.deepest(&["axes"]).span;
-    if axes.is_empty() {
-        problems.push(Error::user("a sweep needs at least one axis").at(at).hint(single));
-        return false;
+/// Assign every value to a copy of the settings, so that errors are reported before anything runs.
+fn check_values<T: Varied>(resolved: &ResolvedAxis, varied: &T, problems: &mut Problems) -> Option<()> {
+    let mut fine = true;
+    for settings in &resolved.settings {
+        let mut varied = varied.clone();
+        for (path, node) in settings {
+            let names: Vec<&str> = path.iter().map(String::as_str).collect();
+            if let Some(error) = unknown_field(&varied, path, node.span) {
+                problems.push(error);
+                return None;
+            }
+            fine &= varied.assign(&names, node, problems).is_some();
+        }
     }
-    let points = axes.iter().map(|axis| axis.axis.len()).fold(1, usize::saturating_mul);
-    if points > MAX_POINTS {
-        let lengths: Vec<String> = axes.iter().map(|axis| format!("{} {}", axis.axis.len(), axis.axis.name)).collect();
-        let message = format!("this grid of {} has more than {MAX_POINTS} points", lengths.join(" x "));
-        problems.push(Error::user(message).at(at));
-        return false;
-    }
-    true
+    fine.then_some(())
 }
 
 fn path(field: &str) -> Vec<String> {
@@ -316,7 +375,7 @@ fn path(field: &str) -> Vec<String> {
 }
 
 /// A text that is equal for equal values.
-fn canonical_text(value: &Yaml) -> String {
+pub fn canonical_text(value: &Yaml) -> String {
     match value {
         // 0 and -0 are one number.
         Yaml::Float(number) => format!("{:?}", number + 0.0),

@@ -36,7 +36,7 @@ impl FigureStage {
         for (of, name) in self.0.names() {
             let Some(input) = find(of) else { continue };
             let Some(mut known) = input.stage.arrays() else { continue };
-            known.extend(input.layout.axes.iter().map(|axis| axis.name.clone()));
+            known.extend(input.layout.names().map(str::to_string));
             if !known.contains(&name.value) && !AXES.contains(&name.value.as_str()) {
                 let known: Vec<&str> = known.iter().map(String::as_str).chain(AXES).collect();
                 let error = Error::user(format!("`{}` has no array or axis `{}`", of.value, name.value)).at(name.span);

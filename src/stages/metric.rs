@@ -32,7 +32,9 @@ impl MetricStage {
         let fixed: Vec<Option<usize>> =
             (0..input.axes.len()).map(|dim| if Some(dim) == over { None } else { outer.next() }).collect();
         (0..choices)
-            .map(|choice| input.unit(&fixed.iter().map(|position| position.unwrap_or(choice)).collect::<Vec<_>>()))
+            .filter_map(|choice| {
+                input.unit(&fixed.iter().map(|position| position.unwrap_or(choice)).collect::<Vec<_>>())
+            })
             .collect()
     }
 }
@@ -84,12 +86,11 @@ impl Stage for MetricStage {
             ));
             problems.push(error.at(self.of.span));
         }
-        let mut axes = input.layout.axes.clone();
-        if let Some(best) = &self.best {
-            best.check(&axes, problems);
-            axes.retain(|axis| axis.name != *best.over);
-        }
-        Layout::new(axes)
+        let axes = &input.layout.axes;
+        let Some(best) = &self.best else { return input.layout.clone() };
+        best.check(axes, problems);
+        let over = axes.iter().position(|axis| axis.name == *best.over);
+        over.map_or_else(|| input.layout.clone(), |dim| input.layout.without(dim))
     }
 
     fn manifest(&self) -> Json {

@@ -9,8 +9,10 @@ mod data;
 mod exec;
 mod figure;
 mod files;
+mod grid;
 mod group;
 mod kind;
+mod layout;
 mod metric;
 mod need;
 mod paths;
@@ -18,6 +20,7 @@ mod point;
 mod program_sweep;
 mod publish;
 mod quantity;
+mod sample;
 mod select;
 mod sweep;
 mod swept;
@@ -27,6 +30,7 @@ mod train;
 pub use data::DataStage;
 pub use exec::FIGURES;
 pub use kind::{Holds, KindInfo, NodeShape, Report};
+pub use layout::Layout;
 pub use need::{Found, Needs, Secret, Tool, variable_digest};
 pub use paths::{file_name, is_pattern};
 pub use point::payload as trained;
@@ -47,7 +51,7 @@ use crate::figures::Figure;
 use crate::spec::{Located, Node, Problems};
 use crate::tables::TableSettings;
 use crate::train::{Control, Recipe};
-use crate::value::{Axis, Dataset, Digest, FileEntry};
+use crate::value::{Array, Coords, Dataset, Digest, FileEntry};
 
 crate::union! {
     /// The kind of a stage, with its settings.
@@ -81,68 +85,6 @@ pub trait Declaration {
 impl<T: Stage + Clone + 'static> Declaration for T {
     fn resolve(&self, _names: &HashSet<&str>, _problems: &mut Problems) -> Arc<dyn Stage> {
         Arc::new(self.clone())
-    }
-}
-
-/// The outer shape of a stage's result: one unit for each position on the product of its axes, the last axis varying fastest.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Layout {
-    pub axes: Vec<Axis>,
-    pub units: usize,
-}
-
-impl Layout {
-    pub fn new(axes: Vec<Axis>) -> Layout {
-        // A grid too large to count is reported by the stage's `check`.
-        let units = axes.iter().map(Axis::len).fold(1, usize::saturating_mul);
-        Layout { axes, units }
-    }
-
-    /// The position of a unit on each axis.
-    pub fn positions(&self, mut unit: usize) -> Vec<usize> {
-        let mut positions = vec![0; self.axes.len()];
-        for (slot, axis) in positions.iter_mut().zip(&self.axes).rev() {
-            *slot = unit % axis.len().max(1);
-            unit /= axis.len().max(1);
-        }
-        positions
-    }
-
-    /// The unit at these positions.
-    pub fn unit(&self, positions: &[usize]) -> usize {
-        positions.iter().zip(&self.axes).fold(0, |unit, (position, axis)| unit * axis.len() + position)
-    }
-
-    /// The layout of some of the units, in ascending order: their own coordinates on each axis, or, if they are not a whole grid, an axis
-    /// `point` of their labels. Axes with one coordinate are left out.
-    pub fn subset(&self, units: &[usize]) -> Layout {
-        if units.len() == self.units {
-            return self.clone();
-        }
-        let mut used: Vec<BTreeSet<usize>> = vec![BTreeSet::new(); self.axes.len()];
-        for unit in units {
-            for (at, used) in self.positions(*unit).into_iter().zip(&mut used) {
-                used.insert(at);
-            }
-        }
-        let grid = used.iter().map(BTreeSet::len).fold(1, usize::saturating_mul);
-        if grid != units.len() {
-            return Layout::new(vec![Axis::labels("point", units.iter().map(|unit| self.label(*unit)).collect())]);
-        }
-        let varying = self.axes.iter().zip(&used).filter(|(_, used)| used.len() > 1);
-        Layout::new(varying.map(|(axis, used)| axis.only(&used.iter().copied().collect::<Vec<_>>())).collect())
-    }
-
-    /// The name of the folder of a unit's files, and of its log: its label as the name of a file. Empty for a stage without axes.
-    pub fn folder(&self, unit: usize) -> String {
-        paths::file_name(&self.label(unit))
-    }
-
-    /// `model=Dense density=0.1`: how messages name a unit.
-    pub fn label(&self, unit: usize) -> String {
-        let positions = self.positions(unit);
-        let parts = self.axes.iter().zip(positions).map(|(axis, i)| format!("{}={}", axis.name, axis.coords.label(i)));
-        parts.collect::<Vec<_>>().join(" ")
     }
 }
 
@@ -386,8 +328,8 @@ pub fn dataset(bytes: &[u8]) -> Result<Dataset> {
     crate::value::decode(bytes).ok_or_else(|| Error::internal("a stored result is not a dataset"))
 }
 
-/// Stack the results of all units along the layout's axes. An array that some units lack, or that has another shape or other axes in some, is
-/// left out, with the reason.
+/// Stack the results of all units along the layout's axes; points without a unit are NaN. An array that some units lack, or that has another
+/// shape or other axes in some, is left out, with the reason. Values along the axes are arrays too, where the results have none of that name.
 pub fn stack(layout: &Layout, units: &[Arc<Dataset>]) -> Dataset {
     let mut stacked = Dataset::default();
     if layout.axes.is_empty() {
@@ -395,10 +337,18 @@ pub fn stack(layout: &Layout, units: &[Arc<Dataset>]) -> Dataset {
     }
     let Some(first) = units.first() else { return stacked };
     stacked.unread.clone_from(&first.unread);
+    for secondary in layout.secondary() {
+        if let Coords::Numbers(values) = &secondary.coords
+            && let Ok(array) = Array::f64(vec![layout.axes[secondary.dim].clone()], values.clone())
+        {
+            stacked.insert(&secondary.name, array);
+        }
+    }
     let names: BTreeSet<&String> = units.iter().flat_map(|unit| unit.arrays.keys()).collect();
     for name in names {
-        let parts: Option<Vec<_>> = units.iter().map(|unit| unit.get(name)).collect();
-        match parts.and_then(|parts| crate::value::Array::stack(&layout.axes, &parts)) {
+        let present = units.iter().all(|unit| unit.get(name).is_some());
+        let parts = layout.grid().map(|unit| units.get(unit?)?.get(name));
+        match present.then(|| Array::stack(&layout.axes, &parts.collect::<Vec<_>>())).flatten() {
             Some(array) => stacked.insert(name, array),
             None => stacked.leave_out(name, why_not_stacked(name, layout, units)),
         }

@@ -1,14 +1,18 @@
 //! `sweep` with `exec`: run a program at every point of a grid of its parameters. Every point is cached like the equal `exec` stage.
 
 use std::collections::{BTreeMap, HashSet};
+use std::sync::OnceLock;
 
 use serde_json::{Value as Json, json};
 
-use super::axis::{AxisSpec, ResolvedAxis, Varied, check_grid};
+use super::axis::{AxisSpec, Varied};
 use super::exec::{Exec, ExecSettings};
+use super::grid::{Grid, GridSettings, ZipGroups, leave_out_unused};
+use super::sample::SampleSettings;
 use super::{Demand, Holds, Inputs, KindInfo, Layout, Needs, NodeShape, Outline, Published, Stage, Unit};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, Span};
 use crate::spec::{Decode, Located, Node, Problems, suggest};
+use crate::tables::Conditions;
 use crate::train::Control;
 use crate::value::{Dataset, FileEntry};
 
@@ -19,16 +23,26 @@ crate::record! {
         pub exec: ExecSettings,
         /// The axes by name, in any order.
         pub axes: BTreeMap<String, AxisSpec>,
+        /// Axes that run together instead of being crossed: `[lr, hidden]`, or a list of such groups.
+        pub zip: ZipGroups = ZipGroups::default(),
+        /// Points that are left out: `[{lr: 1, hidden: [256, 512]}]`.
+        pub except: Vec<Conditions> = Vec::new(),
+        /// Points drawn from ranges instead of a grid.
+        pub sample: Option<SampleSettings> = None,
     }
 }
 
 impl ProgramSweepSettings {
-    /// The stage, with its inputs and its axes resolved.
+    /// The stage, with its inputs resolved.
     pub fn resolve(&self, names: &HashSet<&str>, problems: &mut Problems) -> ProgramSweep {
         let base = self.exec.separate_inputs(names, problems);
-        let fields = ProgramFields(self.exec.clone());
-        let axes: Vec<_> = self.axes.iter().map(|(name, axis)| axis.resolve(name, &fields, problems)).collect();
-        ProgramSweep { settings: self.clone(), base, axes: axes.into_iter().collect::<Option<_>>() }
+        ProgramSweep { settings: self.clone(), base, grid: OnceLock::new() }
+    }
+
+    fn grid(&self, axes: Span, problems: &mut Problems) -> Option<Grid> {
+        let settings =
+            GridSettings { axes: &self.axes, zip: &self.zip, except: &self.except, sample: self.sample.as_ref() };
+        settings.resolve(&ProgramFields(self.exec.clone()), axes, "for a single run, use the kind `exec`", problems)
     }
 }
 
@@ -71,51 +85,53 @@ impl Varied for ProgramFields {
 }
 
 /// A sweep over a program.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct ProgramSweep {
     settings: ProgramSweepSettings,
     /// The program before the axes change it.
     base: Exec,
-    /// `None` if they are wrong, which has been reported.
-    axes: Option<Vec<ResolvedAxis>>,
+    /// Resolved once.
+    grid: OnceLock<Grid>,
 }
 
 impl ProgramSweep {
-    fn axes(&self) -> &[ResolvedAxis] {
-        self.axes.as_deref().unwrap_or_default()
+    fn grid(&self) -> &Grid {
+        let resolve = || self.settings.grid(Span::default(), &mut Problems::default()).unwrap_or_default();
+        self.grid.get_or_init(resolve)
     }
 
     /// The program of one point.
-    fn program(&self, unit: usize, layout: &Layout) -> Result<Exec> {
+    fn program(&self, unit: usize) -> Result<Exec> {
+        let grid = self.grid();
         let mut fields = ProgramFields(self.base.settings.clone());
         let mut problems = Problems::default();
-        let mut values = Vec::new();
-        for (axis, position) in self.axes().iter().zip(layout.positions(unit)) {
-            values.push((axis.axis.name.clone(), axis.axis.coords.label(position)));
-            for (path, node) in axis.settings.get(position).into_iter().flatten() {
-                let path: Vec<&str> = path.iter().map(String::as_str).collect();
-                fields.assign(&path, node, &mut problems);
-            }
+        for (path, node) in grid.assignments(unit) {
+            let path: Vec<&str> = path.iter().map(String::as_str).collect();
+            fields.assign(&path, node, &mut problems);
         }
         if let Some(error) = problems.into_errors().pop() {
             return Err(error);
         }
+        let values = grid.layout.values(unit).into_iter();
+        let values: Vec<_> = values.map(|(name, coords, at)| (name.to_string(), coords.label(at))).collect();
         let mut exec = self.base.clone();
         exec.settings = fields.0;
         exec.settings.outputs = exec.settings.outputs.with_names(&values);
         Ok(exec)
     }
 
-    fn grid(&self) -> Layout {
-        Layout::new(self.axes().iter().map(|axis| axis.axis.clone()).collect())
-    }
-
     /// Report published names that several points would write.
     fn check_published(&self, problems: &mut Problems) {
-        let varies = |axis: &&ResolvedAxis| axis.axis.len() > 1;
+        let layout = &self.grid().layout;
         for file in self.base.published(0) {
-            let missing = self.axes().iter().filter(varies).map(|axis| format!("{{{}}}", axis.axis.name));
-            let missing: Vec<String> = missing.filter(|name| !file.path.contains(name)).collect();
+            let named = |name: &str| file.path.contains(&format!("{{{name}}}"));
+            let told = |dim: usize| {
+                let mut along = layout.secondary().iter().filter(|secondary| secondary.dim == dim);
+                named(&layout.axes[dim].name)
+                    || along.any(|secondary| named(&secondary.name) && secondary.is_distinct())
+            };
+            let missing = (0..layout.axes.len()).filter(|&dim| layout.axes[dim].len() > 1 && !told(dim));
+            let missing: Vec<String> = missing.map(|dim| format!("{{{}}}", layout.axes[dim].name)).collect();
             if !missing.is_empty() {
                 let error = Error::user(format!("all points would write `{}`", file.path)).at(file.span);
                 let (stem, ending) = file.path.rsplit_once('.').unwrap_or((&file.path, ""));
@@ -128,7 +144,7 @@ impl ProgramSweep {
 
     /// Report names in output paths that are not axes: `{lrr}`.
     fn check_names(&self, problems: &mut Problems) {
-        let known: Vec<&str> = self.axes().iter().map(|axis| axis.axis.name.as_str()).collect();
+        let known: Vec<&str> = self.grid().layout.names().collect();
         for output in &self.base.settings.outputs.0 {
             for part in output.path.split('{').skip(1) {
                 let Some((name, _)) = part.split_once('}') else { continue };
@@ -164,8 +180,7 @@ impl Stage for ProgramSweep {
         if self.base.published(0).next().is_none() {
             return Published::Outputs(Vec::new());
         }
-        let layout = self.grid();
-        let programs = (0..layout.units).filter_map(|unit| Some((unit, self.program(unit, &layout).ok()?)));
+        let programs = (0..self.grid().layout.units).filter_map(|unit| Some((unit, self.program(unit).ok()?)));
         Published::Outputs(programs.flat_map(|(unit, exec)| exec.published(unit).collect::<Vec<_>>()).collect())
     }
 
@@ -187,8 +202,7 @@ impl Stage for ProgramSweep {
 
     fn check(&self, body: &Node, problems: &mut Problems) {
         self.base.check(body.get("exec").unwrap_or(body), problems);
-        let Some(axes) = &self.axes else { return };
-        if check_grid(axes, body, "for a single run, use the kind `exec`", problems) {
+        if self.settings.grid(body.deepest(&["axes"]).span, problems).is_some() {
             self.check_published(problems);
             self.check_names(problems);
         }
@@ -200,26 +214,31 @@ impl Stage for ProgramSweep {
 
     fn layout(&self, inputs: &[Outline], problems: &mut Problems) -> Layout {
         self.base.layout(inputs, problems);
-        self.grid()
+        self.grid().layout.clone()
     }
 
     fn manifest(&self) -> Json {
-        json!({"exec": Stage::manifest(&self.base), "axes": self.settings.axes.manifest()})
+        let mut manifest = Decode::manifest(&self.settings);
+        manifest["exec"] = Stage::manifest(&self.base);
+        if let Some(map) = manifest.as_object_mut() {
+            leave_out_unused(map);
+        }
+        manifest
     }
 
-    fn unit(&self, unit: usize, layout: &Layout, inputs: &[Outline]) -> Result<Unit> {
-        self.program(unit, layout)?.unit(0, &Layout::new(Vec::new()), inputs)
+    fn unit(&self, unit: usize, _layout: &Layout, inputs: &[Outline]) -> Result<Unit> {
+        self.program(unit)?.unit(0, &Layout::new(Vec::new()), inputs)
     }
 
     fn run(
         &self,
         unit: usize,
-        layout: &Layout,
+        _layout: &Layout,
         outlines: &[Outline],
         inputs: &dyn Inputs,
         control: &dyn Control,
     ) -> Result<Option<Vec<u8>>> {
-        self.program(unit, layout)?.run(0, &Layout::new(Vec::new()), outlines, inputs, control)
+        self.program(unit)?.run(0, &Layout::new(Vec::new()), outlines, inputs, control)
     }
 
     fn demand(&self) -> Demand {

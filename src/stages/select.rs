@@ -3,6 +3,8 @@
 //! A name is an axis of the input stage, `stage` where several stages are combined, or something inside its units: an array, or an axis of
 //! arrays.
 
+use std::collections::HashSet;
+
 use super::{Outline, Read};
 use crate::error::Error;
 use crate::metrics;
@@ -16,8 +18,8 @@ const STAGES: &str = "stage";
 /// What a name in a selection refers to.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum SelectionTarget {
-    /// An axis of the stage: selects units.
-    Axis(usize),
+    /// An axis of the stage, or values along one: selects units.
+    Points,
     /// The stage's own name: selects stages.
     Stage,
     /// An array, or an axis of arrays: selects entries.
@@ -26,8 +28,8 @@ pub enum SelectionTarget {
 
 impl SelectionTarget {
     pub fn find(name: &str, input: &Outline) -> SelectionTarget {
-        match input.layout.axes.iter().position(|axis| axis.name == name) {
-            Some(dim) => SelectionTarget::Axis(dim),
+        match input.layout.coords(name) {
+            Some(_) => SelectionTarget::Points,
             None if name == STAGES => SelectionTarget::Stage,
             None => SelectionTarget::Inside,
         }
@@ -38,8 +40,8 @@ impl SelectionTarget {
 pub fn canonical(coordinate: &Coordinate, name: &str, input: &Outline) -> String {
     let text = coordinate.text();
     match SelectionTarget::find(name, input) {
-        SelectionTarget::Axis(dim) => {
-            let coords = input.layout.axes.get(dim).map(|axis| &axis.coords);
+        SelectionTarget::Points => {
+            let coords = input.layout.coords(name).map(|(_, coords)| coords);
             coords.and_then(|c| Some(c.label(c.position(text)?))).unwrap_or_else(|| text.to_string())
         }
         SelectionTarget::Stage => text.to_string(),
@@ -62,9 +64,16 @@ pub fn units(
     let mut left = Vec::new();
     for (name, values) in conditions {
         match SelectionTarget::find(name, input) {
-            SelectionTarget::Axis(dim) => {
-                let (Some(axis), Some(chosen)) = (axes.get(dim), chosen.get_mut(dim)) else { continue };
-                let mut wanted: Vec<usize> = values.iter().filter_map(|value| axis.coords.position(value)).collect();
+            SelectionTarget::Points => {
+                let Some((dim, coords)) = input.layout.coords(name) else { continue };
+                let chosen = &mut chosen[dim];
+                let mut wanted: Vec<usize> = if axes[dim].name == **name {
+                    values.iter().filter_map(|value| coords.position(value)).collect()
+                } else {
+                    // Values along an axis may repeat.
+                    let is = |at: &usize| values.iter().any(|value| coords.is_at(*at, value));
+                    (0..coords.len()).filter(is).collect()
+                };
                 wanted.sort_unstable();
                 wanted.dedup();
                 match chosen {
@@ -88,7 +97,8 @@ pub fn units(
         };
         units.into_iter().flat_map(below).collect()
     };
-    let units = axes.iter().zip(&chosen).fold(vec![0], grow);
+    let grid = axes.iter().zip(&chosen).fold(vec![0], grow);
+    let units = grid.into_iter().filter_map(|at| input.layout.unit_at(at)).collect();
     Some((Read { input: position, units }, left))
 }
 
@@ -141,8 +151,7 @@ pub fn check(
         && !is_array
         && !metrics::AXES.contains(&name.as_str())
     {
-        let axes = input.layout.axes.iter().map(|axis| axis.name.as_str());
-        let names: Vec<&str> = axes.chain(arrays.iter().map(String::as_str)).collect();
+        let names: Vec<&str> = input.layout.names().chain(arrays.iter().map(String::as_str)).collect();
         let hint = match nearest(name, metrics::AXES) {
             Some(near) if nearest(name, names.iter().copied()).is_none() => format!("did you mean `{near}`?"),
             _ => suggest(name, &names),
@@ -175,7 +184,15 @@ pub fn check(
 /// The axis of stages with this name, if there is one.
 pub fn axis(name: &str, input: &Outline, together: &[Located<String>]) -> Option<Axis> {
     match SelectionTarget::find(name, input) {
-        SelectionTarget::Axis(dim) => input.layout.axes.get(dim).cloned(),
+        SelectionTarget::Points => {
+            let (dim, coords) = input.layout.coords(name)?;
+            if input.layout.axes[dim].name == name {
+                return input.layout.axes.get(dim).cloned();
+            }
+            let mut seen = HashSet::new();
+            let first: Vec<usize> = (0..coords.len()).filter(|&at| seen.insert(coords.label(at))).collect();
+            Some(Axis { name: name.to_string(), coords: coords.only(&first) })
+        }
         SelectionTarget::Stage => {
             Some(Axis::labels(STAGES, together.iter().map(|stage| stage.value.clone()).collect()))
         }

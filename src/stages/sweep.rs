@@ -4,12 +4,15 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
-use serde_json::Value as Json;
+use serde_json::{Map, Value as Json};
 
-use super::axis::{AxisSpec, ResolvedAxis, check_grid};
+use super::axis::{AxisSpec, ResolvedAxis};
+use super::grid::{Grid, GridSettings, ZipGroups, leave_out_unused};
+use super::sample::SampleSettings;
 use super::{Inputs, KindInfo, Layout, NodeShape, Outline, Stage, Unit, point};
 use crate::error::{Error, Result, Span};
 use crate::spec::{Decode, Located, Node, Problems, Schemas};
+use crate::tables::Conditions;
 use crate::train::{Control, Recipe, RecipeManifestText};
 use crate::value::Axis;
 
@@ -18,14 +21,24 @@ const CHECKED_POINTS: usize = 2_000;
 
 crate::record! {
     /// A grid of training runs.
-    pub struct SweepSettings {
+    pub struct SweepSettings with canonical {
         /// The recipe that all points share.
         pub recipe: Recipe,
         /// The axes by name, in any order.
         pub axes: BTreeMap<String, AxisSpec>,
+        /// Axes that run together instead of being crossed: `[lr, hidden]`, or a list of such groups.
+        pub zip: ZipGroups = ZipGroups::default(),
+        /// Points that are left out: `[{lr: 1, hidden: [256, 512]}]`.
+        pub except: Vec<Conditions> = Vec::new(),
+        /// Points drawn from ranges instead of a grid.
+        pub sample: Option<SampleSettings> = None,
         /// Whether all points use the same random numbers.
         pub seeds: Seeds = Seeds::Shared,
     }
+}
+
+fn canonical(_: &SweepSettings, map: &mut Map<String, Json>) {
+    leave_out_unused(map);
 }
 
 crate::union! {
@@ -58,7 +71,7 @@ fn distinct_seed(recipe: &Recipe) -> u64 {
 #[derive(Clone, Debug)]
 pub struct Sweep {
     settings: SweepSettings,
-    resolved: OnceLock<Vec<ResolvedAxis>>,
+    grid: OnceLock<Grid>,
 }
 
 impl PartialEq for Sweep {
@@ -73,7 +86,7 @@ impl Decode for Sweep {
         if let (None, Some(recipe)) = (&settings, node.get("recipe")) {
             point::suggest_models(recipe, problems);
         }
-        settings.map(|settings| Sweep { settings, resolved: OnceLock::new() })
+        settings.map(|settings| Sweep { settings, grid: OnceLock::new() })
     }
     fn manifest(&self) -> Json {
         self.settings.manifest()
@@ -87,19 +100,19 @@ impl Decode for Sweep {
 }
 
 impl Sweep {
-    fn resolved(&self) -> &[ResolvedAxis] {
-        self.resolved.get_or_init(|| self.resolve(&mut Problems::default()).unwrap_or_default())
+    fn grid(&self) -> &Grid {
+        self.grid.get_or_init(|| self.resolve(Span::default(), &mut Problems::default()).unwrap_or_default())
     }
 
-    fn resolve(&self, problems: &mut Problems) -> Option<Vec<ResolvedAxis>> {
-        let SweepSettings { recipe, axes, .. } = &self.settings;
-        let resolved: Vec<_> = axes.iter().map(|(name, axis)| axis.resolve(name, recipe, problems)).collect();
-        resolved.into_iter().collect()
+    fn resolve(&self, axes: Span, problems: &mut Problems) -> Option<Grid> {
+        let s = &self.settings;
+        let settings = GridSettings { axes: &s.axes, zip: &s.zip, except: &s.except, sample: s.sample.as_ref() };
+        settings.resolve(&s.recipe, axes, "for a single model, use the kind `train`", problems)
     }
 
     /// The recipe of one point.
-    pub fn recipe(&self, unit: usize, layout: &Layout) -> Result<Recipe> {
-        let mut recipe = self.assigned(unit, layout)?;
+    pub fn recipe(&self, unit: usize) -> Result<Recipe> {
+        let mut recipe = self.assigned(unit)?;
         if self.settings.seeds == Seeds::Distinct {
             recipe.seed = distinct_seed(&recipe);
         }
@@ -107,14 +120,12 @@ impl Sweep {
     }
 
     /// The recipe with the assignments of the axes.
-    fn assigned(&self, unit: usize, layout: &Layout) -> Result<Recipe> {
+    fn assigned(&self, unit: usize) -> Result<Recipe> {
         let mut recipe = self.settings.recipe.clone();
         let mut problems = Problems::default();
-        for (axis, position) in self.resolved().iter().zip(layout.positions(unit)) {
-            for (path, node) in axis.settings.get(position).into_iter().flatten() {
-                let path: Vec<&str> = path.iter().map(String::as_str).collect();
-                recipe.assign(&path, node, &mut problems);
-            }
+        for (path, node) in self.grid().assignments(unit) {
+            let path: Vec<&str> = path.iter().map(String::as_str).collect();
+            recipe.assign(&path, node, &mut problems);
         }
         match problems.into_errors().pop() {
             Some(error) => Err(error),
@@ -127,7 +138,7 @@ impl Sweep {
     /// Names of the arrays of all points: an axis may replace the recipe's model.
     fn arrays_of_points(&self) -> Vec<String> {
         let mut names = point::arrays(&self.settings.recipe);
-        for (path, node) in self.resolved().iter().flat_map(|axis| axis.settings.iter().flatten()) {
+        for (path, node) in self.grid().axes().iter().flat_map(|axis| axis.settings.iter().flatten()) {
             if path.as_slice() == ["model"] {
                 let mut recipe = self.settings.recipe.clone();
                 recipe.assign(&["model"], node, &mut Problems::default());
@@ -145,17 +156,17 @@ impl Sweep {
         let only_seed =
             |axis: &ResolvedAxis| axis.settings.iter().flatten().all(|(path, _)| path.as_slice() == ["seed"]);
         let lengths: Vec<usize> =
-            self.resolved().iter().map(|axis| if only_seed(axis) { 1 } else { axis.axis.len() }).collect();
+            self.grid().axes().iter().map(|axis| if only_seed(axis) { 1 } else { axis.axis.len() }).collect();
         let reduced = Layout::new(lengths.iter().map(|&length| Axis::index("", length)).collect());
         if reduced.units <= CHECKED_POINTS {
-            return (0..reduced.units).map(|unit| layout.unit(&reduced.positions(unit))).collect();
+            return (0..reduced.units).filter_map(|unit| layout.unit(&reduced.positions(unit))).collect();
         }
         let first = vec![0; lengths.len()];
         let last: Vec<usize> = lengths.iter().map(|length| length - 1).collect();
         let mut points = Vec::new();
         for corner in [first, last] {
             for (axis, &length) in lengths.iter().enumerate() {
-                points.extend((0..length).map(|value| {
+                points.extend((0..length).filter_map(|value| {
                     let mut positions = corner.clone();
                     positions[axis] = value;
                     layout.unit(&positions)
@@ -166,12 +177,13 @@ impl Sweep {
     }
 
     /// The location of the axis value that sets a field at a point.
-    fn value_span(&self, unit: usize, layout: &Layout, field: &str) -> Option<Span> {
-        let positions = layout.positions(unit);
-        let values = self.resolved().iter().zip(positions).filter_map(|(axis, at)| axis.settings.get(at));
+    fn value_span(&self, unit: usize, field: &str) -> Option<Span> {
         // An axis' path may contain kinds (`data.sparse-uniform.probability`); `field` does not.
         let last = field.rsplit('.').next();
-        values.flatten().find(|(path, _)| path.last().map(String::as_str) == last).map(|(_, node)| node.span)
+        self.grid()
+            .assignments(unit)
+            .find(|(path, _)| path.last().map(String::as_str) == last)
+            .map(|(_, node)| node.span)
     }
 }
 
@@ -200,15 +212,11 @@ impl Stage for Sweep {
 
     fn check(&self, body: &Node, problems: &mut Problems) {
         let before = problems.len();
-        let Some(resolved) = self.resolve(problems) else { return };
-        if !check_grid(&resolved, body, "for a single model, use the kind `train`", problems) || problems.len() > before
-        {
-            return;
-        }
-        let layout = Layout::new(resolved.into_iter().map(|axis| axis.axis).collect());
+        let Some(grid) = self.resolve(body.deepest(&["axes"]).span, problems) else { return };
+        let layout = &grid.layout;
         let recipe_node = body.deepest(&["recipe"]);
-        for unit in self.samples(&layout) {
-            if let Ok(recipe) = self.assigned(unit, &layout)
+        for unit in self.samples(layout) {
+            if let Ok(recipe) = self.assigned(unit)
                 && !recipe.check().is_empty()
             {
                 point::check(&self.settings.recipe, recipe_node, problems);
@@ -216,7 +224,7 @@ impl Stage for Sweep {
                     // The recipe is valid, but not at this point.
                     for fault in recipe.check() {
                         let message = format!("at {}: {}", layout.label(unit), fault.message);
-                        let span = self.value_span(unit, &layout, &fault.field).unwrap_or(body.deepest(&["axes"]).span);
+                        let span = self.value_span(unit, &fault.field).unwrap_or(body.deepest(&["axes"]).span);
                         problems.push(Error::user(message).at(span));
                     }
                 }
@@ -226,38 +234,38 @@ impl Stage for Sweep {
     }
 
     fn layout(&self, _inputs: &[Outline], _problems: &mut Problems) -> Layout {
-        Layout::new(self.resolved().iter().map(|axis| axis.axis.clone()).collect())
+        self.grid().layout.clone()
     }
 
     fn manifest(&self) -> Json {
         Decode::manifest(self)
     }
 
-    fn unit(&self, unit: usize, layout: &Layout, _inputs: &[Outline]) -> Result<Unit> {
-        Ok(point::unit(&self.recipe(unit, layout)?))
+    fn unit(&self, unit: usize, _layout: &Layout, _inputs: &[Outline]) -> Result<Unit> {
+        Ok(point::unit(&self.recipe(unit)?))
     }
 
-    fn text(&self, unit: usize, layout: &Layout) -> Option<Result<(String, f64)>> {
-        let recipe = self.recipe(unit, layout);
+    fn text(&self, unit: usize, _layout: &Layout) -> Option<Result<(String, f64)>> {
+        let recipe = self.recipe(unit);
         Some(recipe.map(|recipe| TEXTS.with_borrow_mut(|texts| point::text(&recipe, texts))))
     }
 
     fn run(
         &self,
         unit: usize,
-        layout: &Layout,
+        _layout: &Layout,
         _outlines: &[Outline],
         _inputs: &dyn Inputs,
         control: &dyn Control,
     ) -> Result<Option<Vec<u8>>> {
-        point::run(&self.recipe(unit, layout)?, control)
+        point::run(&self.recipe(unit)?, control)
     }
 
-    fn training(&self, unit: usize, layout: &Layout) -> Option<Result<Recipe>> {
-        Some(self.recipe(unit, layout))
+    fn training(&self, unit: usize, _layout: &Layout) -> Option<Result<Recipe>> {
+        Some(self.recipe(unit))
     }
 
-    fn steps(&self, unit: usize, layout: &Layout) -> u32 {
-        self.recipe(unit, layout).map_or(0, |recipe| recipe.steps)
+    fn steps(&self, unit: usize, _layout: &Layout) -> u32 {
+        self.recipe(unit).map_or(0, |recipe| recipe.steps)
     }
 }

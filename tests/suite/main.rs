@@ -21,6 +21,7 @@ mod forgery;
 mod gc;
 mod gpu;
 mod hostile;
+mod grid;
 mod group;
 mod invalidation;
 mod latex;

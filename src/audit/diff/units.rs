@@ -25,7 +25,7 @@ pub fn common_units(old: &Layout, new: &Layout, shape: &mut Vec<String>) -> Opti
         let along = |(a, b): (usize, usize)| common.iter().map(move |(i, j)| (a + i * then, b + j * now));
         units = units.into_iter().flat_map(along).collect();
     }
-    Some(units)
+    Some(units.into_iter().filter_map(|(a, b)| Some((old.unit_at(a)?, new.unit_at(b)?))).collect())
 }
 
 #[cfg(test)]

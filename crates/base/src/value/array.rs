@@ -59,15 +59,7 @@ pub struct Unread {
 impl Axis {
     /// The axis with the coordinates at these positions.
     pub fn only(&self, positions: &[usize]) -> Axis {
-        let coords = match &self.coords {
-            Coords::Index(_) => Coords::Numbers(positions.iter().map(|at| *at as f64).collect()),
-            Coords::Numbers(values) => {
-                Coords::Numbers(positions.iter().filter_map(|at| values.get(*at).copied()).collect())
-            }
-            Coords::Labels(values) => {
-                Coords::Labels(positions.iter().filter_map(|at| values.get(*at).cloned()).collect())
-            }
-        };
+        let coords = self.coords.only(positions);
         Axis { name: self.name.clone(), coords }
     }
 
@@ -153,6 +145,26 @@ impl Coords {
             }
             Coords::Labels(values) => values.iter().position(|v| v == wanted),
         }
+    }
+}
+
+impl Coords {
+    /// The coordinates at these positions.
+    pub fn only(&self, positions: &[usize]) -> Coords {
+        match self {
+            Coords::Index(_) => Coords::Numbers(positions.iter().map(|at| *at as f64).collect()),
+            Coords::Numbers(values) => {
+                Coords::Numbers(positions.iter().filter_map(|at| values.get(*at).copied()).collect())
+            }
+            Coords::Labels(values) => {
+                Coords::Labels(positions.iter().filter_map(|at| values.get(*at).cloned()).collect())
+            }
+        }
+    }
+
+    /// Whether this is the coordinate at a position, however it is written.
+    pub fn is_at(&self, position: usize, wanted: &str) -> bool {
+        self.only(&[position]).position(wanted).is_some()
     }
 }
 
@@ -268,19 +280,22 @@ impl Array {
         Some(Array { axes, dtype: self.dtype, data: self.data.range(dim, from, to) })
     }
 
-    /// Stack arrays of equal shape along new leading axes, in row-major order: the points of a sweep become one array.
-    /// `None` if the shapes differ.
-    pub fn stack(outer: &[Axis], parts: &[&Array]) -> Option<Array> {
-        let first = parts.first()?;
+    /// Stack arrays of equal shape along new leading axes, in row-major order: the points of a sweep become one array. Parts that are missing
+    /// are NaN; with one of them, integers become floating-point numbers. `None` if the shapes differ, or all are missing.
+    pub fn stack(outer: &[Axis], parts: &[Option<&Array>]) -> Option<Array> {
+        let first = parts.iter().flatten().next()?;
         if parts.len() != outer.iter().map(Axis::len).product::<usize>() {
             return None;
         }
-        if parts.iter().any(|part| part.axes != first.axes) {
+        if parts.iter().flatten().any(|part| part.axes != first.axes) {
             return None;
         }
         let axes: Vec<Axis> = outer.iter().chain(&first.axes).cloned().collect();
-        let data: Vec<&Numbers> = parts.iter().map(|part| &part.data).collect();
-        Array::new(axes, first.dtype, Numbers::joined(&data)?).ok()
+        let nan = parts.contains(&None).then(|| first.data.nan());
+        let data: Option<Vec<&Numbers>> =
+            parts.iter().map(|part| part.map_or(nan.as_ref(), |p| Some(&p.data))).collect();
+        let dtype = if nan.is_some() && first.dtype == Dtype::I64 { Dtype::F64 } else { first.dtype };
+        Array::new(axes, dtype, Numbers::joined(&data?)?).ok()
     }
 }
 
@@ -355,11 +370,21 @@ mod tests {
     }
 
     #[test]
+    fn missing_parts_are_nan() {
+        let integers = Array::new(Vec::new(), Dtype::I64, Numbers::from(vec![3_i32]).shaped(&[]).unwrap()).unwrap();
+        let stacked = Array::stack(&[Axis::index("seed", 2)], &[None, Some(&integers)]).unwrap();
+        assert_eq!(stacked.dtype, Dtype::F64);
+        assert!(stacked.values()[0].is_nan() && stacked.values()[1] == 3.0);
+        assert!(Array::stack(&[Axis::index("seed", 1)], &[None]).is_none());
+    }
+
+    #[test]
     fn equal_parts_stack_and_unequal_parts_do_not() {
         let (a, b) = (grid(), grid());
-        let stacked = Array::stack(&[Axis::labels("model", vec!["x".into(), "y".into()])], &[&a, &b]).unwrap();
+        let stacked =
+            Array::stack(&[Axis::labels("model", vec!["x".into(), "y".into()])], &[Some(&a), Some(&b)]).unwrap();
         assert_eq!(stacked.shape(), [2, 2, 3]);
         let other = Array::scalar(1.0);
-        assert!(Array::stack(&[Axis::index("model", 2)], &[&a, &other]).is_none());
+        assert!(Array::stack(&[Axis::index("model", 2)], &[Some(&a), Some(&other)]).is_none());
     }
 }

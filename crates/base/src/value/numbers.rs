@@ -146,6 +146,15 @@ impl Numbers {
         Numbers::F64(each!(self, array => array.map(|value| f(wide(value))).into_shared()))
     }
 
+    /// NaN in the same shape, of a type that can be joined with these numbers.
+    pub fn nan(&self) -> Numbers {
+        let shape = IxDyn(self.shape());
+        match self {
+            Numbers::F32(_) => Numbers::F32(ArcArray::from_elem(shape, f32::NAN)),
+            _ => Numbers::F64(ArcArray::from_elem(shape, f64::NAN)),
+        }
+    }
+
     /// The arrays one after another, along a new first dimension of their number. `None` if there are none, or they have different shapes.
     pub fn joined(parts: &[&Numbers]) -> Option<Numbers> {
         let shape = parts.first()?.shape();
