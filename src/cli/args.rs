@@ -56,6 +56,9 @@ pub struct Global {
     /// Output directory for figures and tables [default: `figures` beside the paper file]
     #[arg(long, value_name = "DIR", global = true, help_heading = "Global options")]
     pub figures: Option<PathBuf>,
+    /// Replace a setting of the paper file: `--set train.params.lr=0.3`; without a stage, wherever there is such a setting
+    #[arg(long, value_name = "[STAGE.]FIELD=VALUE", global = true, help_heading = "Global options")]
+    pub set: Vec<String>,
     /// Print one JSON object per line
     #[arg(long, global = true, help_heading = "Global options")]
     pub json: bool,

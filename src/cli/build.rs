@@ -28,10 +28,10 @@ pub fn run(args: &Build, unchecked: Unchecked, console: &Console) -> Result<u8, 
     if console.verbose {
         log();
     }
-    let Unchecked { source, store, figures, home } = &unchecked;
-    // `--rerun` and `--open` need the paper file parsed.
+    let Unchecked { source, store, figures, home, overrides } = &unchecked;
+    // `--rerun`, `--open` and `--set` need the paper file parsed.
     let noop = NoopCheck::new(&source.text, home, figures, &args.work.targets)
-        .filter(|_| !args.rerun && !args.open && store.is_undamaged());
+        .filter(|_| !args.rerun && !args.open && overrides.is_empty() && store.is_undamaged());
     if args.reread {
         store.reread();
     }
@@ -39,7 +39,12 @@ pub fn run(args: &Build, unchecked: Unchecked, console: &Console) -> Result<u8, 
         store.sweep_scratch();
         return Ok(report(&Outcome { current, ..Outcome::default() }, source, console));
     }
-    build(args, &unchecked.check()?, noop, console)
+    let changed = !unchecked.overrides.is_empty();
+    let code = build(args, &unchecked.check()?, noop, console)?;
+    if changed && code == 0 && !console.json && !console.quiet {
+        console.note("built with `--set`; a build without it restores the files of the paper file");
+    }
+    Ok(code)
 }
 
 /// Build, and record what was read if the next build may be a no-op.

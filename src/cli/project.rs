@@ -7,7 +7,7 @@ use super::diagnostics::PaperSource;
 use super::{Global, Trouble};
 use crate::audit::Revision;
 use crate::error::{Error, Result};
-use crate::graph::{self, Graph, Selection};
+use crate::graph::{self, Graph, Override, Selection};
 use crate::plan::{Context, Outside};
 use crate::render::Publisher;
 use crate::spec::{MAX_BYTES, too_large};
@@ -31,6 +31,8 @@ pub struct Unchecked {
     pub store: Store,
     pub figures: PathBuf,
     pub home: PathBuf,
+    /// Settings that replace those of the paper file.
+    pub overrides: Vec<Override>,
 }
 
 impl Unchecked {
@@ -43,13 +45,15 @@ impl Unchecked {
         let figures = global.figures.clone().unwrap_or_else(|| home.join("figures"));
         let store = Store::open(&cache)?.for_paper(&home, &global.file);
         let home = if home.as_os_str().is_empty() { PathBuf::from(".") } else { home };
-        Ok(Unchecked { source, store, figures, home })
+        let parsed: Vec<_> = global.set.iter().map(|text| Override::parse(text)).collect();
+        let overrides = parsed.into_iter().collect::<Result<_>>()?;
+        Ok(Unchecked { source, store, figures, home, overrides })
     }
 
     /// Parse and check the paper file.
     pub fn check(self) -> Result<Project, Trouble> {
-        let Unchecked { source, store, figures, home } = self;
-        let graph = graph::load(&source.file, &source.text)?;
+        let Unchecked { source, store, figures, home, overrides } = self;
+        let graph = graph::load_with(&source.file, &source.text, &overrides)?;
         Ok(Project { source, graph, store, figures, home, publisher: Publisher })
     }
 }

@@ -2,10 +2,14 @@
 //! runs nothing.
 
 mod load;
+mod overrides;
 mod targets;
 
-pub use load::{LoadError, decode_text, load};
+pub use load::{LoadError, decode_text, load, load_with};
+pub use overrides::Override;
 pub use targets::{Points, Selection};
+
+use overrides::Overrides;
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, HashSet};
@@ -38,8 +42,13 @@ pub struct Graph {
 impl Graph {
     /// Build the graph of a paper; `None` if at least one problem was reported.
     pub fn from_paper(paper: &Paper, problems: &mut Problems) -> Option<Graph> {
+        Graph::with_overrides(paper, &[], problems)
+    }
+
+    /// The graph of a paper with some settings replaced.
+    pub fn with_overrides(paper: &Paper, overrides: &[Override], problems: &mut Problems) -> Option<Graph> {
         let before = problems.len();
-        let stages = decode_stages(paper, problems);
+        let stages = decode_stages(paper, overrides, problems);
         let names: HashMap<&str, usize> =
             stages.iter().enumerate().map(|(i, stage)| (stage.name.as_str(), i)).collect();
         check_output_paths(&stages, problems);
@@ -73,7 +82,8 @@ fn outline<'a>(stage: &'a Definition, layout: &'a Layout) -> Outline<'a> {
 }
 
 /// Decode every stage that has no error of its own.
-fn decode_stages(paper: &Paper, problems: &mut Problems) -> Vec<Definition> {
+fn decode_stages(paper: &Paper, overrides: &[Override], problems: &mut Problems) -> Vec<Definition> {
+    let mut overrides = Overrides::new(overrides, &paper.entries);
     let mut stages = Vec::new();
     if let Some(node) = &paper.theme
         && let Some(theme) = Theme::decode(node, problems)
@@ -92,7 +102,8 @@ fn decode_stages(paper: &Paper, problems: &mut Problems) -> Vec<Definition> {
         }
         let key = crate::spec::MapKey { name: entry.kind.clone(), span: entry.kind_span };
         let node = crate::spec::Node::new(crate::spec::Yaml::Map(vec![(key, entry.body.clone())]), entry.body.span);
-        if let Some(kind) = Kind::decode(&node, problems) {
+        if let Some(mut kind) = Kind::decode(&node, problems) {
+            overrides.apply(entry, &mut kind, problems);
             let stage = kind.entry().resolve(&names, problems);
             stage.check(&entry.body, problems);
             stages.push(Definition {
@@ -103,6 +114,7 @@ fn decode_stages(paper: &Paper, problems: &mut Problems) -> Vec<Definition> {
             });
         }
     }
+    overrides.finish(problems);
     stages
 }
 

@@ -108,6 +108,14 @@ impl Decode for AxisSpec {
         Some(AxisSpec { settings, span: node.span })
     }
 
+    fn assign(&mut self, path: &[&str], node: &Node, problems: &mut Problems) -> Option<()> {
+        if path.is_empty() {
+            *self = Self::decode(node, problems)?;
+            return Some(());
+        }
+        self.settings.assign(path, node, problems)
+    }
+
     fn manifest(&self) -> Json {
         let mut json = self.settings.manifest();
         // Only what is written: an axis has many alternative keys.
@@ -162,6 +170,36 @@ impl AxisSpec {
     /// Where the axis is written.
     pub fn span(&self) -> Span {
         self.span
+    }
+
+    /// Whether it varies the field at this path.
+    pub fn varies<T: Varied>(&self, name: &str, wanted: &[&str]) -> bool {
+        let field = self.settings.field.as_ref().map(|field| field.value.clone());
+        let field = field.or_else(|| T::default_field(name).filter(|_| !self.has_cases()));
+        field.is_some_and(|field| same_field(&path(&field), wanted))
+    }
+
+    /// Whether one of its cases sets the field at this path.
+    pub fn has_case_with(&self, wanted: &[&str]) -> bool {
+        let fields = self.settings.cases.iter().flatten().flat_map(|(_, fields)| fields);
+        fields.into_iter().any(|(field, _)| same_field(&path(field), wanted))
+    }
+
+    /// Give it one value instead of its own.
+    pub fn fix(&mut self, value: &Node) {
+        let field = self.settings.field.take();
+        let (values, from, to, step, count) = (Some(vec![value.clone()]), None, None, None, None);
+        self.settings = SweepAxisSettings {
+            field,
+            values,
+            from,
+            to,
+            step,
+            count,
+            scale: RangeScale::Linear,
+            round: None,
+            cases: None,
+        };
     }
 
     /// Whether its values are named cases.
@@ -374,6 +412,16 @@ fn path(field: &str) -> Vec<String> {
     field.split('.').map(str::to_string).collect()
 }
 
+/// Whether two paths are the same field: kinds (`sparse-uniform`) may be left out of either.
+fn same_field(a: &[String], b: &[&str]) -> bool {
+    let within = |short: &[&str], long: &[&str]| {
+        let mut rest = long.iter();
+        short.last() == long.last() && short.iter().all(|name| rest.any(|other| other == name))
+    };
+    let a: Vec<&str> = a.iter().map(String::as_str).collect();
+    within(&a, b) || within(b, &a)
+}
+
 /// A text that is equal for equal values.
 pub fn canonical_text(value: &Yaml) -> String {
     match value {
@@ -401,7 +449,7 @@ fn unknown_field<T: Varied>(varied: &T, path: &[String], span: Span) -> Option<E
     // No field accepts an empty mapping as its value; only the field's name matters here.
     let nothing = Node::new(Yaml::Map(Vec::new()), span);
     varied.clone().assign(&names, &nothing, &mut found);
-    let mut error = found.into_unknown_field()?;
+    let mut error = found.unknown_field().cloned()?;
     error.message = format!("the {} has no field `{}` to vary", T::NAME, path.join("."));
     Some(error)
 }

@@ -18,6 +18,9 @@ impl Decode for FigureStage {
     fn decode(node: &Node, problems: &mut Problems) -> Option<Self> {
         Figure::decode(node, problems).map(FigureStage)
     }
+    fn assign(&mut self, path: &[&str], node: &Node, problems: &mut Problems) -> Option<()> {
+        self.0.assign(path, node, problems)
+    }
     fn manifest(&self) -> Json {
         self.0.manifest()
     }

@@ -51,6 +51,26 @@ pub fn leave_out_unused(map: &mut Map<String, Json>) {
     }
 }
 
+/// Where an axis varies this field, give it this value alone. Reports a field that the cases of an axis set.
+pub fn fix_axes<T: Varied>(
+    axes: &mut BTreeMap<String, AxisSpec>,
+    path: &[&str],
+    node: &Node,
+    problems: &mut Problems,
+) -> Option<()> {
+    for (name, axis) in axes.iter_mut() {
+        if axis.has_case_with(path) {
+            let message = format!("the cases of the axis `{name}` set `{}`", path.join("."));
+            problems.push(Error::user(message).at(node.span).hint("change the cases in the paper file"));
+            return None;
+        }
+        if axis.varies::<T>(name, path) {
+            axis.fix(node);
+        }
+    }
+    Some(())
+}
+
 impl Decode for ZipGroups {
     fn decode(node: &Node, problems: &mut Problems) -> Option<Self> {
         let nested = node.as_list().is_some_and(|items| items.iter().any(|item| item.as_list().is_some()));
@@ -92,6 +112,11 @@ impl Grid {
 }
 
 impl GridSettings<'_> {
+    /// Whether this path is one of these settings.
+    pub fn has_field(path: &[&str]) -> bool {
+        matches!(path.first(), Some(&("axes" | "zip" | "except" | "sample")))
+    }
+
     /// The grid. Reports unknown names, axes that do not fit together, an empty or too large grid, and what the axes report. `at` is where the
     /// axes are written; `single` says what to use for one point.
     pub fn resolve<T: Varied>(&self, varied: &T, at: Span, single: &str, problems: &mut Problems) -> Option<Grid> {

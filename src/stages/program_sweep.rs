@@ -7,7 +7,7 @@ use serde_json::{Value as Json, json};
 
 use super::axis::{AxisSpec, Varied};
 use super::exec::{Exec, ExecSettings};
-use super::grid::{Grid, GridSettings, ZipGroups, leave_out_unused};
+use super::grid::{Grid, GridSettings, ZipGroups, fix_axes, leave_out_unused};
 use super::sample::SampleSettings;
 use super::{Demand, Holds, Inputs, KindInfo, Layout, Needs, NodeShape, Outline, Published, Stage, Unit};
 use crate::error::{Error, Result, Span};
@@ -33,6 +33,16 @@ crate::record! {
 }
 
 impl ProgramSweepSettings {
+    /// Set a field of the sweep, or else of its program; where an axis varies the field, the axis gets this value alone.
+    pub fn assign_field(&mut self, path: &[&str], node: &Node, problems: &mut Problems) -> Option<()> {
+        let path = path.strip_prefix(&["exec"]).unwrap_or(path);
+        if GridSettings::has_field(path) {
+            return self.assign(path, node, problems);
+        }
+        fix_axes::<ProgramFields>(&mut self.axes, path, node, problems)?;
+        self.exec.assign(path, node, problems)
+    }
+
     /// The stage, with its inputs resolved.
     pub fn resolve(&self, names: &HashSet<&str>, problems: &mut Problems) -> ProgramSweep {
         let base = self.exec.separate_inputs(names, problems);

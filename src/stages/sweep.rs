@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use serde_json::{Map, Value as Json};
 
 use super::axis::{AxisSpec, ResolvedAxis};
-use super::grid::{Grid, GridSettings, ZipGroups, leave_out_unused};
+use super::grid::{Grid, GridSettings, ZipGroups, fix_axes, leave_out_unused};
 use super::sample::SampleSettings;
 use super::{Inputs, KindInfo, Layout, NodeShape, Outline, Stage, Unit, point};
 use crate::error::{Error, Result, Span};
@@ -87,6 +87,19 @@ impl Decode for Sweep {
             point::suggest_models(recipe, problems);
         }
         settings.map(|settings| Sweep { settings, grid: OnceLock::new() })
+    }
+    /// A field of the sweep, or else of its recipe; where an axis varies the field, the axis gets this value alone.
+    fn assign(&mut self, path: &[&str], node: &Node, problems: &mut Problems) -> Option<()> {
+        self.grid = OnceLock::new();
+        let path = path.strip_prefix(&["recipe"]).unwrap_or(path);
+        if GridSettings::has_field(path) || path == ["seeds"] {
+            return self.settings.assign(path, node, problems);
+        }
+        if path.is_empty() {
+            return self.settings.recipe.assign(path, node, problems);
+        }
+        fix_axes::<Recipe>(&mut self.settings.axes, path, node, problems)?;
+        self.settings.recipe.assign(path, node, problems)
     }
     fn manifest(&self) -> Json {
         self.settings.manifest()

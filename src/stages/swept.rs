@@ -38,6 +38,13 @@ impl Decode for SweepDeclaration {
         }
     }
 
+    fn assign(&mut self, path: &[&str], node: &Node, problems: &mut Problems) -> Option<()> {
+        match self {
+            SweepDeclaration::Recipe(sweep) => sweep.assign(path, node, problems),
+            SweepDeclaration::Program(sweep) => sweep.assign_field(path, node, problems),
+        }
+    }
+
     fn manifest(&self) -> Json {
         match self {
             SweepDeclaration::Recipe(sweep) => Decode::manifest(sweep),

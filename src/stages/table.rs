@@ -65,6 +65,9 @@ impl Decode for TableStage {
     fn decode(node: &Node, problems: &mut Problems) -> Option<Self> {
         TableSettings::decode(node, problems).map(TableStage)
     }
+    fn assign(&mut self, path: &[&str], node: &Node, problems: &mut Problems) -> Option<()> {
+        self.0.assign(path, node, problems)
+    }
     fn manifest(&self) -> Json {
         self.0.manifest()
     }

@@ -19,6 +19,9 @@ impl Decode for Train {
         }
         recipe.map(Train)
     }
+    fn assign(&mut self, path: &[&str], node: &Node, problems: &mut Problems) -> Option<()> {
+        self.0.assign(path, node, problems)
+    }
     fn manifest(&self) -> Json {
         self.0.manifest()
     }

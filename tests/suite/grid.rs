@@ -156,7 +156,7 @@ fn settings_that_do_not_fit_together_are_explained() {
         ),
     ] {
         let text = refusal(&axes);
-        assert!(text.contains(&*message), "{axes}: {text}");
+        assert!(text.contains(message), "{axes}: {text}");
         assert!(text.contains("--> paper.yaml:"), "{axes}: {text}");
     }
 }
@@ -170,4 +170,66 @@ fn published_files_may_be_named_by_values_that_tell_the_points_apart() {
     assert!(paper.path("figures/10.json").exists() && paper.path("figures/20.json").exists());
     paper.edit("width: [10, 20]", "width: [10, 10]");
     paper.build("").code(2).says("all points would write `figures/{width}.json`");
+}
+
+#[test]
+fn a_value_can_be_tried_from_the_command_line() {
+    let paper = sweep("axes: {lr: [1, 2], width: [10, 20]}");
+    let table = "  t: {table: {of: train, rows: [lr, width], columns: {loss: {value: loss}}, formats: [csv]}}\n";
+    paper.write("paper.yaml", &(paper.read("paper.yaml") + table));
+    paper.build("").ok();
+    let before = paper.read("figures/t.csv");
+    // The axis takes this value alone; the points of the other axis run with it.
+    let run = paper.run("build --set params.lr=7").ok();
+    assert!(run.stderr.contains("built with `--set`"), "{}", run.stderr);
+    assert_eq!(paper.read("figures/t.csv").lines().skip(1).collect::<Vec<_>>(), ["7,10,70", "7,20,140"]);
+    // Cached like any other, and a value of the grid runs nothing.
+    assert_eq!(paper.build("--set lr=7").ok().events_of("build-finished")[0]["ran"], 0);
+    assert!(paper.plan("--set train.params.lr=2 train").ok().stdout.contains("up to date"));
+    paper.build("").ok();
+    assert_eq!(paper.read("figures/t.csv"), before);
+    paper.build("--set train.axes.width=[30] --set train.params.lr=1").ok();
+    assert_eq!(paper.read("figures/t.csv").lines().skip(1).collect::<Vec<_>>(), ["1,30,30"]);
+}
+
+#[test]
+fn a_setting_that_cannot_be_set_is_explained() {
+    let paper = sweep("axes: {lr: [1, 2], size: {cases: {small: {params.width: 1}, large: {params.width: 9}}}}");
+    for (set, message) in [
+        ("lr", "`--set lr`: there is no `=`"),
+        ("train.params.lrr=1", "`--set train.params.lrr=1`: there is no field `lrr` here\nhint: did you mean `lr`?"),
+        ("trian.params.lr=1", "`--set trian.params.lr=1`: "),
+        ("train.timeout=soon", "`--set train.timeout=soon`: expected"),
+        ("params.width=1", "`--set params.width=1`: the cases of the axis `size` set `params.width`"),
+        ("params.lr=[", "`--set params.lr=[`: "),
+    ] {
+        let text = paper.run(&format!("plan --set {set}")).code(2).stderr;
+        assert!(text.contains(message), "{set}: {text}");
+    }
+}
+
+#[test]
+fn settings_of_built_in_models_can_be_set_whether_an_axis_varies_them_or_not() {
+    let paper = Paper::new().yaml(
+        "\
+repro: 1
+stages:
+  grid:
+    sweep:
+      recipe:
+        model: {moe-autoencoder: {features: 4, hidden: 2}}
+        data: {sparse-uniform: {probability: 0.3}}
+        batch: 16
+        steps: 20
+      axes:
+        p: {field: data.sparse-uniform.probability, values: [0.1, 0.3]}
+  one: {train: {model: {moe-autoencoder: {features: 4, hidden: 2}}, data: {sparse-uniform: {probability: 0.3}}, batch: 16, steps: 20}}
+",
+    );
+    paper.build("grid one").ok().trained(2);
+    paper.build("grid one --set batch=8").ok().trained(2);
+    // With kinds or without.
+    paper.build("grid --set data.probability=0.5").ok().trained(1);
+    paper.build("one --set one.optimizer.lr=0.3 --set one.steps=10").ok().trained(1);
+    assert!(paper.run("show grid --set data.probability=0.5").ok().stdout.contains("0.5"));
 }

@@ -6,7 +6,7 @@ use std::num::NonZeroU32;
 
 use serde_json::{Value as Json, json};
 
-use super::{Node, Problems, Yaml};
+use super::{Node, Problems, Yaml, suggest};
 use crate::error::{Error, Span};
 
 /// The shared definitions of a JSON Schema, by type name.
@@ -42,6 +42,13 @@ pub trait Decode: Sized {
 pub fn wrong_type<T: Decode>(node: &Node, problems: &mut Problems) -> Option<T> {
     problems.push(Error::user(format!("expected {}, found {}", T::expected(), node.describe())).at(node.span));
     None
+}
+
+/// Report an assignment to a field that a record does not have.
+pub fn report_unknown_field(first: &str, known: &[String], node: &Node, problems: &mut Problems) {
+    let known: Vec<&str> = known.iter().map(String::as_str).collect();
+    let error = Error::user(format!("there is no field `{first}` here")).at(node.span);
+    problems.push_unknown_field(error.hint(suggest(first, &known)));
 }
 
 /// A value and its location, which is not part of the manifest.
@@ -291,6 +298,18 @@ impl<T: Decode> Decode for BTreeMap<String, T> {
         let decoded: Vec<_> =
             entries.iter().map(|(key, node)| Some((key.name.clone(), T::decode(node, problems)?))).collect();
         decoded.into_iter().collect()
+    }
+    fn assign(&mut self, path: &[&str], node: &Node, problems: &mut Problems) -> Option<()> {
+        let Some((first, rest)) = path.split_first() else {
+            *self = Self::decode(node, problems)?;
+            return Some(());
+        };
+        if let Some(value) = self.get_mut(*first) {
+            return value.assign(rest, node, problems);
+        }
+        let known: Vec<String> = self.keys().cloned().collect();
+        report_unknown_field(first, &known, node, problems);
+        None
     }
     fn manifest(&self) -> Json {
         Json::Object(self.iter().map(|(key, value)| (key.clone(), value.manifest())).collect())

@@ -47,7 +47,7 @@ mod union;
 
 pub use canonical::canonical;
 pub use coordinate::Coordinate;
-pub use decode::{Decode, Located, Schemas, decode_list, wrong_type};
+pub use decode::{Decode, Located, Schemas, decode_list, report_unknown_field, wrong_type};
 pub use glob::glob;
 pub use list::OneOrMany;
 pub use node::{MapKey, Node, Yaml};
@@ -55,7 +55,7 @@ pub use paper::{Paper, StageEntry};
 pub use problems::Problems;
 pub use quantity::{SIZE_UNITS, TIME_UNITS, parse_quantity, unit_names};
 pub use read::{MAX_BYTES, hint_at_colors, read, too_large};
-pub use record::{Fields, define_schema, is_kebab, kebab, object_schema, report_unknown_field};
+pub use record::{Fields, define_schema, is_kebab, kebab, object_schema};
 pub use suggest::{choices, nearest, suggest};
 pub use union::{Tag, hint_body, parse_tag, reject_body, split_camel_case, variant_schema};
 

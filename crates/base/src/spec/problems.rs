@@ -27,8 +27,8 @@ impl Problems {
     }
 
     /// The first error that was reported with [`Problems::push_unknown_field`].
-    pub fn into_unknown_field(self) -> Option<Error> {
-        self.unknown_field
+    pub fn unknown_field(&self) -> Option<&Error> {
+        self.unknown_field.as_ref()
     }
 
     /// Add a hint to every error at this span.

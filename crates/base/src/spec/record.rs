@@ -97,13 +97,6 @@ pub fn object_schema(doc: &str, fields: Vec<(String, &str, Json, bool)>) -> Json
     schema
 }
 
-/// Report an assignment to a field that a record does not have.
-pub fn report_unknown_field(first: &str, known: &[String], node: &Node, problems: &mut Problems) {
-    let known: Vec<&str> = known.iter().map(String::as_str).collect();
-    let error = Error::user(format!("there is no field `{first}` here")).at(node.span);
-    problems.push_unknown_field(error.hint(suggest(first, &known)));
-}
-
 /// Define the schema of a type once and return a reference to it. A second type of the same name is prefixed with its module.
 pub fn define_schema(module: &str, name: &str, schemas: &mut Schemas, make: impl FnOnce(&mut Schemas) -> Json) -> Json {
     let of = |schema: &Json| schema.get("$comment").and_then(Json::as_str) == Some(module);
