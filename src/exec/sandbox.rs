@@ -13,7 +13,7 @@ use super::stage_inputs::StageInputs;
 use crate::error::{Error, Result};
 use crate::exchange;
 use crate::plan;
-use crate::stages::{FIGURES, Holds, Layout, Sandbox, file_name};
+use crate::stages::{FIGURES, Holds, Layout, Read, Sandbox, file_name};
 use crate::store::{Scratch, content_key};
 use crate::train::cuda;
 use crate::value::{Digest, decode_tree};
@@ -95,17 +95,18 @@ impl<'a> ProgramSandbox<'a> {
 
     /// Copy the files of a stage: files of the project to their own paths, others into a folder named like the stage; in a sweep into a folder
     /// for each point, with a list of the points.
-    fn files(&self, input: usize, stage: usize) -> Result<()> {
+    fn files(&self, read: &Read, stage: usize) -> Result<()> {
         let context = self.inputs.shared.context;
         let definition = &context.graph.stages[stage];
         let own_path = definition.stage.holds() == Holds::ProjectFiles;
-        let layout = &context.graph.layouts[stage];
+        let layout = read.points.as_ref().unwrap_or(&context.graph.layouts[stage]);
         if !layout.axes.is_empty() {
             let path = self.place(&format!("{}/{POINTS}", definition.name))?;
             let text = format!("{:#}\n", points(layout));
             std::fs::write(&path, text).map_err(|e| Error::io("write", &path, &e))?;
         }
-        for (at, &unit) in self.inputs.results[input].iter().enumerate() {
+        for (at, unit) in read.units.iter().enumerate() {
+            let unit = self.inputs.results[read.input][*unit];
             let folder = [definition.name.as_str(), &layout.folder(at)].join("/");
             let folder = folder.trim_end_matches('/');
             let payload = context.store.load(&unit.0, &unit.1).ok_or_else(lost)?;
@@ -181,14 +182,19 @@ impl Sandbox for ProgramSandbox<'_> {
         for file in &self.inputs.found.tree.files {
             copy_of_project(context, file, &self.place(&file.path)?)?;
         }
-        for (input, &stage) in context.graph.inputs[self.inputs.stage].iter().enumerate() {
+        for read in &self.inputs.reads()? {
+            let stage = context.graph.inputs[self.inputs.stage][read.input];
             let definition = &context.graph.stages[stage];
             match definition.stage.holds() {
-                Holds::Files | Holds::ProjectFiles => self.files(input, stage)?,
+                Holds::Files | Holds::ProjectFiles => self.files(read, stage)?,
                 Holds::Nothing => {}
-                Holds::Scene | Holds::Cells => self.published(input, stage)?,
+                Holds::Scene | Holds::Cells => self.published(read.input, stage)?,
                 Holds::Arrays => {
-                    let bytes = exchange::npz(&*self.inputs.stacked(input)?).map_err(|error| Error {
+                    let arrays = match &read.points {
+                        Some(points) => self.inputs.stacked_part(read, points)?,
+                        None => self.inputs.stacked(read.input)?,
+                    };
+                    let bytes = exchange::npz(&arrays).map_err(|error| Error {
                         message: format!("`{}`: {}", definition.name, error.message),
                         ..error
                     })?;

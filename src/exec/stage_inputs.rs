@@ -7,7 +7,7 @@ use super::job::UnitResults;
 use super::shared::BuildShared;
 use crate::error::{Error, Result};
 use crate::plan::stage_digest;
-use crate::stages::{self, Found};
+use crate::stages::{self, Found, Layout, Read};
 use crate::store::Key;
 use crate::value::{Dataset, Digest, Unread};
 
@@ -52,6 +52,19 @@ impl StageInputs<'_, '_> {
             self.shared.warnings.lock().unwrap_or_else(PoisonError::into_inner).extend(files.map(warning));
             Ok(dataset)
         })
+    }
+
+    /// The units of each input that this unit reads, and how they lie.
+    pub fn reads(&self) -> Result<Vec<Read>> {
+        let graph = self.shared.context.graph;
+        let outlines = graph.outlines(self.stage);
+        Ok(graph.stages[self.stage].stage.unit(self.unit, &graph.layouts[self.stage], &outlines)?.reads)
+    }
+
+    /// Some units of an input stacked along their axes.
+    pub fn stacked_part(&self, read: &Read, points: &Layout) -> Result<Arc<Dataset>> {
+        let parts = read.units.iter().map(|&unit| self.dataset(read.input, unit)).collect::<Result<Vec<_>>>()?;
+        Ok(Arc::new(stages::stack(points, &parts)))
     }
 
     /// All units of an input stacked along its axes.

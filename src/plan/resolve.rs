@@ -156,10 +156,16 @@ pub fn resolve(context: Context, stage: usize, inputs: &[&Resolved]) -> Result<R
         Ok(found) => (Arc::new(found), Vec::new()),
         Err(faults) => (Arc::default(), faults),
     };
-    let mut readings = if kind.reads_files() { Vec::new() } else { readings(&outlines) };
-    if kind.reads_axes() {
-        readings.extend(outlines.iter().filter_map(|input| axes_digest(input.layout)));
-    }
+    let readings = if kind.reads_files() { Vec::new() } else { readings(&outlines) };
+    // Most units see all of an input.
+    let whole: Vec<Option<Digest>> = match kind.reads_axes() {
+        true => outlines.iter().map(|input| axes_digest(input.layout)).collect(),
+        false => Vec::new(),
+    };
+    let axes = |unit: &Unit, input: usize, whole: &Option<Digest>| {
+        let read = unit.reads.iter().find(|read| read.input == input);
+        read.and_then(|read| read.points.as_ref()).map_or(*whole, axes_digest)
+    };
     let state = |key: Key, seconds: f64| match context.store.trace(&key) {
         Some(trace) => UnitState::Cached { key, digest: trace.digest },
         None => UnitState::Missing { key, seconds },
@@ -178,6 +184,7 @@ pub fn resolve(context: Context, stage: usize, inputs: &[&Resolved]) -> Result<R
         found.add_to(&mut described.manifest);
         digests.extend(found.sources.iter().map(|(_, digest)| *digest));
         digests.extend(&readings);
+        digests.extend(whole.iter().enumerate().filter_map(|(input, whole)| axes(&described, input, whole)));
         Ok(state(key::key(&described.manifest, &digests), described.seconds))
     };
     let units: Vec<UnitState> = if layout.units > PARALLEL {

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use serde_json::{Value as Json, json};
 
+use super::each::Each;
 use super::files::read_tree;
 use super::paths::{PathRole, Paths, is_pattern, normalize, overlap};
 use super::quantity::{Memory, Time};
@@ -21,7 +22,7 @@ use super::{
 use crate::error::{Error, ErrorKind, Result};
 use crate::exchange::{self, Axes};
 use crate::program::{self, ExitReason, Program};
-use crate::spec::{Decode, Located, Node, Problems, Schemas, Yaml, wrong_type};
+use crate::spec::{Decode, Located, Node, OneOrMany, Problems, Schemas, Yaml, wrong_type};
 use crate::train::Control;
 use crate::value::{Dataset, FileEntry, encode_tree};
 use outputs::Outputs;
@@ -55,6 +56,10 @@ crate::record! {
         pub run: Located<ExecCommand>,
         /// Stages by name, and files, folders and patterns of the project. The program sees these and nothing else.
         pub inputs: Vec<Located<String>> = Vec::new(),
+        /// Run once for every point of this stage, on the files of that point; the result has its axes.
+        pub each: Option<Located<String>> = None,
+        /// With `each`: axes along which points are gathered into one run.
+        pub over: OneOrMany<Located<String>> = OneOrMany::default(),
         /// The files that it writes, or folders with everything in them (`runs/`); files in `figures/` are copied into the project.
         pub outputs: Outputs,
         /// Parameters: all are in `params.json`, scalars also in environment variables `REPRO_PARAM_NAME`.
@@ -212,7 +217,16 @@ impl ExecSettings {
             }
         }
         let mut taken = HashSet::new();
+        if let Some(of) = &self.each {
+            taken.insert(of.value.as_str());
+            exec.stages.push(of.clone());
+        }
         for input in &self.inputs {
+            if self.each.as_ref().is_some_and(|of| of.value == input.value) {
+                let error = Error::user(format!("`{}` is both in `each` and in `inputs`", input.value)).at(input.span);
+                problems.push(error.hint("`each` gives the program the files of one point: remove it from `inputs`"));
+                continue;
+            }
             if names.contains(input.value.as_str()) {
                 if taken.insert(input.value.as_str()) {
                     exec.stages.push(input.clone());
@@ -229,6 +243,27 @@ impl ExecSettings {
 }
 
 impl Exec {
+    /// The stage whose points it follows.
+    fn each(&self) -> Option<Each> {
+        let of = self.settings.each.clone()?;
+        Some(Each { of, over: self.settings.over.0.clone() })
+    }
+
+    /// Report `over` without `each`, and published files of which every point would write the same.
+    fn check_each(&self, problems: &mut Problems) {
+        if self.settings.each.is_none()
+            && let Some(axis) = self.settings.over.0.first()
+        {
+            let error = Error::user("`over` needs `each`: the stage whose points are gathered").at(axis.span);
+            problems.push(error.hint("for example `each: train`"));
+        }
+        if let (Some(of), Some(file)) = (&self.settings.each, self.published(0).next()) {
+            let error = Error::user(format!("all points of `{}` would write `{}`", of.value, file.path)).at(file.span);
+            problems
+                .push(error.hint("keep the files as outputs, and publish them with a program that reads this stage"));
+        }
+    }
+
     fn check_outputs(&self, body: &Node, problems: &mut Problems) {
         let outputs = &self.settings.outputs.0;
         if outputs.is_empty() {
@@ -320,6 +355,9 @@ fn variable(param: &str) -> String {
     format!("{PREFIX}{}", param.chars().map(fine).collect::<String>())
 }
 
+/// A program that runs once for every point of another stage.
+static KIND_OF_EACH: KindInfo = KindInfo { unit: "point", report: Report::StartAndEnd, single: false, ..KIND };
+
 static KIND: KindInfo = KindInfo {
     name: "exec",
     unit: "program",
@@ -334,7 +372,7 @@ static KIND: KindInfo = KindInfo {
 
 impl Stage for Exec {
     fn kind(&self) -> &'static KindInfo {
-        &KIND
+        if self.settings.each.is_some() { &KIND_OF_EACH } else { &KIND }
     }
 
     fn holds(&self) -> Holds {
@@ -366,6 +404,7 @@ impl Stage for Exec {
     }
 
     fn check(&self, body: &Node, problems: &mut Problems) {
+        self.check_each(problems);
         self.check_outputs(body, problems);
         let mut seen: BTreeMap<String, &str> = BTreeMap::new();
         for name in self.settings.params.keys() {
@@ -448,7 +487,8 @@ impl Stage for Exec {
                 problems.push(error.at(output.path.span).hint("rename the output"));
             }
         }
-        Layout::new(Vec::new())
+        let of = self.each().and_then(|each| Some((inputs.iter().find(|input| input.name == each.of.value)?, each)));
+        of.map_or_else(|| Layout::new(Vec::new()), |(input, each)| each.layout(input, problems))
     }
 
     fn manifest(&self) -> Json {
@@ -458,12 +498,15 @@ impl Stage for Exec {
             ["timeout", "resume", "retries", "cpus", "memory", "gpus", "env", "tools", "inputs"]
                 .iter()
                 .for_each(|name| drop(map.remove(*name)));
+            if self.settings.each.is_none() {
+                ["each", "over"].iter().for_each(|name| drop(map.remove(*name)));
+            }
             map.insert("outputs".into(), json!(self.settings.outputs.paths()));
         }
         manifest
     }
 
-    fn unit(&self, _unit: usize, _layout: &Layout, inputs: &[Outline]) -> Result<Unit> {
+    fn unit(&self, unit: usize, _layout: &Layout, inputs: &[Outline]) -> Result<Unit> {
         // The order of inputs and outputs does not matter. The paths of inputs do: the program sees them.
         let mut order: Vec<(usize, &Outline)> = inputs.iter().enumerate().collect();
         order.sort_by_key(|(_, input)| input.name);
@@ -475,9 +518,12 @@ impl Stage for Exec {
             "kind": "exec", "version": VERSION, "run": self.settings.run.manifest(), "params": self.settings.params.manifest(),
             "outputs": self.settings.outputs.paths(), "inputs": places,
         });
-        let reads =
-            order.iter().map(|(input, outline)| Read { input: *input, units: (0..outline.layout.units).collect() });
-        Ok(Unit { manifest, reads: reads.collect(), seconds: 1.0 })
+        let each = self.each();
+        let read = |(input, outline): &(usize, &Outline)| match &each {
+            Some(each) if each.of.value == outline.name => each.read(unit, *input, outline),
+            _ => Read::all(*input, outline),
+        };
+        Ok(Unit { manifest, reads: order.iter().map(read).collect(), seconds: 1.0 })
     }
 
     fn run(

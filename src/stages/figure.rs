@@ -64,8 +64,7 @@ impl FigureStage {
 
 /// Read all units of all inputs.
 pub(super) fn read_all(inputs: &[Outline]) -> Vec<Read> {
-    let all = |(input, outline): (usize, &Outline)| Read { input, units: (0..outline.layout.units).collect() };
-    inputs.iter().enumerate().map(all).collect()
+    inputs.iter().enumerate().map(|(input, outline)| Read::all(input, outline)).collect()
 }
 
 /// Report inputs without arrays.

@@ -135,6 +135,41 @@ impl Layout {
         layout.only(|positions| found.contains(positions))
     }
 
+    /// The layout along the axes that have no fixed position, at the fixed positions of the others.
+    pub fn along(&self, fixed: &[Option<usize>]) -> Layout {
+        let free: Vec<usize> = (0..self.axes.len()).filter(|&dim| fixed[dim].is_none()).collect();
+        let secondary = self.secondary.iter().filter_map(|secondary| {
+            let dim = free.iter().position(|&dim| dim == secondary.dim)?;
+            Some(Secondary { dim, ..secondary.clone() })
+        });
+        let axes = free.iter().map(|&dim| self.axes[dim].clone()).collect();
+        let layout = Layout::new(axes).with_secondary(secondary.collect());
+        if self.is_full() {
+            return layout;
+        }
+        layout.only(|at| {
+            let mut along = at.iter();
+            let at: Vec<usize> = fixed.iter().map(|at| at.or_else(|| along.next().copied()).unwrap_or(0)).collect();
+            self.unit(&at).is_some()
+        })
+    }
+
+    /// A unit for each pair of units, those of `inner` varying fastest.
+    pub fn product(&self, inner: &Layout) -> Layout {
+        if self.axes.is_empty() || inner.axes.is_empty() {
+            return if inner.axes.is_empty() { self.clone() } else { inner.clone() };
+        }
+        let outer = self.axes.len();
+        let moved =
+            inner.secondary.iter().map(|secondary| Secondary { dim: secondary.dim + outer, ..secondary.clone() });
+        let secondary = self.secondary.iter().cloned().chain(moved).collect();
+        let layout = Layout::new([self.axes.as_slice(), &inner.axes].concat()).with_secondary(secondary);
+        if self.is_full() && inner.is_full() {
+            return layout;
+        }
+        layout.only(|at| self.unit(&at[..outer]).is_some() && inner.unit(&at[outer..]).is_some())
+    }
+
     /// The layout of some of the units, in ascending order: their own coordinates on each axis, or, if they are not a whole grid, an axis
     /// `point` of their labels. Axes with one coordinate are left out.
     pub fn subset(&self, units: &[usize]) -> Layout {

@@ -104,7 +104,7 @@ impl Stage for MetricStage {
     fn unit(&self, unit: usize, layout: &Layout, inputs: &[Outline]) -> Result<Unit> {
         let input = inputs.first().ok_or_else(|| Error::internal("a metric without input"))?;
         let units = self.sources(unit, layout, input.layout);
-        Ok(Unit { manifest: Stage::manifest(self), reads: vec![Read { input: 0, units }], seconds: 2e-3 })
+        Ok(Unit { manifest: Stage::manifest(self), reads: vec![Read { input: 0, units, points: None }], seconds: 2e-3 })
     }
 
     fn run(

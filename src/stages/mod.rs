@@ -6,6 +6,7 @@
 mod axis;
 mod best;
 mod data;
+mod each;
 mod exec;
 mod figure;
 mod files;
@@ -101,6 +102,15 @@ pub struct Outline<'a> {
 pub struct Read {
     pub input: usize,
     pub units: Vec<usize>,
+    /// How these units lie, if the unit sees them as a whole of their own; otherwise they are part of the layout of the input.
+    pub points: Option<Layout>,
+}
+
+impl Read {
+    /// All units of an input.
+    pub fn all(input: usize, outline: &Outline) -> Read {
+        Read { input, units: (0..outline.layout.units).collect(), points: None }
+    }
 }
 
 /// The description of one unit.

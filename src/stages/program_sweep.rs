@@ -110,6 +110,12 @@ impl ProgramSweep {
         self.grid.get_or_init(resolve)
     }
 
+    /// The point of the grid, and with `each` the point of that stage.
+    fn split(&self, unit: usize, layout: &Layout) -> (usize, usize) {
+        let followed = layout.units / self.grid().layout.units.max(1);
+        (unit / followed.max(1), unit % followed.max(1))
+    }
+
     /// The program of one point.
     fn program(&self, unit: usize) -> Result<Exec> {
         let grid = self.grid();
@@ -223,8 +229,7 @@ impl Stage for ProgramSweep {
     }
 
     fn layout(&self, inputs: &[Outline], problems: &mut Problems) -> Layout {
-        self.base.layout(inputs, problems);
-        self.grid().layout.clone()
+        self.grid().layout.product(&self.base.layout(inputs, problems))
     }
 
     fn manifest(&self) -> Json {
@@ -236,19 +241,21 @@ impl Stage for ProgramSweep {
         manifest
     }
 
-    fn unit(&self, unit: usize, _layout: &Layout, inputs: &[Outline]) -> Result<Unit> {
-        self.program(unit)?.unit(0, &Layout::new(Vec::new()), inputs)
+    fn unit(&self, unit: usize, layout: &Layout, inputs: &[Outline]) -> Result<Unit> {
+        let (point, of) = self.split(unit, layout);
+        self.program(point)?.unit(of, layout, inputs)
     }
 
     fn run(
         &self,
         unit: usize,
-        _layout: &Layout,
+        layout: &Layout,
         outlines: &[Outline],
         inputs: &dyn Inputs,
         control: &dyn Control,
     ) -> Result<Option<Vec<u8>>> {
-        self.program(unit)?.run(0, &Layout::new(Vec::new()), outlines, inputs, control)
+        let (point, of) = self.split(unit, layout);
+        self.program(point)?.run(of, layout, outlines, inputs, control)
     }
 
     fn demand(&self) -> Demand {

@@ -99,7 +99,7 @@ pub fn units(
     };
     let grid = axes.iter().zip(&chosen).fold(vec![0], grow);
     let units = grid.into_iter().filter_map(|at| input.layout.unit_at(at)).collect();
-    Some((Read { input: position, units }, left))
+    Some((Read { input: position, units, points: None }, left))
 }
 
 /// Report an array that a stage does not have.

@@ -11,6 +11,7 @@ mod crash;
 mod cycles;
 mod data;
 mod diff;
+mod each;
 mod engines;
 mod errors;
 mod exec;
