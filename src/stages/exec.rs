@@ -1,7 +1,9 @@
 //! `exec`: run a program in a sandbox directory that contains exactly its declared inputs. Its result is its declared outputs, all or none.
 
 mod outputs;
+mod secrets;
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, HashSet};
 use std::fs::File;
 use std::io::Write;
@@ -23,9 +25,10 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::exchange::{self, Axes};
 use crate::program::{self, ExitReason, Program};
 use crate::spec::{Decode, Located, Node, OneOrMany, Problems, Schemas, Yaml, wrong_type};
-use crate::train::Control;
+use crate::train::{Control, cuda};
 use crate::value::{Dataset, FileEntry, encode_tree};
 use outputs::Outputs;
+use secrets::LogMask;
 
 /// Part of the key; increase it when programs are run or find their inputs in another way.
 const VERSION: u32 = 1;
@@ -46,6 +49,8 @@ const THREADS: [&str; 6] = [
     "VECLIB_MAXIMUM_THREADS",
     "RAYON_NUM_THREADS",
 ];
+/// The variable with the GPUs that a program may use.
+const VISIBLE_GPUS: &str = "CUDA_VISIBLE_DEVICES";
 /// The folder of outputs that are copied into the project, as the paper file writes it.
 pub const FIGURES: &str = "figures/";
 
@@ -66,6 +71,8 @@ crate::record! {
         pub params: BTreeMap<String, Param> = BTreeMap::new(),
         /// Environment variables that it may read; their values are part of the key.
         pub env: Vec<Located<String>> = Vec::new(),
+        /// Environment variables with passwords and tokens: passed to the program, masked in its log, and not part of the key.
+        pub secrets: Vec<Located<String>> = Vec::new(),
         /// Tools whose versions are part of the key: names (`python3 --version` is run), or whole commands, as text or as lists.
         pub tools: Vec<Located<Tool>> = Vec::new(),
         /// Time limit, after which it is terminated: `90 s`, `10 min`, `2 h`.
@@ -416,7 +423,7 @@ impl Stage for Exec {
                 problems.push(error.at(body.deepest(&["params", name]).span).hint("rename one of them"));
             }
         }
-        for name in &self.settings.env {
+        for name in self.settings.env.iter().chain(&self.settings.secrets) {
             let fine = |c: char| c.is_ascii_alphanumeric() || c == '_';
             if name.is_empty() || !name.chars().all(fine) || name.starts_with(|c: char| c.is_ascii_digit()) {
                 let error = Error::user(format!("`{}` is not a valid name of an environment variable", name.value))
@@ -424,6 +431,7 @@ impl Stage for Exec {
                 problems.push(error.hint("names consist of letters, digits and `_`; to set a value, use `params`"));
             }
         }
+        secrets::check(&self.settings.env, &self.settings.secrets, problems);
     }
 
     fn warnings(&self, body: &Node, cores: u32, memory: Option<u64>) -> Vec<Error> {
@@ -495,7 +503,7 @@ impl Stage for Exec {
         let mut manifest = Decode::manifest(&self.settings);
         if let Some(map) = manifest.as_object_mut() {
             // These do not decide the result; `env` and `tools` are compared by their digests and versions.
-            ["timeout", "resume", "retries", "cpus", "memory", "gpus", "env", "tools", "inputs"]
+            ["timeout", "resume", "retries", "cpus", "memory", "gpus", "env", "secrets", "tools", "inputs"]
                 .iter()
                 .for_each(|name| drop(map.remove(*name)));
             if self.settings.each.is_none() {
@@ -537,6 +545,11 @@ impl Stage for Exec {
         let mut place = inputs.sandbox()?;
         // Start a new log first, so that the output of an earlier run is never shown as this one's.
         let (mut log, path) = place.log()?;
+        let hidden = self.settings.gpus == 0 && !inputs.found().env.contains_key(VISIBLE_GPUS);
+        if hidden && !cuda::visible_gpus().is_empty() {
+            // Without this line the log is less clear, nothing else.
+            let _ = writeln!(log, "[repro: {VISIBLE_GPUS} is empty; `gpus: 1` gives this program a GPU]");
+        }
         for attempt in 1..=self.settings.retries {
             match self.attempt(inputs, &*place, &log, &path, control) {
                 Err(error) if error.kind == ErrorKind::Stage && !control.stop() => {
@@ -602,6 +615,9 @@ impl Exec {
         environment.extend(self.variables().into_iter().map(|(name, value)| (name, value.into())));
         let folders: Vec<&str> = self.settings.resume.iter().map(|folder| folder.as_str()).collect();
         let resumed = place.link_resumed(&folders)?;
+        let secrets = secrets::values(&self.settings.secrets)?;
+        environment.extend(secrets.iter().map(|(name, value)| (name.clone(), value.0.clone().into())));
+        let mask = RefCell::new(LogMask::new(path, secrets.into_iter().map(|(_, value)| value).collect()));
         let words = self.settings.run.argv();
         let limit = self.settings.timeout.map(|time| time.0);
         let program = Program { words: &words, folder: place.folder(), environment: &environment, log, limit };
@@ -633,7 +649,11 @@ impl Exec {
             Err(error.output(printed))
         };
         let command = self.settings.run.summary();
-        let end = program::run(&program, &|| control.stop());
+        let end = program::run(&program, &|| {
+            mask.borrow_mut().apply();
+            control.stop()
+        });
+        mask.borrow_mut().apply();
         // If this fails, the log only uses more disk space.
         let _ = program::shorten(path);
         match end.map_err(|error| error.at(self.settings.run.span))? {

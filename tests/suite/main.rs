@@ -37,6 +37,7 @@ mod program_sweep;
 mod resume;
 mod schedule;
 mod schema;
+mod secrets;
 mod tables;
 mod verify;
 mod watch;
