@@ -31,6 +31,7 @@ fn run(arguments: &Arguments, console: &Console) -> Result<u8, Trouble> {
         Command::Plan(args) => cli::plan::run(args, &project()?, console),
         Command::Status(args) => cli::status::run(args, &project()?, console),
         Command::Explain(args) => cli::explain::run(args, &project()?, console),
+        Command::Accept(args) => cli::accept::run(args, &project()?, console),
         Command::Graph(args) => cli::graph::run(args, &project()?, console),
         Command::Show(args) => cli::show::run(args, &project()?, console),
         Command::Compare(args) => cli::compare::run(args, &project()?, console),

@@ -1,6 +1,7 @@
 //! Operations on a whole paper and its results: rebuild and compare (`verify`), compare with an earlier revision (`diff`), pack into an archive
-//! (`export`), and delete unneeded results (`gc`). It prints nothing.
+//! (`export`), delete unneeded results (`gc`), and take old results for new keys (`accept`). It prints nothing.
 
+mod accept;
 mod archive;
 mod datasets;
 mod diff;
@@ -10,6 +11,7 @@ mod verify;
 
 pub mod git;
 
+pub use accept::{Accepted, accept};
 pub use archive::{
     Archive, ArchiveError, CacheFacts, ExportSummary, Maker, PublicationInfo, ResultTrace, StageTrace, Traces, export,
     is_archive, iso_date,

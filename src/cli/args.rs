@@ -161,6 +161,14 @@ Examples:
 
 Only results in the cache are compared. Figures that changed are drawn side by side into cache/diff.")]
     Diff(Diff),
+    /// After an edit that changes nothing, such as a comment, take the old results of programs for the new ones
+    #[command(after_help = "\
+Examples:
+  repro explain train       what has changed
+  repro accept train        its results are taken as they are; `repro show train --trace` says so
+
+The command says what has changed since the results were made. Points that are new have to run.")]
+    Accept(Accept),
     /// Delete unused results from the cache
     #[command(after_help = "\
 Examples:
@@ -319,6 +327,13 @@ pub struct Plan {
 #[derive(Args, Debug)]
 pub struct Explain {
     /// Stages by name, pattern (`fig*`), kind (`figure`) or file (`fig5.svg`)
+    #[arg(value_name = "TARGET", required = true)]
+    pub targets: Vec<String>,
+}
+
+#[derive(Args, Debug)]
+pub struct Accept {
+    /// Stages by name or pattern; only programs
     #[arg(value_name = "TARGET", required = true)]
     pub targets: Vec<String>,
 }

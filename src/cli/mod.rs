@@ -19,6 +19,7 @@ mod verify_archive;
 mod verify_report;
 mod words;
 
+pub mod accept;
 pub mod build;
 pub mod compare;
 pub mod completions;

@@ -37,6 +37,7 @@ pub fn run(path: &Path, args: &Verify, console: &Console) -> Result<u8, Trouble>
         console.print_json(&json!({
             "event": "archive", "digest": archive.digest, "files": files, "artifacts": artifacts, "results": results,
             "whole": true, "follows": true, "left-out": not_exported,
+            "accepted": archive.accepted().iter().map(|(stage, _)| *stage).collect::<Vec<_>>(),
         }))?;
     } else {
         let verified = console.paint(TerminalStyle::Green, "verified");
@@ -48,6 +49,14 @@ pub fn run(path: &Path, args: &Verify, console: &Console) -> Result<u8, Trouble>
             count(results, "result"),
             archive.digest
         ))?;
+        for (stage, because) in archive.accepted() {
+            console.note(&format!(
+                "{}: the result of {} was accepted, not run again, although {}; --rebuild runs it",
+                console.paint_err(TerminalStyle::Yellow, "note"),
+                harmless(stage),
+                harmless(&because.join("; "))
+            ));
+        }
         if !not_exported.is_empty() {
             let names = harmless(&not_exported.join(", "));
             console.note(&format!(

@@ -504,7 +504,8 @@ impl<'a, 'b> Coordinator<'a, 'b> {
         let pace = if running.estimated > 0.0 { Some(running.measured / running.estimated) } else { None };
         let pace = pace.or(before.as_ref().and_then(|last| last.pace));
         let manifest = running.resolved.manifest(&*definition.stage);
-        let last = LastBuild { manifest, inputs: inputs.chain(files).collect(), pace };
+        let layout = plan::layout_digest(&graph.layouts[stage]);
+        let last = LastBuild { manifest, inputs: inputs.chain(files).collect(), pace, layout };
         if before.as_ref() != Some(&last) {
             last.write(context.store, &definition.name);
         }

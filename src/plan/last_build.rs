@@ -11,6 +11,8 @@ pub struct LastBuild {
     pub inputs: Vec<(String, String)>,
     /// Measured time over estimated time of its units.
     pub pace: Option<f64>,
+    /// The digest of its layout; `None` for a single unit, and in older records.
+    pub layout: Option<String>,
 }
 
 impl LastBuild {
@@ -26,11 +28,14 @@ impl LastBuild {
             manifest: json.get("manifest")?.clone(),
             inputs: inputs.collect(),
             pace: json.get("pace").and_then(Json::as_f64).filter(|pace| pace.is_finite() && *pace > 0.0),
+            layout: json.get("layout").and_then(Json::as_str).map(str::to_string),
         })
     }
 
     pub fn write(&self, store: &Store, name: &str) {
-        let json = json!({"manifest": self.manifest, "inputs": self.inputs, "pace": self.pace});
+        let json = json!({
+            "manifest": self.manifest, "inputs": self.inputs, "pace": self.pace, "layout": self.layout,
+        });
         // Losing this costs an explanation, not a result.
         if let Err(error) = store.set_last_build(name, &json) {
             tracing::debug!("last build of {name} not recorded: {error}");

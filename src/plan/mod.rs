@@ -12,7 +12,9 @@ pub use last_build::LastBuild;
 pub use noop::NoopCheck;
 use project_files::files_of;
 pub use reason::{Reason, changed_settings, reasons};
-pub use resolve::{FileState, Resolved, UnitState, file_key, files, input_digest, resolve, stage_digest};
+pub use resolve::{
+    FileState, Resolved, UnitState, file_key, files, input_digest, layout_digest, resolve, stage_digest,
+};
 
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Points};

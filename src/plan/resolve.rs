@@ -231,6 +231,11 @@ fn axes_digest(layout: &Layout) -> Option<Digest> {
     layout.manifest().map(|manifest| key::key(&manifest, &[]).0)
 }
 
+/// The digest of a layout as text, to notice that the units of a stage are others; `None` for a single unit.
+pub fn layout_digest(layout: &Layout) -> Option<String> {
+    axes_digest(layout).map(|digest| digest.to_string())
+}
+
 /// One digest for a stage as its readers see it: its results and its axes.
 pub fn input_digest(layout: &Layout, digests: &[Digest]) -> Digest {
     let results = stage_digest(digests);

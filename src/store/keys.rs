@@ -41,6 +41,12 @@ impl StageKeys {
 }
 
 impl Store {
+    /// The keys of a stage of this paper in its last build; `None` if there was none, or its record is damaged.
+    pub fn keys(&self, name: &str) -> Option<StageKeys> {
+        self.paper.as_ref()?;
+        StageKeys::decode(&std::fs::read(self.last_build_folder().join(format!("{name}{ENDING}"))).ok()?)
+    }
+
     /// Record the keys of a stage of this paper.
     pub fn set_keys(&self, name: &str, keys: &StageKeys) -> Result<()> {
         if self.paper.is_none() {

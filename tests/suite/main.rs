@@ -2,6 +2,7 @@
 
 mod support;
 
+mod accept;
 mod architecture;
 mod cache;
 mod cli;

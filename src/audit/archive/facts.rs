@@ -26,6 +26,9 @@ pub struct Maker {
     pub paper: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub git: Option<GitState>,
+    /// What has changed since the result was made, although it was taken for the current one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accepted: Option<Vec<String>>,
 }
 
 /// A commit, and whether the working tree differed from it.

@@ -40,6 +40,19 @@ impl RecordedTraces {
         own.map(|result| (result.name.as_str(), result)).collect()
     }
 
+    /// What was accepted, by stage: what had changed since its results were made.
+    pub fn accepted(&self) -> Vec<(&str, &[String])> {
+        let of_stage = |stage: &'_ RecordedStage| -> Option<usize> {
+            stage.results.iter().find_map(|result| result.maker.filter(|&maker| self.is_accepted(maker)))
+        };
+        let because = |maker: usize| self.makers[maker].accepted.as_deref().unwrap_or_default();
+        self.stages.iter().filter_map(|stage| Some((stage.stage.as_str(), because(of_stage(stage)?)))).collect()
+    }
+
+    fn is_accepted(&self, maker: usize) -> bool {
+        self.makers.get(maker).is_some_and(|maker| maker.accepted.is_some())
+    }
+
     /// The digests of variables and the versions of tools, by stage.
     pub fn environment(&self) -> BTreeMap<String, Recorded> {
         let recorded = |stage: &RecordedStage| Recorded { env: stage.env.clone(), tools: stage.tools.clone() };

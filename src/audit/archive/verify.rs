@@ -100,6 +100,11 @@ impl Archive {
         self.needed.iter().map(|&stage| self.graph.layouts[stage].units).sum()
     }
 
+    /// Stages whose results were accepted after a change, and what had changed.
+    pub fn accepted(&self) -> Vec<(&str, &[String])> {
+        self.recorded.accepted()
+    }
+
     /// The names of the figures and tables of the paper that were not exported.
     pub fn not_exported(&self) -> Vec<&str> {
         let all = self.graph.targets(&[]).unwrap_or_default();

@@ -43,6 +43,8 @@ fn block(stage: &StageTrace, makers: &[Maker], console: &Console) -> String {
     known.sort_unstable();
     known.dedup();
     known.iter().filter_map(|&maker| makers.get(maker)).for_each(|maker| line("by", &describe(maker)));
+    let accepted = known.iter().filter_map(|&maker| makers.get(maker)?.accepted.as_ref());
+    accepted.flatten().for_each(|reason| line("although", &format!(" {reason} (accepted)")));
     stage.inputs.iter().for_each(|(name, digest)| line("from", &format!("{name}  {}", short(&digest.to_string()))));
     stage
         .recorded
