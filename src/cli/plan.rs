@@ -56,7 +56,11 @@ fn describe_work(plan: &StagePlan, project: &Project) -> String {
             (n, all) if n == all => format!("{verb} {}", count(n, kind.unit)),
             (n, all) => format!("{verb} {} of {}", thousands(n), count(all, kind.unit)),
         };
-        let cost = if plan.seconds >= 1.0 { format!(", {}", about(plan.seconds)) } else { String::new() };
+        let cost = match plan.seconds {
+            None => ", time unknown".to_string(),
+            Some(seconds) if seconds >= 1.0 => format!(", {}", about(seconds)),
+            Some(_) => String::new(),
+        };
         parts.push(format!("{what}{cost}"));
     }
     let files = plan.resolved.files.iter().filter(|file| !file.is_up_to_date()).count();
@@ -84,14 +88,20 @@ fn summary(plans: &[StagePlan], project: &Project, jobs: usize) -> String {
     let models: usize = plans.iter().filter(trains).map(|plan| plan.units).sum();
     let models = if models == 0 { String::new() } else { format!(", {} to train", count(models, "model")) };
     let cores = if jobs == 1 { "one core".to_string() } else { format!("{jobs} cores") };
-    let time = about(wall_time(plans, jobs));
-    format!("{} of {} to build{models}: {time} on {cores}\n", stale, count(plans.len(), "stage"))
+    let unknown = plans.iter().filter(|plan| plan.seconds.is_none()).count();
+    let time = match unknown {
+        0 => format!("{} on {cores}", about(wall_time(plans, jobs))),
+        n if n == stale => "time unknown, as nothing of this has run here".into(),
+        n => format!("{} on {cores}, and {} that never ran here", about(wall_time(plans, jobs)), count(n, "stage")),
+    };
+    format!("{} of {} to build{models}: {time}\n", stale, count(plans.len(), "stage"))
 }
 
 /// The estimated seconds when `jobs` units run in parallel; a single unit cannot be divided.
 fn wall_time(plans: &[StagePlan], jobs: usize) -> f64 {
-    let longest = plans.iter().map(|plan| plan.seconds / plan.units.max(1) as f64).fold(0.0, f64::max);
-    (plans.iter().map(|plan| plan.seconds).sum::<f64>() / jobs.max(1) as f64).max(longest)
+    let known = || plans.iter().filter_map(|plan| Some((plan.seconds?, plan.units)));
+    let longest = known().map(|(seconds, units)| seconds / units.max(1) as f64).fold(0.0, f64::max);
+    (known().map(|(seconds, _)| seconds).sum::<f64>() / jobs.max(1) as f64).max(longest)
 }
 
 /// The plan of a stage as JSON.

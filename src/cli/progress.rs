@@ -21,6 +21,8 @@ const QUICK: Duration = Duration::from_millis(200);
 const LINE: Duration = Duration::from_secs(10);
 /// Minimum time between progress lines.
 const PAUSE: Duration = Duration::from_secs(1);
+/// Without bars: time between lines with the totals of the build.
+const TOTALS: Duration = Duration::from_secs(60);
 /// Minimum elapsed seconds for rates and time left.
 const SOON: f64 = 0.5;
 /// Stages of fast kinds get a line only if they took at least this many seconds.
@@ -38,16 +40,17 @@ pub fn display<'a>(console: &'a Console, names: &[&str], jobs: usize, to_stderr:
     let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0).min(28);
     let terminal = std::io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
     if console.json {
-        Box::new(JsonProgress { console, kinds: HashMap::new(), reported: HashMap::new() })
+        Box::new(JsonProgress { console, kinds: HashMap::new(), reported: HashMap::new(), totals_at: None })
     } else if terminal && !console.quiet {
         let bars = MultiProgress::with_draw_target(narrow::target());
         Box::new(ProgressBars {
-            people: ProgressLines { console, width, jobs, to_stderr, stages: HashMap::new() },
+            people: ProgressLines { console, width, jobs, to_stderr, stages: HashMap::new(), totals_at: None },
             bars,
             shown: HashMap::new(),
+            totals: None,
         })
     } else {
-        Box::new(ProgressLines { console, width, jobs, to_stderr, stages: HashMap::new() })
+        Box::new(ProgressLines { console, width, jobs, to_stderr, stages: HashMap::new(), totals_at: None })
     }
 }
 
@@ -104,6 +107,12 @@ impl RunningStage {
     }
 }
 
+/// `12 of 27 stages done, 2 running, about 4 min left`.
+fn totals(done: usize, stages: usize, running: usize, seconds: Option<f64>) -> String {
+    let left = seconds.map(|seconds| format!(", {} left", about(seconds))).unwrap_or_default();
+    format!("{} of {} done, {running} running{left}", thousands(done), count(stages, "stage"))
+}
+
 /// The last line that a program printed, truncated.
 fn last_line(log: Option<&Path>) -> Option<String> {
     let printed = program::tail(log?, 1).pop()?;
@@ -120,6 +129,8 @@ struct ProgressLines<'a> {
     jobs: usize,
     to_stderr: bool,
     stages: HashMap<String, RunningStage>,
+    /// When the totals of the build were printed last, or could first have been.
+    totals_at: Option<Instant>,
 }
 
 /// A line for an event, and its output stream.
@@ -169,11 +180,12 @@ impl ProgressLines<'_> {
                 };
                 self.stages.insert(stage.into(), running);
                 let of = if units < total { format!(" of {total}") } else { String::new() };
-                let time = about(seconds / self.jobs.min(units).max(1) as f64);
+                let time = seconds.map(|seconds| about(seconds / self.jobs.min(units).max(1) as f64));
+                let time = time.map(|time| format!(", {time}")).unwrap_or_default();
                 let again = if again { " again" } else { "" };
                 // A program may be queued behind thousands, and most are fast: its start is printed later.
                 if kind.report == Report::StartAndEnd {
-                    let what = format!("{}{of} to {}{again}, {time}", count(units, kind.unit), kind.verb);
+                    let what = format!("{}{of} to {}{again}{time}", count(units, kind.unit), kind.verb);
                     lines.push(EventLine::Note(self.named(stage, &what)));
                 }
             }
@@ -233,6 +245,13 @@ impl ProgressLines<'_> {
                 self.stages.remove(stage);
                 lines.push(EventLine::Note(self.named(stage, &self.console.paint_err(TerminalStyle::Red, "failed"))));
             }
+            Event::Totals { done, stages, running, seconds } => {
+                let last = self.totals_at.get_or_insert_with(Instant::now);
+                if last.elapsed() >= TOTALS {
+                    *last = Instant::now();
+                    lines.push(EventLine::Note(totals(done, stages, running, seconds)));
+                }
+            }
             Event::UnitFinished { .. } => {}
         }
         lines
@@ -268,6 +287,8 @@ struct ProgressBars<'a> {
     people: ProgressLines<'a>,
     bars: MultiProgress,
     shown: HashMap<String, ProgressBar>,
+    /// The line below the bars.
+    totals: Option<ProgressBar>,
 }
 
 impl ProgressBars<'_> {
@@ -279,7 +300,11 @@ impl ProgressBars<'_> {
                 && self.shown.len() < BARS
                 && (done > 0.0 || running.kind.is_program) =>
             {
-                let bar = self.bars.add(ProgressBar::new(running.units as u64 * 1000));
+                let bar = ProgressBar::new(running.units as u64 * 1000);
+                let bar = match &self.totals {
+                    Some(totals) => self.bars.insert_before(totals, bar),
+                    None => self.bars.add(bar),
+                };
                 // No bar for a program, whose progress is unknown, or in a narrow terminal.
                 let narrow = console::Term::stderr().size().1 < NARROW;
                 let template = match (running.kind.is_program, narrow) {
@@ -298,6 +323,21 @@ impl ProgressBars<'_> {
         bar.set_message(running.describe(done, share, log));
         bar.set_position((done * 1000.0) as u64);
     }
+
+    /// The line with the totals, once there is a bar above it.
+    fn show_totals(&mut self, text: String) {
+        if self.shown.is_empty() {
+            return;
+        }
+        let totals = self.totals.get_or_insert_with(|| {
+            let bar = self.bars.add(ProgressBar::new(1));
+            if let Ok(style) = ProgressStyle::with_template("{wide_msg:.dim}") {
+                bar.set_style(style);
+            }
+            bar
+        });
+        totals.set_message(text);
+    }
 }
 
 impl Observer for ProgressBars<'_> {
@@ -305,6 +345,9 @@ impl Observer for ProgressBars<'_> {
         self.people.begin(event);
         match event {
             Event::Progress { stage, done, share, log, .. } => self.bar(stage, *done, *share, log.as_deref()),
+            Event::Totals { done, stages, running, seconds } => {
+                self.show_totals(totals(*done, *stages, *running, *seconds));
+            }
             Event::StageFinished { stage, .. } | Event::StageFailed { stage, .. } => {
                 if let Some(bar) = self.shown.remove(*stage) {
                     bar.finish_and_clear();
@@ -315,7 +358,7 @@ impl Observer for ProgressBars<'_> {
         }
         let mut lines = self.people.lines(event);
         // The bar replaces the lines for start and progress.
-        if matches!(event, Event::StageStarted { .. } | Event::Progress { .. }) {
+        if matches!(event, Event::StageStarted { .. } | Event::Progress { .. } | Event::Totals { .. }) {
             lines.clear();
         }
         if !lines.is_empty() {
@@ -331,6 +374,7 @@ impl Observer for ProgressBars<'_> {
 impl Drop for ProgressBars<'_> {
     fn drop(&mut self) {
         self.shown.drain().for_each(|(_, bar)| bar.finish_and_clear());
+        self.totals.take().into_iter().for_each(|totals| totals.finish_and_clear());
         let _ = self.bars.clear();
     }
 }
@@ -341,6 +385,8 @@ struct JsonProgress<'a> {
     kinds: HashMap<String, &'static KindInfo>,
     /// When the progress of each stage was last reported.
     reported: HashMap<String, Instant>,
+    /// The same for the totals.
+    totals_at: Option<Instant>,
 }
 
 impl Observer for JsonProgress<'_> {
@@ -368,6 +414,13 @@ impl Observer for JsonProgress<'_> {
                     json["printed"] = line.into();
                 }
                 json
+            }
+            Event::Totals { done, stages, running, seconds } => {
+                if self.totals_at.is_some_and(|at| at.elapsed() < PAUSE) {
+                    return;
+                }
+                self.totals_at = Some(Instant::now());
+                json!({"event": "totals", "done": done, "stages": stages, "running": running, "seconds": seconds})
             }
             Event::StageFinished { stage, kind, ran, seconds, written, other } => {
                 json!({"event": "stage-finished", "stage": stage, "kind": kind.name, "ran": ran, "seconds": seconds,

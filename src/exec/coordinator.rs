@@ -13,7 +13,7 @@ use super::{Built, Event, Failure, Observer, Options, Outcome, StageWarning, Unf
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan::{self, FileState, LastBuild, Resolved, UnitState};
 use crate::stages::{Definition, Holds, Stage};
-use crate::store::{Digest, Key, StageKeys};
+use crate::store::{Digest, Key, StageKeys, Store};
 use crate::train::cuda::ComputeDevice;
 
 /// How often the store is read again for results of other processes.
@@ -40,11 +40,19 @@ struct RunningStage {
     /// Measured and estimated time of the units that ran from their beginning.
     measured: f64,
     estimated: f64,
+    /// Measured over estimated time in its last build.
+    pace: Option<f64>,
     /// When its first unit began; until then it waits for a worker.
     began: Option<Instant>,
 }
 
 impl RunningStage {
+    /// The time that its units still need, in seconds on one core; `None` for a program of which none has ended.
+    fn seconds_left(&self, share: f64) -> Option<f64> {
+        let pace = if self.estimated > 0.0 { Some(self.measured / self.estimated) } else { self.pace };
+        Some(self.work * (1.0 - share) * pace?)
+    }
+
     /// The event that the stage has ended well.
     fn finished<'a>(&self, stage: &'a Definition, written: &'a [String], other: Option<usize>) -> Event<'a> {
         let seconds = self.began.map_or(0.0, |began| began.elapsed().as_secs_f64());
@@ -77,6 +85,8 @@ pub struct Coordinator<'a, 'b> {
     may_repeat: bool,
     lost: bool,
     rescanned: Instant,
+    /// What each stage cost in its last build; read when it is first asked for.
+    costs: Option<Vec<Option<f64>>>,
     reported: Instant,
     /// Index in `outcome.built` of each stage that was built, in earlier passes too.
     built: HashMap<String, usize>,
@@ -106,6 +116,7 @@ impl<'a, 'b> Coordinator<'a, 'b> {
             may_repeat,
             lost: false,
             rescanned: Instant::now(),
+            costs: None,
             reported: Instant::now(),
             built,
         }
@@ -252,6 +263,7 @@ impl<'a, 'b> Coordinator<'a, 'b> {
                 worked: 0.0,
                 measured: 0.0,
                 estimated: 0.0,
+                pace: None,
                 began: None,
             },
         );
@@ -263,13 +275,18 @@ impl<'a, 'b> Coordinator<'a, 'b> {
             self.remember_keys(stage, &running.resolved);
         }
         let definition = &graph.stages[stage];
-        let pace = LastBuild::read(context.store, &definition.name).and_then(|last| last.pace).unwrap_or(1.0);
+        let kind = definition.stage.kind();
+        let pace = LastBuild::read(context.store, &definition.name).and_then(|last| last.pace);
+        let pace = if kind.is_program { pace } else { Some(pace.unwrap_or(1.0)) };
+        if let Some(running) = self.running.get_mut(&stage) {
+            running.pace = pace;
+        }
         self.observer.event(&Event::StageStarted {
             stage: &definition.name,
-            kind: definition.stage.kind(),
+            kind,
             units: count,
             total,
-            seconds: seconds * pace,
+            seconds: pace.map(|pace| seconds * pace),
             again,
         });
         // Long units first, so that the cores finish together.
@@ -505,7 +522,11 @@ impl<'a, 'b> Coordinator<'a, 'b> {
         let pace = pace.or(before.as_ref().and_then(|last| last.pace));
         let manifest = running.resolved.manifest(&*definition.stage);
         let layout = plan::layout_digest(&graph.layouts[stage]);
-        let last = LastBuild { manifest, inputs: inputs.chain(files).collect(), pace, layout };
+        let seconds = match running.ran {
+            0 => before.as_ref().and_then(|last| last.seconds),
+            _ => Some(seconds_of(context.store, &running.resolved)),
+        };
+        let last = LastBuild { manifest, inputs: inputs.chain(files).collect(), pace, seconds, layout };
         if before.as_ref() != Some(&last) {
             last.write(context.store, &definition.name);
         }
@@ -595,6 +616,21 @@ impl<'a, 'b> Coordinator<'a, 'b> {
         self.in_flight -= self.shared.queue.clear_waiting() + self.shared.gpu_queue.clear_waiting();
     }
 
+    /// The time that stages which have not started took in their last build, in seconds on one core; `None` if a program among them never ran.
+    /// The others are quick.
+    fn waiting_seconds(&mut self) -> Option<f64> {
+        let context = self.shared.context;
+        let costs = self.costs.get_or_insert_with(|| {
+            let cost = |stage: &Definition| {
+                let kind = stage.stage.kind();
+                let last = LastBuild::read(context.store, &stage.name).and_then(|last| last.seconds);
+                if kind.is_program || kind.trains { last } else { Some(last.unwrap_or(0.0)) }
+            };
+            context.graph.stages.iter().map(cost).collect()
+        });
+        self.schedule.waiting().into_iter().map(|stage| costs[stage]).sum()
+    }
+
     /// Periodic work: flush finished units, report progress, react to Ctrl-C.
     pub fn tick(&mut self) -> Result<()> {
         self.shared.writer.tick()?;
@@ -613,6 +649,8 @@ impl<'a, 'b> Coordinator<'a, 'b> {
             return Ok(());
         }
         self.reported = Instant::now();
+        let mut left = self.waiting_seconds();
+        let mut begun = 0;
         for (&stage, running) in &self.running {
             let inside = self.shared.inside[stage].load(Ordering::Relaxed) as f64 / 1e6;
             // Most of them wait for a worker and have no progress.
@@ -622,18 +660,34 @@ impl<'a, 'b> Coordinator<'a, 'b> {
                 let inside_work = inside * (running.work - running.worked) / running.left as f64;
                 let share = (running.worked + inside_work) / running.work;
                 let definition = &self.shared.context.graph.stages[stage];
+                let share = if share.is_finite() { share.clamp(0.0, 1.0) } else { done / running.missing as f64 };
+                left = left.and_then(|left| Some(left + running.seconds_left(share)?));
+                begun += 1;
                 let log = || self.shared.log_path(stage, self.shared.latest[stage].load(Ordering::Relaxed));
                 self.observer.event(&Event::Progress {
                     stage: &definition.name,
                     log: definition.stage.kind().is_program.then(log),
                     done,
                     units: running.missing,
-                    share: if share.is_finite() { share.clamp(0.0, 1.0) } else { done / running.missing as f64 },
+                    share,
                 });
+            } else if running.left > 0 {
+                left = left.and_then(|left| Some(left + running.seconds_left(0.0)?));
             }
+        }
+        let stages = self.schedule.stage_count();
+        if begun > 0 && stages > 1 {
+            let seconds = left.map(|left| left / self.options.jobs.max(1) as f64);
+            self.observer.event(&Event::Totals { done: self.finished.len(), stages, running: begun, seconds });
         }
         Ok(())
     }
+}
+
+/// How long all units of a stage took, in seconds on one core.
+fn seconds_of(store: &Store, resolved: &Resolved) -> f64 {
+    let traces = resolved.units.iter().filter_map(|unit| store.trace(&unit.key()?));
+    traces.map(|trace| trace.micros as f64 / 1e6).sum()
 }
 
 /// The work that missing units of a stage need and an option forbids, with that option.

@@ -55,6 +55,11 @@ impl Schedule {
         schedule
     }
 
+    /// The number of needed stages.
+    pub fn stage_count(&self) -> usize {
+        self.order.len()
+    }
+
     /// Start the first stage whose inputs are all done.
     pub fn take(&mut self) -> Option<usize> {
         while let Some(Reverse(place)) = self.ready.pop() {

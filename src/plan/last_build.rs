@@ -11,6 +11,8 @@ pub struct LastBuild {
     pub inputs: Vec<(String, String)>,
     /// Measured time over estimated time of its units.
     pub pace: Option<f64>,
+    /// How long all of its units took, in seconds on one core.
+    pub seconds: Option<f64>,
     /// The digest of its layout; `None` for a single unit, and in older records.
     pub layout: Option<String>,
 }
@@ -28,13 +30,14 @@ impl LastBuild {
             manifest: json.get("manifest")?.clone(),
             inputs: inputs.collect(),
             pace: json.get("pace").and_then(Json::as_f64).filter(|pace| pace.is_finite() && *pace > 0.0),
+            seconds: json.get("seconds").and_then(Json::as_f64).filter(|seconds| seconds.is_finite()),
             layout: json.get("layout").and_then(Json::as_str).map(str::to_string),
         })
     }
 
     pub fn write(&self, store: &Store, name: &str) {
         let json = json!({
-            "manifest": self.manifest, "inputs": self.inputs, "pace": self.pace, "layout": self.layout,
+            "manifest": self.manifest, "inputs": self.inputs, "pace": self.pace, "seconds": self.seconds, "layout": self.layout,
         });
         // Losing this costs an explanation, not a result.
         if let Err(error) = store.set_last_build(name, &json) {

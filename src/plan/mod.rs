@@ -81,8 +81,8 @@ pub struct StagePlan {
     /// The number of units that would run; for a stage that waits for others, of units that may run.
     pub units: usize,
     pub files: usize,
-    /// Estimated seconds on one core, from the pace of the last build.
-    pub seconds: f64,
+    /// Estimated seconds on one core, from the pace of the last build; `None` for a program that never ran.
+    pub seconds: Option<f64>,
     /// The only units that are wanted; `None` for all.
     pub only: Option<BTreeSet<usize>>,
     /// Every unit and file, as far as its key is known.
@@ -147,11 +147,13 @@ pub fn plan(context: Context, targets: &[usize]) -> Result<Vec<StagePlan>> {
                 some => some,
             },
         };
-        // A stage without a last build is assumed to run at the pace of others of its kind; programs have none.
-        let unknown = if graph.stages[stage].stage.kind().is_program { 0.0 } else { 1.0 };
-        let others =
-            || typical(known.iter().filter(|(other, _)| *other == kind(stage)).map(|(_, pace)| *pace), unknown);
-        let seconds = resolved.seconds * last.and_then(|last| last.pace).unwrap_or_else(others);
+        // A stage without a last build is assumed to run at the pace of others of its kind; programs differ too much.
+        let others = || typical(known.iter().filter(|(other, _)| *other == kind(stage)).map(|(_, pace)| *pace));
+        let pace = match last.and_then(|last| last.pace) {
+            None if graph.stages[stage].stage.kind().is_program && units > 0 => None,
+            pace => Some(pace.unwrap_or_else(others)),
+        };
+        let seconds = pace.map(|pace| resolved.seconds * pace);
         place[stage] = Some(plans.len());
         plans.push(StagePlan { stage, state, reasons, units, files, seconds, only: None, resolved });
     }
@@ -164,7 +166,7 @@ pub fn force_rerun(context: Context, plans: &mut [StagePlan], stages: &[usize], 
         let pace = LastBuild::read(context.store, &context.graph.stages[plan.stage].name).and_then(|last| last.pace);
         let any = plan.units < plan.resolved.units.len();
         plan.resolved.force_rerun(context, plan.stage, points.get(&plan.stage))?;
-        plan.seconds = plan.resolved.seconds * pace.unwrap_or(1.0);
+        plan.seconds = Some(plan.resolved.seconds * pace.unwrap_or(1.0));
         (plan.units, plan.files) = (plan.missing_units().count(), plan.resolved.files.len());
         if plan.state == StageState::UpToDate {
             plan.state = StageState::Stale;
@@ -183,7 +185,7 @@ pub fn only_points(plans: &mut [StagePlan], points: &Points) {
         let before = plan.units;
         plan.only = Some(only.clone());
         (plan.units, plan.files) = (plan.missing_units().count(), 0);
-        plan.seconds *= plan.units as f64 / before.max(1) as f64;
+        plan.seconds = plan.seconds.map(|seconds| seconds * plan.units as f64 / before.max(1) as f64);
         if plan.units == 0 && plan.state != StageState::Blocked {
             (plan.state, plan.reasons) = (StageState::UpToDate, Vec::new());
         }
@@ -200,9 +202,9 @@ impl StagePlan {
     }
 }
 
-/// The median, or `unknown` if there are none.
-fn typical(paces: impl Iterator<Item = f64>, unknown: f64) -> f64 {
+/// The median; 1 if there are none.
+fn typical(paces: impl Iterator<Item = f64>) -> f64 {
     let mut paces: Vec<f64> = paces.collect();
     paces.sort_by(f64::total_cmp);
-    paces.get(paces.len() / 2).copied().unwrap_or(unknown)
+    paces.get(paces.len() / 2).copied().unwrap_or(1.0)
 }

@@ -198,3 +198,24 @@ skipped: measures
     let run = paper.build("measures --no-train").ok();
     assert_eq!(run.built(), ["measures"]);
 }
+
+#[test]
+fn the_totals_of_a_build_know_the_time_left_only_if_all_of_it_has_run_before() {
+    let paper = Paper::new().yaml(
+        "\
+repro: 1
+stages:
+  one: {exec: {run: 'sleep 0.4; echo > a.txt', outputs: [a.txt]}}
+  two: {exec: {run: 'sleep 0.4; echo > b.txt', inputs: [one], outputs: [b.txt]}}
+",
+    );
+    let text = paper.plan("").ok().stdout;
+    assert!(text.contains("one  run, time unknown\n"), "{text}");
+    assert!(text.contains("2 of 2 stages to build: time unknown, as nothing of this has run here\n"), "{text}");
+    let first = paper.build("").ok().events_of("totals");
+    assert_eq!((&first[0]["done"], &first[0]["stages"], &first[0]["running"]), (&0.into(), &2.into(), &1.into()));
+    assert!(first[0]["seconds"].is_null(), "{first:?}");
+    let again = paper.build("--rerun one two").ok().events_of("totals");
+    assert!(again[0]["seconds"].as_f64().is_some_and(|seconds| seconds > 0.0), "{again:?}");
+    assert!(!paper.plan("").ok().stdout.contains("unknown"));
+}
