@@ -237,7 +237,7 @@ Ctrl-C stops cleanly: finished units are kept and long runs leave a checkpoint; 
 With --json every line of standard output is an object with the member `event`:
   stage-started   stage, kind, units (to run), total, seconds (estimate, one core), again (because of --rerun)
   unit-finished   stage, kind, unit, seconds, found (built by another process meanwhile), trained, done, units
-  progress        stage, done, units (at most once per second)
+  progress        stage, done, units, values (of `progress`) or printed (at most once per second)
   totals          done, stages, running, seconds (estimate of what is left, null if unknown; at most once per second)
   stage-finished  stage, kind, ran, seconds, written (files), other (units whose result changed with --rerun)
   stage-failed    stage, unit, message, output (last lines of a program), hints

@@ -6,14 +6,14 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
-use serde_json::json;
+use serde_json::{Map, Value as Json, json};
 
 use super::console::TerminalStyle;
-use super::words::{about, count, duration, harmless, thousands};
+use super::words::{self, about, count, duration, harmless, thousands};
 use super::{Console, narrow};
 use crate::exec::{Event, Observer};
 use crate::program;
-use crate::stages::{KindInfo, Report};
+use crate::stages::{self, KindInfo, Report};
 
 /// Stages faster than this get no bar.
 const QUICK: Duration = Duration::from_millis(200);
@@ -113,13 +113,27 @@ fn totals(done: usize, stages: usize, running: usize, seconds: Option<f64>) -> S
     format!("{} of {} done, {running} running{left}", thousands(done), count(stages, "stage"))
 }
 
-/// The last line that a program printed, truncated.
+/// The last values of a program's curve, `epoch 12, loss 0.31`, or else the last line that it printed, truncated.
 fn last_line(log: Option<&Path>) -> Option<String> {
+    if let Some(values) = last_values(log?) {
+        let number = |value: &Json| match value.as_f64() {
+            Some(number) => words::number(number),
+            None => value.as_str().map_or_else(|| value.to_string(), str::to_string),
+        };
+        let values: Vec<String> = values.iter().map(|(name, value)| format!("{name} {}", number(value))).collect();
+        return Some(harmless(&values.join(", ")));
+    }
     let printed = program::tail(log?, 1).pop()?;
     let line = printed.trim_start();
     let short: String = line.chars().take(PRINTED).collect();
     let cut = if short.len() < line.len() { "..." } else { "" };
     (!short.is_empty()).then(|| harmless(&short) + cut)
+}
+
+/// The last point of a program's curve, if it has one.
+fn last_values(log: &Path) -> Option<Map<String, Json>> {
+    let line = program::tail(&stages::curve_beside(log), 1).pop()?;
+    serde_json::from_str(&line).ok()
 }
 
 /// Prints lines at the start, at intervals, and at the end.
@@ -410,7 +424,9 @@ impl Observer for JsonProgress<'_> {
                 self.reported.insert(stage.into(), Instant::now());
                 let mut json =
                     json!({"event": "progress", "stage": stage, "done": done, "units": units, "share": share});
-                if let Some(line) = last_line(log.as_deref()) {
+                if let Some(values) = log.as_deref().and_then(last_values) {
+                    json["values"] = values.into();
+                } else if let Some(line) = last_line(log.as_deref()) {
                     json["printed"] = line.into();
                 }
                 json

@@ -47,6 +47,22 @@ pub fn about(seconds: f64) -> String {
     }
 }
 
+/// Four significant digits.
+pub fn number(value: f64) -> String {
+    let size = value.abs();
+    if value == 0.0 || value.fract() == 0.0 && size < 1e6 {
+        format!("{}", value + 0.0)
+    } else if !value.is_finite() {
+        value.to_string()
+    } else if (1e-3..1e6).contains(&size) {
+        let decimals = (3 - size.log10().floor() as i32).max(0) as usize;
+        let text = format!("{value:.decimals$}");
+        if decimals > 0 { text.trim_end_matches('0').trim_end_matches('.').to_string() } else { text }
+    } else {
+        format!("{value:.3e}")
+    }
+}
+
 /// `820 B`, `12 kB`, `3.4 MB`, `1.2 GB`.
 pub fn bytes(n: u64) -> String {
     let n = n as f64;

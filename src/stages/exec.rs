@@ -1,7 +1,9 @@
 //! `exec`: run a program in a sandbox directory that contains exactly its declared inputs. Its result is its declared outputs, all or none.
 
+mod curve;
 mod outputs;
 mod secrets;
+mod tensorboard;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashSet};
@@ -27,6 +29,8 @@ use crate::program::{self, ExitReason, Program};
 use crate::spec::{Decode, Located, Node, OneOrMany, Problems, Schemas, Yaml, wrong_type};
 use crate::train::{Control, cuda};
 use crate::value::{Dataset, FileEntry, encode_tree};
+use curve::CurveFollower;
+pub use curve::path_beside as curve_beside;
 use outputs::Outputs;
 use secrets::LogMask;
 
@@ -77,6 +81,9 @@ crate::record! {
         pub tools: Vec<Located<Tool>> = Vec::new(),
         /// Time limit, after which it is terminated: `90 s`, `10 min`, `2 h`.
         pub timeout: Option<Time> = None,
+        /// A file that it writes while it runs, or a folder of TensorBoard event files: its last values are shown, and the curve is kept beside
+        /// the log.
+        pub progress: Option<Located<String>> = None,
         /// Folders of checkpoints, which are kept while the program has not succeeded: the next attempt continues with them.
         pub resume: Vec<Located<String>> = Vec::new(),
         /// How often the program is started again after a failure.
@@ -431,6 +438,12 @@ impl Stage for Exec {
                 problems.push(error.hint("names consist of letters, digits and `_`; to set a value, use `params`"));
             }
         }
+        if let Some(path) = &self.settings.progress {
+            curve::check(path, problems);
+            if let Err(error) = normalize(path, PathRole::Output) {
+                problems.push(error);
+            }
+        }
         secrets::check(&self.settings.env, &self.settings.secrets, problems);
     }
 
@@ -503,7 +516,7 @@ impl Stage for Exec {
         let mut manifest = Decode::manifest(&self.settings);
         if let Some(map) = manifest.as_object_mut() {
             // These do not decide the result; `env` and `tools` are compared by their digests and versions.
-            ["timeout", "resume", "retries", "cpus", "memory", "gpus", "env", "secrets", "tools", "inputs"]
+            ["timeout", "progress", "resume", "retries", "cpus", "memory", "gpus", "env", "secrets", "tools", "inputs"]
                 .iter()
                 .for_each(|name| drop(map.remove(*name)));
             if self.settings.each.is_none() {
@@ -545,6 +558,8 @@ impl Stage for Exec {
         let mut place = inputs.sandbox()?;
         // Start a new log first, so that the output of an earlier run is never shown as this one's.
         let (mut log, path) = place.log()?;
+        // The curve of an earlier run is not that of this one.
+        let _ = std::fs::remove_file(curve_beside(&path));
         let hidden = self.settings.gpus == 0 && !inputs.found().env.contains_key(VISIBLE_GPUS);
         if hidden && !cuda::visible_gpus().is_empty() {
             // Without this line the log is less clear, nothing else.
@@ -618,6 +633,8 @@ impl Exec {
         let secrets = secrets::values(&self.settings.secrets)?;
         environment.extend(secrets.iter().map(|(name, value)| (name.clone(), value.0.clone().into())));
         let mask = RefCell::new(LogMask::new(path, secrets.into_iter().map(|(_, value)| value).collect()));
+        let follow = |name: &Located<String>| CurveFollower::new(place.folder().join(&name.value), name, path);
+        let curve = RefCell::new(self.settings.progress.as_ref().and_then(follow));
         let words = self.settings.run.argv();
         let limit = self.settings.timeout.map(|time| time.0);
         let program = Program { words: &words, folder: place.folder(), environment: &environment, log, limit };
@@ -651,9 +668,11 @@ impl Exec {
         let command = self.settings.run.summary();
         let end = program::run(&program, &|| {
             mask.borrow_mut().apply();
+            curve.borrow_mut().iter_mut().for_each(CurveFollower::poll);
             control.stop()
         });
         mask.borrow_mut().apply();
+        curve.borrow_mut().iter_mut().for_each(CurveFollower::copy);
         // If this fails, the log only uses more disk space.
         let _ = program::shorten(path);
         match end.map_err(|error| error.at(self.settings.run.span))? {

@@ -29,7 +29,7 @@ mod table;
 mod train;
 
 pub use data::DataStage;
-pub use exec::FIGURES;
+pub use exec::{FIGURES, curve_beside};
 pub use kind::{Holds, KindInfo, NodeShape, Report};
 pub use layout::Layout;
 pub use need::{Found, Needs, Secret, Tool, variable_digest};

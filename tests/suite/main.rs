@@ -9,6 +9,7 @@ mod cli;
 mod concurrency;
 mod corruption;
 mod crash;
+mod curve;
 mod cycles;
 mod data;
 mod diff;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
-use crate::cli::words::harmless;
+use crate::cli::words::{harmless, number};
 use crate::stages::Layout;
 use crate::value::{Array, Axis, Coords, Dataset, Dtype, Unread};
 
@@ -149,22 +149,6 @@ fn axes<'a>(all: impl Iterator<Item = &'a Axis>) -> String {
     let width = known.keys().map(|name| name.chars().count()).max().unwrap_or(0);
     let lines: String = known.iter().map(|(name, words)| format!("  {name:width$}  {words}\n")).collect();
     if lines.is_empty() { lines } else { format!("axes\n{lines}") }
-}
-
-/// Four significant digits.
-fn number(value: f64) -> String {
-    let size = value.abs();
-    if value == 0.0 || value.fract() == 0.0 && size < 1e6 {
-        format!("{}", value + 0.0)
-    } else if !value.is_finite() {
-        value.to_string()
-    } else if (1e-3..1e6).contains(&size) {
-        let decimals = (3 - size.log10().floor() as i32).max(0) as usize;
-        let text = format!("{value:.decimals$}");
-        if decimals > 0 { text.trim_end_matches('0').trim_end_matches('.').to_string() } else { text }
-    } else {
-        format!("{value:.3e}")
-    }
 }
 
 #[cfg(test)]
