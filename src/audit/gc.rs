@@ -167,6 +167,11 @@ impl Needed {
     /// Add everything that a paper needs.
     fn add(&mut self, context: Context) -> Result<()> {
         let graph = context.graph;
+        if let Some(stage) = graph.pending.first() {
+            let message = format!("cannot determine what `{}` needs: its points are not known", stage.name);
+            let hint = format!("nothing was deleted; `repro build {}` makes them known", stage.waits_for);
+            return Err(Error::stage(message).hint(hint));
+        }
         let all: Vec<usize> = (0..graph.stages.len()).collect();
         for plan in plan::plan(context, &all)? {
             let name = &graph.stages[plan.stage].name;

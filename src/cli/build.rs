@@ -20,10 +20,7 @@ use crate::train::cuda::{self, GpuUnavailable};
 
 pub fn run(args: &Build, unchecked: Unchecked, console: &Console) -> Result<u8, Trouble> {
     if args.dry_run {
-        let project = unchecked.check()?;
-        let selection = project.select(&args.work.targets)?;
-        let again = if args.rerun { selection.stages.clone() } else { Vec::new() };
-        return plan::print(&selection, &again, args.work.jobs, &project, console);
+        return plan::print(&args.work.targets, args.rerun, args.work.jobs, &unchecked.check()?, console);
     }
     if console.verbose {
         log();
@@ -40,44 +37,74 @@ pub fn run(args: &Build, unchecked: Unchecked, console: &Console) -> Result<u8, 
         return Ok(report(&Outcome { current, ..Outcome::default() }, source, console));
     }
     let changed = !unchecked.overrides.is_empty();
-    let code = build(args, &unchecked.check()?, noop, console)?;
+    let code = match build_awaited(args, unchecked.check()?, console)? {
+        Ok(project) => build(args, &project, noop, console)?,
+        Err(code) => code,
+    };
     if changed && code == 0 && !console.json && !console.quiet {
         console.note("built with `--set`; a build without it restores the files of the paper file");
     }
     Ok(code)
 }
 
+/// Build the stages that make the points of others, if those are wanted: the project with these points, or the exit code of a failed build.
+pub fn build_awaited(args: &Build, mut project: Project, console: &Console) -> Result<Result<Project, u8>, Trouble> {
+    loop {
+        let awaited = project.awaited(&args.work.targets);
+        if awaited.is_empty() {
+            return Ok(Ok(project));
+        }
+        let options = Options { again: Vec::new(), points: Points::new(), ..options(args, &project)? };
+        let outcome = run_build(&project, &awaited, &options, console);
+        if !outcome.is_whole() {
+            return Ok(Err(report(&outcome, &project.source, console)));
+        }
+        let before = project.graph.pending.len();
+        project = project.with_computed_values()?;
+        if project.graph.pending.len() == before {
+            let error = Error::internal("a stage was built, and the points that it makes are still not known");
+            return Err(error.into());
+        }
+    }
+}
+
 /// Build, and record what was read if the next build may be a no-op.
 pub fn build(args: &Build, project: &Project, noop: Option<NoopCheck>, console: &Console) -> Result<u8, Trouble> {
     let Selection { stages: targets, points } = project.select(&args.work.targets)?;
     let again = if args.rerun { targets.clone() } else { Vec::new() };
-    let options = Options {
-        gpus: gpus(args, &project.store)?,
-        jobs: parallel_jobs(args.work.jobs),
-        keep_going: args.work.keep_going,
-        no_train: args.work.no_train,
-        no_run: args.work.no_run,
-        again,
-        points,
-        interrupted: interrupt::watch(),
-    };
-    let needed = project.graph.needed(&targets);
-    let names: Vec<&str> = needed.iter().map(|&stage| project.graph.stages[stage].name.as_str()).collect();
-    warn(project, &needed, console);
-    let outcome = {
-        let mut display = progress::display(console, &names, options.jobs, false);
-        let writer = project.store.writer(provenance::of(project));
-        let context = if options.no_run { project.context() } else { project.building() };
-        exec::build(context, &targets, &options, &writer, &mut *display)
-    };
-    if let Some(noop) = noop.filter(|_| outcome.is_whole()) {
-        noop.record(&project.store, needed.len());
+    let options = Options { again, points, ..options(args, project)? };
+    let outcome = run_build(project, &targets, &options, console);
+    if let Some(noop) = noop.filter(|_| outcome.is_whole() && project.graph.pending.is_empty()) {
+        noop.record(&project.store, project.graph.needed(&targets).len());
     }
     let code = report(&outcome, &project.source, console);
     if args.open && code == 0 {
         open::open(&targets, project, console)?;
     }
     Ok(code)
+}
+
+fn options(args: &Build, project: &Project) -> Result<Options, Error> {
+    Ok(Options {
+        gpus: gpus(args, &project.store)?,
+        jobs: parallel_jobs(args.work.jobs),
+        keep_going: args.work.keep_going,
+        no_train: args.work.no_train,
+        no_run: args.work.no_run,
+        again: Vec::new(),
+        points: Points::new(),
+        interrupted: interrupt::watch(),
+    })
+}
+
+fn run_build(project: &Project, targets: &[usize], options: &Options, console: &Console) -> Outcome {
+    let needed = project.graph.needed(targets);
+    let names: Vec<&str> = needed.iter().map(|&stage| project.graph.stages[stage].name.as_str()).collect();
+    warn(project, &needed, console);
+    let mut display = progress::display(console, &names, options.jobs, false);
+    let writer = project.store.writer(provenance::of(project));
+    let context = if options.no_run { project.context() } else { project.building() };
+    exec::build(context, targets, options, &writer, &mut *display)
 }
 
 /// Settings of programs that are probably slips.

@@ -13,6 +13,11 @@ use crate::error::Error;
 
 pub fn run(args: &Export, project: &Project, console: &Console) -> Result<u8, Trouble> {
     let targets = project.targets(&args.targets)?;
+    if let Some(stage) = project.made_points() {
+        // `verify` could not compute the points again without running the stage.
+        let error = Error::user(format!("`{stage}` makes the points of another stage, which an archive cannot hold"));
+        return Err(error.hint("write the values into the paper file: `values: [1, 2, 3]`").into());
+    }
     let paper = Path::new(&project.source.file);
     let name = paper.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     let out = args.output.clone().unwrap_or_else(|| PathBuf::from(name).with_extension("zip"));

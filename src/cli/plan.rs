@@ -11,23 +11,33 @@ use crate::graph::Selection;
 use crate::plan::{self, Reason, StagePlan, StageState};
 
 pub fn run(args: &Plan, project: &Project, console: &Console) -> Result<u8, Trouble> {
-    print(&project.select(&args.targets)?, &[], args.jobs, project, console)
+    print(&args.targets, false, args.jobs, project, console)
 }
 
-/// Print what a build of these stages would do. `rerun` are stages that are to run even if they are up to date.
+/// Print what a build of these stages would do; with `rerun` they are to run even if they are up to date.
 pub fn print(
-    selection: &Selection,
-    rerun: &[usize],
+    words: &[String],
+    rerun: bool,
     jobs: Option<u16>,
     project: &Project,
     console: &Console,
 ) -> Result<u8, Trouble> {
+    // What makes the points of a pending stage is planned in its place.
+    let awaited = project.awaited(words);
+    let selection = match project.select(words) {
+        Err(_) if !awaited.is_empty() => Selection { stages: awaited, ..Selection::default() },
+        selection => selection?,
+    };
+    let rerun: &[usize] = if rerun { &selection.stages } else { &[] };
     let mut plans = plan::plan(project.context(), &selection.stages)?;
     plan::only_points(&mut plans, &selection.points);
     plan::force_rerun(project.context(), &mut plans, rerun, &selection.points)?;
     let mut text = String::new();
     if console.json {
         plans.iter().for_each(|plan| text += &format!("{}\n", to_json(plan, project)));
+        if !project.awaited(words).is_empty() {
+            text += &project.pending_json();
+        }
         console.print(&text)?;
         return Ok(0);
     }
@@ -35,6 +45,9 @@ pub fn print(
         let name = &project.graph.stages[plan.stage].name;
         text += &format!("{}  {}\n", console.paint(TerminalStyle::Bold, name), describe_work(plan, project));
         text += &reason_lines(plan, project);
+    }
+    if !project.awaited(words).is_empty() {
+        text += &project.pending_lines();
     }
     text += &summary(&plans, project, parallel_jobs(jobs));
     console.print(&text)?;

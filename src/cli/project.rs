@@ -3,14 +3,17 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use serde_json::json;
+
 use super::diagnostics::PaperSource;
 use super::{Global, Trouble};
 use crate::audit::Revision;
 use crate::error::{Error, Result};
-use crate::graph::{self, Graph, Override, Selection};
+use crate::exec;
+use crate::graph::{self, Graph, KnownValues, Override, PendingStage, Selection};
 use crate::plan::{Context, Outside};
 use crate::render::Publisher;
-use crate::spec::{MAX_BYTES, too_large};
+use crate::spec::{MAX_BYTES, glob, too_large};
 use crate::store::Store;
 
 #[derive(Debug)]
@@ -22,6 +25,10 @@ pub struct Project {
     /// The folder of the paper file.
     pub home: PathBuf,
     pub publisher: Publisher,
+    /// Settings that replace those of the paper file.
+    overrides: Vec<Override>,
+    /// Values of axes that stages have made.
+    known: KnownValues,
 }
 
 /// A project whose paper file was read but not parsed.
@@ -53,8 +60,9 @@ impl Unchecked {
     /// Parse and check the paper file.
     pub fn check(self) -> Result<Project, Trouble> {
         let Unchecked { source, store, figures, home, overrides } = self;
-        let graph = graph::load_with(&source.file, &source.text, &overrides)?;
-        Ok(Project { source, graph, store, figures, home, publisher: Publisher })
+        let known = KnownValues::new();
+        let graph = graph::load_with(&source.file, &source.text, &overrides, &known)?;
+        Project { source, graph, store, figures, home, publisher: Publisher, overrides, known }.with_computed_values()
     }
 }
 
@@ -62,6 +70,65 @@ impl Project {
     /// Read and check the paper file, and open the cache; nothing is created.
     pub fn open(global: &Global) -> Result<Project, Trouble> {
         Unchecked::open(global)?.check()
+    }
+
+    /// With the stages whose points other stages have made, as far as the results are in the cache.
+    pub fn with_computed_values(mut self) -> Result<Project, Trouble> {
+        while !self.graph.pending.is_empty() {
+            let computed = exec::computed_values(self.context());
+            let computed =
+                computed.map_err(|error| Trouble { errors: vec![error], source: Some(self.source.clone()) })?;
+            let before = self.known.len();
+            self.known.extend(computed);
+            if self.known.len() == before {
+                break;
+            }
+            self.graph = graph::load_with(&self.source.file, &self.source.text, &self.overrides, &self.known)?;
+        }
+        Ok(self)
+    }
+
+    /// The stages that pending stages wait for and that can be built, if these words name a pending stage: by its name, one of its files, a
+    /// pattern or a kind, or as everything.
+    pub fn awaited(&self, words: &[String]) -> Vec<usize> {
+        let names = |word: &String, stage: &PendingStage| {
+            let name = word.split('[').next().unwrap_or(word);
+            let stem = Path::new(name).file_stem().and_then(|stem| stem.to_str()).unwrap_or(name);
+            stem == stage.name || name == stage.name || name == stage.kind || glob(name, &stage.name)
+        };
+        let is_wanted = |stage: &PendingStage| words.is_empty() || words.iter().any(|word| names(word, stage));
+        if !self.graph.pending.iter().any(is_wanted) {
+            return Vec::new();
+        }
+        let values = self.graph.pending.iter().filter_map(|stage| stage.values.as_ref());
+        let mut stages: Vec<usize> = values.filter_map(|values| self.graph.position(&values.of)).collect();
+        stages.sort_unstable();
+        stages.dedup();
+        stages
+    }
+
+    /// A stage that has made points of another one.
+    pub fn made_points(&self) -> Option<&str> {
+        self.known.keys().next().map(|(stage, _)| stage.as_str())
+    }
+
+    /// One JSON object for each pending stage, in lines.
+    pub fn pending_json(&self) -> String {
+        let line = |stage: &PendingStage| {
+            let json =
+                json!({"stage": stage.name, "kind": stage.kind, "state": "pending", "waits-for": stage.waits_for});
+            format!("{json}\n")
+        };
+        self.graph.pending.iter().map(line).collect()
+    }
+
+    /// One line for each pending stage: what it waits for.
+    pub fn pending_lines(&self) -> String {
+        let line = |stage: &PendingStage| match &stage.values {
+            Some(values) => format!("{}  its points are known when `{}` has run\n", stage.name, values.of.value),
+            None => format!("{}  reads `{}`, whose points are not known yet\n", stage.name, stage.waits_for),
+        };
+        self.graph.pending.iter().map(line).collect()
     }
 
     /// For read-only commands: nothing is run, and versions of tools are those of the last build.
@@ -84,12 +151,21 @@ impl Project {
 
     /// The stages that the user named; see [`Graph::targets`].
     pub fn targets(&self, words: &[String]) -> Result<Vec<usize>, Trouble> {
-        self.graph.targets(words).map_err(|errors| Trouble { errors, source: None })
+        self.graph.targets(words).map_err(|errors| self.unknown(errors, words))
     }
 
     /// The stages and points that the user named; see [`Graph::select`].
     pub fn select(&self, words: &[String]) -> Result<Selection, Trouble> {
-        self.graph.select(words).map_err(|errors| Trouble { errors, source: None })
+        self.graph.select(words).map_err(|errors| self.unknown(errors, words))
+    }
+
+    /// Errors about words that name no stage; a pending stage is explained.
+    fn unknown(&self, errors: Vec<Error>, words: &[String]) -> Trouble {
+        let awaited = self.awaited(words);
+        let Some(&first) = awaited.first() else { return Trouble { errors, source: None } };
+        let made_by = &self.graph.stages[first].name;
+        let error = Error::user(format!("`{}` is not known yet: `{made_by}` makes the points", words.join(" ")));
+        Trouble { errors: vec![error.hint(format!("run `repro build {made_by}`"))], source: None }
     }
 
     /// The named stages, or all if none are named.

@@ -14,9 +14,11 @@ pub fn run(args: &Targets, project: &Project, console: &Console) -> Result<u8, T
     plans.retain(|plan| targets.contains(&plan.stage));
     plans.sort_by_key(|plan| plan.stage);
     let text: String = if console.json {
-        plans.iter().map(|plan| format!("{}\n", to_json(plan, project))).collect()
+        let lines: String = plans.iter().map(|plan| format!("{}\n", to_json(plan, project))).collect();
+        if args.targets.is_empty() { lines + &project.pending_json() } else { lines }
     } else {
-        table(&plans, project, console)
+        let pending = if args.targets.is_empty() { project.pending_lines() } else { String::new() };
+        table(&plans, project, console) + &pending
     };
     console.print(&text)?;
     Ok(0)

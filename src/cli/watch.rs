@@ -38,13 +38,16 @@ pub fn run(args: &Watch, global: &Global, console: &Console) -> Result<u8, Troub
         let build_console = Console::new(global);
         // The stamp is taken before the file is read, so that no change in between is missed.
         let paper = FileStamp::of(&global.file);
-        let project = Project::open(global);
-        let watched = WatchedFiles { paper: &global.file, project: project.as_ref().ok(), targets: &args.work.targets };
+        let opened = Project::open(global);
+        let project = opened.and_then(|project| build::build_awaited(&build, project, &build_console));
+        let opened = project.as_ref().ok().and_then(|project| project.as_ref().ok());
+        let watched = WatchedFiles { paper: &global.file, project: opened, targets: &args.work.targets };
         let mut before = watched.snapshot();
         before.files.insert(global.file.clone(), paper);
         let code = match &project {
-            Ok(project) => build::build(&build, project, None, &build_console)
+            Ok(Ok(project)) => build::build(&build, project, None, &build_console)
                 .unwrap_or_else(|trouble| report(&trouble, &build_console)),
+            Ok(Err(code)) => *code,
             Err(trouble) => report(trouble, &build_console),
         };
         if interrupted.load(Ordering::Relaxed) {

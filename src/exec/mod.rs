@@ -1,5 +1,6 @@
 //! Runs a plan: schedule, events, and the local executor. It does not know terminals.
 
+mod computed;
 mod content;
 mod coordinator;
 mod dataset_cache;
@@ -16,6 +17,7 @@ mod shared;
 mod stage_inputs;
 mod worker;
 
+pub use computed::computed_values;
 pub use content::{content, dataset};
 pub use event::{Event, Observer};
 pub use gpus::Gpus;

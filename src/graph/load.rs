@@ -1,6 +1,6 @@
 //! Loads a paper file: bytes to text, text to a checked graph.
 
-use super::{Graph, Override};
+use super::{Graph, KnownValues, Override};
 use crate::error::{Error, Result};
 use crate::spec::{Paper, Problems, hint_at_colors, read};
 
@@ -31,16 +31,16 @@ pub fn decode_text(file: &str, bytes: Vec<u8>) -> Result<String> {
 
 /// Parse and check the text of a paper file. `file` is its name in error messages. All problems are reported at once.
 pub fn load(file: &str, text: &str) -> Result<Graph, LoadError> {
-    load_with(file, text, &[])
+    load_with(file, text, &[], &KnownValues::new())
 }
 
-/// Parse and check the text of a paper file, with some settings replaced.
-pub fn load_with(file: &str, text: &str, overrides: &[Override]) -> Result<Graph, LoadError> {
+/// Parse and check the text of a paper file, with some settings replaced, and with values that stages have made.
+pub fn load_with(file: &str, text: &str, overrides: &[Override], known: &KnownValues) -> Result<Graph, LoadError> {
     let mut problems = Problems::default();
     let graph = read(text, &mut problems)
         .and_then(|root| {
             let paper = Paper::from_node(&root, &mut problems);
-            Graph::with_overrides(&paper, overrides, &mut problems)
+            Graph::with_known(&paper, overrides, known, &mut problems)
         })
         .filter(|_| problems.is_empty());
     hint_at_colors(text, &mut problems);

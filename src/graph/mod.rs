@@ -3,10 +3,12 @@
 
 mod load;
 mod overrides;
+mod pending;
 mod targets;
 
 pub use load::{LoadError, decode_text, load, load_with};
 pub use overrides::Override;
+pub use pending::{KnownValues, PendingStage};
 pub use targets::{Points, Selection};
 
 use overrides::Overrides;
@@ -37,18 +39,26 @@ pub struct Graph {
     pub inputs: Vec<Vec<usize>>,
     /// All stages in topological order: inputs before the stages that read them.
     pub order: Vec<usize>,
+    /// Stages that are left out until values of their axes are known.
+    pub pending: Vec<PendingStage>,
 }
 
 impl Graph {
     /// Build the graph of a paper; `None` if at least one problem was reported.
     pub fn from_paper(paper: &Paper, problems: &mut Problems) -> Option<Graph> {
-        Graph::with_overrides(paper, &[], problems)
+        Graph::with_known(paper, &[], &KnownValues::new(), problems)
     }
 
-    /// The graph of a paper with some settings replaced.
-    pub fn with_overrides(paper: &Paper, overrides: &[Override], problems: &mut Problems) -> Option<Graph> {
+    /// The graph of a paper with some settings replaced, and with values that stages have made.
+    pub fn with_known(
+        paper: &Paper,
+        overrides: &[Override],
+        known: &KnownValues,
+        problems: &mut Problems,
+    ) -> Option<Graph> {
         let before = problems.len();
-        let stages = decode_stages(paper, overrides, problems);
+        let (mut stages, mut pending) = decode_stages(paper, overrides, known, problems);
+        pending::remove_readers(paper, &mut stages, &mut pending, problems);
         let names: HashMap<&str, usize> =
             stages.iter().enumerate().map(|(i, stage)| (stage.name.as_str(), i)).collect();
         check_output_paths(&stages, problems);
@@ -63,7 +73,14 @@ impl Graph {
             let outlines: Vec<Outline> = inputs[stage].iter().map(|&i| outline(&stages[i], &layouts[i])).collect();
             layouts[stage] = stages[stage].stage.layout(&outlines, problems);
         }
-        (problems.len() == before).then(|| Graph { title: paper.title.clone(), stages, layouts, inputs, order })
+        (problems.len() == before).then(|| Graph {
+            title: paper.title.clone(),
+            stages,
+            layouts,
+            inputs,
+            order,
+            pending,
+        })
     }
 
     /// The names, settings and layouts of a stage's inputs.
@@ -82,9 +99,14 @@ fn outline<'a>(stage: &'a Definition, layout: &'a Layout) -> Outline<'a> {
 }
 
 /// Decode every stage that has no error of its own.
-fn decode_stages(paper: &Paper, overrides: &[Override], problems: &mut Problems) -> Vec<Definition> {
+fn decode_stages(
+    paper: &Paper,
+    overrides: &[Override],
+    known: &KnownValues,
+    problems: &mut Problems,
+) -> (Vec<Definition>, Vec<PendingStage>) {
     let mut overrides = Overrides::new(overrides, &paper.entries);
-    let mut stages = Vec::new();
+    let (mut stages, mut pending) = (Vec::new(), Vec::new());
     if let Some(node) = &paper.theme
         && let Some(theme) = Theme::decode(node, problems)
     {
@@ -104,6 +126,11 @@ fn decode_stages(paper: &Paper, overrides: &[Override], problems: &mut Problems)
         let node = crate::spec::Node::new(crate::spec::Yaml::Map(vec![(key, entry.body.clone())]), entry.body.span);
         if let Some(mut kind) = Kind::decode(&node, problems) {
             overrides.apply(entry, &mut kind, problems);
+            if let Some(values) = pending::fill(&mut kind, known, &names, problems).into_iter().next() {
+                let (name, kind, waits_for) = (entry.name.clone(), entry.kind.clone(), values.of.value.clone());
+                pending.push(PendingStage { name, kind, waits_for, values: Some(values) });
+                continue;
+            }
             let stage = kind.entry().resolve(&names, problems);
             stage.check(&entry.body, problems);
             stages.push(Definition {
@@ -115,7 +142,7 @@ fn decode_stages(paper: &Paper, overrides: &[Override], problems: &mut Problems)
         }
     }
     overrides.finish(problems);
-    stages
+    (stages, pending)
 }
 
 /// Report stages that would write the same file in `figures/`.

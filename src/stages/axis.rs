@@ -19,8 +19,8 @@ crate::record! {
         /// The field that varies: of the recipe, such as `data.importance.last`, where kinds (`sparse-uniform`) may be left out; of the program,
         /// such as `params.lr`, which is the default for an axis `lr`.
         pub field: Option<Located<String>> = None,
-        /// The values, one by one.
-        pub values: Option<Vec<Node>> = None,
+        /// The values, one by one, or where they are when another stage has run: `{of: split, array: fold}`.
+        pub values: Option<AxisValues> = None,
         /// The first value of a range; with `count` alone, the recipe's own value.
         pub from: Option<f64> = None,
         /// The last value of a range, included.
@@ -35,6 +35,44 @@ crate::record! {
         pub round: Option<u32> = None,
         /// Named cases, each a mapping from fields to values.
         pub cases: Option<Vec<(String, Vec<(String, Node)>)>> = None,
+    }
+}
+
+crate::record! {
+    /// Values that another stage makes: the distinct numbers of an array in its result, or the coordinates of an axis.
+    pub struct ComputedValues {
+        /// The stage.
+        pub of: Located<String>,
+        /// An array, or an axis of its arrays.
+        pub array: Located<String>,
+    }
+}
+
+/// The values of an axis, as written.
+#[derive(Clone, Debug, PartialEq)]
+pub enum AxisValues {
+    Listed(Vec<Node>),
+    Computed(ComputedValues),
+}
+
+impl Decode for AxisValues {
+    fn decode(node: &Node, problems: &mut Problems) -> Option<Self> {
+        match node.value {
+            Yaml::Map(_) => ComputedValues::decode(node, problems).map(AxisValues::Computed),
+            _ => Vec::decode(node, problems).map(AxisValues::Listed),
+        }
+    }
+    fn manifest(&self) -> Json {
+        match self {
+            AxisValues::Listed(values) => values.manifest(),
+            AxisValues::Computed(computed) => computed.manifest(),
+        }
+    }
+    fn schema(schemas: &mut Schemas) -> Json {
+        json!({"anyOf": [Vec::<Node>::schema(schemas), ComputedValues::schema(schemas)]})
+    }
+    fn expected() -> String {
+        "a list of values, or where they are computed: `{of: STAGE, array: NAME}`".into()
     }
 }
 
@@ -167,6 +205,23 @@ impl AxisSpec {
         Some(resolved)
     }
 
+    /// The values that another stage makes, if it has any.
+    pub fn computed(&self) -> Option<&ComputedValues> {
+        match &self.settings.values {
+            Some(AxisValues::Computed(computed)) => Some(computed),
+            _ => None,
+        }
+    }
+
+    /// Take these values, which another stage has made.
+    pub fn set_values(&mut self, coords: &Coords) {
+        let node = |at: usize| match coords {
+            Coords::Numbers(values) => self.number(values[at]),
+            _ => Node::new(Yaml::Text(coords.label(at)), self.span),
+        };
+        self.settings.values = Some(AxisValues::Listed((0..coords.len()).map(node).collect()));
+    }
+
     /// Where the axis is written.
     pub fn span(&self) -> Span {
         self.span
@@ -188,7 +243,8 @@ impl AxisSpec {
     /// Give it one value instead of its own.
     pub fn fix(&mut self, value: &Node) {
         let field = self.settings.field.take();
-        let (values, from, to, step, count) = (Some(vec![value.clone()]), None, None, None, None);
+        let values = Some(AxisValues::Listed(vec![value.clone()]));
+        let (from, to, step, count) = (None, None, None, None);
         self.settings = SweepAxisSettings {
             field,
             values,
@@ -307,7 +363,9 @@ impl AxisSpec {
             return None;
         }
         let nodes = match &self.settings.values {
-            Some(values) => {
+            // Only known once the other stage has run.
+            Some(AxisValues::Computed(_)) => return None,
+            Some(AxisValues::Listed(values)) => {
                 let s = &self.settings;
                 if s.from.is_some() || s.to.is_some() || s.step.is_some() || s.count.is_some() {
                     problems.push(Error::user("an axis has either `values` or a range, not both").at(self.span));

@@ -28,6 +28,7 @@ mod swept;
 mod table;
 mod train;
 
+pub use axis::ComputedValues;
 pub use data::DataStage;
 pub use exec::{FIGURES, curve_beside};
 pub use kind::{Holds, KindInfo, NodeShape, Report};
@@ -73,6 +74,26 @@ crate::union! {
         "table" => Table(table::TableStage),
         /// One name for several stages.
         "group" => Group(group::Group),
+    }
+}
+
+impl Kind {
+    /// The values of axes that other stages make.
+    pub fn computed_values(&self) -> Vec<ComputedValues> {
+        match self {
+            Kind::Sweep(sweep) => sweep.axes().values().filter_map(|axis| axis.computed().cloned()).collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Take the values of axes that other stages have made, as far as they are known.
+    pub fn set_computed_values(&mut self, known: &dyn Fn(&ComputedValues) -> Option<Coords>) {
+        let Kind::Sweep(sweep) = self else { return };
+        for axis in sweep.axes_mut().values_mut() {
+            if let Some(coords) = axis.computed().and_then(known) {
+                axis.set_values(&coords);
+            }
+        }
     }
 }
 

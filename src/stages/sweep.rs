@@ -123,6 +123,17 @@ impl Sweep {
         settings.resolve(&s.recipe, axes, "for a single model, use the kind `train`", problems)
     }
 
+    /// Its axes by name.
+    pub fn axes(&self) -> &BTreeMap<String, AxisSpec> {
+        &self.settings.axes
+    }
+
+    /// Its axes by name, to change their values.
+    pub fn axes_mut(&mut self) -> &mut BTreeMap<String, AxisSpec> {
+        self.grid = OnceLock::new();
+        &mut self.settings.axes
+    }
+
     /// The recipe of one point.
     pub fn recipe(&self, unit: usize) -> Result<Recipe> {
         let mut recipe = self.assigned(unit)?;

@@ -1,10 +1,11 @@
 //! The kind `sweep`: with `recipe` the built-in trainer runs at every point, with `exec` a program of the user.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use serde_json::{Value as Json, json};
 
+use super::axis::AxisSpec;
 use super::program_sweep::ProgramSweepSettings;
 use super::sweep::Sweep;
 use super::{Declaration, Stage};
@@ -16,6 +17,24 @@ use crate::spec::{Decode, Node, Problems, Schemas, Yaml};
 pub enum SweepDeclaration {
     Recipe(Sweep),
     Program(ProgramSweepSettings),
+}
+
+impl SweepDeclaration {
+    /// Its axes by name.
+    pub fn axes(&self) -> &BTreeMap<String, AxisSpec> {
+        match self {
+            SweepDeclaration::Recipe(sweep) => sweep.axes(),
+            SweepDeclaration::Program(sweep) => &sweep.axes,
+        }
+    }
+
+    /// Its axes by name, to change their values.
+    pub fn axes_mut(&mut self) -> &mut BTreeMap<String, AxisSpec> {
+        match self {
+            SweepDeclaration::Recipe(sweep) => sweep.axes_mut(),
+            SweepDeclaration::Program(sweep) => &mut sweep.axes,
+        }
+    }
 }
 
 impl Decode for SweepDeclaration {

@@ -6,6 +6,7 @@ mod accept;
 mod architecture;
 mod cache;
 mod cli;
+mod computed;
 mod concurrency;
 mod corruption;
 mod crash;
