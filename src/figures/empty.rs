@@ -65,6 +65,6 @@ fn is_seen(item: &Item) -> bool {
     match item {
         Item::Image { cells, .. } => cells.iter().any(Option::is_some),
         Item::Clip { items, .. } | Item::Raster { items } => items.iter().any(is_seen),
-        Item::Path { .. } | Item::Circle { .. } | Item::Label(_) => true,
+        Item::Path { .. } | Item::Circles { .. } | Item::Label(_) => true,
     }
 }

@@ -134,49 +134,45 @@ fn swatch(swatch: &LegendHandle, x: f64, y: f64, fonts: FontSizes, items: &mut V
             let points = vec![[x, y - half], [x + SWATCH, y - half], [x + SWATCH, y + half], [x, y + half]];
             Item::Path { points, close: true, fill: Some(*fill), stroke: None }
         }
-        LegendHandle::Point(fill) => {
-            Item::Circle { center: [x + 0.5 * SWATCH, y], radius: 2.5, fill: Some(*fill), stroke: None }
-        }
+        LegendHandle::Point(fill) => Item::circle([x + 0.5 * SWATCH, y], 2.5, Some(*fill), None),
     });
 }
 
 /// Returns the corner that covers the fewest points of lines and markers; the first one on a tie.
 fn least_covered(panel: &ResolvedPanel, area: Rect, corners: [Rect; 4]) -> Rect {
     let frame = PlotTransform::new(area, panel);
-    let mut places: Vec<[f64; 2]> = Vec::new();
+    let mut hits = [0usize; 4];
+    let mut count = |[x, y]: [f64; 2]| {
+        for (corner, hits) in corners.iter().zip(&mut hits) {
+            let inside =
+                x > corner.x - 2.0 && x < corner.right() + 2.0 && y > corner.y - 2.0 && y < corner.bottom() + 2.0;
+            *hits += usize::from(inside);
+        }
+    };
     for shape in &panel.drawing.shapes {
         match shape {
             Shape::Line { points, .. } => {
                 for pair in points.windows(2) {
                     if let (Some(a), Some(b)) = (frame.point(pair[0]), frame.point(pair[1])) {
                         // Long segments count along their whole length, not only at their ends.
-                        places.extend((0..8).map(|i| {
+                        for i in 0..8 {
                             let t = f64::from(i) / 8.0;
-                            [a[0] + (b[0] - a[0]) * t, a[1] + (b[1] - a[1]) * t]
-                        }));
+                            count([a[0] + (b[0] - a[0]) * t, a[1] + (b[1] - a[1]) * t]);
+                        }
                     }
                 }
             }
             Shape::Points { points, .. } | Shape::Area { corners: points, .. } => {
-                places.extend(points.iter().filter_map(|p| frame.point(*p)));
+                points.iter().filter_map(|p| frame.point(*p)).for_each(&mut count);
             }
             _ => {}
         }
     }
-    let hits = |corner: &Rect| {
-        let inside = |p: &&[f64; 2]| {
-            p[0] > corner.x - 2.0
-                && p[0] < corner.right() + 2.0
-                && p[1] > corner.y - 2.0
-                && p[1] < corner.bottom() + 2.0
-        };
-        places.iter().filter(inside).count()
-    };
-    let mut best = corners[0];
-    for corner in &corners[1..] {
-        if hits(corner) < hits(&best) {
-            best = *corner;
+    let mut best = 0;
+    for i in 1..corners.len() {
+        if hits[i] < hits[best] {
+            best = i;
         }
     }
-    best
+    corners[best]
 }

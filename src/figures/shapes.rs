@@ -4,7 +4,7 @@ use super::ink::label;
 use super::marks::Shape;
 use super::panel::ResolvedPanel;
 use super::scale::Scale;
-use crate::value::{Hint, Item, Label, Rect, Spots};
+use crate::value::{Dot, Hint, Item, Label, Rect, Spots};
 
 /// The transform from data to page coordinates for one plot area.
 pub struct PlotTransform<'a> {
@@ -49,13 +49,10 @@ impl<'a> PlotTransform<'a> {
     pub fn draw(&self, shape: &Shape, font: f64, items: &mut Vec<Item>) {
         match shape {
             Shape::Line { points, stroke } => {
-                let places: Vec<Option<[f64; 2]>> = points.iter().map(|p| self.point(*p)).collect();
                 // A missing number breaks the line.
-                for run in places.split(Option::is_none) {
-                    let points: Vec<[f64; 2]> = run.iter().copied().flatten().collect();
-                    if points.len() > 1 {
-                        items.push(Item::Path { points, close: false, fill: None, stroke: Some(stroke.clone()) });
-                    }
+                for run in points.split(|p| self.point(*p).is_none()).filter(|run| run.len() > 1) {
+                    let points = run.iter().filter_map(|p| self.point(*p)).collect();
+                    items.push(Item::Path { points, close: false, fill: None, stroke: Some(stroke.clone()) });
                 }
             }
             Shape::Caps { at, length, stroke } => {
@@ -64,9 +61,11 @@ impl<'a> PlotTransform<'a> {
                     items.push(Item::Path { points, close: false, fill: None, stroke: Some(stroke.clone()) });
                 }
             }
-            Shape::Points { points, radius, fill, outline } => {
-                for center in points.iter().filter_map(|p| self.point(*p)) {
-                    items.push(Item::Circle { center, radius: *radius, fill: *fill, stroke: outline.clone() });
+            Shape::Points { points, radius, fills, outline } => {
+                let dot = |(i, p): (usize, &[f64; 2])| self.point(*p).map(|center| Dot { center, fill: fills.at(i) });
+                let dots: Vec<Dot> = points.iter().enumerate().filter_map(dot).collect();
+                if !dots.is_empty() {
+                    items.push(Item::Circles { dots, radius: *radius, stroke: outline.clone() });
                 }
             }
             Shape::Area { corners, fill, outline } => {

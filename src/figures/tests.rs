@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::spec::{Decode, Problems, read};
-use crate::value::{Array, Axis};
+use crate::value::{Array, Axis, FieldValues, decode_scene, encode_scene};
 
 fn data() -> Arc<Dataset> {
     let models = || Axis::labels("model", vec!["dense".into(), "moe".into()]);
@@ -40,7 +40,9 @@ fn lines(items: &[Item]) -> Vec<String> {
                 let line = stroke.as_ref().map_or(String::new(), |stroke| format!(" line {}", stroke.color.hex()));
                 lines.push(format!("path {}{paint}{line}", points.join(" ")));
             }
-            Item::Circle { center, radius, .. } => lines.push(format!("circle {} {radius:.1}", place(center))),
+            Item::Circles { dots, radius, .. } => {
+                lines.extend(dots.iter().map(|dot| format!("circle {} {radius:.1}", place(&dot.center))));
+            }
             Item::Label(label) => lines.push(format!("label {} {}", place(&label.at), label.markup)),
             Item::Image { columns, cells, .. } => {
                 let cells: Vec<String> = cells.iter().map(|cell| cell.map_or("none".into(), Color::hex)).collect();
@@ -224,5 +226,29 @@ fn every_mark_draws_something() {
             "{{of: s, panels: [{{x: {{from: -1, to: 9}}, y: {{from: -1, to: 9}}, marks: [{{{mark}}}]}}]}}"
         ));
         assert!(!inside(&scene.unwrap()).is_empty(), "{mark}");
+    }
+}
+
+#[test]
+fn a_cloud_of_points_is_one_item_and_its_tooltips_are_numbers() {
+    let axis = || vec![Axis::index("i", 1_000)];
+    let numbers = |turn: f64| Array::f64(axis(), (0..1_000).map(|i| (turn * f64::from(i)).fract()).collect()).unwrap();
+    let cloud = Dataset::default().with("x", numbers(0.618)).with("y", numbers(0.755)).with("z", numbers(0.5));
+    let cloud = Arc::new(cloud);
+    for color in ["'#102030'", "{value: z, bar: false}"] {
+        let text = format!("{{of: s, panels: [{{marks: [{{points: {{x: x, y: y, color: {color}}}}}]}}]}}");
+        let scene = figure(&text).draw(&|_| Some(cloud.clone()), &mut |_| ()).unwrap();
+        let marks = scene.items.iter().find_map(|item| match item {
+            Item::Clip { items, .. } => Some(items),
+            _ => None,
+        });
+        let Some([Item::Circles { dots, .. }]) = marks.map(Vec::as_slice) else { panic!("{marks:?}") };
+        assert_eq!(dots.len(), 1_000);
+        let fields = &scene.hints[0].fields;
+        assert!(fields.iter().all(|field| matches!(field.values, FieldValues::Numbers(_))), "{fields:?}");
+        // What the cache holds is read back in the same form.
+        let again = decode_scene(&encode_scene(scene.clone())).unwrap();
+        let kinds = |items: &[Item]| items.iter().map(std::mem::discriminant).collect::<Vec<_>>();
+        assert_eq!(kinds(&again.items), kinds(&scene.items));
     }
 }

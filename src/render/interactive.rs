@@ -33,7 +33,7 @@ fn hint(hint: &Hint) -> serde_json::Value {
         .fields
         .iter()
         .map(|field| {
-            json!([markup::plain(&field.name), field.values.iter().map(|v| markup::plain(v)).collect::<Vec<_>>()])
+            json!([markup::plain(&field.name), field.values.texts().map(|v| markup::plain(&v)).collect::<Vec<_>>()])
         })
         .collect();
     let title = markup::plain(&hint.title);

@@ -4,7 +4,7 @@
 //! is split into short ones, and a large number of shapes into several documents.
 
 use crate::error::{Error, Result};
-use crate::value::{Color, Item, Label, Rect, Scene, Stroke};
+use crate::value::{Color, Dot, Item, Label, Rect, Scene, Stroke};
 
 /// Lines with more points than this are split.
 const LONG: usize = 10_000;
@@ -62,7 +62,7 @@ fn collect_labels<'a>(items: &'a [Item], labels: &mut Vec<&'a Label>) {
         match item {
             Item::Label(label) => labels.push(label),
             Item::Clip { items, .. } | Item::Raster { items } => collect_labels(items, labels),
-            Item::Path { .. } | Item::Circle { .. } | Item::Image { .. } => {}
+            Item::Path { .. } | Item::Circles { .. } | Item::Image { .. } => {}
         }
     }
 }
@@ -70,7 +70,8 @@ fn collect_labels<'a>(items: &'a [Item], labels: &mut Vec<&'a Label>) {
 /// Estimated number of document elements for some items.
 fn elements(items: &[Item]) -> usize {
     let one = |item: &Item| match item {
-        Item::Path { .. } | Item::Circle { .. } => 1,
+        Item::Path { .. } => 1,
+        Item::Circles { dots, .. } => dots.len(),
         Item::Label(label) => LETTER * label.markup.len(),
         Item::Image { cells, .. } if cells.len() <= PART => cells.len(),
         Item::Image { area, columns, cells } => super::cells::blocks(*area, *columns, cells).len(),
@@ -118,9 +119,25 @@ impl Cutter {
             } else if let Some((points, close, stroke)) = is_long_line(item) {
                 self.finish_layer();
                 self.long_line(points, close, stroke, clip);
+            } else if let Item::Circles { dots, radius, stroke } = item {
+                self.circles(dots, *radius, stroke, clip);
             } else {
                 self.push(item.clone(), clip);
             }
+        }
+    }
+
+    /// Fill the current part with circles, then others.
+    fn circles(&mut self, mut dots: &[Dot], radius: f64, stroke: &Option<Stroke>, clip: Option<Rect>) {
+        while !dots.is_empty() {
+            if self.clip != clip || self.size >= PART {
+                self.finish_part();
+            }
+            self.clip = clip;
+            let (now, later) = dots.split_at(dots.len().min(PART - self.size));
+            self.size += now.len();
+            self.part.push(Item::Circles { dots: now.to_vec(), radius, stroke: stroke.clone() });
+            dots = later;
         }
     }
 
@@ -322,7 +339,7 @@ mod tests {
     fn very_many_shapes_and_cells_are_drawn_in_parts() {
         let dot = |i: usize| {
             let center = [(i % 199) as f64 + 0.5, (i / 199 % 99) as f64 + 0.5];
-            Item::Circle { center, radius: 0.4, fill: Some(Color(0, 0, 120, 255)), stroke: None }
+            Item::circle(center, 0.4, Some(Color(0, 0, 120, 255)), None)
         };
         let cloud =
             scene(vec![Item::Clip { area: Rect::new(0.0, 0.0, 100.0, 100.0), items: (0..MOST).map(dot).collect() }]);

@@ -7,7 +7,7 @@ use std::fmt::Write;
 
 use super::cells::{blocks, rows};
 use super::label::baseline;
-use super::looks::{dashes, is_circle, is_line, shown, visible};
+use super::looks::{Element, Look, Outline, dashes, elements};
 use super::svg::number;
 use crate::markup::{self, latex};
 use crate::value::{Color, Horizontal, Item, Label, Rect, Scene, Stroke};
@@ -54,14 +54,32 @@ struct PgfWriter {
 
 impl PgfWriter {
     fn items(&mut self, items: &[Item]) {
-        // Consecutive items of one style share a scope.
-        for alike in items.chunk_by(|a, b| style(a).is_some_and(|(a, _)| Some(a) == style(b).map(|(b, _)| b))) {
-            let Some((style, paint)) = style(&alike[0]) else {
-                alike.iter().for_each(|item| self.other(item));
-                continue;
+        let mut elements = elements(items).peekable();
+        while let Some(element) = elements.next() {
+            let (outline, look) = match element {
+                Element::Outline(outline, look) => (outline, look),
+                Element::Other(item) => {
+                    self.other(item);
+                    continue;
+                }
+                Element::Invisible => continue,
             };
+            let style = style(look);
+            let alike = |next: &Element| match next {
+                Element::Outline(_, other) => *other == look || self::style(*other) == style,
+                Element::Other(_) | Element::Invisible => false,
+            };
+            let paint = match (look.fill.is_some(), look.stroke.is_some()) {
+                (true, true) => "fill,stroke",
+                (true, false) => "fill",
+                (false, _) => "stroke",
+            };
+            // Consecutive outlines of one style share a scope.
             let _ = writeln!(self.out, "\\begin{{pgfscope}}{style}");
-            alike.iter().for_each(|item| self.shape(item, paint));
+            self.outline(outline, paint);
+            while let Some(Element::Outline(outline, _)) = elements.next_if(alike) {
+                self.outline(outline, paint);
+            }
             self.out += "\\end{pgfscope}\n";
         }
     }
@@ -72,9 +90,9 @@ impl PgfWriter {
         format!("{} {}", near(x), near(self.height - y))
     }
 
-    fn shape(&mut self, item: &Item, paint: &str) {
-        match item {
-            Item::Path { points, close, .. } => {
+    fn outline(&mut self, outline: Outline, paint: &str) {
+        match outline {
+            Outline::Line { points, close } => {
                 // A point that is not finite breaks the line.
                 let stretches = points.split(|point| !point.iter().all(|x| x.is_finite()));
                 for stretch in stretches.filter(|stretch| stretch.len() > 1) {
@@ -89,15 +107,14 @@ impl PgfWriter {
                         let _ = write!(self.out, "\\r{}{here};{end}", if i == 0 { 'M' } else { 'L' });
                         last = here;
                     }
-                    if *close {
+                    if close {
                         self.out += "\\pgfpathclose";
                     }
                 }
             }
-            Item::Circle { center, radius, .. } => {
-                let _ = write!(self.out, "\\rO{} {};", self.at(*center), number(radius.min(FAR)));
+            Outline::Circle { center, radius } => {
+                let _ = write!(self.out, "\\rO{} {};", self.at(center), number(radius.min(FAR)));
             }
-            _ => {}
         }
         let _ = writeln!(self.out, "\\pgfusepath{{{paint}}}");
     }
@@ -115,7 +132,7 @@ impl PgfWriter {
             }
             // A figure with `raster` has no pgf file.
             Item::Raster { items } => self.items(items),
-            Item::Path { .. } | Item::Circle { .. } => {}
+            Item::Path { .. } | Item::Circles { .. } => {}
         }
     }
 
@@ -179,23 +196,11 @@ impl PgfWriter {
     }
 }
 
-/// The style options that consecutive paths or circles may share, and the paint command; `None` for other items and invisible ones.
-fn style(item: &Item) -> Option<(String, &'static str)> {
-    let (fill, stroke, mitre) = match item {
-        Item::Path { points, fill, stroke, close } if is_line(points) => (fill, stroke, *close),
-        Item::Circle { center, radius, fill, stroke } if is_circle(*center, *radius) => (fill, stroke, false),
-        _ => return None,
-    };
-    let (fill, stroke) = (shown(*fill), visible(stroke));
-    let paint = match (fill.is_some(), stroke.is_some()) {
-        (true, true) => "fill,stroke",
-        (true, false) => "fill",
-        (false, true) => "stroke",
-        (false, false) => return None,
-    };
+/// The style options that consecutive outlines may share.
+fn style(Look { fill, stroke, mitre }: Look) -> String {
     let fill = fill.map(|color| format!("\\rF{};{}", rgb(color), opacity("fill", color)));
     let stroke = stroke.map(|stroke| pen(stroke, mitre));
-    Some((fill.unwrap_or_default() + &stroke.unwrap_or_default(), paint))
+    fill.unwrap_or_default() + &stroke.unwrap_or_default()
 }
 
 fn pen(stroke: &Stroke, mitre: bool) -> String {

@@ -35,7 +35,7 @@ fn collect(
                 }
                 None => false,
             },
-            Item::Path { .. } | Item::Circle { .. } | Item::Label(_) | Item::Image { .. } => true,
+            Item::Path { .. } | Item::Circles { .. } | Item::Label(_) | Item::Image { .. } => true,
         };
         if !finished {
             return Ok(false);
@@ -77,7 +77,7 @@ mod tests {
         let dot = |i: usize| {
             let (a, b) = ((i as f64 * 0.618).fract(), (i as f64 * 0.7549).fract());
             let center = [PANEL.x + PANEL.width * a, PANEL.y + PANEL.height * b];
-            Item::Circle { center, radius: 1.5, fill: Some(Color(31, 119, 180, 90)), stroke: None }
+            Item::circle(center, 1.5, Some(Color(31, 119, 180, 90)), None)
         };
         (0..count).map(dot).collect()
     }

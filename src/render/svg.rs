@@ -12,7 +12,7 @@ use skrifa::outline::OutlinePen;
 
 use super::cells::{blocks, rows};
 use super::label::place;
-use super::looks::{dashes, is_circle, is_line, shown, visible};
+use super::looks::{Element, Look, Outline, dashes, elements};
 use super::picture::Picture;
 use crate::error::Result;
 use crate::figures::text::{Face, UNITS};
@@ -39,25 +39,28 @@ pub(super) fn layer(scene: &Scene, items: &[Item]) -> Result<String> {
 fn document(scene: &Scene, about: &str, page: &str, items: &[Item], pictures: Vec<Picture>) -> Result<String> {
     let mut writer = SvgWriter { pictures: embedded(pictures)?.into_iter(), ..SvgWriter::default() };
     writer.items(items);
-    let SvgWriter { body, glyphs, clips, .. } = writer;
+    let SvgWriter { mut body, glyphs, clips, .. } = writer;
     let (width, height) = (number(scene.width), number(scene.height));
-    let mut out = format!(
+    let mut head = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" xmlns:xlink=\"http://www.w3.org/1999/xlink\" width=\"{width}pt\" \
          height=\"{height}pt\" viewBox=\"0 0 {width} {height}\" role=\"graphics-document\" stroke-linejoin=\"round\">\n"
     );
-    out += about;
+    head += about;
     if !glyphs.is_empty() || !clips.is_empty() {
-        out += "<defs>\n";
+        head += "<defs>\n";
         for (id, path) in glyphs.iter().filter(|(_, path)| !path.is_empty()) {
-            out += &format!("<path id=\"{id}\" d=\"{path}\"/>\n");
+            head += &format!("<path id=\"{id}\" d=\"{path}\"/>\n");
         }
         for (id, path) in &clips {
-            out += &format!("<clipPath id=\"{id}\"><path d=\"{path}\"/></clipPath>\n");
+            head += &format!("<clipPath id=\"{id}\"><path d=\"{path}\"/></clipPath>\n");
         }
-        out += "</defs>\n";
+        head += "</defs>\n";
     }
-    out += page;
-    Ok(out + &body + "</svg>\n")
+    head += page;
+    body += "</svg>\n";
+    // The body may be large: there is no second copy of it.
+    body.insert_str(0, &head);
+    Ok(body)
 }
 
 /// Pictures as elements.
@@ -86,31 +89,51 @@ struct SvgWriter {
 
 impl SvgWriter {
     fn items(&mut self, items: &[Item]) {
-        // Consecutive items of one style share a group.
-        for alike in items.chunk_by(|a, b| style(a).is_some_and(|a| Some(a) == style(b))) {
-            match (style(&alike[0]), alike) {
-                (Some(style), [item]) => self.shape(item, &style),
-                (Some(style), _) => {
-                    self.body += &format!("<g{style}>\n");
-                    alike.iter().for_each(|item| self.shape(item, ""));
-                    self.body += "</g>\n";
+        let mut elements = elements(items).peekable();
+        while let Some(element) = elements.next() {
+            let (outline, look) = match element {
+                Element::Outline(outline, look) => (outline, look),
+                Element::Other(item) => {
+                    self.other(item);
+                    continue;
                 }
-                (None, _) => alike.iter().for_each(|item| self.other(item)),
+                Element::Invisible => continue,
+            };
+            let style = style(look);
+            let alike = |next: &Element| match next {
+                Element::Outline(_, other) => *other == look || self::style(*other) == style,
+                Element::Other(_) | Element::Invisible => false,
+            };
+            if !elements.peek().is_some_and(alike) {
+                self.outline(outline, &style);
+                continue;
             }
+            // Consecutive outlines of one style share a group.
+            let _ = writeln!(self.body, "<g{style}>");
+            self.outline(outline, "");
+            while let Some(Element::Outline(outline, _)) = elements.next_if(alike) {
+                self.outline(outline, "");
+            }
+            self.body += "</g>\n";
         }
     }
 
-    fn shape(&mut self, item: &Item, style: &str) {
-        match item {
-            Item::Path { points, close, .. } => {
-                self.body += &format!("<path{style} d=\"{}\"/>\n", polyline(points, *close));
+    fn outline(&mut self, outline: Outline, style: &str) {
+        match outline {
+            Outline::Line { points, close } => {
+                let _ = write!(self.body, "<path{style} d=\"");
+                polyline(points, close, &mut self.body);
             }
-            Item::Circle { center, radius, .. } => {
-                let [x, y, radius] = [center[0], center[1], *radius].map(number);
-                self.body += &format!("<circle{style} cx=\"{x}\" cy=\"{y}\" r=\"{radius}\"/>\n");
+            Outline::Circle { center: [x, y], radius } => {
+                let _ = write!(self.body, "<circle{style} cx=\"");
+                decimal(thousandths(x), 3, &mut self.body);
+                self.body += "\" cy=\"";
+                decimal(thousandths(y), 3, &mut self.body);
+                self.body += "\" r=\"";
+                decimal(thousandths(radius), 3, &mut self.body);
             }
-            _ => {}
         }
+        self.body += "\"/>\n";
     }
 
     fn other(&mut self, item: &Item) {
@@ -130,7 +153,7 @@ impl SvgWriter {
                 Some(picture) => self.body += &picture,
                 None => self.items(items),
             },
-            Item::Path { .. } | Item::Circle { .. } => {}
+            Item::Path { .. } | Item::Circles { .. } => {}
         }
     }
 
@@ -197,19 +220,9 @@ impl SvgWriter {
     }
 }
 
-/// The style attributes that consecutive paths or circles may share; `None` for other items and invisible ones.
-fn style(item: &Item) -> Option<String> {
-    let (fill, stroke, mitre) = match item {
-        Item::Path { points, fill, stroke, close } if is_line(points) => (fill, stroke, *close),
-        Item::Circle { center, radius, fill, stroke } if is_circle(*center, *radius) => (fill, stroke, false),
-        _ => return None,
-    };
-    let (fill, stroke) = (shown(*fill), visible(stroke));
-    let mut text = match fill {
-        Some(color) => paint("fill", color, Color::BLACK),
-        None if stroke.is_none() => return None,
-        None => " fill=\"none\"".into(),
-    };
+/// The style attributes that consecutive outlines may share.
+fn style(Look { fill, stroke, mitre }: Look) -> String {
+    let mut text = fill.map_or_else(|| " fill=\"none\"".into(), |color| paint("fill", color, Color::BLACK));
     if let Some(stroke) = stroke {
         text += &paint("stroke", stroke.color, Color(0, 0, 0, 0));
         text += &format!(" stroke-width=\"{}\"", number(stroke.width));
@@ -217,12 +230,11 @@ fn style(item: &Item) -> Option<String> {
         if !dashes.is_empty() {
             text += &format!(" stroke-dasharray=\"{}\"", dashes.join(" "));
         }
-        // Closed paths have mitred corners, open ones round.
         if mitre {
             text += " stroke-linejoin=\"miter\"";
         }
     }
-    Some(text)
+    text
 }
 
 /// Colour and opacity as attributes; default values are omitted.
@@ -242,36 +254,47 @@ fn paint(attribute: &str, color: Color, default: Color) -> String {
     format!(" {attribute}=\"{short}\"{opacity}")
 }
 
-/// Path data of straight lines, in relative coordinates, which are shorter. Points that are not finite break the line.
-fn polyline(points: &[[f64; 2]], close: bool) -> String {
-    let mut d = String::new();
+/// Write path data of straight lines, in relative coordinates, which are shorter. Points that are not finite break the line.
+fn polyline(points: &[[f64; 2]], close: bool, out: &mut String) {
     let stretches = points.split(|point| !point.iter().all(|x| x.is_finite()));
     for stretch in stretches.filter(|stretch| stretch.len() > 1) {
         let mut last: Option<[i64; 2]> = None;
         for point in stretch {
             let here = point.map(thousandths);
-            match last {
-                None => d += &format!("M{}", pair(here)),
-                Some(last) => match [here[0].saturating_sub(last[0]), here[1].saturating_sub(last[1])] {
-                    [0, 0] => {}
-                    [x, 0] => d += &format!("h{}", decimal(x, 3)),
-                    [0, y] => d += &format!("v{}", decimal(y, 3)),
-                    step => d += &format!("l{}", pair(step)),
-                },
+            match last.map(|last| [here[0].saturating_sub(last[0]), here[1].saturating_sub(last[1])]) {
+                None => {
+                    out.push('M');
+                    pair(here, out);
+                }
+                Some([0, 0]) => {}
+                Some([x, 0]) => {
+                    out.push('h');
+                    decimal(x, 3, out);
+                }
+                Some([0, y]) => {
+                    out.push('v');
+                    decimal(y, 3, out);
+                }
+                Some(step) => {
+                    out.push('l');
+                    pair(step, out);
+                }
             }
             last = Some(here);
         }
         if close {
-            d.push('z');
+            out.push('z');
         }
     }
-    d
 }
 
-/// Two numbers; a minus sign also separates them.
-fn pair([x, y]: [i64; 2]) -> String {
-    let (x, y) = (decimal(x, 3), decimal(y, 3));
-    if y.starts_with('-') { x + &y } else { format!("{x} {y}") }
+/// Write two numbers; a minus sign also separates them.
+fn pair([x, y]: [i64; 2], out: &mut String) {
+    decimal(x, 3, out);
+    if y >= 0 {
+        out.push(' ');
+    }
+    decimal(y, 3, out);
 }
 
 fn thousandths(x: f64) -> i64 {
@@ -280,24 +303,29 @@ fn thousandths(x: f64) -> i64 {
 
 /// A length with at most three decimals, without trailing zeros.
 pub fn number(x: f64) -> String {
-    decimal(thousandths(x), 3)
+    digits(x, 3)
 }
 
 fn digits(x: f64, places: u32) -> String {
-    decimal((x * 10f64.powi(places as i32)).round() as i64, places)
+    let mut out = String::new();
+    decimal((x * 10f64.powi(places as i32)).round() as i64, places, &mut out);
+    out
 }
 
-/// `x` 10^-`places` in as few characters as possible.
-fn decimal(x: i64, places: u32) -> String {
+/// Write `x` 10^-`places` in as few characters as possible.
+fn decimal(x: i64, places: u32, out: &mut String) {
     let unit = 10u64.pow(places);
-    let sign = if x < 0 { "-" } else { "" };
     let (whole, part) = (x.unsigned_abs() / unit, x.unsigned_abs() % unit);
-    if part == 0 {
-        return format!("{sign}{whole}");
+    if x < 0 {
+        out.push('-');
     }
-    let part = format!("{part:0width$}", width = places as usize);
-    let whole = if whole == 0 { String::new() } else { whole.to_string() };
-    format!("{sign}{whole}.{}", part.trim_end_matches('0'))
+    if whole > 0 || part == 0 {
+        let _ = write!(out, "{whole}");
+    }
+    if part > 0 {
+        let _ = write!(out, ".{part:0width$}", width = places as usize);
+        out.truncate(out.trim_end_matches('0').len());
+    }
 }
 
 fn letter(face: Face) -> char {

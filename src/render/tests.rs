@@ -117,7 +117,7 @@ fn gallery() -> Scene {
     for i in 0..12 {
         let center = [210.0 + 10.0 * i as f64, 800.0 + 8.0 * (i as f64).sin()];
         let fill = Some(Color(214, 39, 40, 255).opacity(0.5));
-        items.push(Item::Circle { center, radius: 9.0, fill, stroke: (i % 2 == 0).then(|| Stroke::solid(blue, 0.8)) });
+        items.push(Item::circle(center, 9.0, fill, (i % 2 == 0).then(|| Stroke::solid(blue, 0.8))));
     }
     // A curve that leaves its box, clipped; the box over it.
     let area = Rect::new(350.0, 780.0, 120.0, 60.0);
@@ -151,7 +151,7 @@ fn small() -> Scene {
     let items = vec![
         line(&[[0.0, 0.5], [10.25, 0.5], [10.25, 4.0], [12.0, 3.0]], dashed.clone()),
         line(&[[0.0, 1.0 / 3.0], [f64::NAN, 2.0], [5.0, 5.0], [6.0, 6.0]], dashed),
-        Item::Circle { center: [20.0, 20.0], radius: 2.5, fill: Some(red.opacity(0.5)), stroke: None },
+        Item::circle([20.0, 20.0], 2.5, Some(red.opacity(0.5)), None),
         Item::Label(Label { color: red, rotation: 90.0, ..label("a $\\frac{1}{-a}$", [30.0, 40.0]) }),
         Item::Clip {
             area: Rect::new(5.0, 6.0, 7.5, 8.0),
@@ -325,7 +325,7 @@ fn two_renders_are_the_same_bytes() {
 #[test]
 fn invisible_items_are_in_no_file() {
     let stroke = |width, dashes| Stroke { color: Color::BLACK, width, dashes };
-    let circle = |radius| Item::Circle { center: [9.0, 9.0], radius, fill: Some(Color::BLACK), stroke: None };
+    let circle = |radius| Item::circle([9.0, 9.0], radius, Some(Color::BLACK), None);
     let points = [[1.0, 1.0], [9.0, 9.0]];
     let nothing = [
         line(&points, stroke(0.0, vec![])),

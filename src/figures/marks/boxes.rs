@@ -3,7 +3,7 @@
 use super::super::color::Paint;
 use super::super::colormaps::Palette;
 use super::super::data::{Channel, Scope, Where, quantile, reducible};
-use super::{DataRange, Draw, Drawing, LineStyle, Shape};
+use super::{DataRange, Draw, Drawing, Fills, LineStyle, Shape};
 use crate::error::Result;
 use crate::spec::Located;
 use crate::value::{Color, Field, Hint, Spots, Stroke};
@@ -100,7 +100,7 @@ impl Draw for BoxPlot {
             drawing.shapes.push(Shape::Line { points: vec![[x - half, middle], [x + half, middle]], stroke });
             let outliers = values.iter().filter(|v| **v < bottom || **v > top).map(|v| [x, *v]).collect();
             let outline = Some(Stroke::solid(Color::BLACK, 0.7));
-            drawing.shapes.push(Shape::Points { points: outliers, radius: 2.2, fill: None, outline });
+            drawing.shapes.push(Shape::Points { points: outliers, radius: 2.2, fills: Fills::Same(None), outline });
         }
         drawing.hints = hints;
         drawing.x = DataRange {

@@ -150,7 +150,7 @@ mod tests {
         // Cells are listed from the bottom: the second row, then the first.
         assert_eq!(colors(&drawing), ["#000000", "#000000", "none", "#ffffff", "#ffffff", "#ffffff"]);
         assert_eq!((drawing.aspect, drawing.bare, drawing.bar.is_some()), (Some(2.0 / 3.0), true, true));
-        assert_eq!(drawing.hints[0].fields[1].values, ["1", "0"]);
+        assert_eq!(drawing.hints[0].fields[1].values.texts().collect::<Vec<_>>(), ["1", "0"]);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use super::super::color::{ColorChannel, Paint};
 use super::super::data::{Channel, Scope, Where};
 use super::series::series;
-use super::{Draw, Drawing, LegendEntry, LegendHandle, LineStyle, Shape, color_names};
+use super::{Draw, Drawing, Fills, LegendEntry, LegendHandle, LineStyle, Shape, color_names};
 use crate::error::Result;
 use crate::spec::Located;
 use crate::value::Color;
@@ -54,7 +54,12 @@ impl Draw for Line {
             if self.dots > 0.0 {
                 (drawing.x.loose, drawing.y.loose) = (true, true);
                 let points = series.points();
-                drawing.shapes.push(Shape::Points { points, radius: self.dots, fill: Some(color), outline: None });
+                drawing.shapes.push(Shape::Points {
+                    points,
+                    radius: self.dots,
+                    fills: Fills::Same(Some(color)),
+                    outline: None,
+                });
             }
             drawing.hints.push(series.hint());
             if let Some(label) = series.label.or_else(|| self.label.clone()) {

@@ -138,7 +138,7 @@ pub enum Shape {
     Points {
         points: Vec<[f64; 2]>,
         radius: f64,
-        fill: Option<Color>,
+        fills: Fills,
         outline: Option<Stroke>,
     },
     /// A filled polygon.
@@ -173,6 +173,25 @@ pub enum Shape {
         horizontal: Horizontal,
         vertical: Vertical,
     },
+}
+
+/// The colours of points.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Fills {
+    /// One for all of them.
+    Same(Option<Color>),
+    /// One for each.
+    Each(Vec<Option<Color>>),
+}
+
+impl Fills {
+    /// Returns the colour of a point.
+    pub fn at(&self, i: usize) -> Option<Color> {
+        match self {
+            Fills::Same(fill) => *fill,
+            Fills::Each(fills) => fills.get(i).copied().flatten(),
+        }
+    }
 }
 
 impl Shape {

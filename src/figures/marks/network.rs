@@ -1,7 +1,7 @@
 //! `network`: a diagram of a fully connected network.
 
 use super::super::data::Scope;
-use super::{DataRange, Draw, Drawing, Shape};
+use super::{DataRange, Draw, Drawing, Fills, Shape};
 use crate::error::{Error, Result};
 use crate::spec::{Located, Node, Problems};
 use crate::value::{Color, Stroke};
@@ -51,7 +51,7 @@ impl Draw for Network {
         shapes.push(Shape::Points {
             points: (0..layers.len()).flat_map(units).collect(),
             radius: self.radius,
-            fill: Some(Color::WHITE),
+            fills: Fills::Same(Some(Color::WHITE)),
             outline: Some(Stroke::solid(Color::BLACK, 1.3 * self.width)),
         });
         let half = 0.5 * f64::from(most.max(2) - 1);

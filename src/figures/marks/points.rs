@@ -3,7 +3,7 @@
 use super::super::color::{ColorChannel, Paint};
 use super::super::data::{Channel, Scope, Where, left_over};
 use super::series::series;
-use super::{DataRange, Draw, Drawing, LegendEntry, LegendHandle, Shape, color_names};
+use super::{DataRange, Draw, Drawing, Fills, LegendEntry, LegendHandle, Shape, color_names};
 use crate::error::{Error, Result};
 use crate::spec::Located;
 use crate::value::{Color, Field, Stroke};
@@ -51,8 +51,8 @@ impl Draw for Points {
             let color = series.color.opacity(self.opacity);
             drawing.x = drawing.x.join(series.x_extent().loose());
             drawing.y = drawing.y.join(series.y_extent().loose());
-            let (points, fill) = (series.points(), Some(color));
-            drawing.shapes.push(Shape::Points { points, radius: self.radius, fill, outline: outline.clone() });
+            let (points, fills) = (series.points(), Fills::Same(Some(color)));
+            drawing.shapes.push(Shape::Points { points, radius: self.radius, fills, outline: outline.clone() });
             drawing.hints.push(series.hint());
             if let Some(label) = series.label.or_else(|| self.label.clone()) {
                 drawing.legend.push(LegendEntry { label, swatch: LegendHandle::Point(color) });
@@ -77,15 +77,9 @@ impl Points {
         let mut hint = series.hint();
         hint.fields.push(Field::numbers(of.value.value.as_str(), values.data.iter()));
         drawing.hints.push(hint);
-        for (point, value) in series.points().into_iter().zip(values.data.iter()) {
-            let fill = colors.at(value).map(|color| color.opacity(self.opacity));
-            drawing.shapes.push(Shape::Points {
-                points: vec![point],
-                radius: self.radius,
-                fill,
-                outline: outline.clone(),
-            });
-        }
+        let fill = |value| colors.at(value).map(|color| color.opacity(self.opacity));
+        let fills = Fills::Each(values.data.iter().map(fill).collect());
+        drawing.shapes.push(Shape::Points { points: series.points(), radius: self.radius, fills, outline });
         drawing.bar = of.bar.then(|| (colors, of.label.clone()));
         drawing.y = drawing.y.join(DataRange::default());
         Ok(drawing)

@@ -12,7 +12,7 @@ use pdf_writer::{Content, Filter, Finish, Name, Pdf, Rect as Box, Ref, Settings,
 
 use super::cells::{blocks, rows};
 use super::label::place;
-use super::looks::{dashes, is_circle, is_line, shown, visible};
+use super::looks::{Element, Look, Outline, dashes, elements};
 use super::picture::Picture;
 use crate::error::Result;
 use crate::figures::text::UNITS;
@@ -200,52 +200,44 @@ impl Painter<'_> {
     }
 
     fn items(&mut self, items: &[Item]) {
-        for item in items {
-            match item {
-                Item::Path { points, close, fill, stroke } if is_line(points) => {
-                    let join = if *close { LineJoinStyle::MiterJoin } else { LineJoinStyle::RoundJoin };
-                    self.paint(shown(*fill), visible(stroke), join, |painter| painter.polyline(points, *close));
-                }
-                Item::Circle { center, radius, fill, stroke } => {
-                    if is_circle(*center, *radius) {
-                        let circle = |painter: &mut Self| painter.circle(*center, *radius);
-                        self.paint(shown(*fill), visible(stroke), LineJoinStyle::RoundJoin, circle);
-                    }
-                }
-                Item::Path { .. } => {}
-                Item::Label(label) => self.label(label),
-                Item::Image { area, columns, cells } => self.image(*area, *columns, cells),
-                Item::Clip { area, items } => self.within(|painter| {
-                    let Rect { x, y, width, height } = *area;
-                    painter.content.rect(real(x), real(y), real(width), real(height)).clip_nonzero().end_path();
-                    painter.items(items);
-                }),
-                Item::Raster { items } => match self.pictures.get(self.placed) {
-                    Some(picture) => self.picture(picture.area),
-                    None => self.items(items),
-                },
+        for element in elements(items) {
+            match element {
+                Element::Outline(outline, look) => self.outline(outline, look),
+                Element::Other(item) => self.other(item),
+                Element::Invisible => {}
             }
         }
     }
 
-    /// Set the graphics state, draw an outline, and paint it; does nothing if it is invisible.
-    fn paint(
-        &mut self,
-        fill: Option<Color>,
-        stroke: Option<&Stroke>,
-        join: LineJoinStyle,
-        outline: impl FnOnce(&mut Self),
-    ) {
+    fn other(&mut self, item: &Item) {
+        match item {
+            Item::Label(label) => self.label(label),
+            Item::Image { area, columns, cells } => self.image(*area, *columns, cells),
+            Item::Clip { area, items } => self.within(|painter| {
+                let Rect { x, y, width, height } = *area;
+                painter.content.rect(real(x), real(y), real(width), real(height)).clip_nonzero().end_path();
+                painter.items(items);
+            }),
+            Item::Raster { items } => match self.pictures.get(self.placed) {
+                Some(picture) => self.picture(picture.area),
+                None => self.items(items),
+            },
+            Item::Path { .. } | Item::Circles { .. } => {}
+        }
+    }
+
+    /// Set the graphics state, draw an outline, and paint it.
+    fn outline(&mut self, outline: Outline, Look { fill, stroke, mitre }: Look) {
         if let Some(color) = fill {
             self.fill_color(color);
         }
         if let Some(stroke) = stroke {
-            self.stroke(stroke, join);
+            self.stroke(stroke, if mitre { LineJoinStyle::MiterJoin } else { LineJoinStyle::RoundJoin });
         }
-        if fill.is_none() && stroke.is_none() {
-            return;
+        match outline {
+            Outline::Line { points, close } => self.polyline(points, close),
+            Outline::Circle { center, radius } => self.circle(center, radius),
         }
-        outline(self);
         match (fill.is_some(), stroke.is_some()) {
             (true, true) => self.content.fill_nonzero_and_stroke(),
             (true, false) => self.content.fill_nonzero(),

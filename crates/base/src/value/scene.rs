@@ -2,7 +2,14 @@
 //!
 //! Scenes know neither data nor file formats: `figures` creates them, `render` writes them to files.
 
-use serde::{Deserialize, Serialize};
+use std::fmt;
+
+use serde::de::{SeqAccess, Visitor};
+use serde::ser::SerializeSeq;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::fix::fix;
+use super::hint::Hint;
 
 /// A page and its items, back to front.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -11,40 +18,11 @@ pub struct Scene {
     pub title: String,
     pub width: f64,
     pub height: f64,
+    #[serde(serialize_with = "write_items", deserialize_with = "read_items")]
     pub items: Vec<Item>,
     /// Tooltips of the interactive format.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub hints: Vec<Hint>,
-}
-
-/// The data values at positions of a figure, for formats that can show them.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Hint {
-    /// What the values belong to: a panel, a legend entry.
-    pub title: String,
-    /// Each has one value per position. For cells, the first two are coordinates, with one value per column and per row.
-    pub fields: Vec<Field>,
-    pub spots: Spots,
-}
-
-/// A named value for each position.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Field {
-    pub name: String,
-    pub values: Vec<String>,
-}
-
-/// Positions that have values.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub enum Spots {
-    Points(Vec<[f64; 2]>),
-    /// Rectangles, by two opposite corners.
-    Boxes(Vec<[[f64; 2]; 2]>),
-    /// Cells between edges along x and y, row by row.
-    Cells {
-        x: Vec<f64>,
-        y: Vec<f64>,
-    },
 }
 
 /// One item on the page.
@@ -52,16 +30,32 @@ pub enum Spots {
 pub enum Item {
     /// Straight lines through points; `close` joins the last to the first.
     Path { points: Vec<[f64; 2]>, close: bool, fill: Option<Color>, stroke: Option<Stroke> },
-    /// A circle.
-    Circle { center: [f64; 2], radius: f64, fill: Option<Color>, stroke: Option<Stroke> },
+    /// Circles of one radius and outline, back to front. They are packed, because a figure may have millions; in the encoding each is an
+    /// item of its own.
+    #[serde(rename = "Circle", skip_serializing, deserialize_with = "one_circle")]
+    Circles { dots: Vec<Dot>, radius: f64, stroke: Option<Stroke> },
     /// A line of text with mathematical markup (see [`crate::figures::text`]).
     Label(Label),
     /// A grid of coloured cells with sharp edges, rows from the top; a cell without colour is transparent.
     Image { area: Rect, columns: usize, cells: Vec<Option<Color>> },
     /// Items clipped to a rectangle.
-    Clip { area: Rect, items: Vec<Item> },
+    Clip {
+        area: Rect,
+        #[serde(serialize_with = "write_items", deserialize_with = "read_items")]
+        items: Vec<Item>,
+    },
     /// Items that vector formats hold as one picture, at the figure's resolution.
-    Raster { items: Vec<Item> },
+    Raster {
+        #[serde(serialize_with = "write_items", deserialize_with = "read_items")]
+        items: Vec<Item>,
+    },
+}
+
+/// The place and colour of a circle.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Dot {
+    pub center: [f64; 2],
+    pub fill: Option<Color>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -115,6 +109,13 @@ pub struct Label {
     pub rotation: f64,
     pub horizontal: Horizontal,
     pub vertical: Vertical,
+}
+
+impl Item {
+    /// A circle.
+    pub fn circle(center: [f64; 2], radius: f64, fill: Option<Color>, stroke: Option<Stroke>) -> Item {
+        Item::Circles { dots: vec![Dot { center, fill }], radius, stroke }
+    }
 }
 
 impl Rect {
@@ -172,78 +173,13 @@ impl Stroke {
     }
 }
 
-impl Hint {
-    /// Map the positions. Those that map to `None` are dropped; `None` if no position is left.
-    pub fn map(self, point: impl Fn([f64; 2]) -> Option<[f64; 2]>) -> Option<Hint> {
-        let Hint { title, fields, spots } = self;
-        fn chosen<T>(places: Vec<Option<T>>, fields: Vec<Field>) -> (Vec<T>, Vec<Field>) {
-            let kept: Vec<bool> = places.iter().map(Option::is_some).collect();
-            let keep = |Field { name, values }: Field| {
-                let values = values.into_iter().zip(&kept).filter(|(_, keep)| **keep).map(|(value, _)| value).collect();
-                Field { name, values }
-            };
-            (places.into_iter().flatten().collect(), fields.into_iter().map(keep).collect())
-        }
-        match spots {
-            Spots::Points(points) => {
-                let (points, fields) = chosen(points.into_iter().map(point).collect(), fields);
-                (!points.is_empty()).then_some(Hint { title, fields, spots: Spots::Points(points) })
-            }
-            Spots::Boxes(boxes) => {
-                let places = boxes.into_iter().map(|[a, b]| Some([point(a)?, point(b)?])).collect();
-                let (boxes, fields) = chosen(places, fields);
-                (!boxes.is_empty()).then_some(Hint { title, fields, spots: Spots::Boxes(boxes) })
-            }
-            Spots::Cells { x, y } => {
-                let (corner_x, corner_y) = (*x.first()?, *y.first()?);
-                let x = x.iter().map(|x| Some(point([*x, corner_y])?[0])).collect::<Option<_>>()?;
-                let y = y.iter().map(|y| Some(point([corner_x, *y])?[1])).collect::<Option<_>>()?;
-                Some(Hint { title, fields, spots: Spots::Cells { x, y } })
-            }
-        }
-    }
-}
-
-impl Field {
-    pub fn new(name: impl Into<String>, values: Vec<String>) -> Field {
-        Field { name: name.into(), values }
-    }
-
-    /// Numbers with four significant digits.
-    pub fn numbers(name: impl Into<String>, values: impl IntoIterator<Item = f64>) -> Field {
-        Field::new(name, values.into_iter().map(four_digits).collect())
-    }
-}
-
-/// Format a number with four significant digits, as short as possible.
-pub fn four_digits(value: f64) -> String {
-    let rounded: f64 = format!("{value:.3e}").parse().unwrap_or(value);
-    if rounded != 0.0 && !(1e-4..1e7).contains(&rounded.abs()) { format!("{rounded:e}") } else { format!("{rounded}") }
-}
-
-/// Round a coordinate to a thousandth of a point, so that the last bits of floating-point arithmetic never reach a file.
-fn fix(x: &mut f64) {
-    // A number this large has no decimals, and multiplying it could overflow.
-    if x.abs() < 1e15 {
-        *x = (*x * 1000.0).round() / 1000.0 + 0.0;
-    }
-}
-
-fn round_hint(hint: &mut Hint) {
-    match &mut hint.spots {
-        Spots::Points(points) => points.iter_mut().flatten().for_each(fix),
-        Spots::Boxes(boxes) => boxes.iter_mut().flatten().flatten().for_each(fix),
-        Spots::Cells { x, y } => x.iter_mut().chain(y).for_each(fix),
-    }
-}
-
 fn round(items: &mut [Item]) {
     let rect = |r: &mut Rect| [&mut r.x, &mut r.y, &mut r.width, &mut r.height].into_iter().for_each(fix);
     for item in items {
         match item {
             Item::Path { points, .. } => points.iter_mut().flatten().for_each(fix),
-            Item::Circle { center, radius, .. } => {
-                center.iter_mut().for_each(fix);
+            Item::Circles { dots, radius, .. } => {
+                dots.iter_mut().flat_map(|dot| &mut dot.center).for_each(fix);
                 fix(radius);
             }
             Item::Label(label) => label.at.iter_mut().for_each(fix),
@@ -265,8 +201,8 @@ fn finite(items: &[Item]) -> bool {
     };
     items.iter().all(|item| match item {
         Item::Path { points, stroke, .. } => points.iter().flatten().all(|v| v.is_finite()) && line(stroke),
-        Item::Circle { center, radius, stroke, .. } => {
-            center.iter().chain([radius]).all(|v| v.is_finite()) && line(stroke)
+        Item::Circles { dots, radius, stroke } => {
+            dots.iter().flat_map(|dot| &dot.center).chain([radius]).all(|v| v.is_finite()) && line(stroke)
         }
         Item::Label(label) => label.at.iter().chain([&label.size, &label.rotation]).all(|v| v.is_finite()),
         Item::Image { area, .. } => rect(area),
@@ -278,19 +214,90 @@ fn finite(items: &[Item]) -> bool {
 impl Scene {
     /// Whether all positions are finite, so that its encoding can be decoded.
     pub fn is_finite(&self) -> bool {
-        let spots = self.hints.iter().all(|hint| match &hint.spots {
-            Spots::Points(points) => points.iter().flatten().all(|v| v.is_finite()),
-            Spots::Boxes(boxes) => boxes.iter().flatten().flatten().all(|v| v.is_finite()),
-            Spots::Cells { x, y } => x.iter().chain(y).all(|v| v.is_finite()),
-        });
-        self.width.is_finite() && self.height.is_finite() && spots && finite(&self.items)
+        self.width.is_finite()
+            && self.height.is_finite()
+            && self.hints.iter().all(Hint::is_finite)
+            && finite(&self.items)
     }
+}
+
+/// Encode items as a sequence in which every circle is an item of its own.
+fn write_items<S: Serializer>(items: &[Item], serializer: S) -> Result<S::Ok, S::Error> {
+    /// A circle as an item.
+    #[derive(Serialize)]
+    enum Alone<'a> {
+        Circle { center: [f64; 2], radius: f64, fill: Option<Color>, stroke: &'a Option<Stroke> },
+    }
+    let mut sequence = serializer.serialize_seq(None)?;
+    for item in items {
+        match item {
+            Item::Circles { dots, radius, stroke } => {
+                for Dot { center, fill } in dots {
+                    let circle = Alone::Circle { center: *center, radius: *radius, fill: *fill, stroke };
+                    sequence.serialize_element(&circle)?;
+                }
+            }
+            other => sequence.serialize_element(other)?,
+        }
+    }
+    sequence.end()
+}
+
+/// Decode items; neighbouring circles of one radius and outline are packed again.
+fn read_items<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Item>, D::Error> {
+    struct Items;
+
+    impl<'de> Visitor<'de> for Items {
+        type Value = Vec<Item>;
+
+        fn expecting(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+            formatter.write_str("a sequence of items")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Vec<Item>, A::Error> {
+            let mut items = Vec::new();
+            while let Some(item) = sequence.next_element()? {
+                push(&mut items, item);
+            }
+            Ok(items)
+        }
+    }
+
+    deserializer.deserialize_seq(Items)
+}
+
+/// Add an item; circles like those before them join them.
+fn push(items: &mut Vec<Item>, item: Item) {
+    if let (
+        Item::Circles { dots, radius, stroke },
+        Some(Item::Circles { dots: before, radius: known, stroke: outline }),
+    ) = (&item, items.last_mut())
+        && radius == known
+        && stroke == outline
+    {
+        before.extend(dots);
+    } else {
+        items.push(item);
+    }
+}
+
+/// The fields of one circle.
+fn one_circle<'de, D: Deserializer<'de>>(deserializer: D) -> Result<(Vec<Dot>, f64, Option<Stroke>), D::Error> {
+    #[derive(Deserialize)]
+    struct Circle {
+        center: [f64; 2],
+        radius: f64,
+        fill: Option<Color>,
+        stroke: Option<Stroke>,
+    }
+    let Circle { center, radius, fill, stroke } = Circle::deserialize(deserializer)?;
+    Ok((vec![Dot { center, fill }], radius, stroke))
 }
 
 /// Encode a scene canonically: JSON with rounded positions.
 pub fn encode_scene(mut scene: Scene) -> Vec<u8> {
     round(&mut scene.items);
-    scene.hints.iter_mut().for_each(round_hint);
+    scene.hints.iter_mut().for_each(Hint::round);
     // Plain structs and numbers: serialisation cannot fail.
     serde_json::to_vec(&scene).unwrap_or_default()
 }
@@ -303,6 +310,7 @@ pub fn decode_scene_without_hints(bytes: &[u8]) -> Option<Scene> {
         title: String,
         width: f64,
         height: f64,
+        #[serde(serialize_with = "write_items", deserialize_with = "read_items")]
         items: Vec<Item>,
     }
     let Shown { title, width, height, items } = serde_json::from_slice(bytes).ok()?;
@@ -316,6 +324,7 @@ pub fn decode_scene(bytes: &[u8]) -> Option<Scene> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::hint::Spots;
     use super::*;
 
     #[test]
@@ -335,5 +344,23 @@ mod tests {
         let hint = Hint { title: "a".into(), fields: Vec::new(), spots: Spots::Points(Vec::new()) };
         let bytes = encode_scene(Scene { hints: vec![hint], ..scene(0.3) });
         assert_eq!(decode_scene_without_hints(&bytes), Some(scene(0.3)));
+    }
+
+    #[test]
+    fn neighbouring_circles_of_one_size_are_packed() {
+        let [red, blue] = [Color(255, 0, 0, 255), Color(0, 0, 255, 255)];
+        let circle = |x: f64, fill, radius| Item::circle([x, 1.5], radius, Some(fill), None);
+        let items = vec![circle(1.0, red, 2.0), circle(2.0, blue, 2.0), circle(3.0, blue, 4.0)];
+        let bytes = encode_scene(Scene { width: 9.0, height: 9.0, items, ..Scene::default() });
+        let text = String::from_utf8(bytes.clone()).unwrap();
+        let second = r#"{"Circle":{"center":[2.0,1.5],"radius":2.0,"fill":[0,0,255,255],"stroke":null}}"#;
+        assert!(text.matches("Circle").count() == 3 && text.contains(second), "each is an item of its own: {text}");
+        let scene = decode_scene(&bytes).unwrap();
+        let dots = |item: &Item| match item {
+            Item::Circles { dots, .. } => dots.len(),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(scene.items.iter().map(dots).collect::<Vec<_>>(), [2, 1]);
+        assert_eq!(encode_scene(scene), bytes);
     }
 }
