@@ -6,7 +6,7 @@ use pdf_writer::types::{CidFontType, FontFlags, SystemInfo, UnicodeCmap};
 use pdf_writer::{Filter, Finish, Name, Pdf, Rect, Ref, Str};
 use subsetter::GlyphRemapper;
 
-use super::deflate;
+use super::deflate::deflate;
 use crate::error::{Error, Result};
 use crate::figures::text::{Face, Glyph, UNITS};
 

@@ -3,12 +3,14 @@
 //! Written with `pdf-writer` and `subsetter`, which svg2pdf is built on. svg2pdf itself is not used: it iterates over randomly seeded hash
 //! maps, so its output is not reproducible; it writes text one glyph at a time and a graphics state per translucent shape, and no metadata.
 
+mod deflate;
 mod fonts;
+mod page;
 
 use std::collections::BTreeSet;
 
 use pdf_writer::types::LineJoinStyle;
-use pdf_writer::{Content, Filter, Finish, Name, Pdf, Rect as Box, Ref, Settings, Str, TextStr};
+use pdf_writer::{Filter, Finish, Name, Pdf, Rect as Box, Ref, Str, TextStr};
 
 use super::cells::{blocks, rows};
 use super::label::place;
@@ -18,12 +20,14 @@ use crate::error::Result;
 use crate::figures::text::UNITS;
 use crate::markup;
 use crate::value::{Color, Item, Label, Rect, Scene, Stroke};
+use deflate::deflate;
 use fonts::EmbeddedFonts;
+use page::PageContent;
 
 /// The PDF file of a scene; `key` is written into its metadata. Without the scene's pictures it holds shapes in their place.
 pub fn pdf(scene: &Scene, pictures: Vec<Picture>, key: &str) -> Result<Vec<u8>> {
     let mut painter = Painter {
-        content: Content::with_settings(Settings { pretty: false }),
+        content: PageContent::new(),
         state: GraphicsState::default(),
         fonts: EmbeddedFonts::default(),
         opacities: BTreeSet::new(),
@@ -42,8 +46,7 @@ pub fn pdf(scene: &Scene, pictures: Vec<Picture>, key: &str) -> Result<Vec<u8>> 
     let mut pdf = Pdf::new();
     pdf.catalog(catalog).pages(pages);
     pdf.pages(pages).kids([page]).count(1);
-    let packed = deflate(content.finish().as_slice());
-    pdf.stream(contents, &packed).filter(Filter::FlateDecode);
+    pdf.stream(contents, &content.finish()).filter(Filter::FlateDecode);
     let fonts = fonts.write(&mut pdf, &mut next)?;
     let images: Vec<Ref> = pictures.iter().map(|picture| embed(&mut pdf, &mut next, picture)).collect();
 
@@ -142,7 +145,7 @@ fn picture_name(i: usize) -> String {
 }
 
 struct Painter<'a> {
-    content: Content,
+    content: PageContent,
     state: GraphicsState,
     fonts: EmbeddedFonts,
     opacities: BTreeSet<(PaintKind, u8)>,
@@ -243,6 +246,7 @@ impl Painter<'_> {
             (true, false) => self.content.fill_nonzero(),
             (false, _) => self.content.stroke(),
         };
+        self.content.pack_if_large();
     }
 
     fn polyline(&mut self, points: &[[f64; 2]], close: bool) {
@@ -337,6 +341,7 @@ impl Painter<'_> {
                 painter.fill_color(block.color);
                 let [x, y, width, height] = [block.x, block.y, block.width, block.height].map(real);
                 painter.content.rect(x, y, width, height).fill_nonzero();
+                painter.content.pack_if_large();
             }
         });
     }
@@ -354,8 +359,4 @@ fn fine(x: f64) -> f32 {
 
 fn unit(color: Color) -> [f32; 3] {
     [color.0, color.1, color.2].map(|byte| real(f64::from(byte) / 255.0))
-}
-
-fn deflate(bytes: &[u8]) -> Vec<u8> {
-    miniz_oxide::deflate::compress_to_vec_zlib(bytes, 9)
 }
