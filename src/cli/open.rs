@@ -52,7 +52,7 @@ fn file_to_open(plan: &StagePlan, project: &Project) -> Result<Option<PathBuf>> 
             };
             let page = render::page(&scene, pictures, &key)?;
             let path = project.store.dir().join("view").join(format!("{}.html", stage.name));
-            store::write_file(&path, page.as_bytes())?;
+            store::write_file(&path, &page)?;
             Ok(Some(path))
         }
         _ => Ok(stage.files().first().map(|(file, _)| project.figures.join(file))),

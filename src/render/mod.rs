@@ -126,7 +126,7 @@ fn figure_file(scene: &Scene, format: &str, dpi: u32, key: &str, stop: &dyn Fn()
         "pdf" => pdf(scene, pictures, key)?,
         "png" => return png::png_unless(scene, dpi, key, stop),
         "pgf" => pgf(scene, key).into_bytes(),
-        "html" => page(scene, pictures, key)?.into_bytes(),
+        "html" => page(scene, pictures, key)?,
         _ => return Err(Error::internal(format!("no renderer for figures as `{format}`"))),
     };
     Ok(Some(bytes))
