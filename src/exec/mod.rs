@@ -11,6 +11,7 @@ mod inputs;
 mod job;
 mod job_queue;
 mod local;
+mod payloads;
 mod sandbox;
 mod schedule;
 mod shared;

@@ -3,17 +3,18 @@
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::Sender;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::content::{content, lost};
+use super::content::content;
 use super::job::{Job, JobReport, UnitResult};
+use super::payloads::Payloads;
 use super::shared::BuildShared;
 use super::stage_inputs::StageInputs;
 use crate::error::{Error, Result};
 use crate::plan::{Context, FileState};
 use crate::stages::{FileSpec, Inputs, OutputFile};
-use crate::store::{Digest, Key, Store};
+use crate::store::{Digest, Key};
 use crate::threads;
 use crate::train::Control;
 use crate::value::decode_tree;
@@ -216,7 +217,7 @@ fn make_files(
     units: &[(Key, Digest)],
     files: &[(FileSpec, FileState)],
 ) -> Result<Option<Vec<String>>> {
-    let payloads = OnceLock::new();
+    let payloads = Payloads::new(shared.context.store, units, files);
     let made = threads::map(files, |(spec, state)| make_file(shared, stage, units, &payloads, spec, state));
     let made: Vec<Done> = made.into_iter().collect::<Result<_>>()?;
     let written = |done| match done {
@@ -240,7 +241,7 @@ fn make_file(
     shared: &BuildShared,
     stage: usize,
     units: &[(Key, Digest)],
-    payloads: &OnceLock<Result<Vec<Vec<u8>>>>,
+    payloads: &Payloads,
     spec: &FileSpec,
     state: &FileState,
 ) -> Result<Done> {
@@ -253,10 +254,10 @@ fn make_file(
     let bytes = match stored {
         Some(bytes) => bytes,
         None => {
-            let payloads = payloads.get_or_init(|| load_all(store, units)).as_ref().map_err(Error::clone)?;
+            let payloads = payloads.take()?;
             let started = Instant::now();
             let bytes = match &spec.output {
-                Some(file) => output(shared.context, stage, units, payloads, file)?,
+                Some(file) => output(shared.context, stage, units, &payloads, file)?,
                 None => {
                     let stop = || shared.cancelled();
                     match publish.render(&graph.stages[stage], spec, payloads, &key.to_string(), &stop)? {
@@ -278,10 +279,6 @@ fn make_file(
     }
     store.publish(&spec.name, &path, &bytes)?;
     Ok(Done::Written(spec.name.clone()))
-}
-
-fn load_all(store: &Store, units: &[(Key, Digest)]) -> Result<Vec<Vec<u8>>> {
-    units.iter().map(|(key, digest)| store.load(key, digest).ok_or_else(lost)).collect()
 }
 
 /// A file that a program made.

@@ -30,6 +30,8 @@ pub use png::png;
 pub use raster::pictures;
 pub use svg::{escape, svg};
 
+use std::sync::Arc;
+
 use serde_json::json;
 
 use crate::error::{Error, Result};
@@ -63,13 +65,13 @@ impl Publish for Publisher {
         &self,
         stage: &Definition,
         file: &FileSpec,
-        payloads: &[Vec<u8>],
+        payloads: Arc<Vec<Vec<u8>>>,
         key: &str,
         stop: &dyn Fn() -> bool,
     ) -> Result<Option<Vec<u8>>> {
         match stage.stage.publishes() {
             Published::Figure(figure) => render_figure(stage, figure, file, payloads, key, stop),
-            Published::Table(settings) => render_table(&table_of(stage, payloads)?, settings, file, key).map(Some),
+            Published::Table(settings) => render_table(&table_of(stage, &payloads)?, settings, file, key).map(Some),
             Published::Outputs(_) | Published::Nothing => {
                 Err(Error::internal(format!("no renderer for {}", file.name)))
             }
@@ -100,7 +102,7 @@ fn render_figure(
     stage: &Definition,
     figure: &Figure,
     file: &FileSpec,
-    payloads: &[Vec<u8>],
+    payloads: Arc<Vec<Vec<u8>>>,
     key: &str,
     stop: &dyn Fn() -> bool,
 ) -> Result<Option<Vec<u8>>> {
@@ -108,6 +110,7 @@ fn render_figure(
     let format = file.name.rsplit('.').next().unwrap_or_default();
     let scene = if format == "html" { decode_scene(payload) } else { decode_scene_without_hints(payload) };
     let mut scene = scene.ok_or_else(|| Error::internal("a stored result is not a scene"))?;
+    drop(payloads);
     if scene.title.is_empty() {
         scene.title.clone_from(&stage.name);
     }

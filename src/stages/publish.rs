@@ -1,5 +1,7 @@
 //! The interface that renderers implement: which files a stage writes into `figures/`, and how to render one.
 
+use std::sync::Arc;
+
 use serde_json::Value as Json;
 
 use super::Definition;
@@ -33,11 +35,12 @@ pub trait Publish: Sync {
     fn files(&self, stage: &Definition) -> Vec<FileSpec>;
 
     /// Render one file from the payloads of the stage's units; `None` if `stop` returned true. `key` is written into the file's metadata.
+    /// The payloads may be large, so they are given up as soon as they are decoded.
     fn render(
         &self,
         stage: &Definition,
         file: &FileSpec,
-        payloads: &[Vec<u8>],
+        payloads: Arc<Vec<Vec<u8>>>,
         key: &str,
         stop: &dyn Fn() -> bool,
     ) -> Result<Option<Vec<u8>>>;

@@ -355,7 +355,7 @@ fn the_page_about_tables_shows_what_its_example_makes() {
         entries.map(|entries| repro::value::encode(&repro::tables::Summary::from_entries(&entries).dataset(&at)))
     });
     let file = Publisher.files(stage).into_iter().find(|file| file.name == "table1.md").unwrap();
-    let made = Publisher.render(stage, &file, &cells.collect::<Vec<_>>(), "abc", &|| false).unwrap().unwrap();
+    let made = Publisher.render(stage, &file, std::sync::Arc::new(cells.collect()), "abc", &|| false).unwrap().unwrap();
     let made = String::from_utf8(made).unwrap();
     let made = made.strip_prefix("<!-- repro: key abc -->\n\n").unwrap();
     assert!(page.contains(made), "{made}");
