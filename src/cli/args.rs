@@ -147,7 +147,7 @@ Examples:
   repro verify paper.zip --rebuild
   repro verify paper.zip --rebuild --yes
 
-The programs of an archive run with your rights: `--rebuild` names them and asks first. Without a terminal it needs --yes.
+`--rebuild` seals the programs of an archive, names them and asks first. Without a terminal it needs --yes.
 
 Exit codes: 0 all is the same, 1 something differs or failed.")]
     Verify(Verify),

@@ -5,7 +5,7 @@ use serde_json::{Value as Json, json};
 use super::{Console, Trouble};
 use crate::figures::Theme;
 use crate::spec::{Decode, Schemas};
-use crate::stages::Kind;
+use crate::stages::{Kind, SealSetting};
 
 pub fn run(console: &Console) -> Result<u8, Trouble> {
     console.print_exact(&format!("{:#}\n", schema()))?;
@@ -17,6 +17,9 @@ pub fn schema() -> Json {
     let mut definitions = Schemas::new();
     let kind = Kind::schema(&mut definitions);
     let theme = Theme::schema(&mut definitions);
+    let mut seal = SealSetting::schema(&mut definitions);
+    seal["description"] =
+        json!("`off`: programs may touch everything that their user may, unless a stage says `seal: on`.");
     let definitions: serde_json::Map<String, Json> = definitions.into_iter().collect();
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -27,6 +30,7 @@ pub fn schema() -> Json {
             "repro": {"const": 1, "description": "Version of the paper file's language."},
             "title": {"type": "string", "description": "Title of the paper."},
             "theme": theme,
+            "seal": seal,
             "stages": {
                 "type": "object",
                 "description": "Stages by name, each of one kind; files are named after them.",

@@ -13,6 +13,7 @@ use super::words::{count, harmless};
 use super::{Console, Trouble, progress, verify_report};
 use crate::audit::{Archive, ArchiveError};
 use crate::error::Error;
+use crate::program::seal_support;
 
 pub fn run(path: &Path, args: &Verify, console: &Console) -> Result<u8, Trouble> {
     if args.only {
@@ -91,6 +92,14 @@ fn confirm_programs(archive: &Archive, yes: bool, console: &Console) -> Result<(
         console.note(&harmless(&format!("    {stage}: {}", lines.next().unwrap_or_default())));
         lines.for_each(|line| console.note(&harmless(&format!("    {}  {line}", " ".repeat(stage.len())))));
     }
+    let outside = archive.outside();
+    for line in &outside {
+        console.note(&harmless(&format!("    {line}")));
+    }
+    console.note(match seal_support().files {
+        true => "they are sealed: they see their inputs, the system and what is named above, and write nowhere else",
+        false => "this system cannot seal them: they can read and change all of your files",
+    });
     if !variables.is_empty() {
         let names = variables.into_iter().collect::<Vec<_>>().join(", ");
         console.note(&format!("they see these environment variables: {names}"));

@@ -14,6 +14,7 @@ mod local;
 mod payloads;
 mod sandbox;
 mod schedule;
+mod sealed_paths;
 mod shared;
 mod stage_inputs;
 mod worker;

@@ -2,18 +2,20 @@
 
 use std::cell::RefCell;
 use std::collections::HashSet;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value as Json, json};
 
 use super::content::{copy, copy_of_project, lost};
+use super::sealed_paths::SealedPaths;
 use super::stage_inputs::StageInputs;
 use crate::error::{Error, Result};
 use crate::exchange;
-use crate::plan;
-use crate::stages::{FIGURES, Holds, Layout, Read, Sandbox, file_name};
+use crate::plan::{self, Context};
+use crate::program::{NetworkAccess, Readable, Seal, seal_support};
+use crate::stages::{Declared, FIGURES, Holds, Layout, Read, Sandbox, SealSetting, file_name};
 use crate::store::{Scratch, content_key};
 use crate::train::cuda;
 use crate::value::{Digest, decode_tree};
@@ -179,6 +181,11 @@ impl Sandbox for ProgramSandbox<'_> {
 
     fn materialize_inputs(&self) -> Result<()> {
         let context = self.inputs.shared.context;
+        for data in context.graph.stages[self.inputs.stage].stage.needs().reads {
+            let Some(link) = &data.link else { continue };
+            let (target, place) = (plan::locate_outside_data(context, &data)?, self.place(link)?);
+            std::os::unix::fs::symlink(target, &place).map_err(|e| Error::io("make the link", &place, &e))?;
+        }
         for file in &self.inputs.found.tree.files {
             copy_of_project(context, file, &self.place(&file.path)?)?;
         }
@@ -249,7 +256,45 @@ impl Sandbox for ProgramSandbox<'_> {
         !self.inputs.shared.context.store.is_temporary()
     }
 
-    fn undeclared_paths(&self, lines: &[String]) -> Vec<String> {
+    fn seal(&self, program: &Declared) -> Option<Seal> {
+        let Context { graph, store, .. } = self.inputs.shared.context;
+        let wanted = graph.always_sealed || program.seal.unwrap_or(graph.seal) == SealSetting::On;
+        let support = seal_support();
+        if !wanted || !support.files {
+            if wanted && cfg!(target_os = "linux") {
+                store.warn(
+                    "programs are not sealed: this system has no Landlock (Linux 5.19 or newer has, if it is enabled)"
+                        .into(),
+                );
+            }
+            return None;
+        }
+        let mut readable = self.inputs.shared.readable().clone();
+        readable.add_programs_of_command(program.words);
+        for (name, value) in &self.inputs.found.values {
+            readable.add_variable(name, OsStr::new(&value.0));
+        }
+        let mut read = readable.into_paths();
+        let outside = program.reads.iter().filter_map(|data| data.place()?.canonicalize().ok());
+        read.extend(outside);
+        let mut write = vec![self.folder.clone(), self.tmp.clone()];
+        write.extend(std::path::absolute(self.resume_folder()).ok());
+        write.extend(Readable::changed());
+        let network = if program.network { NetworkAccess::Open } else { support.network };
+        match (program.network, network) {
+            (false, NetworkAccess::NoTcp) => store.warn(
+                "programs are cut off from TCP, but not from the rest of the network: this system allows no network namespaces"
+                    .into(),
+            ),
+            (false, NetworkAccess::Open) => store.warn(
+                "programs are not cut off from the network: this system allows no network namespaces".into(),
+            ),
+            _ => {}
+        }
+        Some(Seal { read, write, network })
+    }
+
+    fn undeclared_paths(&self, lines: &[String], seal: Option<&Seal>) -> Vec<String> {
         let mut hints: Vec<String> = Vec::new();
         let separates = |c: char| c.is_whitespace() || "'\"`,;:()[]{}<>=".contains(c);
         for word in lines.iter().flat_map(|line| line.split(separates)) {
@@ -266,6 +311,10 @@ impl Sandbox for ProgramSandbox<'_> {
         let mut told = HashSet::new();
         hints.retain(|hint| told.insert(hint.clone()));
         hints.truncate(3);
+        if let Some(seal) = seal {
+            let sealed = SealedPaths { seal, home: self.inputs.shared.context.home, tree: &self.inputs.found.tree };
+            hints.extend(sealed.hints(lines));
+        }
         hints
     }
 

@@ -10,6 +10,7 @@ use super::gpu_queue::GpuQueue;
 use super::job_queue::JobQueue;
 use crate::error::{Error, Result};
 use crate::plan::Context;
+use crate::program::Readable;
 use crate::store::{Scratch, Writer};
 use crate::train::cuda;
 
@@ -35,6 +36,8 @@ pub struct BuildShared<'a> {
     pub latest: Vec<AtomicUsize>,
     /// The folder for the sandboxes of this build, once one is needed.
     scratch: OnceLock<Scratch>,
+    /// What every sealed program may read, once one runs.
+    readable: OnceLock<Readable>,
 }
 
 impl<'a> BuildShared<'a> {
@@ -53,6 +56,7 @@ impl<'a> BuildShared<'a> {
             started: context.graph.stages.iter().map(|_| AtomicBool::new(false)).collect(),
             latest: context.graph.stages.iter().map(|_| AtomicUsize::new(0)).collect(),
             scratch: OnceLock::new(),
+            readable: OnceLock::new(),
         }
     }
 
@@ -64,6 +68,11 @@ impl<'a> BuildShared<'a> {
         // If two threads create one at the same time, the second is deleted again.
         let made = self.context.store.scratch()?;
         Ok(self.scratch.get_or_init(|| made))
+    }
+
+    /// What every sealed program may read on this machine.
+    pub fn readable(&self) -> &Readable {
+        self.readable.get_or_init(|| Readable::of_machine(&[self.context.home, self.context.store.dir()]))
     }
 
     /// The log of a program.

@@ -22,7 +22,7 @@ use petgraph::graph::{DiGraph, NodeIndex};
 use crate::error::Error;
 use crate::figures::Theme;
 use crate::spec::{Decode, Paper, Problems, suggest};
-use crate::stages::{Definition, Kind, Layout, Outline};
+use crate::stages::{Definition, Kind, Layout, Outline, SealSetting};
 
 /// After this many problems no more "did you mean" hints are computed: each one compares all names.
 const MAX_SUGGESTIONS: usize = 100;
@@ -31,6 +31,10 @@ const MAX_SUGGESTIONS: usize = 100;
 #[derive(Debug)]
 pub struct Graph {
     pub title: String,
+    /// Whether programs are sealed that do not say so themselves.
+    pub seal: SealSetting,
+    /// Programs are sealed whatever the paper says: it is not trusted.
+    pub always_sealed: bool,
     /// In the order of the file; a stage is named by its position here.
     pub stages: Vec<Definition>,
     /// The axes and units of each stage.
@@ -57,6 +61,7 @@ impl Graph {
         problems: &mut Problems,
     ) -> Option<Graph> {
         let before = problems.len();
+        let seal = paper.seal.as_ref().and_then(|node| SealSetting::decode(node, problems)).unwrap_or_default();
         let (mut stages, mut pending) = decode_stages(paper, overrides, known, problems);
         pending::remove_readers(paper, &mut stages, &mut pending, problems);
         let names: HashMap<&str, usize> =
@@ -75,6 +80,8 @@ impl Graph {
         }
         (problems.len() == before).then(|| Graph {
             title: paper.title.clone(),
+            seal,
+            always_sealed: false,
             stages,
             layouts,
             inputs,

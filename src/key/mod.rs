@@ -11,7 +11,8 @@
 //! | version of the model, metric or mark | the version of the program |
 //! | version of the numerics contract | threads, vector width, device, batching |
 //! | digests of the content of inputs and of files of the project | when and where inputs were made |
-//! | digests of the values of declared variables, versions of declared tools | time limits, cores, GPUs, memory of programs |
+//! | digests of the values of declared variables, versions of declared tools | time limits, cores, GPUs, memory, network and seal of programs |
+//! | the listing, or the content, of declared data outside of the project | |
 //! | the engine's name, if it is `reference` | time, host, user, paths |
 //!
 //! `tests/suite/invalidation.rs` tests each row.

@@ -1,13 +1,13 @@
-//! Probes what stages need besides each other: files of the project, environment variables, versions of tools.
+//! Probes what stages need besides each other: files of the project, environment variables, versions of tools, data outside of the project.
 
 use std::path::{Path, PathBuf};
 
-use super::{Context, LastBuild, Outside, Recorded, files_of};
+use super::{Context, LastBuild, Outside, files_of, outside_data};
 use crate::error::{Error, Result};
-use crate::program;
+use crate::program::{self, Readable, Seal};
 use crate::spec::{Located, suggest};
 use crate::stages::{Found, Needs, Secret, Tool, is_pattern, variable_digest};
-use crate::store::{Digest, Store};
+use crate::store::Digest;
 use crate::threads;
 use crate::value::{FileEntry, Tree, encode_tree};
 
@@ -42,8 +42,8 @@ pub fn probe(context: Context, stage: usize) -> Result<Found, Vec<Error>> {
     found.tree.files.sort();
     found.tree.files.dedup();
     if let Outside::Recorded(recorded) = context.outside {
-        let Recorded { env, tools } = recorded.get(&context.graph.stages[stage].name).cloned().unwrap_or_default();
-        (found.env, found.tools) = (env, tools);
+        let recorded = recorded.get(&context.graph.stages[stage].name).cloned().unwrap_or_default();
+        (found.env, found.tools, found.reads) = (recorded.env, recorded.tools, recorded.reads);
         return if errors.is_empty() { Ok(found) } else { Err(errors) };
     }
     for name in &needs.env {
@@ -61,6 +61,12 @@ pub fn probe(context: Context, stage: usize) -> Result<Found, Vec<Error>> {
             }
         }
     }
+    for data in &needs.reads {
+        match outside_data::digest(context, data) {
+            Ok(digest) => drop(found.reads.insert(data.name(), digest)),
+            Err(error) => errors.push(error),
+        }
+    }
     let last = match context.outside {
         Outside::LastBuild if !needs.tools.is_empty() => {
             Some(LastBuild::read(context.store, &context.graph.stages[stage].name))
@@ -74,7 +80,7 @@ pub fn probe(context: Context, stage: usize) -> Result<Found, Vec<Error>> {
                 Ok(recorded(last.as_ref(), tool).or_else(|| context.store.last_version(&tool.command_line())))
             }
             Some(last) => last_version(last.as_ref(), tool, context.home),
-            None => version(context.store, tool, context.home).map(Some),
+            None => version(context, tool).map(Some),
         };
         match version {
             Ok(Some(version)) => drop(found.tools.insert(tool.command_line(), version)),
@@ -87,7 +93,7 @@ pub fn probe(context: Context, stage: usize) -> Result<Found, Vec<Error>> {
 
 /// The errors of [`probe`] that are found without reading a file or running a tool.
 pub fn faults(context: Context, stage: usize) -> Vec<Error> {
-    let Needs { files, tools, .. } = context.graph.stages[stage].stage.needs();
+    let Needs { files, tools, reads, .. } = context.graph.stages[stage].stage.needs();
     let mut guesses = 0..FEW_GUESSES;
     let files = files.iter().filter_map(|need| {
         let error = files_of(context, &need.value).err()?;
@@ -98,7 +104,8 @@ pub fn faults(context: Context, stage: usize) -> Vec<Error> {
         let there = program::find(name, context.home).is_some();
         (!there).then(|| program::missing(name).at(tool.span))
     });
-    files.chain(missing).collect()
+    let reads = reads.iter().filter_map(|data| outside_data::locate(context, data).err());
+    files.chain(missing).chain(reads).collect()
 }
 
 /// The files of the project that these stages and their inputs read, existing or not: what `watch` watches.
@@ -192,7 +199,8 @@ fn recorded(last: Option<&LastBuild>, tool: &Tool) -> Option<String> {
 
 /// Run a tool for its version. A binary that is named alone is run again only when its file has changed; scripts and longer commands may depend
 /// on anything, and are run in every build.
-fn version(store: &Store, tool: &Tool, home: &Path) -> Result<String> {
+fn version(context: Context, tool: &Tool) -> Result<String> {
+    let Context { store, home, .. } = context;
     let name = tool.0.first().map(String::as_str).unwrap_or_default();
     let file = program::find(name, home).and_then(|path| std::fs::canonicalize(path).ok());
     let is_script = |path: &Path| {
@@ -206,5 +214,18 @@ fn version(store: &Store, tool: &Tool, home: &Path) -> Result<String> {
     };
     // `PATH` and what a tool reads may change without a change of its file.
     store.mark_uncacheable();
-    store.version(&tool.command_line(), identity, || program::version(&tool.0, home))
+    store.version(&tool.command_line(), identity, || program::version(&tool.0, home, seal(context, tool).as_ref()))
+}
+
+/// The seal of a command that is run for its version: those of a paper that is not trusted have one.
+fn seal(context: Context, tool: &Tool) -> Option<Seal> {
+    let support = program::seal_support();
+    if !context.graph.always_sealed || !support.files {
+        return None;
+    }
+    let mut readable = Readable::of_machine(&[context.home]);
+    readable.add_programs_of_command(&tool.0);
+    let mut read = readable.into_paths();
+    read.extend(std::fs::canonicalize(context.home).ok());
+    Some(Seal { read, write: Readable::changed().collect(), network: support.network })
 }

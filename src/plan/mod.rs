@@ -3,6 +3,7 @@
 mod environment;
 mod last_build;
 mod noop;
+mod outside_data;
 mod project_files;
 mod reason;
 mod resolve;
@@ -10,6 +11,7 @@ mod resolve;
 pub use environment::{faults, watched_files};
 pub use last_build::LastBuild;
 pub use noop::NoopCheck;
+pub use outside_data::locate as locate_outside_data;
 use project_files::files_of;
 pub use reason::{Reason, changed_settings, reasons};
 pub use resolve::{
@@ -52,13 +54,16 @@ pub enum Outside<'a> {
     Recorded(&'a BTreeMap<String, Recorded>),
 }
 
-/// Recorded digests of the values of variables, and versions of tools.
+/// Recorded digests of the values of variables and of data, and versions of tools.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Recorded {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub env: BTreeMap<String, Option<Digest>>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub tools: BTreeMap<String, String>,
+    /// Digests of data outside of the project.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub reads: BTreeMap<String, Digest>,
 }
 
 impl Context<'_> {

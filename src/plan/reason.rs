@@ -103,7 +103,7 @@ pub fn changed_settings(definition: &Definition, old: &Json, new: &Json) -> Vec<
         let path: Vec<&str> =
             change.path.iter().map(String::as_str).skip_while(|step| *step == definition.stage.kind().name).collect();
         let line = line(&path);
-        Reason::Changed { change, line }
+        if path.first() == Some(&"reads") { of_data(&change) } else { Reason::Changed { change, line } }
     };
     if !definition.stage.kind().is_program {
         return diff(old, new).into_iter().map(reason).collect();
@@ -124,6 +124,19 @@ pub fn changed_settings(definition: &Definition, old: &Json, new: &Json) -> Vec<
         found.push(Reason::Variable { name: name.clone(), what, line: line(&["env"]) });
     }
     found
+}
+
+/// A change of data outside of the project. Its digests say nothing to users.
+fn of_data(change: &Change) -> Reason {
+    let names = |json: &Option<Json>| match (change.path.get(1), json) {
+        (_, None) => Vec::new(),
+        (Some(name), Some(_)) => vec![name.clone()],
+        (None, Some(all)) => all.as_object().into_iter().flatten().map(|(name, _)| name.clone()).collect(),
+    };
+    match (names(&change.new), names(&change.old)) {
+        (new, old) if new == old => Reason::InputChanged(new.join(", ")),
+        (added, removed) => Reason::Inputs { added, removed },
+    }
 }
 
 /// Split the manifest of a program into the part without its variables, and the digests of their values.

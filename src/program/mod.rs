@@ -7,12 +7,16 @@
 mod log;
 mod machine;
 mod mode;
+mod readable;
+mod seal;
 mod supervisor;
 mod tool;
 
 pub use log::{shorten, tail};
 pub use machine::{free_space, memory};
 pub use mode::{is_executable, set_mode};
+pub use readable::Readable;
+pub use seal::{NetworkAccess, Seal, SealSupport, seal_support};
 pub use supervisor::{init, supervise_with};
 pub use tool::{Bounded, Finished, find, missing, printed, run_bounded, version};
 
@@ -43,6 +47,8 @@ pub struct Program<'a> {
     /// Receives its standard output and standard error.
     pub log: &'a File,
     pub limit: Option<Duration>,
+    /// What it may touch; `None` for all that its user may.
+    pub seal: Option<&'a Seal>,
 }
 
 /// Why a program ended.
@@ -55,14 +61,27 @@ pub enum ExitReason {
     Stopped,
 }
 
+/// How a program ended.
+#[derive(Clone, Copy, Debug)]
+pub struct ProgramEnd {
+    pub reason: ExitReason,
+    /// It tried to reach a network that its seal cut it off from.
+    pub missed_network: bool,
+}
+
 /// Run a program until it exits, exceeds its time limit, or `stop` returns true. Errors: it cannot be started.
 pub fn run(program: &Program, stop: &dyn Fn() -> bool) -> Result<ExitReason> {
+    run_sealed(program, stop).map(|end| end.reason)
+}
+
+/// As [`run`], and tells whether the program missed the network.
+pub fn run_sealed(program: &Program, stop: &dyn Fn() -> bool) -> Result<ProgramEnd> {
     let mut running = RunningProgram::start(program)?;
     let started = Instant::now();
     let mut freed = 0;
     let asked = loop {
         if let Some(status) = running.wait(POLL_INTERVAL)? {
-            return Ok(ExitReason::Exited(status));
+            return Ok(ProgramEnd { reason: ExitReason::Exited(status), missed_network: running.missed_network() });
         }
         log::free_middle(program.log, &mut freed);
         if stop() {
@@ -75,7 +94,7 @@ pub fn run(program: &Program, stop: &dyn Fn() -> bool) -> Result<ExitReason> {
     running.terminate();
     let asked_at = Instant::now();
     while asked_at.elapsed() < GRACE_PERIOD && running.wait(POLL_INTERVAL)?.is_none() {}
-    Ok(asked)
+    Ok(ProgramEnd { reason: asked, missed_network: running.missed_network() })
 }
 
 /// Describe an exit status: `exit code 1`, `signal 9 (SIGKILL, possibly out of memory)`.

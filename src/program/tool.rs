@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use super::seal::{Seal, seal_command};
 use crate::error::{Error, Result};
 
 /// Time limit of a version command.
@@ -34,8 +35,9 @@ pub fn find_in(name: &str, folder: &Path, path: Option<&OsString>) -> Option<Pat
     std::env::split_paths(path?).map(|folder| folder.join(name)).find(runs)
 }
 
-/// The version of a tool: the output of `python --version`, or of the whole command if more than a name is given.
-pub fn version(tool: &[String], folder: &Path) -> Result<String> {
+/// The version of a tool: the output of `python --version`, or of the whole command if more than a name is given. With a seal, the tool may
+/// touch no more than that.
+pub fn version(tool: &[String], folder: &Path, seal: Option<&Seal>) -> Result<String> {
     let name = tool.first().map(String::as_str).unwrap_or_default();
     let flag = ["--version".to_string()];
     let arguments = if tool.len() > 1 { &tool[1..] } else { &flag };
@@ -45,6 +47,9 @@ pub fn version(tool: &[String], folder: &Path) -> Result<String> {
     let fail = |cause: std::io::Error| Error::stage(format!("cannot run `{command_line}`: {cause}"));
     let mut command = Command::new(path);
     command.args(arguments).current_dir(folder);
+    if let Some(seal) = seal {
+        seal_command(&mut command, seal, None).map_err(fail)?;
+    }
     let hint = "give the command that prints its version: `tools: [[NAME, -V]]`";
     let Finished { status, out, err } = match run_bounded(&mut command, TIMEOUT, MAX_OUTPUT).map_err(fail)? {
         Bounded::Finished(finished) => finished,
@@ -176,7 +181,8 @@ mod tests {
     #[test]
     fn versions_are_read_from_stdout_and_stderr() {
         let here = Path::new(".");
-        let version = |tool: &[&str]| version(&tool.iter().map(|word| word.to_string()).collect::<Vec<_>>(), here);
+        let version =
+            |tool: &[&str]| version(&tool.iter().map(|word| word.to_string()).collect::<Vec<_>>(), here, None);
         assert_eq!(version(&["echo", "1.2"]).unwrap(), "1.2");
         assert_eq!(version(&["sh", "-c", "echo 1 >&2; echo 2"]).unwrap(), "2\n1");
         let error = version(&["no-such-tool-here"]).unwrap_err();
@@ -191,7 +197,7 @@ mod tests {
         let here = Path::new(".");
         let started = Instant::now();
         let script = "yes 123456789 | head -c 200000; sleep 600 &";
-        let version = version(&["sh", "-c", script].map(str::to_string), here).unwrap();
+        let version = version(&["sh", "-c", script].map(str::to_string), here, None).unwrap();
         assert!(version.starts_with("123456789\n123456789\n") && version.len() <= MAX_CHARS);
         assert!(started.elapsed() < TIMEOUT, "waited for the child");
     }

@@ -197,7 +197,14 @@ fn download(url: &Located<String>, to: &Path, place: &dyn Sandbox, control: &dyn
     let network = NETWORK_VARIABLES.iter().filter_map(|name| Some((name.to_string(), std::env::var_os(name)?)));
     environment.extend(network);
     let (log, path) = place.log()?;
-    let program = Program { words: &words, folder: place.folder(), environment: &environment, log: &log, limit: None };
+    let program = Program {
+        words: &words,
+        folder: place.folder(),
+        environment: &environment,
+        log: &log,
+        limit: None,
+        seal: None,
+    };
     match program::run(&program, &|| control.stop()).map_err(|error| error.at(url.span))? {
         ExitReason::Exited(status) if status.success() => Ok(true),
         ExitReason::Stopped => Ok(false),

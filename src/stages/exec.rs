@@ -20,8 +20,8 @@ use super::files::read_tree;
 use super::paths::{PathRole, Paths, is_pattern, normalize, overlap};
 use super::quantity::{Memory, Time};
 use super::{
-    Declaration, Demand, Holds, Inputs, KindInfo, Layout, Needs, NodeShape, Outline, OutputFile, Published, Read,
-    Report, Sandbox, Stage, Tool, Unit,
+    Declaration, Declared, Demand, Holds, Inputs, KindInfo, Layout, Needs, NodeShape, Outline, OutputFile, OutsideData,
+    Published, Read, Report, Sandbox, SealSetting, Stage, Tool, Unit,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::exchange::{self, Axes};
@@ -94,6 +94,12 @@ crate::record! {
         pub memory: Option<Memory> = None,
         /// GPUs that it uses exclusively; `CUDA_VISIBLE_DEVICES` lists them.
         pub gpus: u32 = 0,
+        /// Data outside of the project, by absolute paths: it is read where it is, and its listing is part of the key.
+        pub reads: Vec<OutsideData> = Vec::new(),
+        /// Whether it may use the network.
+        pub network: bool = false,
+        /// `off`: it may touch everything that its user may. By default the setting of the paper, which is `on`.
+        pub seal: Option<SealSetting> = None,
     }
 }
 
@@ -315,6 +321,11 @@ impl Exec {
                     error.hint("checkpoints are deleted when the program has succeeded; copy what is to be kept"),
                 );
             }
+            let links = self.settings.reads.iter().filter_map(|data| data.link.as_ref());
+            if let Some(link) = links.into_iter().find(|link| overlap(link, path)) {
+                let error = Error::user(format!("the link `{}` and the output `{}` overlap", link.value, path.value));
+                problems.push(error.at(link.span).hint("`as` must be a path that the program does not write"));
+            }
             if path.value == PARAMS {
                 problems.push(
                     Error::user(format!("`{PARAMS}` holds the parameters; it cannot be an output")).at(path.span),
@@ -405,6 +416,10 @@ impl Stage for Exec {
         })
     }
 
+    fn uses_network(&self) -> bool {
+        self.settings.network
+    }
+
     fn outputs(&self) -> Vec<&str> {
         self.settings.outputs.0.iter().map(|output| output.path.as_str()).collect()
     }
@@ -414,7 +429,8 @@ impl Stage for Exec {
     }
 
     fn needs(&self) -> Needs {
-        Needs { files: self.files.clone(), env: self.settings.env.clone(), tools: self.settings.tools.clone() }
+        let ExecSettings { env, tools, reads, .. } = &self.settings;
+        Needs { files: self.files.clone(), env: env.clone(), tools: tools.clone(), reads: reads.clone() }
     }
 
     fn check(&self, body: &Node, problems: &mut Problems) {
@@ -515,10 +531,10 @@ impl Stage for Exec {
     fn manifest(&self) -> Json {
         let mut manifest = Decode::manifest(&self.settings);
         if let Some(map) = manifest.as_object_mut() {
-            // These do not decide the result; `env` and `tools` are compared by their digests and versions.
-            ["timeout", "progress", "resume", "retries", "cpus", "memory", "gpus", "env", "secrets", "tools", "inputs"]
-                .iter()
-                .for_each(|name| drop(map.remove(*name)));
+            // The first do not decide the result; `env`, `tools` and `reads` are compared by their digests and versions.
+            let free =
+                ["timeout", "progress", "resume", "retries", "cpus", "memory", "gpus", "secrets", "network", "seal"];
+            free.iter().chain(&["env", "tools", "inputs", "reads"]).for_each(|name| drop(map.remove(*name)));
             if self.settings.each.is_none() {
                 ["each", "over"].iter().for_each(|name| drop(map.remove(*name)));
             }
@@ -637,15 +653,31 @@ impl Exec {
         let curve = RefCell::new(self.settings.progress.as_ref().and_then(follow));
         let words = self.settings.run.argv();
         let limit = self.settings.timeout.map(|time| time.0);
-        let program = Program { words: &words, folder: place.folder(), environment: &environment, log, limit };
+        let ExecSettings { seal, network, reads, .. } = &self.settings;
+        let seal = place.seal(&Declared { seal: *seal, network: *network, reads, words: &words });
+        let seal = seal.as_ref();
+        let program = Program { words: &words, folder: place.folder(), environment: &environment, log, limit, seal };
+        let end = program::run_sealed(&program, &|| {
+            mask.borrow_mut().apply();
+            curve.borrow_mut().iter_mut().for_each(CurveFollower::poll);
+            control.stop()
+        });
+        mask.borrow_mut().apply();
+        curve.borrow_mut().iter_mut().for_each(CurveFollower::copy);
+        let missed_network = end.as_ref().is_ok_and(|end| end.missed_network);
         let failed = |message: String| {
             // The sandbox path means nothing to the user and changes with every run.
             let folder = format!("{}/", place.folder().display());
             let printed: Vec<String> =
                 program::tail(path, TAIL).into_iter().map(|line| line.replace(&folder, "")).collect();
             let mut error = Error::stage(message).at(self.settings.run.span);
-            for hint in place.undeclared_paths(&printed) {
+            for hint in place.undeclared_paths(&printed, seal) {
                 error = error.hint(hint);
+            }
+            if missed_network {
+                error = error.hint(
+                    "it tried to reach the network, from which it is cut off: if it needs it, add `network: true`",
+                );
             }
             if let Some(left) = program::free_space(place.folder()).filter(|left| *left < DISK_FULL_LIMIT) {
                 // The program could often not log this itself, for lack of space.
@@ -666,16 +698,9 @@ impl Exec {
             Err(error.output(printed))
         };
         let command = self.settings.run.summary();
-        let end = program::run(&program, &|| {
-            mask.borrow_mut().apply();
-            curve.borrow_mut().iter_mut().for_each(CurveFollower::poll);
-            control.stop()
-        });
-        mask.borrow_mut().apply();
-        curve.borrow_mut().iter_mut().for_each(CurveFollower::copy);
         // If this fails, the log only uses more disk space.
         let _ = program::shorten(path);
-        match end.map_err(|error| error.at(self.settings.run.span))? {
+        match end.map_err(|error| error.at(self.settings.run.span))?.reason {
             ExitReason::Stopped => Ok(None),
             ExitReason::TimedOut => {
                 let limit = limit.unwrap_or_default().as_secs_f64();

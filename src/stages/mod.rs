@@ -16,12 +16,14 @@ mod kind;
 mod layout;
 mod metric;
 mod need;
+mod outside_data;
 mod paths;
 mod point;
 mod program_sweep;
 mod publish;
 mod quantity;
 mod sample;
+mod seal_setting;
 mod select;
 mod sweep;
 mod swept;
@@ -34,9 +36,11 @@ pub use exec::{FIGURES, curve_beside};
 pub use kind::{Holds, KindInfo, NodeShape, Report};
 pub use layout::Layout;
 pub use need::{Found, Needs, Secret, Tool, variable_digest};
+pub use outside_data::{HashOf, OutsideData};
 pub use paths::{file_name, is_pattern};
 pub use point::payload as trained;
 pub use publish::{FileSpec, OutputFile, Publish};
+pub use seal_setting::SealSetting;
 pub use select::units as select_units;
 
 use std::collections::{BTreeSet, HashSet};
@@ -50,6 +54,7 @@ use serde_json::Value as Json;
 
 use crate::error::{Error, Result};
 use crate::figures::Figure;
+use crate::program::Seal;
 use crate::spec::{Located, Node, Problems};
 use crate::tables::TableSettings;
 use crate::train::{Control, Recipe};
@@ -174,12 +179,26 @@ pub trait Sandbox {
     fn log(&self) -> Result<(File, PathBuf)>;
     /// Whether the log remains after the command ends, so that an error message may refer to it.
     fn keeps_log(&self) -> bool;
-    /// Hints at files that a text speaks of and that are not laid out there: those of the project, and those that other stages make.
-    fn undeclared_paths(&self, lines: &[String]) -> Vec<String>;
+    /// What the program may touch; `None` if it is not sealed.
+    fn seal(&self, program: &Declared) -> Option<Seal>;
+    /// Hints at files that a text speaks of and that the program does not see: those of the project, those that other stages make, and those
+    /// that it is sealed from.
+    fn undeclared_paths(&self, lines: &[String], seal: Option<&Seal>) -> Vec<String>;
     /// Take a file's content into the store: its digest and size. The file may be gone afterwards.
     fn store_output(&self, file: &Path) -> Result<(Digest, u64)>;
     /// The size of content that is in the store already.
     fn stored_size(&self, digest: &Digest) -> Option<u64>;
+}
+
+/// What a program declares of the world outside of its sandbox.
+#[derive(Clone, Copy, Debug)]
+pub struct Declared<'a> {
+    /// Its own setting; `None` for that of the paper.
+    pub seal: Option<SealSetting>,
+    pub network: bool,
+    pub reads: &'a [OutsideData],
+    /// The program and its arguments.
+    pub words: &'a [String],
 }
 
 /// The resources of the machine that a unit uses while it runs.
@@ -230,6 +249,11 @@ pub trait Stage: Debug + Send + Sync {
     /// The full command that it runs, for users who decide whether to allow it.
     fn command(&self) -> Option<String> {
         None
+    }
+
+    /// Whether its program may use the network.
+    fn uses_network(&self) -> bool {
+        false
     }
 
     /// Paths of its declared output files.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value as Json, json};
 
+use super::OutsideData;
 use crate::error::Error;
 use crate::spec::{Decode, Located, Node, Problems, Schemas, Yaml, wrong_type};
 use crate::value::{Digest, Tree};
@@ -17,6 +18,8 @@ pub struct Needs {
     pub env: Vec<Located<String>>,
     /// Programs whose version is part of the key: a name, or a whole command.
     pub tools: Vec<Located<Tool>>,
+    /// Data outside of the project.
+    pub reads: Vec<OutsideData>,
 }
 
 /// The name of a tool, or the command that prints its version. Text is split at spaces, a list is not.
@@ -85,18 +88,20 @@ pub struct Found {
     /// The values of the variables that are set, for the program.
     pub values: BTreeMap<String, Secret>,
     pub tools: BTreeMap<String, String>,
+    /// Digests of data outside of the project, by its name.
+    pub reads: BTreeMap<String, Digest>,
     /// Tools whose versions are not known because no build has run them; the keys are not known either.
     pub unasked: Vec<String>,
 }
 
 impl Needs {
     pub fn is_empty(&self) -> bool {
-        self.files.is_empty() && self.env.is_empty() && self.tools.is_empty()
+        self.files.is_empty() && self.env.is_empty() && self.tools.is_empty() && self.reads.is_empty()
     }
 }
 
 impl Found {
-    /// Add digests of variables and versions of tools to a manifest, if there are any.
+    /// Add digests of variables and data, and versions of tools to a manifest, if there are any.
     pub fn add_to(&self, manifest: &mut Json) {
         let Some(map) = manifest.as_object_mut() else { return };
         if !self.env.is_empty() {
@@ -104,6 +109,9 @@ impl Found {
         }
         if !self.tools.is_empty() {
             map.insert("tools".into(), json!(self.tools));
+        }
+        if !self.reads.is_empty() {
+            map.insert("reads".into(), json!(self.reads));
         }
     }
 }

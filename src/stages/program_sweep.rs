@@ -204,6 +204,10 @@ impl Stage for ProgramSweep {
         self.base.command()
     }
 
+    fn uses_network(&self) -> bool {
+        self.base.uses_network()
+    }
+
     fn outputs(&self) -> Vec<&str> {
         self.base.outputs()
     }

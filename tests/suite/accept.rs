@@ -14,7 +14,7 @@ stages:
 ";
 
 fn paper() -> Paper {
-    let paper = Paper::new().yaml(SWEEP).file("train.sh", "echo \"{\\\"n\\\": $REPRO_PARAM_LR}\"\n");
+    let paper = Paper::new().yaml(SWEEP).unsealed().file("train.sh", "echo \"{\\\"n\\\": $REPRO_PARAM_LR}\"\n");
     let runs = paper.path("runs").display().to_string();
     paper.env("RUNS", &runs)
 }

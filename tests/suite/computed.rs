@@ -15,7 +15,7 @@ stages:
 ";
 
 fn paper(text: &str) -> Paper {
-    let paper = Paper::new().yaml(text).file("folds.txt", "sample,fold\n1,3\n2,1\n3,3\n");
+    let paper = Paper::new().yaml(text).unsealed().file("folds.txt", "sample,fold\n1,3\n2,1\n3,3\n");
     let runs = paper.path("runs").display().to_string();
     paper.env("RUNS", &runs)
 }

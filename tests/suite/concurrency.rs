@@ -63,7 +63,7 @@ stages:
 ";
 
 fn slow_paper() -> Paper {
-    let paper = Paper::new().yaml(SLOW);
+    let paper = Paper::new().yaml(SLOW).unsealed();
     let runs = paper.path("runs").display().to_string();
     paper.env("RUNS", &runs)
 }

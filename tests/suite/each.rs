@@ -23,7 +23,7 @@ stages:
 ";
 
 fn paper(text: &str) -> Paper {
-    let paper = Paper::new().yaml(text);
+    let paper = Paper::new().yaml(text).unsealed();
     let runs = paper.path("runs").display().to_string();
     paper.env("RUNS", &runs)
 }

@@ -395,7 +395,8 @@ fn progress_shows_the_last_line_of_a_running_program() {
 #[test]
 fn a_timeout_kills_the_program_and_its_children() {
     let paper =
-        paper("  fit: {exec: {run: sleep 300 & echo $! > PID; wait, outputs: [a], timeout: 0.3 s, params: {}}}\n");
+        paper("  fit: {exec: {run: sleep 300 & echo $! > PID; wait, outputs: [a], timeout: 0.3 s, params: {}}}\n")
+            .unsealed();
     let pid = paper.path("pid");
     paper.edit("PID", &pid.display().to_string());
     let started = Instant::now();
@@ -419,7 +420,7 @@ fn gone(paper: &Paper) -> bool {
 
 /// A program that starts a child, writes its process id to `pid`, and waits.
 fn endless() -> Paper {
-    let paper = paper("  fit: {exec: {run: sh -c 'sleep 300 & echo $! > PID; wait', outputs: [a]}}\n");
+    let paper = paper("  fit: {exec: {run: sh -c 'sleep 300 & echo $! > PID; wait', outputs: [a]}}\n").unsealed();
     paper
         .edit("PID", &paper.path("pid.new").display().to_string())
         .edit("; wait", &format!("; mv {0}.new {0}; wait", paper.path("pid").display()));
@@ -451,7 +452,8 @@ fn ctrl_c_terminates_the_program() {
 fn a_second_ctrl_c_kills_everything_at_once() {
     let paper = paper(
         "  done: {exec: {run: echo 1 > a, outputs: [a]}}\n  deaf: {exec: {run: \"trap 'touch ASKED' TERM; echo $$ > PID; while true; do sleep 0.05; done\", inputs: [done], outputs: [b]}}\n",
-    );
+    )
+    .unsealed();
     let (asked, pid) = (paper.path("asked"), paper.path("pid"));
     paper.edit("ASKED", &asked.display().to_string()).edit("PID", &pid.display().to_string());
     let child = start(&paper);
@@ -509,7 +511,7 @@ fn programs_share_the_cores() {
         let stages: String = ["a", "b", "c"].iter().map(|name| stage(name, cpus)).collect();
         let paper = Paper::new();
         let log = paper.path("log").display().to_string();
-        let paper = paper.yaml(&format!("repro: 1\nstages:\n{}", stages.replace("LOG", &log)));
+        let paper = paper.yaml(&format!("repro: 1\nstages:\n{}", stages.replace("LOG", &log))).unsealed();
         let run = paper.build("-j 2");
         (paper.read("log").replace('\n', ""), run)
     };
@@ -527,7 +529,8 @@ fn programs_share_the_gpus_and_none_is_used_twice() {
             "  {name}: {{exec: {{run: 'mkdir LOCKS/$CUDA_VISIBLE_DEVICES; sleep 0.1; rmdir LOCKS/*; echo \"$CUDA_VISIBLE_DEVICES\" > out.txt', outputs: [out.txt], gpus: {gpus}, params: {{n: {name}}}}}}}\n"
         )
     };
-    let two = paper(&(stage("a", 1) + &stage("b", 1) + &stage("c", 2))).env("CUDA_VISIBLE_DEVICES", "3,GPU-5");
+    let two =
+        paper(&(stage("a", 1) + &stage("b", 1) + &stage("c", 2))).env("CUDA_VISIBLE_DEVICES", "3,GPU-5").unsealed();
     std::fs::create_dir(two.path("locks")).unwrap();
     let locks = two.path("locks").display().to_string();
     let text = two.read("paper.yaml").replace(
@@ -571,7 +574,8 @@ fn a_file_that_changes_during_the_build_is_an_error() {
         "  first: {exec: {run: echo changed > FILE; sleep 0.1; echo > a, outputs: [a]}}\n  \
          second: {exec: {run: cp b.txt c, inputs: [b.txt, first], outputs: [c]}}\n  raw: {data: b.txt}\n  \
          third: {exec: {run: cp b.txt c, inputs: [raw, first], outputs: [c]}}\n",
-    );
+    )
+    .unsealed();
     paper.edit("FILE", &paper.path("b.txt").display().to_string()).write("b.txt", "first");
     paper.run("build third").code(1).says("third: `b.txt` was changed while the build ran");
     // The two run side by side.

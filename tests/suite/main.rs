@@ -40,6 +40,7 @@ mod program_sweep;
 mod resume;
 mod schedule;
 mod schema;
+mod seal;
 mod secrets;
 mod tables;
 mod verify;

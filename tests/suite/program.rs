@@ -26,7 +26,8 @@ impl Place {
         let words: Vec<String> = words.iter().map(|word| word.to_string()).collect();
         let log = File::create(self.folder.path().join("log")).unwrap();
         let environment = [("PATH".to_string(), std::env::var_os("PATH").unwrap()), ("A".to_string(), "b".into())];
-        run(&Program { words: &words, folder: self.folder.path(), environment: &environment, log: &log, limit }, stop)
+        let folder = self.folder.path();
+        run(&Program { words: &words, folder, environment: &environment, log: &log, limit, seal: None }, stop)
     }
 
     fn log(&self) -> Vec<String> {

@@ -21,7 +21,7 @@ stages:
 
 /// The paper, with the variable that names the file of runs.
 fn paper(text: &str) -> Paper {
-    let paper = Paper::new().yaml(text);
+    let paper = Paper::new().yaml(text).unsealed();
     let runs = paper.path("runs").display().to_string();
     paper.env("RUNS", &runs)
 }

@@ -89,7 +89,9 @@ fn a_saved_file_starts_a_build() {
 
 #[test]
 fn interrupting_a_build_stops_watching() {
-    let paper = Paper::new().yaml("repro: 1\nstages:\n  long: {exec: {run: touch STARTED; sleep 300, outputs: [a]}}\n");
+    let paper = Paper::new()
+        .yaml("repro: 1\nstages:\n  long: {exec: {run: touch STARTED; sleep 300, outputs: [a]}}\n")
+        .unsealed();
     let started = paper.path("started");
     paper.edit("STARTED", &started.display().to_string());
     let watching = Watching::start(&paper, "");

@@ -24,6 +24,8 @@ struct RecordedStage {
     env: BTreeMap<String, Option<Digest>>,
     #[serde(default)]
     tools: BTreeMap<String, String>,
+    #[serde(default)]
+    reads: BTreeMap<String, Digest>,
     results: Vec<ResultTrace>,
     files: Vec<ResultTrace>,
 }
@@ -53,9 +55,13 @@ impl RecordedTraces {
         self.makers.get(maker).is_some_and(|maker| maker.accepted.is_some())
     }
 
-    /// The digests of variables and the versions of tools, by stage.
+    /// The digests of variables and data and the versions of tools, by stage.
     pub fn environment(&self) -> BTreeMap<String, Recorded> {
-        let recorded = |stage: &RecordedStage| Recorded { env: stage.env.clone(), tools: stage.tools.clone() };
+        let recorded = |stage: &RecordedStage| Recorded {
+            env: stage.env.clone(),
+            tools: stage.tools.clone(),
+            reads: stage.reads.clone(),
+        };
         self.stages.iter().map(|stage| (stage.stage.clone(), recorded(stage))).collect()
     }
 

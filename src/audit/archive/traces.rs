@@ -28,7 +28,7 @@ pub struct StageTrace {
     pub kind: String,
     /// All settings that determine the result, with defaults filled in.
     pub settings: Json,
-    /// Digests of variables and versions of tools, which are part of the keys.
+    /// Digests of variables and of data outside of the project, and versions of tools, which are part of the keys.
     #[serde(flatten)]
     pub recorded: Recorded,
     /// The stages, files, folders and patterns that it reads, with the digests of their content.
@@ -92,7 +92,7 @@ impl Traces {
                 };
                 files.push(traces.result(facts, spec.name.clone(), key, digest)?);
             }
-            let recorded = Recorded { env: found.env.clone(), tools: found.tools.clone() };
+            let recorded = Recorded { env: found.env.clone(), tools: found.tools.clone(), reads: found.reads.clone() };
             traces.stages.push(StageTrace {
                 stage: stage.name.clone(),
                 kind: stage.stage.kind().name.to_string(),

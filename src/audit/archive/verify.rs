@@ -59,7 +59,9 @@ impl Archive {
         let paper_text = graph::decode_text(&manifest.paper, content(&manifest.paper)?)
             .map_err(|error| ArchiveError::WrongFiles(vec![error.message]))?;
         let paper_file = format!("{}:{}", path.display(), manifest.paper);
-        let graph = graph::load(&paper_file, &paper_text).map_err(ArchiveError::Paper)?;
+        let mut graph = graph::load(&paper_file, &paper_text).map_err(ArchiveError::Paper)?;
+        // A paper of someone else does not decide what its programs may touch here.
+        graph.always_sealed = true;
         let units: u64 = graph.layouts.iter().map(|layout| layout.units as u64).sum();
         let max_bytes = units.saturating_mul(TRACES_BYTES_PER_RESULT).saturating_add(TRACES_BASE_BYTES);
         if manifest.files.iter().any(|file| file.path == TRACES && file.size > max_bytes) {
@@ -126,6 +128,22 @@ impl Archive {
             programs.extend(stage.stage.command().map(|command| (stage.name.as_str(), command)));
         }
         programs
+    }
+
+    /// What these programs would touch outside of the archive, a line for each stage.
+    pub fn outside(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        for stage in self.needed.iter().map(|&stage| &self.graph.stages[stage]) {
+            let reads = stage.stage.needs().reads;
+            let reads: Vec<String> = reads.into_iter().map(|data| data.path.value).collect();
+            if !reads.is_empty() {
+                lines.push(format!("{} reads {}", stage.name, reads.join(", ")));
+            }
+            if stage.stage.uses_network() {
+                lines.push(format!("{} uses the network", stage.name));
+            }
+        }
+        lines
     }
 
     /// The environment variables that these programs would see.

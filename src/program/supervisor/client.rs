@@ -73,6 +73,8 @@ pub struct RunningProgram {
     /// It was sent TERMINATE or KILL.
     signalled: bool,
     status: Option<ExitStatus>,
+    /// It tried to reach a network that it was cut off from.
+    missed_network: bool,
 }
 
 impl RunningProgram {
@@ -85,6 +87,7 @@ impl RunningProgram {
             words: program.words.iter().map(owned).collect(),
             folder: owned(program.folder),
             environment: program.environment.iter().map(|(name, value)| (owned(name), value.clone())).collect(),
+            seal: program.seal.cloned(),
         };
         let supervisor = Supervisor::acquire()?;
         let answer =
@@ -92,13 +95,21 @@ impl RunningProgram {
         match answer {
             Ok(SupervisorReply::Started(group)) => {
                 let group = Pid::from_raw(group).filter(|group| group.as_raw_nonzero().get() > 1);
-                Ok(RunningProgram { supervisor: Some(supervisor), group, signalled: false, status: None })
+                Ok(RunningProgram {
+                    supervisor: Some(supervisor),
+                    group,
+                    signalled: false,
+                    status: None,
+                    missed_network: false,
+                })
             }
             Ok(SupervisorReply::Failed(cause)) => {
                 idle().push(supervisor);
                 Err(cannot_start(program, &std::io::Error::from_raw_os_error(cause)))
             }
-            Ok(SupervisorReply::Ended(_)) => Err(Error::internal("a program ended before it started")),
+            Ok(SupervisorReply::Ended(_) | SupervisorReply::EndedOffline(_)) => {
+                Err(Error::internal("a program ended before it started"))
+            }
             Err(_) => Err(kill_lost(supervisor, None)),
         }
     }
@@ -118,8 +129,10 @@ impl RunningProgram {
         let Some(supervisor) = self.supervisor.take() else {
             return self.status.ok_or_else(|| Error::internal("a program that never ran"));
         };
-        match SupervisorReply::receive(&supervisor.socket) {
-            Ok(SupervisorReply::Ended(status)) => {
+        let reply = SupervisorReply::receive(&supervisor.socket);
+        self.missed_network = matches!(reply, Ok(SupervisorReply::EndedOffline(_)));
+        match reply {
+            Ok(SupervisorReply::Ended(status) | SupervisorReply::EndedOffline(status)) => {
                 let status = ExitStatus::from_raw(status);
                 self.status = Some(status);
                 match self.signalled {
@@ -131,6 +144,11 @@ impl RunningProgram {
             }
             _ => Err(kill_lost(supervisor, self.group)),
         }
+    }
+
+    /// Whether the program, which has ended, tried to reach a network that it was cut off from.
+    pub fn missed_network(&self) -> bool {
+        self.missed_network
     }
 
     /// Send SIGTERM to the program and the processes that it started.

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, kill_process_group, waitid};
 
+use super::super::seal::{NetworkAccess, NetworkAttempts, seal_command};
 use super::wire::{KILL, StartRequest, SupervisorReply, TERMINATE};
 
 /// Give up on processes that SIGKILL has not ended after this time: they hang in the kernel.
@@ -31,8 +32,14 @@ pub fn serve() -> io::Result<()> {
             Ok(child) => {
                 // A closed socket is noticed below.
                 let _ = SupervisorReply::Started(raw(&child)).send(&socket);
+                let attempts = attempts(&request, &child);
                 let status = supervise(child, &socket)?;
-                SupervisorReply::Ended(status).send(&socket)?;
+                let reply = if attempts.is_some_and(NetworkAttempts::any) {
+                    SupervisorReply::EndedOffline(status)
+                } else {
+                    SupervisorReply::Ended(status)
+                };
+                reply.send(&socket)?;
             }
             Err(cause) => SupervisorReply::Failed(cause.raw_os_error().unwrap_or(0)).send(&socket)?,
         }
@@ -45,8 +52,17 @@ fn start(request: &StartRequest, log: OwnedFd) -> io::Result<Child> {
     let mut command = Command::new(&request.path);
     command.arg0(name).args(arguments).current_dir(&request.folder);
     command.env_clear().envs(request.environment.iter().map(|(name, value)| (name, value)));
-    command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).process_group(0);
+    command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log.try_clone()?).process_group(0);
+    if let Some(seal) = &request.seal {
+        seal_command(&mut command, seal, Some(log.as_fd()))?;
+    }
     command.spawn()
+}
+
+/// The counters of a program that has its own network.
+fn attempts(request: &StartRequest, child: &Child) -> Option<NetworkAttempts> {
+    let seal = request.seal.as_ref()?;
+    (seal.network == NetworkAccess::OwnLoopback).then(|| NetworkAttempts::of(child.id()))?
 }
 
 /// Wait until a program exits; kill it on request or when the build is gone. Returns its wait status when none of its processes are left.

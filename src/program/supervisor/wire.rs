@@ -6,11 +6,14 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
 
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags,
     recvmsg, sendmsg,
 };
+
+use super::super::seal::{NetworkAccess, Seal};
 
 /// Command: send SIGTERM to the program and its processes.
 pub const TERMINATE: u8 = b'T';
@@ -26,6 +29,7 @@ pub struct StartRequest {
     pub words: Vec<OsString>,
     pub folder: OsString,
     pub environment: Vec<(OsString, OsString)>,
+    pub seal: Option<Seal>,
 }
 
 /// What a supervisor reports about its program.
@@ -37,14 +41,25 @@ pub enum SupervisorReply {
     Failed(i32),
     /// It exited with this wait status, and none of its processes are left.
     Ended(i32),
+    /// The same; and it tried to reach a network that it was cut off from.
+    EndedOffline(i32),
 }
 
 impl StartRequest {
     fn encode(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
         let variables = self.environment.iter().flat_map(|(name, value)| [name, value]);
-        let lists: [Vec<&OsString>; 3] =
-            [vec![&self.path, &self.folder], self.words.iter().collect(), variables.collect()];
+        let paths = |list: fn(&Seal) -> &Vec<PathBuf>| {
+            self.seal.iter().flat_map(list).map(|path| path.as_os_str()).collect::<Vec<&OsStr>>()
+        };
+        let lists: [Vec<&OsStr>; 6] = [
+            vec![&self.path, &self.folder],
+            self.words.iter().map(OsString::as_os_str).collect(),
+            variables.map(OsString::as_os_str).collect(),
+            self.seal.iter().map(|seal| OsStr::new(seal.network.letter())).collect(),
+            paths(|seal| &seal.read),
+            paths(|seal| &seal.write),
+        ];
         for list in lists {
             bytes.extend(length(list.len()));
             for text in list {
@@ -67,9 +82,18 @@ impl StartRequest {
             Some(texts)
         };
         let (paths, words, variables) = (list()?, list()?, list()?);
+        let (network, read, write) = (list()?, list()?, list()?);
+        let seal = match network.first() {
+            Some(letter) => Some(Seal {
+                read: read.into_iter().map(PathBuf::from).collect(),
+                write: write.into_iter().map(PathBuf::from).collect(),
+                network: NetworkAccess::from_letter(letter.as_bytes())?,
+            }),
+            None => None,
+        };
         let [path, folder] = <[OsString; 2]>::try_from(paths).ok()?;
         let environment = variables.chunks_exact(2).map(|pair| (pair[0].clone(), pair[1].clone())).collect();
-        bytes.is_empty().then_some(StartRequest { path, words, folder, environment })
+        bytes.is_empty().then_some(StartRequest { path, words, folder, environment, seal })
     }
 
     /// Send the request, with the open log file.
@@ -115,6 +139,7 @@ impl SupervisorReply {
             SupervisorReply::Started(number) => (b'+', number),
             SupervisorReply::Failed(number) => (b'!', number),
             SupervisorReply::Ended(number) => (b'-', number),
+            SupervisorReply::EndedOffline(number) => (b'x', number),
         };
         let [a, b, c, d] = number.to_le_bytes();
         socket.write_all(&[kind, a, b, c, d])
@@ -129,6 +154,7 @@ impl SupervisorReply {
             b'+' => Ok(SupervisorReply::Started(number)),
             b'!' => Ok(SupervisorReply::Failed(number)),
             b'-' => Ok(SupervisorReply::Ended(number)),
+            b'x' => Ok(SupervisorReply::EndedOffline(number)),
             _ => Err(io::ErrorKind::InvalidData.into()),
         }
     }
@@ -170,6 +196,11 @@ mod tests {
             words: vec!["echo".into(), "".into(), "a\n+ 1\n".into(), OsString::from_vec(vec![b'x', 0xff])],
             folder: "/tmp/x\n+ 1\n".into(),
             environment: vec![("A".into(), "b=c\n- 1".into()), ("EMPTY".into(), "".into())],
+            seal: Some(Seal {
+                read: vec!["/usr".into(), "/a\nb".into()],
+                write: vec!["/tmp/x".into()],
+                network: NetworkAccess::OwnLoopback,
+            }),
         };
         let (here, there) = UnixStream::pair().unwrap();
         let mut file = tempfile::tempfile().unwrap();
@@ -187,8 +218,13 @@ mod tests {
 
     #[test]
     fn a_truncated_request_is_rejected() {
-        let request =
-            StartRequest { path: "a".into(), words: vec!["a".into()], folder: "/".into(), environment: Vec::new() };
+        let request = StartRequest {
+            path: "a".into(),
+            words: vec!["a".into()],
+            folder: "/".into(),
+            environment: Vec::new(),
+            seal: Some(Seal { read: vec!["/".into()], write: Vec::new(), network: NetworkAccess::NoTcp }),
+        };
         let bytes = request.encode();
         assert_eq!(StartRequest::decode(&bytes), Some(request));
         for end in 0..bytes.len() {
@@ -199,7 +235,8 @@ mod tests {
     #[test]
     fn replies_round_trip() {
         let (here, there) = UnixStream::pair().unwrap();
-        for answer in [SupervisorReply::Started(7), SupervisorReply::Failed(2), SupervisorReply::Ended(i32::MIN)] {
+        let ended = [SupervisorReply::Ended(i32::MIN), SupervisorReply::EndedOffline(9)];
+        for answer in [SupervisorReply::Started(7), SupervisorReply::Failed(2)].into_iter().chain(ended) {
             answer.send(&here).unwrap();
             assert_eq!(SupervisorReply::receive(&there).unwrap(), answer);
         }

@@ -1,4 +1,4 @@
-//! The top level of a paper file: version, title, theme and named stages.
+//! The top level of a paper file: version, title, theme, seal and named stages.
 
 use super::{MapKey, Node, Problems, Yaml, suggest};
 use crate::error::{Error, Span};
@@ -15,6 +15,8 @@ pub struct Paper {
     pub title: String,
     /// Settings that all figures share; they are copied into the settings of each figure.
     pub theme: Option<Node>,
+    /// Whether programs are sealed that do not say so themselves.
+    pub seal: Option<Node>,
     pub entries: Vec<StageEntry>,
 }
 
@@ -28,7 +30,7 @@ pub struct StageEntry {
     pub body: Node,
 }
 
-const KEYS: [&str; 4] = ["repro", "title", "theme", "stages"];
+const KEYS: [&str; 5] = ["repro", "title", "theme", "seal", "stages"];
 
 impl Paper {
     /// Split a tree into stages. Reports all errors of the top level, and returns the stages that are valid.
@@ -76,6 +78,7 @@ impl Paper {
             }
         }
         paper.theme = root.get("theme").cloned();
+        paper.seal = root.get("seal").cloned();
         match root.get("stages") {
             None => problems.push(
                 Error::user("`stages` is missing: the named stages of the paper")
