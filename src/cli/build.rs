@@ -75,7 +75,7 @@ pub fn build(args: &Build, project: &Project, noop: Option<NoopCheck>, console: 
     let options = Options { again, points, ..options(args, project)? };
     let outcome = run_build(project, &targets, &options, console);
     if let Some(noop) = noop.filter(|_| outcome.is_whole() && project.graph.pending.is_empty()) {
-        noop.record(&project.store, project.graph.needed(&targets).len());
+        noop.record(&project.store, outcome.current + outcome.built.len());
     }
     let code = report(&outcome, &project.source, console);
     if args.open && code == 0 {
@@ -267,7 +267,7 @@ pub fn report_failures(outcome: &Outcome, source: &PaperSource, console: &Consol
             console.note(&format!("{stage}: {} more failed: {}{dots}", more.len(), units.join("; ")));
         }
     }
-    let reported = |error: &Error| outcome.failures.iter().any(|failure| failure.error.message == error.message);
+    let reported = |error: &Error| outcome.failures.iter().any(|failure| failure.error == *error);
     if let Some(error) = outcome.broken.as_ref().filter(|error| !reported(error)) {
         console.note(diagnostics::text("error", error, Some(source), console).trim_end());
     }

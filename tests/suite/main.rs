@@ -43,5 +43,6 @@ mod schema;
 mod seal;
 mod secrets;
 mod tables;
+mod terminal;
 mod verify;
 mod watch;
