@@ -37,7 +37,7 @@ pub fn run(args: &Export, project: &Project, console: &Console) -> Result<u8, Tr
     if console.json {
         console.print_json(&json!({
             "event": "exported", "file": out, "files": exported.files, "artifacts": exported.artifacts,
-            "results": exported.results, "bytes": exported.bytes, "digest": exported.digest, "variables": exported.variables,
+            "results": exported.results, "bytes": exported.bytes, "digest": exported.digest, "variables": exported.variables, "reads": exported.reads,
         }))?;
         return Ok(0);
     }
@@ -56,6 +56,11 @@ pub fn run(args: &Export, project: &Project, console: &Console) -> Result<u8, Tr
             let note = format!(
                 "the archive contains digests of the values of {names}; short values can be guessed from their digests"
             );
+            console.note(&format!("{}: {note}", console.paint_err(TerminalStyle::Yellow, "note")));
+        }
+        if !exported.reads.is_empty() {
+            let note =
+                format!("the archive does not contain the data that programs read at {}", exported.reads.join(", "));
             console.note(&format!("{}: {note}", console.paint_err(TerminalStyle::Yellow, "note")));
         }
         if args.license.is_none() {

@@ -138,6 +138,12 @@ fn cannot_start(program: &Program, cause: &std::io::Error) -> Error {
         }
         std::io::ErrorKind::NotFound => Error::stage(format!("program `{name}` not found"))
             .hint("install it or add it to PATH; a program of the project must be an input, written as `./name`"),
+        std::io::ErrorKind::PermissionDenied if program.seal.is_some() && is_program(program.folder, name) => {
+            let message = format!("`{name}` cannot be started: the program is sealed from it, or from its interpreter");
+            Error::stage(message).hint(
+                "a program of the project must be an input, written as `./name`; for another one add its folder to `reads`, or `seal: off`",
+            )
+        }
         std::io::ErrorKind::PermissionDenied => {
             Error::stage(format!("`{name}` is not executable")).hint(format!("run `chmod +x {name}`"))
         }
@@ -146,6 +152,11 @@ fn cannot_start(program: &Program, cause: &std::io::Error) -> Error {
         }
         _ => suggest_limits(Error::io("start", Path::new(name), cause)),
     }
+}
+
+/// Whether this is a file that its owner may run.
+fn is_program(folder: &Path, name: &str) -> bool {
+    tool::find(name, folder).and_then(|path| path.metadata().ok()).is_some_and(|meta| is_executable(&meta))
 }
 
 /// Name the argument or variable that exceeds the system's limit.

@@ -5,9 +5,9 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 /// The system: programs, libraries, settings, devices.
-const SYSTEM: [&str; 20] = [
+const SYSTEM: [&str; 19] = [
     "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/usr", "/etc", "/opt", "/nix", "/gnu", "/run", "/var",
-    "/sys", "/proc", "/dev", "/snap", "/sw", "/cvmfs", "/System",
+    "/sys", "/proc", "/dev", "/snap", "/sw", "/cvmfs",
 ];
 /// What a program may also change there: its devices, and the files of its own process.
 const CHANGED: [&str; 2] = ["/dev", "/proc"];

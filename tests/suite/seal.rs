@@ -162,6 +162,23 @@ fn a_program_without_network_reaches_itself() {
 }
 
 #[test]
+fn a_program_of_the_project_that_is_no_input_cannot_be_started() {
+    if !sealed() {
+        return;
+    }
+    let paper = program("PLACE", "").file("fit.sh", "#!/bin/sh\necho 1 > out.txt\n");
+    let script = paper.path("fit.sh");
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(&script, mode).expect("make it a program");
+    paper.edit("\"PLACE\"", &format!("[{}]", script.display()));
+    let text = refused(&paper.run("build"));
+    assert_has(&text, "cannot be started: the program is sealed from it");
+    assert_has(&text, "must be an input, written as `./name`");
+    paper.edit(&script.display().to_string(), "./fit.sh").edit("outputs:", "inputs: [fit.sh]\n      outputs:");
+    paper.build("").ok();
+}
+
+#[test]
 fn a_failure_of_another_kind_says_nothing_of_seals() {
     let text = refused(&program("echo wrong >&2; exit 3", "").run("build"));
     assert!(!text.contains("seal") && !text.contains("network"), "{text}");
@@ -322,6 +339,15 @@ fn a_foreign_archive_is_sealed_whatever_it_says_and_says_what_it_runs() {
     assert!(!mark.exists(), "the archive wrote outside of its folder");
     assert_has(&run.stderr, "they are sealed");
     assert_has(&run.stderr, "try: echo 1 > out.txt");
+    let data = tempfile::tempdir().expect("a folder");
+    let place = data.path().display().to_string();
+    let paper = archive(&format!("      reads: [{place}]"));
+    paper.run("export try -o paper.zip").ok().says(&format!("does not contain the data that programs read at {place}"));
+    paper.run("verify paper.zip").ok();
+    paper.run("verify paper.zip --rebuild --yes").ok().says(&format!("try reads {place}"));
+    std::fs::remove_dir(data.path()).expect("remove");
+    paper.run("verify paper.zip").ok();
+    paper.run("verify paper.zip --rebuild --yes").code(1).says(&format!("there is no `{place}` on this machine"));
     archive("      network: true").run("verify paper.zip --rebuild --yes").ok().says("try uses the network");
 }
 

@@ -1,6 +1,6 @@
 //! Packs a paper into an archive.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 
@@ -35,6 +35,8 @@ pub struct ExportSummary {
     pub digest: Digest,
     /// The environment variables whose values have digests in the traces.
     pub variables: Vec<String>,
+    /// Data outside of the project that programs read: it is not in the archive.
+    pub reads: Vec<String>,
 }
 
 /// Where the content of an archived file comes from.
@@ -118,17 +120,17 @@ pub fn export(
         return Err(error.hint("export fewer stages, or combine the files of a folder into one"));
     }
     let (bytes, digest) = (write(&packed.members, &manifest, out)?, Digest::hash(&manifest));
-    let variables = packed.traces.stages.iter().flat_map(|stage| stage.recorded.env.keys().cloned());
-    let mut variables: Vec<String> = variables.collect();
-    variables.sort();
-    variables.dedup();
+    let recorded = packed.traces.stages.iter().map(|stage| &stage.recorded);
+    let variables: BTreeSet<&String> = recorded.clone().flat_map(|recorded| recorded.env.keys()).collect();
+    let reads: BTreeSet<&String> = recorded.flat_map(|recorded| recorded.reads.keys()).collect();
     Ok(ExportSummary {
         files: packed.members.len() + 1,
         artifacts: packed.members.values().filter(|(file, _)| file.role == FileRole::Artifact).count(),
         results: packed.traces.stages.iter().map(|stage| stage.results.len()).sum(),
         bytes,
         digest,
-        variables,
+        variables: variables.into_iter().cloned().collect(),
+        reads: reads.into_iter().cloned().collect(),
     })
 }
 

@@ -41,7 +41,7 @@ pub fn serve() -> io::Result<()> {
                 };
                 reply.send(&socket)?;
             }
-            Err(cause) => SupervisorReply::Failed(cause.raw_os_error().unwrap_or(0)).send(&socket)?,
+            Err(cause) => SupervisorReply::Failed(cause.raw_os_error().unwrap_or(libc::EINVAL)).send(&socket)?,
         }
     }
     Ok(())
