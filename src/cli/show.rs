@@ -18,7 +18,7 @@ use crate::error::{Error, Result};
 use crate::exchange;
 use crate::exec;
 use crate::graph::Selection;
-use crate::plan::{self, StagePlan, StageState, UnitState};
+use crate::plan::{self, LastBuild, StagePlan, StageState, UnitState};
 use crate::render;
 use crate::stages::{self, Holds};
 use crate::store::{self, Digest, Key};
@@ -46,7 +46,11 @@ pub fn run(args: &Show, project: &Project, console: &Console) -> Result<u8, Trou
             &targets,
             &audit::CacheFacts { store: &project.store, hosts: true },
         )?;
-        console.print(&if console.json { trace::to_json(&traces) } else { trace::text(&traces, console) })?;
+        console.print(&if console.json {
+            trace::to_json(&traces)
+        } else {
+            trace::text(&traces, &|stage| LastBuild::read(&project.store, stage), console)
+        })?;
         return Ok(0);
     }
     let mut out = String::new();

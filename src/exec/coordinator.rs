@@ -526,7 +526,12 @@ impl<'a, 'b> Coordinator<'a, 'b> {
             0 => before.as_ref().and_then(|last| last.seconds),
             _ => Some(seconds_of(context.store, &running.resolved)),
         };
-        let last = LastBuild { manifest, inputs: inputs.chain(files).collect(), pace, seconds, layout };
+        let used = self.shared.usage.lock().unwrap_or_else(PoisonError::into_inner).remove(&stage);
+        let peak_memory = used.map(|used| used.peak_memory).or(before.as_ref().and_then(|last| last.peak_memory));
+        let cpu_seconds = used.map(|used| used.cpu_micros as f64 / 1e6);
+        let cpu_seconds = cpu_seconds.or(before.as_ref().and_then(|last| last.cpu_seconds));
+        let inputs = inputs.chain(files).collect();
+        let last = LastBuild { manifest, inputs, pace, seconds, peak_memory, cpu_seconds, layout };
         if before.as_ref() != Some(&last) {
             last.write(context.store, &definition.name);
         }

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::PoisonError;
 
 use serde_json::{Value as Json, json};
 
@@ -14,7 +15,7 @@ use super::stage_inputs::StageInputs;
 use crate::error::{Error, Result};
 use crate::exchange;
 use crate::plan::{self, Context};
-use crate::program::{NetworkAccess, Readable, Seal, seal_support};
+use crate::program::{NetworkAccess, ProgramUsage, Readable, Seal, seal_support};
 use crate::stages::{Declared, FIGURES, Holds, Layout, Read, Sandbox, SealSetting, file_name};
 use crate::store::{Scratch, content_key};
 use crate::train::cuda;
@@ -250,6 +251,13 @@ impl Sandbox for ProgramSandbox<'_> {
     fn log(&self) -> Result<(File, PathBuf)> {
         let path = self.inputs.shared.log_path(self.inputs.stage, self.inputs.unit);
         self.inputs.shared.context.store.new_log(&path).map(|file| (file, path))
+    }
+
+    fn record_usage(&self, usage: ProgramUsage) {
+        let mut all = self.inputs.shared.usage.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = all.entry(self.inputs.stage).or_default();
+        known.peak_memory = known.peak_memory.max(usage.peak_memory);
+        known.cpu_micros += usage.cpu_micros;
     }
 
     fn keeps_log(&self) -> bool {

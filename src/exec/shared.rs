@@ -1,5 +1,6 @@
 //! What all threads of a build share: queues, counters, and the flags that end it.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, OnceLock};
@@ -10,7 +11,7 @@ use super::gpu_queue::GpuQueue;
 use super::job_queue::JobQueue;
 use crate::error::{Error, Result};
 use crate::plan::Context;
-use crate::program::Readable;
+use crate::program::{ProgramUsage, Readable};
 use crate::store::{Scratch, Writer};
 use crate::train::cuda;
 
@@ -34,6 +35,8 @@ pub struct BuildShared<'a> {
     pub started: Vec<AtomicBool>,
     /// By stage: the unit of it that began last.
     pub latest: Vec<AtomicUsize>,
+    /// By stage: the most memory that one of its programs had, and the CPU time of all.
+    pub usage: Mutex<HashMap<usize, ProgramUsage>>,
     /// The folder for the sandboxes of this build, once one is needed.
     scratch: OnceLock<Scratch>,
     /// What every sealed program may read, once one runs.
@@ -55,6 +58,7 @@ impl<'a> BuildShared<'a> {
             inside: context.graph.stages.iter().map(|_| AtomicU64::new(0)).collect(),
             started: context.graph.stages.iter().map(|_| AtomicBool::new(false)).collect(),
             latest: context.graph.stages.iter().map(|_| AtomicUsize::new(0)).collect(),
+            usage: Mutex::default(),
             scratch: OnceLock::new(),
             readable: OnceLock::new(),
         }

@@ -13,6 +13,9 @@ pub struct LastBuild {
     pub pace: Option<f64>,
     /// How long all of its units took, in seconds on one core.
     pub seconds: Option<f64>,
+    /// Of the programs that ran last: the most memory that one had, in bytes, and the CPU seconds of all.
+    pub peak_memory: Option<u64>,
+    pub cpu_seconds: Option<f64>,
     /// The digest of its layout; `None` for a single unit, and in older records.
     pub layout: Option<String>,
 }
@@ -31,6 +34,8 @@ impl LastBuild {
             inputs: inputs.collect(),
             pace: json.get("pace").and_then(Json::as_f64).filter(|pace| pace.is_finite() && *pace > 0.0),
             seconds: json.get("seconds").and_then(Json::as_f64).filter(|seconds| seconds.is_finite()),
+            peak_memory: json.get("peak-memory").and_then(Json::as_u64),
+            cpu_seconds: json.get("cpu-seconds").and_then(Json::as_f64),
             layout: json.get("layout").and_then(Json::as_str).map(str::to_string),
         })
     }
@@ -38,6 +43,7 @@ impl LastBuild {
     pub fn write(&self, store: &Store, name: &str) {
         let json = json!({
             "manifest": self.manifest, "inputs": self.inputs, "pace": self.pace, "seconds": self.seconds, "layout": self.layout,
+            "peak-memory": self.peak_memory, "cpu-seconds": self.cpu_seconds,
         });
         // Losing this costs an explanation, not a result.
         if let Err(error) = store.set_last_build(name, &json) {

@@ -11,14 +11,16 @@ mod readable;
 mod seal;
 mod supervisor;
 mod tool;
+mod usage;
 
 pub use log::{shorten, tail};
-pub use machine::{free_space, memory};
+pub use machine::{available_memory, free_space, memory};
 pub use mode::{is_executable, set_mode};
 pub use readable::Readable;
 pub use seal::{NetworkAccess, Seal, SealSupport, seal_support};
 pub use supervisor::{init, supervise_with};
 pub use tool::{Bounded, Finished, find, missing, printed, run_bounded, version};
+pub use usage::ProgramUsage;
 
 use supervisor::RunningProgram;
 
@@ -67,6 +69,7 @@ pub struct ProgramEnd {
     pub reason: ExitReason,
     /// It tried to reach a network that its seal cut it off from.
     pub missed_network: bool,
+    pub usage: ProgramUsage,
 }
 
 /// Run a program until it exits, exceeds its time limit, or `stop` returns true. Errors: it cannot be started.
@@ -81,7 +84,8 @@ pub fn run_sealed(program: &Program, stop: &dyn Fn() -> bool) -> Result<ProgramE
     let mut freed = 0;
     let asked = loop {
         if let Some(status) = running.wait(POLL_INTERVAL)? {
-            return Ok(ProgramEnd { reason: ExitReason::Exited(status), missed_network: running.missed_network() });
+            let (missed_network, usage) = (running.missed_network(), running.usage());
+            return Ok(ProgramEnd { reason: ExitReason::Exited(status), missed_network, usage });
         }
         log::free_middle(program.log, &mut freed);
         if stop() {
@@ -94,7 +98,12 @@ pub fn run_sealed(program: &Program, stop: &dyn Fn() -> bool) -> Result<ProgramE
     running.terminate();
     let asked_at = Instant::now();
     while asked_at.elapsed() < GRACE_PERIOD && running.wait(POLL_INTERVAL)?.is_none() {}
-    Ok(ProgramEnd { reason: asked, missed_network: running.missed_network() })
+    Ok(ProgramEnd { reason: asked, missed_network: running.missed_network(), usage: running.usage() })
+}
+
+/// Whether a program ended by SIGKILL, as when the system is out of memory.
+pub fn is_killed(status: ExitStatus) -> bool {
+    std::os::unix::process::ExitStatusExt::signal(&status) == Some(9) || status.code() == Some(128 + 9)
 }
 
 /// Describe an exit status: `exit code 1`, `signal 9 (SIGKILL, possibly out of memory)`.

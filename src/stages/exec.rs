@@ -25,7 +25,7 @@ use super::{
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::exchange::{self, Axes};
-use crate::program::{self, ExitReason, Program};
+use crate::program::{self, ExitReason, Program, ProgramEnd};
 use crate::spec::{Decode, Located, Node, OneOrMany, Problems, Schemas, Yaml, wrong_type};
 use crate::train::{Control, cuda};
 use crate::value::{Dataset, FileEntry, encode_tree};
@@ -374,6 +374,21 @@ impl Exec {
     }
 }
 
+fn gigabytes(bytes: u64) -> String {
+    format!("{:.1} GB", bytes as f64 / 1e9)
+}
+
+/// Why a program was probably killed: how much memory it had, and how much there is.
+fn memory_hint(peak: u64) -> String {
+    let free = program::available_memory().map(|free| format!(", and {} are free now", gigabytes(free)));
+    let of = program::memory().map(|memory| format!(" of {}", gigabytes(memory))).unwrap_or_default();
+    format!(
+        "its largest process had {}{of}{}: with `memory: 8 GB` less runs at the same time",
+        gigabytes(peak),
+        free.unwrap_or_default()
+    )
+}
+
 /// `learning-rate` is `REPRO_PARAM_LEARNING_RATE`.
 fn variable(param: &str) -> String {
     let fine = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' };
@@ -665,6 +680,16 @@ impl Exec {
         mask.borrow_mut().apply();
         curve.borrow_mut().iter_mut().for_each(CurveFollower::copy);
         let missed_network = end.as_ref().is_ok_and(|end| end.missed_network);
+        if let Ok(end) = &end {
+            place.record_usage(end.usage);
+            // A few bytes are a slip, which has a warning of its own.
+            let too_little = |memory: &Memory| memory.0 < end.usage.peak_memory && memory.0 >= 1 << 20;
+            if let Some(Memory(memory)) = self.settings.memory.filter(too_little) {
+                let (had, said) = (gigabytes(end.usage.peak_memory), gigabytes(memory));
+                let warning = format!("a process of it had {had} of memory, more than its `memory` of {said}");
+                inputs.warn(Error::stage(warning).at(self.settings.run.span));
+            }
+        }
         let failed = |message: String| {
             // The sandbox path means nothing to the user and changes with every run.
             let folder = format!("{}/", place.folder().display());
@@ -678,6 +703,11 @@ impl Exec {
                 error = error.hint(
                     "it tried to reach the network, from which it is cut off: if it needs it, add `network: true`",
                 );
+            }
+            if let Ok(ProgramEnd { reason: ExitReason::Exited(status), usage, .. }) = &end
+                && program::is_killed(*status)
+            {
+                error = error.hint(memory_hint(usage.peak_memory));
             }
             if let Some(left) = program::free_space(place.folder()).filter(|left| *left < DISK_FULL_LIMIT) {
                 // The program could often not log this itself, for lack of space.
@@ -700,7 +730,7 @@ impl Exec {
         let command = self.settings.run.summary();
         // If this fails, the log only uses more disk space.
         let _ = program::shorten(path);
-        match end.map_err(|error| error.at(self.settings.run.span))?.reason {
+        match end.as_ref().map_err(|error| error.clone().at(self.settings.run.span))?.reason {
             ExitReason::Stopped => Ok(None),
             ExitReason::TimedOut => {
                 let limit = limit.unwrap_or_default().as_secs_f64();

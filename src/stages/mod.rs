@@ -54,6 +54,7 @@ use serde_json::Value as Json;
 
 use crate::error::{Error, Result};
 use crate::figures::Figure;
+use crate::program::ProgramUsage;
 use crate::program::Seal;
 use crate::spec::{Located, Node, Problems};
 use crate::tables::TableSettings;
@@ -177,6 +178,8 @@ pub trait Sandbox {
     fn environment(&self) -> Vec<(String, OsString)>;
     /// A new log, and where users find it.
     fn log(&self) -> Result<(File, PathBuf)>;
+    /// Record what the program has used, which is in no key.
+    fn record_usage(&self, usage: ProgramUsage);
     /// Whether the log remains after the command ends, so that an error message may refer to it.
     fn keeps_log(&self) -> bool;
     /// What the program may touch; `None` if it is not sealed.

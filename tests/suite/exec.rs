@@ -847,3 +847,28 @@ fn a_missing_output_lists_what_the_program_created_instead() {
     let run = paper.run("build").code(1).says("did not create `result.json`");
     run.says("hint: it created `runs/x.csv`, `y.csv`: list its outputs by these names");
 }
+
+#[test]
+fn memory_and_cpu_time_of_a_program_are_measured() {
+    let paper = Paper::new().yaml(
+        "\
+repro: 1
+stages:
+  big: {exec: {run: 'x=$(head -c 40000000 /dev/zero | tr \"\\0\" x); echo ${#x} > n.txt', outputs: [n.txt], memory: 2 MB}}
+  dead: {exec: {run: 'kill -9 $$', outputs: [n.txt]}}
+",
+    );
+    let run = paper.build("big").ok();
+    assert!(
+        run.warnings().iter().any(|text| text.contains("of memory, more than its `memory` of 0.0 GB")),
+        "{}",
+        run.stdout
+    );
+    let record: serde_json::Value = serde_json::from_str(&paper.read(&paper.last("big.json"))).unwrap();
+    assert!(record["peak-memory"].as_u64() > Some(40_000_000), "{record}");
+    assert!(record["cpu-seconds"].as_f64() > Some(0.001), "{record}");
+    let text = paper.run("show big --trace").ok().stdout;
+    assert!(text.contains("used    ") && text.contains(" MB of memory when it last ran"), "{text}");
+    let text = paper.run("build dead").code(1).stderr;
+    assert!(text.contains("hint: its largest process had 0.0 GB of "), "{text}");
+}

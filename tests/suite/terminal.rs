@@ -62,7 +62,16 @@ fn printed(run: &Run) -> String {
         });
         text = lines.collect::<Vec<_>>().join("\n") + "\n";
     }
-    text
+    // The size of the cache.
+    let is_size = |words: &[&str]| words[1].starts_with("kB") && words[0].parse::<u32>().is_ok();
+    let words: Vec<&str> = text.split(' ').collect();
+    let sizes: Vec<usize> = (1..words.len()).filter(|&at| is_size(&words[at - 1..=at])).collect();
+    words
+        .iter()
+        .enumerate()
+        .map(|(at, word)| if sizes.contains(&(at + 1)) { "SIZE" } else { word })
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 #[test]

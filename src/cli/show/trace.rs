@@ -4,12 +4,14 @@ use serde_json::json;
 
 use super::super::Console;
 use super::super::console::TerminalStyle;
-use super::super::words::{count, duration};
+use super::super::words::{bytes, count, duration};
 use crate::audit::{Maker, ResultTrace, StageTrace, Traces, iso_date};
+use crate::plan::LastBuild;
 
-/// One block of lines per stage.
-pub fn text(traces: &Traces, console: &Console) -> String {
-    let blocks: Vec<String> = traces.stages.iter().map(|stage| block(stage, &traces.makers, console)).collect();
+/// One block of lines per stage. `last` is what the last build of a stage recorded.
+pub fn text(traces: &Traces, last: &dyn Fn(&str) -> Option<LastBuild>, console: &Console) -> String {
+    let blocks: Vec<String> =
+        traces.stages.iter().map(|stage| block(stage, &traces.makers, last(&stage.stage), console)).collect();
     blocks.join("\n")
 }
 
@@ -19,7 +21,7 @@ pub fn to_json(traces: &Traces) -> String {
     traces.stages.iter().map(line).collect()
 }
 
-fn block(stage: &StageTrace, makers: &[Maker], console: &Console) -> String {
+fn block(stage: &StageTrace, makers: &[Maker], last: Option<LastBuild>, console: &Console) -> String {
     let mut text = format!("{} ({})\n", console.paint(TerminalStyle::Bold, &stage.stage), stage.kind);
     let mut line = |name: &str, value: &str| text += &format!("  {name:8}{value}\n");
     let finished = || stage.results.iter().map(|result| result.finished);
@@ -38,6 +40,9 @@ fn block(stage: &StageTrace, makers: &[Maker], console: &Console) -> String {
             );
         }
         _ => {}
+    }
+    if let Some(LastBuild { peak_memory: Some(peak), cpu_seconds: Some(seconds), .. }) = last {
+        line("used", &format!("{} of CPU, at most {} of memory when it last ran", duration(seconds), bytes(peak)));
     }
     let mut known: Vec<usize> = stage.results.iter().filter_map(|result| result.maker).collect();
     known.sort_unstable();

@@ -12,9 +12,10 @@ use std::time::Duration;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, Signal, kill_process_group};
 
+use super::super::usage::ProgramUsage;
 use super::super::{Program, cannot_start, tool, variable};
 use super::ARGUMENT;
-use super::wire::{KILL, StartRequest, SupervisorReply, TERMINATE, owned};
+use super::wire::{KILL, ProgramReport, StartRequest, SupervisorReply, TERMINATE, owned};
 use crate::error::{Error, Result};
 
 /// The executable that runs as a supervisor.
@@ -72,9 +73,8 @@ pub struct RunningProgram {
     group: Option<Pid>,
     /// It was sent TERMINATE or KILL.
     signalled: bool,
-    status: Option<ExitStatus>,
-    /// It tried to reach a network that it was cut off from.
-    missed_network: bool,
+    /// Once it has ended.
+    report: Option<ProgramReport>,
 }
 
 impl RunningProgram {
@@ -95,28 +95,20 @@ impl RunningProgram {
         match answer {
             Ok(SupervisorReply::Started(group)) => {
                 let group = Pid::from_raw(group).filter(|group| group.as_raw_nonzero().get() > 1);
-                Ok(RunningProgram {
-                    supervisor: Some(supervisor),
-                    group,
-                    signalled: false,
-                    status: None,
-                    missed_network: false,
-                })
+                Ok(RunningProgram { supervisor: Some(supervisor), group, signalled: false, report: None })
             }
             Ok(SupervisorReply::Failed(cause)) => {
                 idle().push(supervisor);
                 Err(cannot_start(program, &std::io::Error::from_raw_os_error(cause)))
             }
-            Ok(SupervisorReply::Ended(_) | SupervisorReply::EndedOffline(_)) => {
-                Err(Error::internal("a program ended before it started"))
-            }
+            Ok(SupervisorReply::Ended(_)) => Err(Error::internal("a program ended before it started")),
             Err(_) => Err(kill_lost(supervisor, None)),
         }
     }
 
     /// The exit status, if the program exits within this time. None of its processes are left then.
     pub fn wait(&mut self, most: Duration) -> Result<Option<ExitStatus>> {
-        let Some(supervisor) = &self.supervisor else { return Ok(self.status) };
+        let Some(supervisor) = &self.supervisor else { return Ok(self.status()) };
         let timeout = Timespec { tv_sec: most.as_secs() as i64, tv_nsec: most.subsec_nanos().into() };
         match poll(&mut [PollFd::new(&supervisor.socket, PollFlags::IN)], Some(&timeout)) {
             Ok(0) | Err(rustix::io::Errno::INTR) => Ok(None),
@@ -127,28 +119,34 @@ impl RunningProgram {
     /// Wait for the exit status.
     fn wait_for_exit(&mut self) -> Result<ExitStatus> {
         let Some(supervisor) = self.supervisor.take() else {
-            return self.status.ok_or_else(|| Error::internal("a program that never ran"));
+            return self.status().ok_or_else(|| Error::internal("a program that never ran"));
         };
-        let reply = SupervisorReply::receive(&supervisor.socket);
-        self.missed_network = matches!(reply, Ok(SupervisorReply::EndedOffline(_)));
-        match reply {
-            Ok(SupervisorReply::Ended(status) | SupervisorReply::EndedOffline(status)) => {
-                let status = ExitStatus::from_raw(status);
-                self.status = Some(status);
+        match SupervisorReply::receive(&supervisor.socket) {
+            Ok(SupervisorReply::Ended(report)) => {
+                self.report = Some(report);
                 match self.signalled {
                     // The unread signal byte would otherwise be applied to the next program.
                     true => supervisor.shut_down(),
                     false => idle().push(supervisor),
                 }
-                Ok(status)
+                Ok(ExitStatus::from_raw(report.status))
             }
             _ => Err(kill_lost(supervisor, self.group)),
         }
     }
 
+    fn status(&self) -> Option<ExitStatus> {
+        self.report.map(|report| ExitStatus::from_raw(report.status))
+    }
+
     /// Whether the program, which has ended, tried to reach a network that it was cut off from.
     pub fn missed_network(&self) -> bool {
-        self.missed_network
+        self.report.is_some_and(|report| report.missed_network)
+    }
+
+    /// What the program used, once it has ended.
+    pub fn usage(&self) -> ProgramUsage {
+        self.report.map(|report| report.usage).unwrap_or_default()
     }
 
     /// Send SIGTERM to the program and the processes that it started.

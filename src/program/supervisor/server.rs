@@ -3,7 +3,7 @@
 use std::io::{self, Read};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,8 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, kill_process_group, waitid};
 
 use super::super::seal::{NetworkAccess, NetworkAttempts, seal_command};
-use super::wire::{KILL, StartRequest, SupervisorReply, TERMINATE};
+use super::super::usage::ProgramUsage;
+use super::wire::{KILL, ProgramReport, StartRequest, SupervisorReply, TERMINATE};
 
 /// Give up on processes that SIGKILL has not ended after this time: they hang in the kernel.
 const KILL_TIMEOUT: Duration = Duration::from_secs(10);
@@ -33,13 +34,9 @@ pub fn serve() -> io::Result<()> {
                 // A closed socket is noticed below.
                 let _ = SupervisorReply::Started(raw(&child)).send(&socket);
                 let attempts = attempts(&request, &child);
-                let status = supervise(child, &socket)?;
-                let reply = if attempts.is_some_and(NetworkAttempts::any) {
-                    SupervisorReply::EndedOffline(status)
-                } else {
-                    SupervisorReply::Ended(status)
-                };
-                reply.send(&socket)?;
+                let report = supervise(child, &socket)?;
+                let missed_network = attempts.is_some_and(NetworkAttempts::any);
+                SupervisorReply::Ended(ProgramReport { missed_network, ..report }).send(&socket)?;
             }
             Err(cause) => SupervisorReply::Failed(cause.raw_os_error().unwrap_or(libc::EINVAL)).send(&socket)?,
         }
@@ -65,16 +62,39 @@ fn attempts(request: &StartRequest, child: &Child) -> Option<NetworkAttempts> {
     (seal.network == NetworkAccess::OwnLoopback).then(|| NetworkAttempts::of(child.id()))?
 }
 
-/// Wait until a program exits; kill it on request or when the build is gone. Returns its wait status when none of its processes are left.
-fn supervise(mut child: Child, socket: &UnixStream) -> io::Result<i32> {
+/// Wait until a program exits; kill it on request or when the build is gone. Returns its wait status and what it used when none of its processes are left.
+fn supervise(child: Child, socket: &UnixStream) -> io::Result<ProgramReport> {
     wait_for_exit_or_kill(&child, socket)?;
     // Until the program is reaped, its process group id cannot be reused.
     if let Some(group) = group(&child) {
         let _ = kill_process_group(group, Signal::KILL);
     }
-    let status = child.wait()?;
+    let (status, usage) = reap(raw(&child))?;
     kill_orphans();
-    Ok(status.into_raw())
+    Ok(ProgramReport { status, usage, missed_network: false })
+}
+
+/// Reap a child that has ended: its wait status, and what it and the children that it waited for have used.
+fn reap(child: i32) -> io::Result<(i32, ProgramUsage)> {
+    let (mut status, mut usage) = (0, std::mem::MaybeUninit::<libc::rusage>::zeroed());
+    loop {
+        // SAFETY: both pointers are valid for writing for the duration of the call.
+        let reaped = unsafe { libc::wait4(child, &mut status, 0, usage.as_mut_ptr()) };
+        if reaped == child {
+            break;
+        }
+        let cause = io::Error::last_os_error();
+        if cause.kind() != io::ErrorKind::Interrupted {
+            return Err(cause);
+        }
+    }
+    // SAFETY: zero bytes are a valid `rusage`, and the kernel has filled it in.
+    let usage = unsafe { usage.assume_init() };
+    let micros = |time: libc::timeval| time.tv_sec as u64 * 1_000_000 + time.tv_usec as u64;
+    // Linux counts in kilobytes, macOS in bytes.
+    let unit = if cfg!(target_os = "linux") { 1024 } else { 1 };
+    let cpu_micros = micros(usage.ru_utime) + micros(usage.ru_stime);
+    Ok((status, ProgramUsage { peak_memory: usage.ru_maxrss as u64 * unit, cpu_micros }))
 }
 
 /// Returns when the program has exited or has to be killed.

@@ -13,6 +13,8 @@ use rustix::net::{
     recvmsg, sendmsg,
 };
 
+use super::super::usage::ProgramUsage;
+
 use super::super::seal::{NetworkAccess, Seal};
 
 /// Command: send SIGTERM to the program and its processes.
@@ -39,10 +41,18 @@ pub enum SupervisorReply {
     Started(i32),
     /// It could not be started: the `errno`.
     Failed(i32),
-    /// It exited with this wait status, and none of its processes are left.
-    Ended(i32),
-    /// The same; and it tried to reach a network that it was cut off from.
-    EndedOffline(i32),
+    /// It exited, and none of its processes are left.
+    Ended(ProgramReport),
+}
+
+/// What is known of a program that has ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ProgramReport {
+    /// Its wait status.
+    pub status: i32,
+    /// It tried to reach a network that it was cut off from.
+    pub missed_network: bool,
+    pub usage: ProgramUsage,
 }
 
 impl StartRequest {
@@ -133,28 +143,36 @@ impl StartRequest {
     }
 }
 
+/// The length of a reply.
+const REPLY: usize = 22;
+
 impl SupervisorReply {
     pub fn send(self, mut socket: &UnixStream) -> io::Result<()> {
-        let (kind, number) = match self {
-            SupervisorReply::Started(number) => (b'+', number),
-            SupervisorReply::Failed(number) => (b'!', number),
-            SupervisorReply::Ended(number) => (b'-', number),
-            SupervisorReply::EndedOffline(number) => (b'x', number),
+        let none = ProgramReport::default();
+        let (kind, report) = match self {
+            SupervisorReply::Started(group) => (b'+', ProgramReport { status: group, ..none }),
+            SupervisorReply::Failed(cause) => (b'!', ProgramReport { status: cause, ..none }),
+            SupervisorReply::Ended(report) => (b'-', report),
         };
-        let [a, b, c, d] = number.to_le_bytes();
-        socket.write_all(&[kind, a, b, c, d])
+        let mut bytes = vec![kind, u8::from(report.missed_network)];
+        bytes.extend(report.status.to_le_bytes());
+        bytes.extend(report.usage.peak_memory.to_le_bytes());
+        bytes.extend(report.usage.cpu_micros.to_le_bytes());
+        socket.write_all(&bytes)
     }
 
     pub fn receive(mut socket: &UnixStream) -> io::Result<SupervisorReply> {
-        let mut bytes = [0; 5];
+        let mut bytes = [0; REPLY];
         socket.read_exact(&mut bytes)?;
-        let [kind, a, b, c, d] = bytes;
-        let number = i32::from_le_bytes([a, b, c, d]);
+        let [kind, missed, rest @ ..] = bytes;
+        let number = |from: usize| -> [u8; 8] { std::array::from_fn(|at| rest[from + at]) };
+        let status = i32::from_le_bytes(std::array::from_fn(|at| rest[at]));
+        let usage =
+            ProgramUsage { peak_memory: u64::from_le_bytes(number(4)), cpu_micros: u64::from_le_bytes(number(12)) };
         match kind {
-            b'+' => Ok(SupervisorReply::Started(number)),
-            b'!' => Ok(SupervisorReply::Failed(number)),
-            b'-' => Ok(SupervisorReply::Ended(number)),
-            b'x' => Ok(SupervisorReply::EndedOffline(number)),
+            b'+' => Ok(SupervisorReply::Started(status)),
+            b'!' => Ok(SupervisorReply::Failed(status)),
+            b'-' => Ok(SupervisorReply::Ended(ProgramReport { status, missed_network: missed != 0, usage })),
             _ => Err(io::ErrorKind::InvalidData.into()),
         }
     }
@@ -235,8 +253,9 @@ mod tests {
     #[test]
     fn replies_round_trip() {
         let (here, there) = UnixStream::pair().unwrap();
-        let ended = [SupervisorReply::Ended(i32::MIN), SupervisorReply::EndedOffline(9)];
-        for answer in [SupervisorReply::Started(7), SupervisorReply::Failed(2)].into_iter().chain(ended) {
+        let usage = ProgramUsage { peak_memory: 1 << 40, cpu_micros: 7 };
+        let ended = SupervisorReply::Ended(ProgramReport { status: i32::MIN, missed_network: true, usage });
+        for answer in [SupervisorReply::Started(7), SupervisorReply::Failed(2), ended] {
             answer.send(&here).unwrap();
             assert_eq!(SupervisorReply::receive(&there).unwrap(), answer);
         }
