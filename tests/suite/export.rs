@@ -238,7 +238,7 @@ fn show_prints_the_trace_of_a_result() {
     let shown = paper.run("show fit grid --trace").ok().stdout;
     let begins: Vec<String> =
         shown.lines().map(|line| line.split_whitespace().take(2).collect::<Vec<_>>().join(" ")).collect();
-    let fixed = |line: &str| !["made", "digest", "key", "by"].iter().any(|word| line.starts_with(word));
+    let fixed = |line: &str| !["made", "digest", "key", "by", "used"].iter().any(|word| line.starts_with(word));
     let lines: Vec<&str> = begins.iter().map(String::as_str).filter(|line| fixed(line)).collect();
     assert_eq!(
         lines,
@@ -255,6 +255,7 @@ fn show_prints_the_trace_of_a_result() {
         ]
     );
     assert!(begins.contains(&"made 6".to_string()) && begins.contains(&"by repro".to_string()), "{shown}");
+    assert!(begins.iter().any(|line| line.starts_with("used ")), "{shown}");
     let trace = paper.run("show fit --trace --json").ok().events().remove(0);
     assert_eq!(trace["trace"]["results"].as_array().unwrap().len(), 1);
     paper.edit("steps: 20", "steps: 21").run("show grid --trace").code(1).says("grid is out of date");
