@@ -29,6 +29,7 @@ fn run(arguments: &Arguments, console: &Console) -> Result<u8, Trouble> {
     match &arguments.command {
         Command::Build(args) => cli::build::run(args, Unchecked::open(&arguments.global)?, console),
         Command::Plan(args) => cli::plan::run(args, &project()?, console),
+        Command::Check(args) => cli::check::run(args, &project()?, console),
         Command::Status(args) => cli::status::run(args, &project()?, console),
         Command::Explain(args) => cli::explain::run(args, &project()?, console),
         Command::Accept(args) => cli::accept::run(args, &project()?, console),

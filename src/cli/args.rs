@@ -100,6 +100,17 @@ Examples:
   repro status 'fig*'       some of them
   repro status | grep 'out of date'")]
     Status(Targets),
+    /// Check that the figures in a clone are what paper file, code and data lead to, by paper.lock; nothing runs
+    #[command(after_help = "\
+Examples:
+  repro check               every figure and table, with everything that they depend on
+  repro check fig5          one of them
+  repro check --environment compare variables and versions of tools with this machine too
+
+A build writes paper.lock beside the paper file; commit it together with the figures. No cache and no result is needed.
+
+Exit codes: 0 all of it is up to date, 1 something is not.")]
+    Check(Check),
     /// Explain why something is out of date: which value changed, and which units are missing
     #[command(after_help = "\
 Examples:
@@ -255,6 +266,16 @@ pub struct Targets {
     /// Stages by name, pattern (`fig*`), kind (`figure`) or file (`fig5.svg`) [default: all]
     #[arg(value_name = "TARGET")]
     pub targets: Vec<String>,
+}
+
+#[derive(Args, Debug)]
+pub struct Check {
+    /// Stages by name, pattern (`fig*`), kind (`figure`) or file (`fig5.svg`) [default: every figure and table]
+    #[arg(value_name = "TARGET")]
+    pub targets: Vec<String>,
+    /// Compare variables in `env` and versions of `tools` with this machine too; tools are run for their versions
+    #[arg(long)]
+    pub environment: bool,
 }
 
 /// What to build, and what to allow.

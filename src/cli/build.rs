@@ -8,6 +8,7 @@ use super::args::{Build, Device};
 use super::console::TerminalStyle;
 use super::diagnostics::PaperSource;
 use super::jobs::parallel_jobs;
+use super::lock_file;
 use super::words::{count, duration, thousands};
 use super::{Console, Project, Trouble, Unchecked, diagnostics, interrupt, open, plan, progress, provenance};
 use crate::error::Error;
@@ -25,7 +26,7 @@ pub fn run(args: &Build, unchecked: Unchecked, console: &Console) -> Result<u8, 
     if console.verbose {
         log();
     }
-    let Unchecked { source, store, figures, home, overrides } = &unchecked;
+    let Unchecked { source, store, figures, home, overrides, .. } = &unchecked;
     // `--rerun`, `--open` and `--set` need the paper file parsed.
     let noop = NoopCheck::new(&source.text, home, figures, &args.work.targets)
         .filter(|_| !args.rerun && !args.open && overrides.is_empty() && store.is_undamaged());
@@ -59,6 +60,7 @@ pub fn build_awaited(args: &Build, mut project: Project, console: &Console) -> R
         if !outcome.is_whole() {
             return Ok(Err(report(&outcome, &project.source, console)));
         }
+        lock_file::update(&project, &outcome.finished, console);
         let before = project.graph.pending.len();
         project = project.with_computed_values()?;
         if project.graph.pending.len() == before {
@@ -74,8 +76,11 @@ pub fn build(args: &Build, project: &Project, noop: Option<NoopCheck>, console: 
     let again = if args.rerun { targets.clone() } else { Vec::new() };
     let options = Options { again, points, ..options(args, project)? };
     let outcome = run_build(project, &targets, &options, console);
-    if let Some(noop) = noop.filter(|_| outcome.is_whole() && project.graph.pending.is_empty()) {
-        noop.record(&project.store, outcome.current + outcome.built.len());
+    if outcome.is_whole() {
+        lock_file::update(project, &outcome.finished, console);
+        if let Some(noop) = noop.filter(|_| project.graph.pending.is_empty()) {
+            noop.record(&project.store, outcome.current + outcome.built.len());
+        }
     }
     let code = report(&outcome, &project.source, console);
     if args.open && code == 0 {

@@ -8,6 +8,7 @@ mod console;
 mod diagnostics;
 mod interrupt;
 mod jobs;
+mod lock_file;
 mod open;
 mod narrow;
 mod picture;
@@ -21,6 +22,7 @@ mod words;
 
 pub mod accept;
 pub mod build;
+pub mod check;
 pub mod compare;
 pub mod completions;
 pub mod diff;

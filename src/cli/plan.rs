@@ -6,7 +6,7 @@ use super::args::Plan;
 use super::console::TerminalStyle;
 use super::jobs::parallel_jobs;
 use super::words::{about, count, thousands};
-use super::{Console, Project, Trouble};
+use super::{Console, Project, Trouble, lock_file};
 use crate::graph::Selection;
 use crate::plan::{self, Reason, StagePlan, StageState};
 
@@ -33,9 +33,10 @@ pub fn print(
     plan::only_points(&mut plans, &selection.points);
     plan::force_rerun(project.context(), &mut plans, rerun, &selection.points)?;
     let mut text = String::new();
+    let pending = !project.awaited(words).is_empty();
     if console.json {
         plans.iter().for_each(|plan| text += &format!("{}\n", to_json(plan, project)));
-        if !project.awaited(words).is_empty() {
+        if pending {
             text += &project.pending_json();
         }
         console.print(&text)?;
@@ -46,10 +47,15 @@ pub fn print(
         text += &format!("{}  {}\n", console.paint(TerminalStyle::Bold, name), describe_work(plan, project));
         text += &reason_lines(plan, project);
     }
-    if !project.awaited(words).is_empty() {
+    if pending {
         text += &project.pending_lines();
     }
     text += &summary(&plans, project, parallel_jobs(jobs));
+    let locked = lock_file::locked(&plans, project)?.len();
+    if locked > 0 {
+        let which = if locked == 1 { "1 of these is".into() } else { format!("{locked} of these are") };
+        text += &format!("{which} up to date by {}: only the results are not here\n", project.lock.name);
+    }
     console.print(&text)?;
     Ok(0)
 }

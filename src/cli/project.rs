@@ -24,11 +24,29 @@ pub struct Project {
     pub figures: PathBuf,
     /// The folder of the paper file.
     pub home: PathBuf,
+    /// The lock file beside the paper file.
+    pub lock: LockPath,
     pub publisher: Publisher,
     /// Settings that replace those of the paper file.
     overrides: Vec<Override>,
     /// Values of axes that stages have made.
     known: KnownValues,
+}
+
+/// Where the lock file of a paper is.
+#[derive(Clone, Debug)]
+pub struct LockPath {
+    pub path: PathBuf,
+    pub name: String,
+}
+
+impl LockPath {
+    /// `paper.lock` for `paper.yaml`; other names get `.lock` at their end, so that two papers in one folder have two lock files.
+    fn new(paper: &Path) -> LockPath {
+        let name = paper.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let name = format!("{}.lock", name.strip_suffix(".yaml").unwrap_or(&name));
+        LockPath { path: paper.with_file_name(&name), name }
+    }
 }
 
 /// A project whose paper file was read but not parsed.
@@ -38,6 +56,7 @@ pub struct Unchecked {
     pub store: Store,
     pub figures: PathBuf,
     pub home: PathBuf,
+    pub lock: LockPath,
     /// Settings that replace those of the paper file.
     pub overrides: Vec<Override>,
 }
@@ -54,15 +73,16 @@ impl Unchecked {
         let home = if home.as_os_str().is_empty() { PathBuf::from(".") } else { home };
         let parsed: Vec<_> = global.set.iter().map(|text| Override::parse(text)).collect();
         let overrides = parsed.into_iter().collect::<Result<_>>()?;
-        Ok(Unchecked { source, store, figures, home, overrides })
+        Ok(Unchecked { source, store, figures, home, lock: LockPath::new(&global.file), overrides })
     }
 
     /// Parse and check the paper file.
     pub fn check(self) -> Result<Project, Trouble> {
-        let Unchecked { source, store, figures, home, overrides } = self;
+        let Unchecked { source, store, figures, home, lock, overrides } = self;
         let known = KnownValues::new();
         let graph = graph::load_with(&source.file, &source.text, &overrides, &known)?;
-        Project { source, graph, store, figures, home, publisher: Publisher, overrides, known }.with_computed_values()
+        let publisher = Publisher;
+        Project { source, graph, store, figures, home, lock, publisher, overrides, known }.with_computed_values()
     }
 }
 
@@ -131,6 +151,16 @@ impl Project {
         self.graph.pending.iter().map(line).collect()
     }
 
+    /// Whether the paper file has a stage of this name, known or pending.
+    pub fn has_stage(&self, name: &str) -> bool {
+        self.graph.position(name).is_some() || self.graph.pending.iter().any(|stage| stage.name == name)
+    }
+
+    /// Whether settings of the command line replace some of the paper file.
+    pub fn is_overridden(&self) -> bool {
+        !self.overrides.is_empty()
+    }
+
     /// For read-only commands: nothing is run, and versions of tools are those of the last build.
     pub fn context(&self) -> Context<'_> {
         Context {
@@ -139,6 +169,7 @@ impl Project {
             publish: &self.publisher,
             figures: &self.figures,
             home: &self.home,
+            lock: &self.lock.name,
             otherwise: None,
             outside: Outside::LastBuild,
         }

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::args::Targets;
 use super::console::TerminalStyle;
 use super::words::{count, thousands};
-use super::{Console, Project, Trouble};
+use super::{Console, Project, Trouble, lock_file};
 use crate::plan::{self, FileState, LastBuild, StagePlan, StageState};
 
 pub fn run(args: &Targets, project: &Project, console: &Console) -> Result<u8, Trouble> {
@@ -13,20 +13,81 @@ pub fn run(args: &Targets, project: &Project, console: &Console) -> Result<u8, T
     let mut plans = plan::plan(project.context(), &targets)?;
     plans.retain(|plan| targets.contains(&plan.stage));
     plans.sort_by_key(|plan| plan.stage);
+    let locked = lock_file::locked(&plans, project)?;
+    let rows: Vec<Row> = plans.iter().map(|plan| Row::new(plan, locked.contains(&plan.stage))).collect();
     let text: String = if console.json {
-        let lines: String = plans.iter().map(|plan| format!("{}\n", to_json(plan, project))).collect();
+        let lines: String = rows.iter().map(|row| format!("{}\n", to_json(row, project))).collect();
         if args.targets.is_empty() { lines + &project.pending_json() } else { lines }
     } else {
         let pending = if args.targets.is_empty() { project.pending_lines() } else { String::new() };
-        table(&plans, project, console) + &pending
+        table(&rows, project, console) + &pending
     };
     console.print(&text)?;
     Ok(0)
 }
 
-fn table(plans: &[StagePlan], project: &Project, console: &Console) -> String {
+/// A stage, and its state as users see it.
+struct Row<'a> {
+    plan: &'a StagePlan,
+    state: ShownState,
+}
+
+/// The state of a stage, by its results or else by the lock file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum ShownState {
+    Planned(StageState),
+    /// Its results are not here; the lock file and its files in `figures/` say that it is up to date.
+    Locked,
+}
+
+impl Row<'_> {
+    fn new(plan: &StagePlan, locked: bool) -> Row<'_> {
+        Row { plan, state: if locked { ShownState::Locked } else { ShownState::Planned(plan.state) } }
+    }
+}
+
+impl ShownState {
+    const ALL: [ShownState; 5] = [
+        ShownState::Planned(StageState::UpToDate),
+        ShownState::Locked,
+        ShownState::Planned(StageState::Stale),
+        ShownState::Planned(StageState::Waiting),
+        ShownState::Planned(StageState::Blocked),
+    ];
+
+    /// As people read it. The JSON output has its own words.
+    fn label(self) -> &'static str {
+        match self {
+            ShownState::Planned(StageState::UpToDate) => "up to date",
+            ShownState::Locked => "up to date, results not here",
+            ShownState::Planned(StageState::Stale) => "out of date",
+            ShownState::Planned(StageState::Waiting) => "waiting",
+            ShownState::Planned(StageState::Blocked) => "blocked",
+        }
+    }
+
+    /// Its name in JSON.
+    fn name(self) -> &'static str {
+        match self {
+            ShownState::Planned(state) => state.name(),
+            ShownState::Locked => "locked",
+        }
+    }
+
+    fn style(self) -> TerminalStyle {
+        match self {
+            ShownState::Planned(StageState::UpToDate) | ShownState::Locked => TerminalStyle::Green,
+            ShownState::Planned(StageState::Stale) => TerminalStyle::Yellow,
+            ShownState::Planned(StageState::Waiting) => TerminalStyle::Dim,
+            ShownState::Planned(StageState::Blocked) => TerminalStyle::Red,
+        }
+    }
+}
+
+fn table(shown: &[Row], project: &Project, console: &Console) -> String {
     let mut rows: Vec<[String; 5]> = Vec::new();
-    for plan in plans {
+    for row in shown {
+        let plan = row.plan;
         let stage = &project.graph.stages[plan.stage];
         let total = plan.resolved.units.len();
         let units =
@@ -34,27 +95,21 @@ fn table(plans: &[StagePlan], project: &Project, console: &Console) -> String {
         rows.push([
             stage.name.clone(),
             stage.stage.kind().name.into(),
-            state_label(plan.state).into(),
+            row.state.label().into(),
             units,
-            describe_files(plan, project),
+            describe_files(row, project),
         ]);
     }
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
     let widths: Vec<usize> = (0..4).map(width).collect();
     let mut text = String::new();
-    for (row, plan) in rows.iter().zip(plans) {
+    for (row, Row { state, .. }) in rows.iter().zip(shown) {
         let pad = |column: usize| format!("{:<width$}", row[column], width = widths[column]);
-        let style = match plan.state {
-            StageState::UpToDate => TerminalStyle::Green,
-            StageState::Stale => TerminalStyle::Yellow,
-            StageState::Waiting => TerminalStyle::Dim,
-            StageState::Blocked => TerminalStyle::Red,
-        };
         let line = format!(
             "{}  {}  {}  {:>w$}  {}",
             pad(0),
             pad(1),
-            console.paint(style, &pad(2)),
+            console.paint(state.style(), &pad(2)),
             row[3],
             row[4],
             w = widths[3]
@@ -62,24 +117,13 @@ fn table(plans: &[StagePlan], project: &Project, console: &Console) -> String {
         text += line.trim_end();
         text.push('\n');
     }
-    let counted = [StageState::UpToDate, StageState::Stale, StageState::Waiting, StageState::Blocked]
-        .map(|state| (plans.iter().filter(|plan| plan.state == state).count(), state_label(state)));
+    let counted = ShownState::ALL.map(|state| (shown.iter().filter(|row| row.state == state).count(), state.label()));
     let parts: Vec<String> = counted.iter().filter(|(n, _)| *n > 0).map(|(n, word)| format!("{n} {word}")).collect();
     let parts = if parts.is_empty() { "none".to_string() } else { parts.join(", ") };
     let unchecked =
-        plans.iter().any(|plan| file_statuses(plan, project).iter().any(|(_, state)| *state == FileStatus::Unchecked));
+        shown.iter().any(|row| file_statuses(row, project).iter().any(|(_, state)| *state == FileStatus::Unchecked));
     let note = if unchecked { " (not checked: the cache has no result to compare these files with)" } else { "" };
-    text + &format!("{}: {parts}{note}\n", count(plans.len(), "stage"))
-}
-
-/// A state as people read it. The JSON output has its own words.
-fn state_label(state: StageState) -> &'static str {
-    match state {
-        StageState::UpToDate => "up to date",
-        StageState::Stale => "out of date",
-        StageState::Waiting => "waiting",
-        StageState::Blocked => "blocked",
-    }
+    text + &format!("{}: {parts}{note}\n", count(shown.len(), "stage"))
 }
 
 /// The state of a file in `figures/`.
@@ -118,10 +162,12 @@ impl FileStatus {
         }
     }
 
-    fn new(name: &str, state: &FileState, plan: &StagePlan, project: &Project) -> FileStatus {
+    fn new(name: &str, state: &FileState, row: &Row, project: &Project) -> FileStatus {
+        let plan = row.plan;
         let built = || LastBuild::read(&project.store, &project.graph.stages[plan.stage].name).is_some();
         match state {
             FileState::UpToDate { .. } => FileStatus::Current,
+            _ if row.state == ShownState::Locked => FileStatus::Current,
             _ if !project.figures.join(name).is_file() => FileStatus::Missing,
             FileState::Stored { .. } => FileStatus::Differs,
             _ if !built() || plan.state == StageState::Blocked => FileStatus::Unchecked,
@@ -132,14 +178,14 @@ impl FileStatus {
 }
 
 /// The files of a stage with their status.
-fn file_statuses<'a>(plan: &'a StagePlan, project: &Project) -> Vec<(&'a str, FileStatus)> {
-    let files = plan.resolved.specs.iter().zip(&plan.resolved.files);
-    files.map(|(spec, state)| (spec.name.as_str(), FileStatus::new(&spec.name, state, plan, project))).collect()
+fn file_statuses<'a>(row: &Row<'a>, project: &Project) -> Vec<(&'a str, FileStatus)> {
+    let files = row.plan.resolved.specs.iter().zip(&row.plan.resolved.files);
+    files.map(|(spec, state)| (spec.name.as_str(), FileStatus::new(&spec.name, state, row, project))).collect()
 }
 
 /// `fig1.svg fig1.pdf, missing: fig1.png`.
-fn describe_files(plan: &StagePlan, project: &Project) -> String {
-    let files = file_statuses(plan, project);
+fn describe_files(row: &Row, project: &Project) -> String {
+    let files = file_statuses(row, project);
     let named = |state: FileStatus| {
         let names: Vec<&str> = files.iter().filter(|(_, other)| *other == state).map(|(name, _)| *name).collect();
         let names = Some(names.join(" ")).filter(|names| !names.is_empty())?;
@@ -148,13 +194,14 @@ fn describe_files(plan: &StagePlan, project: &Project) -> String {
     FileStatus::ALL.into_iter().filter_map(named).collect::<Vec<_>>().join(", ")
 }
 
-fn to_json(plan: &StagePlan, project: &Project) -> serde_json::Value {
+fn to_json(row: &Row, project: &Project) -> serde_json::Value {
+    let plan = row.plan;
     let stage = &project.graph.stages[plan.stage];
     let total = plan.resolved.units.len();
     let file = |(name, state): (&str, FileStatus)| json!({"file": project.file(name), "current": state == FileStatus::Current, "state": state.word()});
-    let files: Vec<_> = file_statuses(plan, project).into_iter().map(file).collect();
+    let files: Vec<_> = file_statuses(row, project).into_iter().map(file).collect();
     json!({
-        "stage": stage.name, "kind": stage.stage.kind().name, "line": stage.span.line, "state": plan.state.name(),
+        "stage": stage.name, "kind": stage.stage.kind().name, "line": stage.span.line, "state": row.state.name(),
         "units": total, "done": total - plan.units, "files": files,
     })
 }

@@ -139,6 +139,7 @@ impl<'a, 'b> Coordinator<'a, 'b> {
         self.outcome.warnings.extend(warnings.into_iter().map(warning));
         let names = self.schedule.waiting().into_iter().map(|stage| graph.stages[stage].name.clone());
         self.outcome.skipped.extend(names);
+        self.outcome.finished = self.finished.into_iter().map(|(stage, (resolved, _))| (stage, resolved)).collect();
         let mut running: Vec<_> = self.running.into_iter().collect();
         running.sort_by_key(|(stage, _)| *stage);
         self.outcome.unfinished.extend(running.into_iter().map(|(stage, running)| Unfinished {

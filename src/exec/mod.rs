@@ -26,10 +26,12 @@ pub use gpus::Gpus;
 pub use local::build;
 pub use schedule::Schedule;
 
+use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
 
 use crate::error::Error;
 use crate::graph::Points;
+use crate::plan::Resolved;
 
 /// Options of a build.
 #[derive(Debug)]
@@ -70,6 +72,8 @@ pub struct Outcome {
     pub skipped: Vec<String>,
     /// Stages that were running when the build ended.
     pub unfinished: Vec<Unfinished>,
+    /// Stages whose results are all there and whose files are written.
+    pub finished: BTreeMap<usize, Resolved>,
     pub interrupted: bool,
     /// Why the whole build could not go on: a full disk, a bug.
     pub broken: Option<Error>,

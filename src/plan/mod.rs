@@ -1,15 +1,21 @@
 //! What would run, why, and how long it would take. It writes no results: only records of no-op builds and of last builds.
 
+mod check;
 mod environment;
+mod fingerprint;
 mod last_build;
+mod lock;
 mod noop;
 mod outside_data;
 mod project_files;
 mod reason;
 mod resolve;
 
+pub use check::{Mismatch, StageCheck, check};
 pub use environment::{faults, watched_files};
+pub use fingerprint::locked_stages;
 pub use last_build::LastBuild;
+pub use lock::{LockFile, ReadLock};
 pub use noop::NoopCheck;
 pub use outside_data::locate as locate_outside_data;
 use project_files::files_of;
@@ -37,6 +43,8 @@ pub struct Context<'a> {
     pub figures: &'a Path,
     /// The folder of the paper file: paths in it are relative to this.
     pub home: &'a Path,
+    /// The name of the lock file in `home`: no input of a stage, although patterns may match it.
+    pub lock: &'a str,
     /// Where to look for files that are missing in `home`: for a revision, untracked files are in the current project.
     pub otherwise: Option<&'a Path>,
     /// Where the values of variables and the versions of tools come from.

@@ -15,7 +15,12 @@ const SKIPPED: [&str; 1] = ["__pycache__"];
 
 /// The files of a path, folder or pattern of the paper file, by ascending path.
 pub fn files_of(context: Context, path: &str) -> Result<Vec<(String, Metadata)>> {
-    let mut search = Search { home: context.home, store: context.store, found: BTreeMap::new(), whole: None };
+    let Context { home, store, lock, .. } = context;
+    if path == lock {
+        return Err(Error::stage(format!("`{path}` is written by every build, so that no stage can read it"))
+            .hint("leave it out"));
+    }
+    let mut search = Search { home, store, lock, found: BTreeMap::new(), whole: None };
     let cache = std::fs::canonicalize(context.store.dir()).ok();
     if is_pattern(path) {
         let parts: Vec<&str> = path.split('/').collect();
@@ -43,6 +48,8 @@ pub fn files_of(context: Context, path: &str) -> Result<Vec<(String, Metadata)>>
 struct Search<'a> {
     home: &'a Path,
     store: &'a Store,
+    /// The name of the lock file.
+    lock: &'a str,
     found: BTreeMap<String, Metadata>,
     /// The canonical folder of the project, computed when first needed.
     whole: Option<PathBuf>,
@@ -145,7 +152,8 @@ impl Search<'_> {
         }
         names.sort();
         self.store.observe_folder(&full, &meta, &names);
-        names.retain(|name| !name.starts_with('.') && !SKIPPED.contains(&name.as_str()));
+        let is_lock = |name: &str| path.is_empty() && name == self.lock;
+        names.retain(|name| !name.starts_with('.') && !SKIPPED.contains(&name.as_str()) && !is_lock(name));
         Ok(names)
     }
 

@@ -146,6 +146,39 @@ pub fn stage_digest(digests: &[Digest]) -> Digest {
     key::combine(digests)
 }
 
+/// Computes keys of the units of one stage.
+pub struct UnitKeys<'a> {
+    found: &'a Found,
+    readings: Vec<Digest>,
+    /// The axes of the inputs, if the units see them. Most units see all of an input.
+    axes: Vec<Option<Digest>>,
+}
+
+impl<'a> UnitKeys<'a> {
+    /// For a stage with these inputs, and the files, variables and tools that were found.
+    pub fn new(kind: &dyn Stage, inputs: &[Outline], found: &'a Found) -> UnitKeys<'a> {
+        let readings = if kind.reads_files() { Vec::new() } else { readings(inputs) };
+        let axes = match kind.reads_axes() {
+            true => inputs.iter().map(|input| axes_digest(input.layout)).collect(),
+            false => Vec::new(),
+        };
+        UnitKeys { found, readings, axes }
+    }
+
+    /// The key of a unit, from the digests of the results that it reads.
+    pub fn key(&self, mut unit: Unit, mut digests: Vec<Digest>) -> Key {
+        self.found.add_to(&mut unit.manifest);
+        digests.extend(self.found.sources.iter().map(|(_, digest)| *digest));
+        digests.extend(&self.readings);
+        let axes = |(input, whole): (usize, &Option<Digest>)| {
+            let read = unit.reads.iter().find(|read| read.input == input);
+            read.and_then(|read| read.points.as_ref()).map_or(*whole, axes_digest)
+        };
+        digests.extend(self.axes.iter().enumerate().filter_map(axes));
+        key::key(&unit.manifest, &digests)
+    }
+}
+
 /// Compute the keys of a stage from its inputs, in the order of [`crate::graph::Graph::inputs`].
 pub fn resolve(context: Context, stage: usize, inputs: &[&Resolved]) -> Result<Resolved> {
     let graph = context.graph;
@@ -156,16 +189,7 @@ pub fn resolve(context: Context, stage: usize, inputs: &[&Resolved]) -> Result<R
         Ok(found) => (Arc::new(found), Vec::new()),
         Err(faults) => (Arc::default(), faults),
     };
-    let readings = if kind.reads_files() { Vec::new() } else { readings(&outlines) };
-    // Most units see all of an input.
-    let whole: Vec<Option<Digest>> = match kind.reads_axes() {
-        true => outlines.iter().map(|input| axes_digest(input.layout)).collect(),
-        false => Vec::new(),
-    };
-    let axes = |unit: &Unit, input: usize, whole: &Option<Digest>| {
-        let read = unit.reads.iter().find(|read| read.input == input);
-        read.and_then(|read| read.points.as_ref()).map_or(*whole, axes_digest)
-    };
+    let keys = UnitKeys::new(&**kind, &outlines, &found);
     let state = |key: Key, seconds: f64| match context.store.trace(&key) {
         Some(trace) => UnitState::Cached { key, digest: trace.digest },
         None => UnitState::Missing { key, seconds },
@@ -175,17 +199,12 @@ pub fn resolve(context: Context, stage: usize, inputs: &[&Resolved]) -> Result<R
             let (text, seconds) = text?;
             return Ok(state(key::key_of_text(&text, &[]), seconds));
         }
-        let mut described = kind.unit(unit, layout, &outlines)?;
+        let described = kind.unit(unit, layout, &outlines)?;
+        let seconds = described.seconds;
         let known = faults.is_empty() && found.unasked.is_empty();
-        let digests = input_digests(&described, inputs, kind.reads_files()).filter(|_| known);
-        let Some(mut digests) = digests else {
-            return Ok(UnitState::Unknown { seconds: described.seconds });
-        };
-        found.add_to(&mut described.manifest);
-        digests.extend(found.sources.iter().map(|(_, digest)| *digest));
-        digests.extend(&readings);
-        digests.extend(whole.iter().enumerate().filter_map(|(input, whole)| axes(&described, input, whole)));
-        Ok(state(key::key(&described.manifest, &digests), described.seconds))
+        let results = input_digests(&described, inputs, kind.reads_files()).filter(|_| known);
+        let Some(results) = results else { return Ok(UnitState::Unknown { seconds }) };
+        Ok(state(keys.key(described, results), seconds))
     };
     let units: Vec<UnitState> = if layout.units > PARALLEL {
         threads::map(0..layout.units, one).into_iter().collect::<Result<_>>()?

@@ -408,6 +408,12 @@ fn figures_of_a_fresh_clone_are_not_reported_as_edited() {
     paper.build("").ok();
     paper.run("status fig1").ok().stdout("fig1  exec  up to date    fig1.txt\n1 stage: 1 up to date\n");
     std::fs::remove_dir_all(paper.path("cache")).unwrap();
+    paper
+        .run("status fig1")
+        .ok()
+        .stdout("fig1  exec  up to date, results not here    fig1.txt\n1 stage: 1 up to date, results not here\n");
+    // Without the lock file nothing is known about them.
+    std::fs::remove_file(paper.path("paper.lock")).unwrap();
     paper.run("status fig1").ok().stdout(
         "fig1  exec  waiting    not checked: fig1.txt\n\
          1 stage: 1 waiting (not checked: the cache has no result to compare these files with)\n",

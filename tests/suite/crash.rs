@@ -220,6 +220,7 @@ fn a_panic_of_the_coordinating_thread_ends_the_build_and_keeps_finished_results(
         publish: &repro::render::Publisher,
         figures: &figures,
         home: &home,
+        lock: "paper.lock",
         otherwise: None,
         outside: repro::plan::Outside::Machine,
     };

@@ -174,6 +174,7 @@ fn the_cpu_continues_after_a_gpu_is_lost_with_one_warning() {
         publish: &repro::render::Publisher,
         figures: &figures,
         home: &home,
+        lock: "paper.lock",
         otherwise: None,
         outside: repro::plan::Outside::Machine,
     };

@@ -29,6 +29,7 @@ mod grid;
 mod group;
 mod invalidation;
 mod latex;
+mod lock;
 mod looking;
 mod marks;
 mod nan;

@@ -233,6 +233,7 @@ fn build(paper: &str, dir: &Path) -> (usize, Vec<String>) {
         publish: &Publisher,
         figures: &dir.join("figures"),
         home: dir,
+        lock: "paper.lock",
         otherwise: None,
         outside: repro::plan::Outside::Machine,
     };

@@ -170,7 +170,8 @@ impl Archive {
     /// The planning context of the paper in the archive.
     pub(super) fn context<'a>(&'a self, store: &'a Store, home: &'a Path, figures: &'a Path) -> Context<'a> {
         let (graph, outside) = (&self.graph, Outside::Machine);
-        Context { graph, store, publish: &Publisher, figures, home, otherwise: None, outside }
+        // An archive has no lock file.
+        Context { graph, store, publish: &Publisher, figures, home, lock: "", otherwise: None, outside }
     }
 
     /// Check that the paper file, the inputs and the recorded digests of results lead to exactly the files of the archive. Returns one line for
