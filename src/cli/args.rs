@@ -235,6 +235,7 @@ Examples:
   repro build fig4 --open   and open it in the browser, with values under the pointer
   repro build -k -j 4       4 units in parallel, and keep going after failures
   repro build --no-run      fail where a model would have to be trained or a program run (for CI)
+  repro build --frozen      fail if anything at all would run or change (for CI)
   repro build --rerun fit   rerun fit although it is up to date"
     };
 }
@@ -314,6 +315,9 @@ pub struct Build {
     /// Hash every input file again instead of relying on sizes and modification times
     #[arg(long, conflicts_with = "dry_run")]
     pub reread: bool,
+    /// Fail before anything runs if a unit would run or a file be written with other bytes; missing files are restored
+    #[arg(long, conflicts_with_all = ["dry_run", "rerun"])]
+    pub frozen: bool,
     /// Device for training: auto (GPU if present and worthwhile), cpu or cuda; results are identical bit for bit
     #[arg(long, value_name = "DEVICE", default_value = "auto", hide_possible_values = true)]
     pub device: Device,

@@ -8,9 +8,9 @@ use super::args::{Build, Device};
 use super::console::TerminalStyle;
 use super::diagnostics::PaperSource;
 use super::jobs::parallel_jobs;
-use super::lock_file;
 use super::words::{count, duration, thousands};
 use super::{Console, Project, Trouble, Unchecked, diagnostics, interrupt, open, plan, progress, provenance};
+use super::{frozen, lock_file};
 use crate::error::Error;
 use crate::exec::{self, Failure, Gpus, Options, Outcome, StageWarning};
 use crate::graph::{Points, Selection};
@@ -55,6 +55,9 @@ pub fn build_awaited(args: &Build, mut project: Project, console: &Console) -> R
         if awaited.is_empty() {
             return Ok(Ok(project));
         }
+        if args.frozen {
+            frozen::check(&Selection { stages: awaited.clone(), ..Selection::default() }, &project)?;
+        }
         let options = Options { again: Vec::new(), points: Points::new(), ..options(args, &project)? };
         let outcome = run_build(&project, &awaited, &options, console);
         if !outcome.is_whole() {
@@ -72,7 +75,11 @@ pub fn build_awaited(args: &Build, mut project: Project, console: &Console) -> R
 
 /// Build, and record what was read if the next build may be a no-op.
 pub fn build(args: &Build, project: &Project, noop: Option<NoopCheck>, console: &Console) -> Result<u8, Trouble> {
-    let Selection { stages: targets, points } = project.select(&args.work.targets)?;
+    let selection = project.select(&args.work.targets)?;
+    if args.frozen {
+        frozen::check(&selection, project)?;
+    }
+    let Selection { stages: targets, points } = selection;
     let again = if args.rerun { targets.clone() } else { Vec::new() };
     let options = Options { again, points, ..options(args, project)? };
     let outcome = run_build(project, &targets, &options, console);
@@ -96,6 +103,7 @@ fn options(args: &Build, project: &Project) -> Result<Options, Error> {
         keep_going: args.work.keep_going,
         no_train: args.work.no_train,
         no_run: args.work.no_run,
+        frozen: args.frozen,
         again: Vec::new(),
         points: Points::new(),
         interrupted: interrupt::watch(),
@@ -153,6 +161,7 @@ pub fn verify_options(jobs: Option<u16>, keep_going: bool) -> Options {
         keep_going,
         no_train: false,
         no_run: false,
+        frozen: false,
         gpus,
         again,
         points: Points::new(),

@@ -6,6 +6,7 @@ mod args;
 mod bug;
 mod console;
 mod diagnostics;
+mod frozen;
 mod interrupt;
 mod jobs;
 mod lock_file;

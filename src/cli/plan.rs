@@ -61,7 +61,7 @@ pub fn print(
 }
 
 /// What a build of a stage would do: `train 4 of 124 points, about 3 s, write 3 files`.
-fn describe_work(plan: &StagePlan, project: &Project) -> String {
+pub fn describe_work(plan: &StagePlan, project: &Project) -> String {
     let kind = project.graph.stages[plan.stage].stage.kind();
     let total = plan.resolved.units.len();
     if plan.state == StageState::Blocked {

@@ -29,6 +29,7 @@ pub fn run(args: &Watch, global: &Global, console: &Console) -> Result<u8, Troub
         dry_run: false,
         rerun: false,
         reread: false,
+        frozen: false,
         open: false,
         device: Device::Auto,
         gpu_memory: None,

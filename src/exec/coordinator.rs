@@ -466,6 +466,12 @@ impl<'a, 'b> Coordinator<'a, 'b> {
         if files.is_empty() {
             return self.stage_done(stage, Vec::new());
         }
+        let other = |(_, state): &(_, FileState)| !matches!(state, FileState::Stored { edited: false, .. });
+        if let Some((spec, _)) = files.iter().find(|file| self.options.frozen && other(file)) {
+            let error = Error::stage(format!("`{}` would have to be written, and --frozen forbids it", spec.name));
+            self.fail(stage, String::new(), error, true);
+            return Ok(());
+        }
         self.in_flight += 1;
         self.shared.queue.push(0.0, [Job::Files { stage, units: Arc::new(units), files }]);
         Ok(())
@@ -705,6 +711,8 @@ fn forbidden(stage: &dyn Stage, missing: usize, options: &Options) -> Option<(St
     };
     if missing == 0 {
         None
+    } else if options.frozen {
+        Some(("it would have to run".into(), "--frozen"))
     } else if kind.trains && (options.no_train || options.no_run) {
         Some((models(), if options.no_train { "--no-train" } else { "--no-run" }))
     } else if !options.no_run {

@@ -44,6 +44,8 @@ pub struct Options {
     pub no_train: bool,
     /// Fail instead of training, fetching or running a program: only metrics, figures and tables are made.
     pub no_run: bool,
+    /// Fail instead of running anything or writing a file, except that missing files are restored from the cache.
+    pub frozen: bool,
     /// GPUs that train.
     pub gpus: Gpus,
     /// Stages that are rerun even if they are up to date.

@@ -230,6 +230,7 @@ fn a_panic_of_the_coordinating_thread_ends_the_build_and_keeps_finished_results(
         keep_going: false,
         no_train: false,
         no_run: false,
+        frozen: false,
         again: Vec::new(),
         points: Default::default(),
         interrupted: &NEVER,

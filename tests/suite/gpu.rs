@@ -186,6 +186,7 @@ fn the_cpu_continues_after_a_gpu_is_lost_with_one_warning() {
         keep_going: false,
         no_train: false,
         no_run: false,
+        frozen: false,
         gpus,
         again: Vec::new(),
         points: Default::default(),

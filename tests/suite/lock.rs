@@ -1,4 +1,4 @@
-//! The lock file and what reads it: `check`, `status` in a fresh clone.
+//! The lock file and what reads it: `check`, `status` in a fresh clone, `build --frozen`.
 
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
@@ -480,6 +480,54 @@ fn git_merges_changes_of_neighbouring_stages() {
 }
 
 #[test]
+fn a_frozen_build_runs_nothing_and_lists_what_would() {
+    let paper = paper();
+    paper
+        .run("build --frozen")
+        .code(1)
+        .stdout("")
+        .says("error: fit: a build would run")
+        .says("error: note: a build would run");
+    assert!(!paper.path("cache").exists() && !paper.path("figures").exists() && !paper.path("paper.lock").exists());
+    paper.build("").ok();
+    paper.run("build --frozen").ok();
+    // What is missing is restored from the cache.
+    let figure = paper.read("figures/fig.svg");
+    std::fs::remove_file(paper.path("figures/fig.svg")).unwrap();
+    paper.run("build --frozen").ok();
+    assert_eq!(paper.read("figures/fig.svg"), figure);
+    std::fs::remove_file(paper.path("paper.lock")).unwrap();
+    paper.run("build --frozen").ok();
+    paper.run("check").ok();
+    // What was edited is not overwritten.
+    paper.write("figures/note.txt", "mine\n");
+    paper.run("build --frozen").code(1).says("error: note: a build would write 1 file\n");
+    assert_eq!(paper.read("figures/note.txt"), "mine\n");
+    paper.build("").ok();
+    let before = paper.files("figures");
+    paper.edit("points: {x: x, y: y}", "points: {x: x, y: y, color: red}");
+    paper.run("build --frozen").code(1).says("error: fig: a build would draw");
+    assert_eq!(paper.files("figures"), before);
+    // A stage that is up to date is frozen alone.
+    paper.run("build --frozen tab").ok();
+}
+
+#[test]
+fn a_frozen_build_keeps_the_lock_file() {
+    let paper = built();
+    let lock = paper.read("paper.lock");
+    let edited = lock.replace(&line(&paper, "note"), "");
+    paper.write("paper.lock", &edited);
+    paper.run("build --frozen").code(1).stderr(
+        "error: a build would write `paper.lock` anew\nhint: --frozen forbids that: run `repro build` without it, and commit paper.lock with the figures\n",
+    );
+    assert_eq!(paper.read("paper.lock"), edited);
+    paper.run("build").ok();
+    assert_eq!(paper.read("paper.lock"), lock);
+    paper.run("build --frozen").ok();
+}
+
+#[test]
 fn an_old_lock_file_is_compared_by_stat_once_it_is_not_racy() {
     let paper = built();
     for name in ["paper.lock", "fit.sh", "numbers.csv"] {
@@ -501,7 +549,9 @@ fn points_that_another_stage_makes_are_never_called_up_to_date_without_its_resul
          axes: {fold: {values: {of: split, array: fold}}}\n",
     );
     paper.edit("> figures/{fold}.txt", "> figures/$REPRO_PARAM_FOLD.txt");
+    paper.run("build --frozen").code(1).says("split: a build would run");
     paper.build("").ok();
+    paper.run("build --frozen").ok();
     assert_eq!(wrong(&paper, ""), [""; 0]);
     let lock = paper.read("paper.lock");
     assert!(lock.contains("\nruns key=") && lock.contains("\nsplit key="), "{lock}");

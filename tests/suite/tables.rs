@@ -244,6 +244,7 @@ fn build(paper: &str, dir: &Path) -> (usize, Vec<String>) {
         keep_going: false,
         no_train: false,
         no_run: false,
+        frozen: false,
         again: Vec::new(),
         points: Default::default(),
         interrupted: &NEVER,
