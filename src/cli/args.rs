@@ -91,15 +91,16 @@ pub enum Command {
 Examples:
   repro plan                the whole paper
   repro plan fig3 table1    these two and what they need
-  repro plan --json         one JSON object per stage")]
+  repro plan --json         one JSON object per stage
+  repro plan --exit-code    exit with 1 if a build would do anything")]
     Plan(Plan),
     /// List every stage: its state, units and files
     #[command(after_help = "\
 Examples:
   repro status              all stages
   repro status 'fig*'       some of them
-  repro status | grep 'out of date'")]
-    Status(Targets),
+  repro status --check      exit with 1 if anything is not up to date")]
+    Status(Status),
     /// Check that the figures in a clone are what paper file, code and data lead to, by paper.lock; nothing runs
     #[command(after_help = "\
 Examples:
@@ -261,12 +262,14 @@ With --json every line of standard output is an object with the member `event`:
     build_examples!()
 );
 
-/// Stage names, patterns, kinds or files.
 #[derive(Args, Debug)]
-pub struct Targets {
+pub struct Status {
     /// Stages by name, pattern (`fig*`), kind (`figure`) or file (`fig5.svg`) [default: all]
     #[arg(value_name = "TARGET")]
     pub targets: Vec<String>,
+    /// Exit with 1 if anything is not up to date
+    #[arg(long)]
+    pub check: bool,
 }
 
 #[derive(Args, Debug)]
@@ -348,6 +351,9 @@ pub struct Plan {
     /// Estimate the time for this many parallel units [default: all cores]
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=4096))]
     pub jobs: Option<u16>,
+    /// Exit with 1 if a build would do anything
+    #[arg(long)]
+    pub exit_code: bool,
 }
 
 #[derive(Args, Debug)]

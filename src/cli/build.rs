@@ -21,7 +21,8 @@ use crate::train::cuda::{self, GpuUnavailable};
 
 pub fn run(args: &Build, unchecked: Unchecked, console: &Console) -> Result<u8, Trouble> {
     if args.dry_run {
-        return plan::print(&args.work.targets, args.rerun, args.work.jobs, &unchecked.check()?, console);
+        plan::print(&args.work.targets, args.rerun, args.work.jobs, &unchecked.check()?, console)?;
+        return Ok(0);
     }
     if console.verbose {
         log();

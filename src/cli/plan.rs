@@ -11,10 +11,12 @@ use crate::graph::Selection;
 use crate::plan::{self, Reason, StagePlan, StageState};
 
 pub fn run(args: &Plan, project: &Project, console: &Console) -> Result<u8, Trouble> {
-    print(&args.targets, false, args.jobs, project, console)
+    let code = print(&args.targets, false, args.jobs, project, console)?;
+    Ok(if args.exit_code { code } else { 0 })
 }
 
-/// Print what a build of these stages would do; with `rerun` they are to run even if they are up to date.
+/// Print what a build of these stages would do; returns 1 if it would do anything, and 0 otherwise. With `rerun` they are to run even if they are
+/// up to date.
 pub fn print(
     words: &[String],
     rerun: bool,
@@ -34,13 +36,14 @@ pub fn print(
     plan::force_rerun(project.context(), &mut plans, rerun, &selection.points)?;
     let mut text = String::new();
     let pending = !project.awaited(words).is_empty();
+    let code = u8::from(pending || plans.iter().any(|plan| plan.state != StageState::UpToDate));
     if console.json {
         plans.iter().for_each(|plan| text += &format!("{}\n", to_json(plan, project)));
         if pending {
             text += &project.pending_json();
         }
         console.print(&text)?;
-        return Ok(0);
+        return Ok(code);
     }
     for plan in plans.iter().filter(|plan| plan.state != StageState::UpToDate) {
         let name = &project.graph.stages[plan.stage].name;
@@ -57,7 +60,7 @@ pub fn print(
         text += &format!("{which} up to date by {}: only the results are not here\n", project.lock.name);
     }
     console.print(&text)?;
-    Ok(0)
+    Ok(code)
 }
 
 /// What a build of a stage would do: `train 4 of 124 points, about 3 s, write 3 files`.

@@ -2,13 +2,13 @@
 
 use serde_json::json;
 
-use super::args::Targets;
+use super::args::Status;
 use super::console::TerminalStyle;
 use super::words::{count, thousands};
 use super::{Console, Project, Trouble, lock_file};
 use crate::plan::{self, FileState, LastBuild, StagePlan, StageState};
 
-pub fn run(args: &Targets, project: &Project, console: &Console) -> Result<u8, Trouble> {
+pub fn run(args: &Status, project: &Project, console: &Console) -> Result<u8, Trouble> {
     let targets = project.targets_or_all(&args.targets)?;
     let mut plans = plan::plan(project.context(), &targets)?;
     plans.retain(|plan| targets.contains(&plan.stage));
@@ -23,7 +23,8 @@ pub fn run(args: &Targets, project: &Project, console: &Console) -> Result<u8, T
         table(&rows, project, console) + &pending
     };
     console.print(&text)?;
-    Ok(0)
+    let pending = args.targets.is_empty() && !project.graph.pending.is_empty();
+    Ok(u8::from(args.check && (pending || rows.iter().any(|row| !row.state.is_up_to_date()))))
 }
 
 /// A stage, and its state as users see it.
@@ -54,6 +55,10 @@ impl ShownState {
         ShownState::Planned(StageState::Waiting),
         ShownState::Planned(StageState::Blocked),
     ];
+
+    fn is_up_to_date(self) -> bool {
+        matches!(self, ShownState::Planned(StageState::UpToDate) | ShownState::Locked)
+    }
 
     /// As people read it. The JSON output has its own words.
     fn label(self) -> &'static str {

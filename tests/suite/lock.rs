@@ -1,4 +1,4 @@
-//! The lock file and what reads it: `check`, `status` in a fresh clone, `build --frozen`.
+//! The lock file and what reads it: `check`, `status` in a fresh clone, `build --frozen`, and the exit codes for scripts.
 
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
@@ -84,7 +84,7 @@ fn a_fresh_clone_is_up_to_date_by_the_lock_file_and_nothing_is_written_or_run() 
     clone.run("check").ok().stderr("").stdout("up to date: 5 stages, 3 files\n");
     clone.run("check fig").ok().stdout("up to date: 3 stages, 1 file\n");
     assert_eq!(states(&clone), ["locked"; 5]);
-    clone.run("status").ok().stderr("").stdout(
+    clone.run("status --check").ok().stderr("").stdout(
         "\
 numbers  data    up to date, results not here
 fit      exec    up to date, results not here
@@ -190,7 +190,8 @@ note  out of date
     );
     clone.run("check numbers").ok();
     clone.run("check figures/note.txt").code(1);
-    clone.run("status numbers").ok();
+    clone.run("status --check numbers").ok();
+    clone.run("status --check note").code(1);
 }
 
 #[test]
@@ -528,6 +529,19 @@ fn a_frozen_build_keeps_the_lock_file() {
 }
 
 #[test]
+fn plan_has_an_exit_code_on_request() {
+    let paper = paper();
+    paper.run("plan").ok();
+    paper.run("plan --exit-code").code(1);
+    paper.run("plan --exit-code --json").code(1);
+    paper.build("").ok();
+    paper.run("plan --exit-code").ok();
+    paper.edit("scale: 1", "scale: 2");
+    paper.run("plan --exit-code note").ok();
+    paper.run("plan --exit-code fig").code(1);
+}
+
+#[test]
 fn an_old_lock_file_is_compared_by_stat_once_it_is_not_racy() {
     let paper = built();
     for name in ["paper.lock", "fit.sh", "numbers.csv"] {
@@ -550,7 +564,11 @@ fn points_that_another_stage_makes_are_never_called_up_to_date_without_its_resul
     );
     paper.edit("> figures/{fold}.txt", "> figures/$REPRO_PARAM_FOLD.txt");
     paper.run("build --frozen").code(1).says("split: a build would run");
+    paper.run("plan --exit-code").code(1);
+    paper.run("status --check").code(1);
     paper.build("").ok();
+    paper.run("plan --exit-code").ok();
+    paper.run("status --check").ok();
     paper.run("build --frozen").ok();
     assert_eq!(wrong(&paper, ""), [""; 0]);
     let lock = paper.read("paper.lock");
