@@ -294,7 +294,7 @@ pub struct Work {
     /// After a failure, keep building stages that do not depend on the failed one
     #[arg(short, long)]
     pub keep_going: bool,
-    /// Fail where a model would have to be trained
+    /// Fail where a model would have to be trained, or a program run that is `expensive` or took over a minute
     #[arg(long)]
     pub no_train: bool,
     /// Fail where a model would have to be trained, a file fetched or a program run

@@ -227,7 +227,8 @@ impl<'a, 'b> Coordinator<'a, 'b> {
                 UnitState::Unknown { .. } => return Err(Error::internal("an input of a started stage has no result")),
             }
         }
-        if let Some((what, option)) = forbidden(&*graph.stages[stage].stage, missing.len(), self.options) {
+        let slow = || LastBuild::read(context.store, name).is_some_and(|last| last.took_long());
+        if let Some((what, option)) = forbidden(&*graph.stages[stage].stage, missing.len(), slow, self.options) {
             let why = if again { "--rerun asks for it".into() } else { format!("`repro explain {name}` says why") };
             let error = Error::stage(format!("{what}, and {option} forbids it"))
                 .hint(why)
@@ -703,7 +704,12 @@ fn seconds_of(store: &Store, resolved: &Resolved) -> f64 {
 }
 
 /// The work that missing units of a stage need and an option forbids, with that option.
-fn forbidden(stage: &dyn Stage, missing: usize, options: &Options) -> Option<(String, &'static str)> {
+fn forbidden(
+    stage: &dyn Stage,
+    missing: usize,
+    slow: impl Fn() -> bool,
+    options: &Options,
+) -> Option<(String, &'static str)> {
     let kind = stage.kind();
     let models = || {
         let models = if missing == 1 { "1 model".to_string() } else { format!("{missing} models") };
@@ -715,6 +721,10 @@ fn forbidden(stage: &dyn Stage, missing: usize, options: &Options) -> Option<(St
         Some(("it would have to run".into(), "--frozen"))
     } else if kind.trains && (options.no_train || options.no_run) {
         Some((models(), if options.no_train { "--no-train" } else { "--no-run" }))
+    } else if options.no_train && stage.is_expensive() {
+        Some(("its program is `expensive`".into(), "--no-train"))
+    } else if options.no_train && kind.is_program && slow() {
+        Some(("its program took over a minute the last time".into(), "--no-train"))
     } else if !options.no_run {
         None
     } else if kind.is_program {

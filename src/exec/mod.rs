@@ -40,7 +40,7 @@ pub struct Options {
     pub jobs: usize,
     /// After a failure, go on with stages that do not need the failed one.
     pub keep_going: bool,
-    /// Fail instead of training.
+    /// Fail instead of training, and instead of running a program that is `expensive` or took long.
     pub no_train: bool,
     /// Fail instead of training, fetching or running a program: only metrics, figures and tables are made.
     pub no_run: bool,

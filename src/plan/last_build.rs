@@ -4,6 +4,9 @@ use serde_json::{Value as Json, json};
 
 use crate::store::Store;
 
+/// A program that took more seconds than this counts as training for `--no-train`.
+const LONG: f64 = 60.0;
+
 #[derive(Clone, Debug, PartialEq)]
 pub struct LastBuild {
     pub manifest: Json,
@@ -38,6 +41,11 @@ impl LastBuild {
             cpu_seconds: json.get("cpu-seconds").and_then(Json::as_f64),
             layout: json.get("layout").and_then(Json::as_str).map(str::to_string),
         })
+    }
+
+    /// Whether a run of its program took over a minute. Programs are estimated at one second, so that their pace is their time.
+    pub fn took_long(&self) -> bool {
+        self.pace.is_some_and(|pace| pace > LONG)
     }
 
     pub fn write(&self, store: &Store, name: &str) {

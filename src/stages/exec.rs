@@ -100,6 +100,8 @@ crate::record! {
         pub network: bool = false,
         /// `off`: it may touch everything that its user may. By default the setting of the paper, which is `on`.
         pub seal: Option<SealSetting> = None,
+        /// It takes long, as training does: `--no-train` does not run it.
+        pub expensive: bool = false,
     }
 }
 
@@ -448,6 +450,10 @@ impl Stage for Exec {
         Needs { files: self.files.clone(), env: env.clone(), tools: tools.clone(), reads: reads.clone() }
     }
 
+    fn is_expensive(&self) -> bool {
+        self.settings.expensive
+    }
+
     fn check(&self, body: &Node, problems: &mut Problems) {
         self.check_each(problems);
         self.check_outputs(body, problems);
@@ -549,7 +555,9 @@ impl Stage for Exec {
             // The first do not decide the result; `env`, `tools` and `reads` are compared by their digests and versions.
             let free =
                 ["timeout", "progress", "resume", "retries", "cpus", "memory", "gpus", "secrets", "network", "seal"];
-            free.iter().chain(&["env", "tools", "inputs", "reads"]).for_each(|name| drop(map.remove(*name)));
+            free.iter()
+                .chain(&["expensive", "env", "tools", "inputs", "reads"])
+                .for_each(|name| drop(map.remove(*name)));
             if self.settings.each.is_none() {
                 ["each", "over"].iter().for_each(|name| drop(map.remove(*name)));
             }

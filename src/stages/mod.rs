@@ -319,6 +319,11 @@ pub trait Stage: Debug + Send + Sync {
         0
     }
 
+    /// Whether the paper file says that its program takes long, so that `--no-train` forbids to run it.
+    fn is_expensive(&self) -> bool {
+        false
+    }
+
     /// The resources that one unit uses while it runs.
     fn demand(&self) -> Demand {
         Demand { cpus: 1, memory: 0, gpus: 0 }

@@ -262,6 +262,10 @@ impl Stage for ProgramSweep {
         self.program(point)?.run(of, layout, outlines, inputs, control)
     }
 
+    fn is_expensive(&self) -> bool {
+        self.base.is_expensive()
+    }
+
     fn demand(&self) -> Demand {
         self.base.demand()
     }

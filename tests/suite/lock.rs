@@ -542,6 +542,51 @@ fn plan_has_an_exit_code_on_request() {
 }
 
 #[test]
+fn no_train_runs_no_expensive_program() {
+    let paper = paper();
+    paper.edit("params: {scale: 1}", "params: {scale: 1}\n      expensive: true");
+    paper.run("build fig --no-train").code(1).says(
+        "error: fit: its program is `expensive`, and --no-train forbids it\nhint: `repro explain fit` says why\n\
+         hint: build without --no-train where that is allowed, and share the cache\nskipped: fig\n",
+    );
+    paper.build("note --no-train").ok();
+    paper.build("fig").ok();
+    paper.build("fig --no-train").ok();
+    // It is not part of the key.
+    paper.edit("\n      expensive: true", "");
+    assert_eq!(ran(&paper.build("fig").ok()), 0);
+    assert_eq!(wrong(&paper, "fig"), [""; 0]);
+}
+
+#[test]
+fn no_train_runs_no_program_that_took_over_a_minute() {
+    let paper = built();
+    let record = paper.last("fit.json");
+    let mut last: serde_json::Value = serde_json::from_str(&paper.read(&record)).unwrap();
+    assert!(last["pace"].as_f64().is_some_and(|seconds| seconds < 60.0));
+    paper.edit("scale: 1", "scale: 2");
+    last["pace"] = serde_json::json!(61.0);
+    paper.write(&record, &last.to_string());
+    paper
+        .run("build fig --no-train")
+        .code(1)
+        .says("error: fit: its program took over a minute the last time, and --no-train forbids it\n");
+    last["pace"] = serde_json::json!(59.0);
+    paper.write(&record, &last.to_string());
+    paper.build("fig --no-train").ok();
+}
+
+#[test]
+fn a_sweep_of_an_expensive_program_is_one_too() {
+    let paper = Paper::new().yaml(
+        "repro: 1\nstages:\n  runs:\n    sweep:\n      exec: {run: 'echo \"a\\n$REPRO_PARAM_LR\" > o.csv', outputs: [o.csv], params: {lr: 1}, expensive: true}\n      axes: {lr: [1, 2]}\n",
+    );
+    paper.run("build --no-train").code(1).says("its program is `expensive`, and --no-train forbids it");
+    paper.build("").ok();
+    paper.build("--no-train").ok();
+}
+
+#[test]
 fn an_old_lock_file_is_compared_by_stat_once_it_is_not_racy() {
     let paper = built();
     for name in ["paper.lock", "fit.sh", "numbers.csv"] {
