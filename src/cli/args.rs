@@ -101,7 +101,7 @@ Examples:
   repro status 'fig*'       some of them
   repro status --check      exit with 1 if anything is not up to date")]
     Status(Status),
-    /// Check that the figures in a clone are what paper file, code and data lead to, by paper.lock; nothing runs
+    /// Check the figures of a clone against paper file, code and data; nothing runs
     #[command(after_help = "\
 Examples:
   repro check               every figure and table, with everything that they depend on
