@@ -122,6 +122,8 @@ impl Varied for Recipe {
 pub struct AxisSpec {
     settings: SweepAxisSettings,
     span: Span,
+    /// It has one value from the command line instead of its own.
+    fixed: bool,
 }
 
 /// An axis with its coordinates, and the assignments for each.
@@ -143,7 +145,7 @@ impl Decode for AxisSpec {
             Node::new(Yaml::Map(vec![(key, node.clone())]), node.span)
         });
         let settings = SweepAxisSettings::decode(list.as_ref().unwrap_or(node), problems)?;
-        Some(AxisSpec { settings, span: node.span })
+        Some(AxisSpec { settings, span: node.span, fixed: false })
     }
 
     fn assign(&mut self, path: &[&str], node: &Node, problems: &mut Problems) -> Option<()> {
@@ -240,8 +242,14 @@ impl AxisSpec {
         fields.into_iter().any(|(field, _)| same_field(&path(field), wanted))
     }
 
+    /// Whether it has one value from the command line instead of its own.
+    pub fn is_fixed(&self) -> bool {
+        self.fixed
+    }
+
     /// Give it one value instead of its own.
     pub fn fix(&mut self, value: &Node) {
+        self.fixed = true;
         let field = self.settings.field.take();
         let values = Some(AxisValues::Listed(vec![value.clone()]));
         let (from, to, step, count) = (None, None, None, None);

@@ -292,7 +292,8 @@ impl GridSettings<'_> {
                     problems.push(error.hint(suggest(name, &known)));
                     continue;
                 };
-                for value in values.iter().filter(|value| coords.position(value.text()).is_none()) {
+                let fixed = self.axes.get(&name.value).is_some_and(AxisSpec::is_fixed);
+                for value in values.iter().filter(|value| !fixed && coords.position(value.text()).is_none()) {
                     let message = format!("axis `{}` has no value `{}`", name.value, value.text());
                     problems.push(Error::user(message).at(value.span()).hint(coords.offer(value.text())));
                 }

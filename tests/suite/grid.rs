@@ -188,6 +188,10 @@ fn a_value_can_be_tried_from_the_command_line() {
     assert!(paper.plan("--set train.params.lr=2 train").ok().stdout.contains("up to date"));
     paper.build("").ok();
     assert_eq!(paper.read("figures/t.csv"), before);
+    // Points that are left out are those of the values in the file.
+    let axes = "axes: {lr: [1, 2], width: [10, 20]}";
+    paper.edit(axes, &format!("{axes}\n      except: [{{lr: 1, width: 10}}]")).plan("--set lr=7 train").ok();
+    paper.edit("\n      except: [{lr: 1, width: 10}]", "");
     paper.build("--set train.axes.width=[30] --set train.params.lr=1").ok();
     assert_eq!(paper.read("figures/t.csv").lines().skip(1).collect::<Vec<_>>(), ["1,30,30"]);
 }
