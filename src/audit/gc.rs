@@ -50,6 +50,8 @@ struct Needed {
     done: HashSet<Key>,
     names: HashSet<String>,
     names_of_others: HashSet<String>,
+    /// What environments are made from.
+    environments: HashSet<Digest>,
     stale: Vec<String>,
 }
 
@@ -108,6 +110,13 @@ pub fn garbage(papers: &[Context], limits: GcLimits) -> Result<Garbage> {
         if !unfinished.contains(&key) && (old(age) || limits.size.is_some() && !room(free)) {
             garbage.unwanted.folders.push(path);
             free += size;
+        }
+    }
+    for environment in store.environments() {
+        let is_needed = environment.identity.is_some_and(|identity| needed.environments.contains(&identity));
+        if !is_needed && !environment.shared && (old(environment.age) || limits.size.is_some() && !room(free)) {
+            garbage.unwanted.environments.push(environment.folder);
+            free += environment.bytes;
         }
     }
     garbage.bytes = free;
@@ -187,6 +196,10 @@ impl Needed {
                 return Err(error.hint(format!("nothing was deleted; `repro build {name}` records it")));
             }
             self.names.insert(name.clone());
+            if let Some(environment) = &plan.resolved.found.environment {
+                self.names.insert(format!("environment-{}", environment.name));
+                self.environments.insert(environment.identity());
+            }
             if plan.state != StageState::UpToDate && !self.stale.contains(name) {
                 self.stale.push(name.clone());
             }

@@ -29,7 +29,7 @@ impl Revision {
         let temporary = tempfile::Builder::new().prefix("repro-").tempdir();
         let folder = temporary.map_err(|e| Error::io("make a folder in", &std::env::temp_dir(), &e))?;
         let needs: Vec<String> =
-            graph.stages.iter().flat_map(|stage| stage.stage.needs().files).map(|need| need.value).collect();
+            graph.stages.iter().flat_map(|stage| stage.files_needed()).map(|need| need.value).collect();
         if !needs.is_empty() {
             for entry in git::files(home, name)? {
                 if needs.iter().any(|need| matches(need, &entry.path)) {

@@ -252,6 +252,8 @@ With --json every line of standard output is an object with the member `event`:
   unit-finished   stage, kind, unit, seconds, found (built by another process meanwhile), trained, done, units
   progress        stage, done, units, values (of `progress`) or printed (at most once per second)
   totals          done, stages, running, seconds (estimate of what is left, null if unknown; at most once per second)
+  environment-started   environment, installer
+  environment-finished  environment, installer, seconds
   stage-finished  stage, kind, ran, seconds, written (files), other (units whose result changed with --rerun)
   stage-failed    stage, unit, message, output (last lines of a program), hints
   warning         message

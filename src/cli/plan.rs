@@ -146,5 +146,8 @@ pub fn reason_json(reason: &Reason, file: &str) -> Json {
     if let Reason::Variable { name, line, .. } = reason {
         (json["field"], json["line"]) = (json!(format!("env.{name}")), json!(line));
     }
+    if let Reason::Environment { name, line, .. } = reason {
+        (json["field"], json["line"]) = (json!(format!("environments.{name}")), json!(line));
+    }
     json
 }

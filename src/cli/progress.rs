@@ -251,6 +251,13 @@ impl ProgressLines<'_> {
                 let time = self.console.paint(TerminalStyle::Dim, &duration(seconds));
                 lines.push(EventLine::Done(self.named(stage, &format!("{}  {time}", parts.join(", ")))));
             }
+            Event::EnvironmentStarted { environment, installer } => {
+                lines.push(EventLine::Note(format!("environment {environment}: installing with {installer}")));
+            }
+            Event::EnvironmentFinished { environment, installer, seconds } => {
+                let time = self.console.paint_err(TerminalStyle::Dim, &duration(seconds));
+                lines.push(EventLine::Note(format!("environment {environment}: installed with {installer}  {time}")));
+            }
             Event::UnitFailed { stage, unit, .. } => {
                 let failed = self.console.paint_err(TerminalStyle::Red, "failed");
                 lines.push(EventLine::Note(self.named(stage, &format!("{failed} at {}", harmless(unit)))));
@@ -430,6 +437,13 @@ impl Observer for JsonProgress<'_> {
                     json["printed"] = line.into();
                 }
                 json
+            }
+            Event::EnvironmentStarted { environment, installer } => {
+                json!({"event": "environment-started", "environment": environment, "installer": installer})
+            }
+            Event::EnvironmentFinished { environment, installer, seconds } => {
+                json!({"event": "environment-finished", "environment": environment, "installer": installer,
+                    "seconds": seconds})
             }
             Event::Totals { done, stages, running, seconds } => {
                 if self.totals_at.is_some_and(|at| at.elapsed() < PAUSE) {

@@ -5,7 +5,7 @@ use serde_json::{Value as Json, json};
 use super::{Console, Trouble};
 use crate::figures::Theme;
 use crate::spec::{Decode, Schemas};
-use crate::stages::{Kind, SealSetting};
+use crate::stages::{EnvironmentSettings, Kind, SealSetting};
 
 pub fn run(console: &Console) -> Result<u8, Trouble> {
     console.print_exact(&format!("{:#}\n", schema()))?;
@@ -20,6 +20,7 @@ pub fn schema() -> Json {
     let mut seal = SealSetting::schema(&mut definitions);
     seal["description"] =
         json!("`off`: programs may touch everything that their user may, unless a stage says `seal: on`.");
+    let environment = EnvironmentSettings::schema(&mut definitions);
     let definitions: serde_json::Map<String, Json> = definitions.into_iter().collect();
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -31,6 +32,12 @@ pub fn schema() -> Json {
             "title": {"type": "string", "description": "Title of the paper."},
             "theme": theme,
             "seal": seal,
+            "environments": {
+                "type": "object",
+                "description": "Environments of programs by name; `default` is that of programs without `in`.",
+                "propertyNames": {"pattern": "^[A-Za-z0-9][A-Za-z0-9._-]*$", "maxLength": 100},
+                "additionalProperties": environment,
+            },
             "stages": {
                 "type": "object",
                 "description": "Stages by name, each of one kind; files are named after them.",

@@ -6,6 +6,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::content::find_damage;
+use super::environment_places::EnvironmentStep;
 use super::job::{Job, JobReport, UnitResult, UnitResults};
 use super::schedule::Schedule;
 use super::shared::BuildShared;
@@ -649,6 +650,16 @@ impl<'a, 'b> Coordinator<'a, 'b> {
         self.shared.writer.tick()?;
         for warning in self.shared.context.store.take_warnings() {
             self.observer.warning(&warning);
+        }
+        for step in self.shared.environments.take_steps() {
+            self.observer.event(&match &step {
+                EnvironmentStep::Started { name, installer } => {
+                    Event::EnvironmentStarted { environment: name, installer }
+                }
+                EnvironmentStep::Finished { name, installer, seconds } => {
+                    Event::EnvironmentFinished { environment: name, installer, seconds: *seconds }
+                }
+            });
         }
         if self.shared.cancelled() {
             self.clear_waiting();

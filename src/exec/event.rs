@@ -20,6 +20,10 @@ pub enum Event<'a> {
     },
     /// A unit succeeded. `found`: another process, or another stage of this build, made its result in the meantime.
     UnitFinished { stage: &'a str, unit: &'a str, seconds: f64, found: bool, done: usize, units: usize },
+    /// An environment of programs is made, by this installer.
+    EnvironmentStarted { environment: &'a str, installer: &'static str },
+    /// It is made.
+    EnvironmentFinished { environment: &'a str, installer: &'static str, seconds: f64 },
     /// Work done, also inside running units: in units (2.25: two points and a quarter), and as a share of the estimated time. `log` is the
     /// log of the stage's program, if it has one.
     Progress { stage: &'a str, done: f64, units: usize, share: f64, log: Option<PathBuf> },

@@ -10,6 +10,7 @@ use std::sync::PoisonError;
 use serde_json::{Value as Json, json};
 
 use super::content::{copy, copy_of_project, lost};
+use super::environments::activate;
 use super::sealed_paths::SealedPaths;
 use super::stage_inputs::StageInputs;
 use crate::error::{Error, Result};
@@ -245,6 +246,9 @@ impl Sandbox for ProgramSandbox<'_> {
         variables.retain(|(name, _)| !self.inputs.found.env.contains_key(name));
         let named = self.inputs.found.values.iter().map(|(name, value)| (name.clone(), value.0.clone().into()));
         variables.extend(named);
+        if let Some(folder) = self.inputs.environment.get() {
+            activate(&mut variables, folder);
+        }
         variables
     }
 
@@ -281,6 +285,9 @@ impl Sandbox for ProgramSandbox<'_> {
         readable.add_programs_of_command(program.words);
         for (name, value) in &self.inputs.found.values {
             readable.add_variable(name, OsStr::new(&value.0));
+        }
+        if let Some(folder) = self.inputs.environment.get() {
+            readable.add_variable("VIRTUAL_ENV", folder.as_os_str());
         }
         let mut read = readable.into_paths();
         let outside = program.reads.iter().filter_map(|data| data.place()?.canonicalize().ok());

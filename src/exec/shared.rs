@@ -7,6 +7,7 @@ use std::sync::{Mutex, OnceLock};
 
 use super::Options;
 use super::dataset_cache::DatasetCache;
+use super::environment_places::EnvironmentPlaces;
 use super::gpu_queue::GpuQueue;
 use super::job_queue::JobQueue;
 use crate::error::{Error, Result};
@@ -41,6 +42,8 @@ pub struct BuildShared<'a> {
     scratch: OnceLock<Scratch>,
     /// What every sealed program may read, once one runs.
     readable: OnceLock<Readable>,
+    /// The environments of programs.
+    pub environments: EnvironmentPlaces,
 }
 
 impl<'a> BuildShared<'a> {
@@ -61,6 +64,7 @@ impl<'a> BuildShared<'a> {
             usage: Mutex::default(),
             scratch: OnceLock::new(),
             readable: OnceLock::new(),
+            environments: EnvironmentPlaces::default(),
         }
     }
 

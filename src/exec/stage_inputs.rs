@@ -1,6 +1,7 @@
 //! The inputs of a stage while its units run: their results, read from the store.
 
-use std::sync::{Arc, PoisonError};
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock, PoisonError};
 
 use super::content;
 use super::job::UnitResults;
@@ -21,6 +22,8 @@ pub struct StageInputs<'a, 'b> {
     /// For each input the key and digest of each unit.
     pub results: Vec<UnitResults>,
     pub found: Arc<Found>,
+    /// The folder of the environment that its program runs in, once it is there.
+    pub environment: OnceLock<PathBuf>,
     /// GPUs that the unit has for itself.
     pub gpus: Vec<usize>,
 }

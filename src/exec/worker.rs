@@ -3,10 +3,11 @@
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::Sender;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::content::content;
+use super::environments::ready;
 use super::job::{Job, JobReport, UnitResult};
 use super::payloads::Payloads;
 use super::shared::BuildShared;
@@ -28,7 +29,8 @@ pub fn work(shared: &BuildShared, reports: &Sender<JobReport>) {
         let answer = match job {
             Job::Unit { stage, unit, key, results, found, again, .. } => {
                 let started = Instant::now();
-                let inputs = StageInputs { shared, stage, unit, key, results, found, gpus: allocation.gpus.clone() };
+                let (gpus, environment) = (allocation.gpus.clone(), OnceLock::new());
+                let inputs = StageInputs { shared, stage, unit, key, results, found, environment, gpus };
                 let result = guarded(|| run_unit(&inputs, unit, key, again, started));
                 JobReport::Unit { stage, unit, key, result, seconds: started.elapsed().as_secs_f64() }
             }
@@ -73,7 +75,11 @@ fn run_unit(inputs: &StageInputs, unit: usize, key: Key, again: bool, started: I
             Claim::Made(digest) => return Ok(Some(UnitResult { digest, found: true, whole: false })),
         }
     }
-    let payload = kind.run(unit, layout, &outlines, inputs as &dyn Inputs, &control);
+    let payload = match enter_environment(inputs) {
+        Ok(true) => kind.run(unit, layout, &outlines, inputs as &dyn Inputs, &control),
+        Ok(false) => Ok(None),
+        Err(error) => Err(error),
+    };
     control.forget_progress();
     let long = if kind.kind().is_program { LONG_PROGRAM } else { LONG };
     let keep = |payload: Vec<u8>| keep(shared, key, &payload, started.elapsed(), long);
@@ -84,6 +90,15 @@ fn run_unit(inputs: &StageInputs, unit: usize, key: Key, again: bool, started: I
     };
     // The claim is released once the result is on disk, where other builds find it.
     Ok(Some(UnitResult { digest, found: false, whole: !control.resumed.into_inner() }))
+}
+
+/// Make the environment of a program, if it has one and it is not there; false if the build ended first.
+fn enter_environment(inputs: &StageInputs) -> Result<bool> {
+    let StageInputs { shared, stage, found, .. } = inputs;
+    let declared = shared.context.graph.stages[*stage].environment.as_deref();
+    let Some((declared, found)) = declared.zip(found.environment.as_ref()) else { return Ok(true) };
+    let Some(folder) = ready(shared, declared, found)? else { return Ok(false) };
+    Ok(inputs.environment.set(folder).is_ok())
 }
 
 /// How often a build that waits for another one looks.

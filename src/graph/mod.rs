@@ -21,8 +21,8 @@ use petgraph::graph::{DiGraph, NodeIndex};
 
 use crate::error::Error;
 use crate::figures::Theme;
-use crate::spec::{Decode, Paper, Problems, suggest};
-use crate::stages::{Definition, Kind, Layout, Outline, SealSetting};
+use crate::spec::{Decode, Node, Paper, Problems, suggest};
+use crate::stages::{Definition, Environment, Kind, Layout, Outline, SealSetting};
 
 /// After this many problems no more "did you mean" hints are computed: each one compares all names.
 const MAX_SUGGESTIONS: usize = 100;
@@ -113,6 +113,12 @@ fn decode_stages(
     problems: &mut Problems,
 ) -> (Vec<Definition>, Vec<PendingStage>) {
     let mut overrides = Overrides::new(overrides, &paper.entries);
+    let environments = paper.environments.as_ref().map(|node| (Environment::decode_all(node, problems), node));
+    let (environments, written) = environments.unzip();
+    let environments = environments.unwrap_or_default();
+    // Those with problems are known by name, too.
+    let written = written.and_then(Node::as_map).unwrap_or_default();
+    let written: Vec<&str> = written.iter().map(|(key, _)| key.name.as_str()).collect();
     let (mut stages, mut pending) = (Vec::new(), Vec::new());
     if let Some(node) = &paper.theme
         && let Some(theme) = Theme::decode(node, problems)
@@ -130,7 +136,7 @@ fn decode_stages(
             continue;
         }
         let key = crate::spec::MapKey { name: entry.kind.clone(), span: entry.kind_span };
-        let node = crate::spec::Node::new(crate::spec::Yaml::Map(vec![(key, entry.body.clone())]), entry.body.span);
+        let node = Node::new(crate::spec::Yaml::Map(vec![(key, entry.body.clone())]), entry.body.span);
         if let Some(mut kind) = Kind::decode(&node, problems) {
             overrides.apply(entry, &mut kind, problems);
             if let Some(values) = pending::fill(&mut kind, known, &names, problems).into_iter().next() {
@@ -140,10 +146,15 @@ fn decode_stages(
             }
             let stage = kind.entry().resolve(&names, problems);
             stage.check(&entry.body, problems);
+            let environment = match stage.kind().is_program {
+                true => Environment::choose(&environments, stage.environment(), &written, problems),
+                false => None,
+            };
             stages.push(Definition {
                 name: entry.name.clone(),
                 span: entry.name_span,
                 stage,
+                environment,
                 body: entry.body.clone(),
             });
         }

@@ -12,6 +12,7 @@
 //! | version of the numerics contract | threads, vector width, device, batching |
 //! | digests of the content of inputs and of files of the project | when and where inputs were made |
 //! | digests of the values of declared variables, versions of declared tools | time limits, cores, GPUs, memory, network and seal of programs |
+//! | the lock files and the interpreter's version of a program's environment | the name and the place of the environment |
 //! | the listing, or the content, of declared data outside of the project | |
 //! | the engine's name, if it is `reference` | time, host, user, paths |
 //!

@@ -153,7 +153,7 @@ fn compare_inputs(
     let tools = needs.tools.iter().map(|tool| tool.command_line());
     let declared = needs.env.iter().map(|name| name.value.clone()).chain(tools);
     let declared = declared.chain(needs.reads.iter().map(|data| data.name())).collect();
-    let Recorded { env, tools, reads } = &line.outside;
+    let Recorded { env, tools, reads, .. } = &line.outside;
     let other = other_names(declared, env.keys().chain(tools.keys()).chain(reads.keys()).cloned().collect());
     let names: Vec<&str> = graph.inputs[stage].iter().map(|&input| graph.stages[input].name.as_str()).collect();
     let lines = names.iter().map(|name| Some((*name, lock.stages.get(*name)?)));
@@ -167,7 +167,8 @@ fn compare_inputs(
         mismatches.push(Mismatch::Settings(definition.span.line));
     }
     let results = inputs.iter().map(|(name, input)| (name.to_string(), input.result.short())).collect();
-    let sources = found.sources.iter().map(|(name, digest)| (name.clone(), digest.short())).collect();
+    let sources = found.sources_with_environment().into_iter();
+    let sources = sources.map(|(name, digest)| (name, digest.short())).collect();
     mismatches.extend(changed(&line.sources, &sources, Mismatch::InputChanged));
     mismatches.extend(changed(&line.stages, &results, Mismatch::OtherResult));
     mismatches.extend(other);
@@ -211,7 +212,11 @@ fn compare_environment(context: Context, stage: usize, was: &Recorded) -> Vec<Mi
     });
     let other = found.reads.iter().filter(|(name, digest)| was.reads.get(*name).is_some_and(|was| was != *digest));
     let data = other.map(|(name, _)| Mismatch::Data(name.clone()));
-    variables.chain(tools).chain(data).collect()
+    let python = found.environment.as_ref().and_then(|environment| {
+        let (is, was) = (environment.python.clone()?, was.python.clone()?);
+        (is != was).then(|| Mismatch::Tool { tool: environment.interpreter.clone(), was, is })
+    });
+    variables.chain(tools).chain(data).chain(python).collect()
 }
 
 /// What is wrong with a file in `figures/`.

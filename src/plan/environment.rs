@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Context, LastBuild, Outside, files_of, outside_data};
+use super::{Context, LastBuild, Outside, files_of, locked_environment, outside_data};
 use crate::error::{Error, Result};
 use crate::program::{self, Readable, Seal};
 use crate::spec::{Located, suggest};
@@ -20,8 +20,9 @@ const FEW: usize = 8;
 
 /// Everything that a stage needs, with digests of its files. Errors: all that is missing or unusable.
 pub fn probe(context: Context, stage: usize) -> Result<Found, Vec<Error>> {
-    let needs = context.graph.stages[stage].stage.needs();
-    if needs.is_empty() {
+    let definition = &context.graph.stages[stage];
+    let (needs, environment) = (definition.stage.needs(), definition.environment.as_deref());
+    if needs.is_empty() && environment.is_none() {
         return Ok(Found::default());
     }
     let mut errors = Vec::new();
@@ -41,9 +42,18 @@ pub fn probe(context: Context, stage: usize) -> Result<Found, Vec<Error>> {
     found.sources.dedup();
     found.tree.files.sort();
     found.tree.files.dedup();
+    if let Some(environment) = environment {
+        match locked_environment::read(context, environment, &|path| digested(context, path)) {
+            Ok(environment) => found.environment = Some(environment),
+            Err(missing) => errors.extend(missing),
+        }
+    }
     if let Outside::Recorded(recorded) = context.outside {
         let recorded = recorded.get(&context.graph.stages[stage].name).cloned().unwrap_or_default();
         (found.env, found.tools, found.reads) = (recorded.env, recorded.tools, recorded.reads);
+        if let Some(environment) = &mut found.environment {
+            environment.python = recorded.python;
+        }
         return if errors.is_empty() { Ok(found) } else { Err(errors) };
     }
     for name in &needs.env {
@@ -68,7 +78,7 @@ pub fn probe(context: Context, stage: usize) -> Result<Found, Vec<Error>> {
         }
     }
     let last = match context.outside {
-        Outside::LastBuild if !needs.tools.is_empty() => {
+        Outside::LastBuild if !needs.tools.is_empty() || environment.is_some() => {
             Some(LastBuild::read(context.store, &context.graph.stages[stage].name))
         }
         _ => None,
@@ -88,7 +98,41 @@ pub fn probe(context: Context, stage: usize) -> Result<Found, Vec<Error>> {
             Err(error) => errors.push(error.at(tool.span)),
         }
     }
+    if let Some((environment, found_environment)) = environment.zip(found.environment.as_mut()) {
+        let interpreter = &environment.interpreter;
+        let tool = locked_environment::version_command(environment);
+        let asked = match &last {
+            Some(_) if context.otherwise.is_none() && program::find(interpreter, context.home).is_none() => {
+                Err(missing_interpreter(interpreter))
+            }
+            Some(last) => Ok((locked_environment::last_version(last.as_ref(), environment), None)),
+            None if program::find(interpreter, context.home).is_none() => Err(missing_interpreter(interpreter)),
+            None => version(context, &tool)
+                .map_err(|error| locked_environment::unusable(environment).output(vec![error.message]))
+                .and_then(|printed| locked_environment::parse_version(environment, &printed))
+                .map(|(version, file)| (Some(version), Some(file))),
+        };
+        match asked {
+            Ok((python, executable)) => {
+                if python.is_none() {
+                    found.unasked.push(interpreter.value.clone());
+                }
+                (found_environment.python, found_environment.executable) = (python, executable);
+            }
+            Err(error) => errors.push(error.at(interpreter.span)),
+        }
+    }
     if errors.is_empty() { Ok(found) } else { Err(errors) }
+}
+
+/// The interpreter of an environment is not installed.
+fn missing_interpreter(name: &str) -> Error {
+    match name.strip_prefix("python").filter(|version| version.starts_with(|c: char| c.is_ascii_digit())) {
+        Some(version) if version.contains('.') => {
+            program::missing(name).hint(format!("`uv python install {version}` installs it for your user"))
+        }
+        _ => program::missing(name),
+    }
 }
 
 /// The errors of [`probe`] that are found without reading a file or running a tool.
@@ -105,7 +149,14 @@ pub fn faults(context: Context, stage: usize) -> Vec<Error> {
         (!there).then(|| program::missing(name).at(tool.span))
     });
     let reads = reads.iter().filter_map(|data| outside_data::locate(context, data).err());
-    files.chain(missing).chain(reads).collect()
+    let environment = context.graph.stages[stage].environment.as_deref();
+    let of_environment = environment.into_iter().flat_map(|environment| {
+        let interpreter = &environment.interpreter;
+        let there = program::find(interpreter, context.home).is_some();
+        let missing = (!there).then(|| missing_interpreter(interpreter).at(interpreter.span));
+        locked_environment::faults(context, environment).into_iter().chain(missing)
+    });
+    files.chain(missing).chain(reads).chain(of_environment).collect()
 }
 
 /// The files of the project that these stages and their inputs read, existing or not: what `watch` watches.
@@ -118,6 +169,12 @@ pub fn watched_files(context: Context, stages: &[usize]) -> Vec<PathBuf> {
                 Ok(files) => found.extend(files.into_iter().map(|(path, _)| context.home.join(path))),
                 Err(_) => found.push(context.home.join(need.value)),
             }
+        }
+        if let Some(environment) = context.graph.stages[stage].environment.as_deref() {
+            found.extend(environment.files().map(|path| context.home.join(&path.value)));
+            let read = locked_environment::read(context, environment, &|path| digested(context, path));
+            let files = read.into_iter().flat_map(|environment| environment.tree.files);
+            found.extend(files.map(|file| context.home.join(file.path)));
         }
         let programs = tools.iter().filter_map(|tool| tool.0.first());
         found.extend(programs.filter(|name| name.contains('/')).map(|name| context.home.join(name)));

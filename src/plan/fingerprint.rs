@@ -57,8 +57,8 @@ fn line(
         result: stage_digest(&digests),
         settings: settings(context, stage),
         stages: inputs.iter().map(|(name, input)| short((name, &input.result))).collect(),
-        sources: found.sources.iter().map(|(name, digest)| short((name, digest))).collect(),
-        outside: Recorded { env: found.env.clone(), tools: found.tools.clone(), reads: found.reads.clone() },
+        sources: found.sources_with_environment().iter().map(|(name, digest)| short((name, digest))).collect(),
+        outside: Recorded::of(found),
         files,
     }))
 }

@@ -2,9 +2,11 @@
 
 mod check;
 mod environment;
+mod environment_changes;
 mod fingerprint;
 mod last_build;
 mod lock;
+mod locked_environment;
 mod noop;
 mod outside_data;
 mod project_files;
@@ -26,7 +28,7 @@ pub use resolve::{
 
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Points};
-use crate::stages::Publish;
+use crate::stages::{Found, Publish};
 use crate::store::Store;
 use crate::value::Digest;
 use serde::{Deserialize, Serialize};
@@ -62,7 +64,7 @@ pub enum Outside<'a> {
     Recorded(&'a BTreeMap<String, Recorded>),
 }
 
-/// Recorded digests of the values of variables and of data, and versions of tools.
+/// Recorded digests of the values of variables and of data, and versions of tools and of the interpreter.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Recorded {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -72,6 +74,18 @@ pub struct Recorded {
     /// Digests of data outside of the project.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub reads: BTreeMap<String, Digest>,
+    /// The version of the interpreter of its environment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub python: Option<String>,
+}
+
+impl Recorded {
+    /// What is recorded of what was found.
+    pub fn of(found: &Found) -> Recorded {
+        let Found { env, tools, reads, environment, .. } = found;
+        let python = environment.as_ref().and_then(|environment| environment.python.clone());
+        Recorded { env: env.clone(), tools: tools.clone(), reads: reads.clone(), python }
+    }
 }
 
 impl Context<'_> {

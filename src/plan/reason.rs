@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value as Json, json};
 
 use super::Context;
+use super::environment_changes;
 use super::last_build::LastBuild;
 use super::resolve::{FileState, Resolved, input_digest};
 use crate::error::Error;
@@ -23,6 +24,8 @@ pub enum Reason {
     Changed { change: Change, line: Option<u32> },
     /// An environment variable was changed. Its values may be secret and are not included.
     Variable { name: String, what: &'static str, line: Option<u32> },
+    /// The environment of the program was changed: its lock files, or its interpreter.
+    Environment { name: String, what: String, line: Option<u32> },
     /// The version of this tool is unknown: no build has run it.
     Unasked(String),
     /// The content of an input has changed since the stage was built.
@@ -55,8 +58,12 @@ impl Reason {
                 let place = line.map(|line| format!(" ({file}:{line})")).unwrap_or_default();
                 format!("env.{name}: {what}{place}")
             }
+            Reason::Environment { name, what, line } => {
+                let place = line.map(|line| format!(" ({file}:{line})")).unwrap_or_default();
+                format!("environment {name}: {what}{place}")
+            }
             Reason::Unasked(tool) => {
-                format!("the version of `{tool}` is not known: only a build runs the commands in `tools`")
+                format!("the version of `{tool}` is not known: only a build runs it")
             }
             Reason::InputChanged(name) => format!("`{name}` has new content"),
             Reason::InputStale(name) => format!("`{name}` is out of date"),
@@ -83,7 +90,7 @@ impl Reason {
         match self {
             Reason::Again => "again",
             Reason::NeverBuilt => "never-built",
-            Reason::Changed { .. } | Reason::Variable { .. } => "changed",
+            Reason::Changed { .. } | Reason::Variable { .. } | Reason::Environment { .. } => "changed",
             Reason::Unasked(_) => "unasked",
             Reason::InputChanged(_) => "input-changed",
             Reason::InputStale(_) => "input-stale",
@@ -109,8 +116,14 @@ pub fn changed_settings(definition: &Definition, old: &Json, new: &Json) -> Vec<
         return diff(old, new).into_iter().map(reason).collect();
     }
     // Records of older versions hold values of variables. They are compared by digest, and never shown.
-    let ((old, was), (new, is)) = (without_variables(old), without_variables(new));
+    let ((mut old, was), (mut new, is)) = (without_variables(old), without_variables(new));
+    let environment = |manifest: &mut Json| manifest.as_object_mut().and_then(|map| map.remove("environment"));
+    let (had, has) = (environment(&mut old), environment(&mut new));
     let mut found: Vec<Reason> = diff(&old, &new).into_iter().map(reason).collect();
+    if let Some((name, what)) = environment_changes::describe(had.as_ref(), has.as_ref()) {
+        let declared = definition.environment.as_ref().map(|environment| environment.span().line);
+        found.push(Reason::Environment { name, what, line: declared });
+    }
     let names: BTreeSet<&String> = was.keys().chain(is.keys()).collect();
     for name in names {
         let what = match (was.get(name), is.get(name)) {

@@ -93,7 +93,7 @@ impl Resolved {
     /// Everything that decides the result of a stage besides its inputs: what `explain` compares.
     pub fn manifest(&self, stage: &dyn Stage) -> Json {
         let mut manifest = stage.manifest();
-        self.found.add_to(&mut manifest);
+        self.found.record_in(&mut manifest);
         manifest
     }
 

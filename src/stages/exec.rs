@@ -102,6 +102,8 @@ crate::record! {
         pub seal: Option<SealSetting> = None,
         /// It takes long, as training does: `--no-train` does not run it.
         pub expensive: bool = false,
+        /// The environment that it runs in, by its name in `environments`; `none` for none. By default the one called `default`, if there is one.
+        pub r#in: Option<Located<String>> = None,
     }
 }
 
@@ -437,6 +439,10 @@ impl Stage for Exec {
         self.settings.network
     }
 
+    fn environment(&self) -> Option<&Located<String>> {
+        self.settings.r#in.as_ref()
+    }
+
     fn outputs(&self) -> Vec<&str> {
         self.settings.outputs.0.iter().map(|output| output.path.as_str()).collect()
     }
@@ -552,11 +558,11 @@ impl Stage for Exec {
     fn manifest(&self) -> Json {
         let mut manifest = Decode::manifest(&self.settings);
         if let Some(map) = manifest.as_object_mut() {
-            // The first do not decide the result; `env`, `tools` and `reads` are compared by their digests and versions.
+            // The first do not decide the result; the others are compared by their content, digests and versions.
             let free =
                 ["timeout", "progress", "resume", "retries", "cpus", "memory", "gpus", "secrets", "network", "seal"];
             free.iter()
-                .chain(&["expensive", "env", "tools", "inputs", "reads"])
+                .chain(&["expensive", "in", "env", "tools", "inputs", "reads"])
                 .for_each(|name| drop(map.remove(*name)));
             if self.settings.each.is_none() {
                 ["each", "over"].iter().for_each(|name| drop(map.remove(*name)));

@@ -7,13 +7,16 @@ mod axis;
 mod best;
 mod data;
 mod each;
+mod environment;
 mod exec;
 mod figure;
 mod files;
+mod found_environment;
 mod grid;
 mod group;
 mod kind;
 mod layout;
+mod locked_packages;
 mod metric;
 mod need;
 mod outside_data;
@@ -32,9 +35,12 @@ mod train;
 
 pub use axis::ComputedValues;
 pub use data::DataStage;
+pub use environment::{Environment, EnvironmentSettings, LockKind};
 pub use exec::{FIGURES, curve_beside};
+pub use found_environment::FoundEnvironment;
 pub use kind::{Holds, KindInfo, NodeShape, Report};
 pub use layout::Layout;
+pub use locked_packages::LockedPackages;
 pub use need::{Found, Needs, Secret, Tool, variable_digest};
 pub use outside_data::{HashOf, OutsideData};
 pub use paths::{file_name, is_pattern};
@@ -259,6 +265,11 @@ pub trait Stage: Debug + Send + Sync {
         false
     }
 
+    /// The environment that its program chooses; `None` if it does not say.
+    fn environment(&self) -> Option<&Located<String>> {
+        None
+    }
+
     /// Paths of its declared output files.
     fn outputs(&self) -> Vec<&str> {
         Vec::new()
@@ -356,6 +367,8 @@ pub struct Definition {
     pub name: String,
     pub span: crate::error::Span,
     pub stage: Arc<dyn Stage>,
+    /// The environment that its program runs in.
+    pub environment: Option<Arc<Environment>>,
     pub body: Node,
 }
 
@@ -371,6 +384,12 @@ impl Definition {
             }
             Published::Nothing => Vec::new(),
         }
+    }
+
+    /// The files of the project that it names, those of its environment included.
+    pub fn files_needed(&self) -> Vec<Located<String>> {
+        let of_environment = self.environment.iter().flat_map(|environment| environment.files().cloned());
+        self.stage.needs().files.into_iter().chain(of_environment).collect()
     }
 
     /// The path at which a program that reads this stage finds one of its declared outputs; `None` if it is not one.

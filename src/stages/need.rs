@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value as Json, json};
 
-use super::OutsideData;
+use super::{FoundEnvironment, OutsideData};
 use crate::error::Error;
 use crate::spec::{Decode, Located, Node, Problems, Schemas, Yaml, wrong_type};
 use crate::value::{Digest, Tree};
@@ -76,7 +76,7 @@ pub fn variable_digest(name: &str, value: &str) -> Digest {
     hasher.finalize().into()
 }
 
-/// The files, variables and tools that were found for [`Needs`].
+/// The files, variables and tools that were found for [`Needs`], and the environment of the program.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Found {
     /// All needed files, by their paths in the project.
@@ -90,6 +90,8 @@ pub struct Found {
     pub tools: BTreeMap<String, String>,
     /// Digests of data outside of the project, by its name.
     pub reads: BTreeMap<String, Digest>,
+    /// The environment of the program.
+    pub environment: Option<FoundEnvironment>,
     /// Tools whose versions are not known because no build has run them; the keys are not known either.
     pub unasked: Vec<String>,
 }
@@ -101,7 +103,15 @@ impl Needs {
 }
 
 impl Found {
-    /// Add digests of variables and data, and versions of tools to a manifest, if there are any.
+    /// The digests of needed files by name, those of the environment included.
+    pub fn sources_with_environment(&self) -> Vec<(String, Digest)> {
+        let locks = self.environment.iter().flat_map(|environment| &environment.tree.files);
+        let mut sources = self.sources.clone();
+        sources.extend(locks.map(|file| (file.path.clone(), file.digest)));
+        sources
+    }
+
+    /// Add digests of variables and data, versions of tools and the environment to a manifest, if there are any.
     pub fn add_to(&self, manifest: &mut Json) {
         let Some(map) = manifest.as_object_mut() else { return };
         if !self.env.is_empty() {
@@ -112,6 +122,17 @@ impl Found {
         }
         if !self.reads.is_empty() {
             map.insert("reads".into(), json!(self.reads));
+        }
+        if let Some(environment) = &self.environment {
+            map.insert("environment".into(), environment.manifest());
+        }
+    }
+
+    /// As [`Found::add_to`], with all that is needed to explain a change.
+    pub fn record_in(&self, manifest: &mut Json) {
+        self.add_to(manifest);
+        if let (Some(environment), Some(map)) = (&self.environment, manifest.as_object_mut()) {
+            map.insert("environment".into(), environment.record());
         }
     }
 }

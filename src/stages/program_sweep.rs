@@ -208,6 +208,10 @@ impl Stage for ProgramSweep {
         self.base.uses_network()
     }
 
+    fn environment(&self) -> Option<&Located<String>> {
+        self.base.environment()
+    }
+
     fn outputs(&self) -> Vec<&str> {
         self.base.outputs()
     }

@@ -67,7 +67,7 @@ impl Store {
 }
 
 /// The bytes in a folder, and the time since its newest change. Links are not followed.
-fn measure(folder: &Path) -> (u64, Duration) {
+pub(super) fn measure(folder: &Path) -> (u64, Duration) {
     let (mut bytes, mut age) = (0, Duration::MAX);
     let mut open = vec![folder.to_path_buf()];
     while let Some(path) = open.pop() {

@@ -8,6 +8,7 @@
 //!   objects/ab/<rest>  payloads of 64 KiB and more, named by their BLAKE3 digest
 //!   partial/<key>      checkpoints of long training runs
 //!   resume/<key>/      folders of checkpoints of programs that have not succeeded yet
+//!   environments/<id>/ environments of programs, each for one interpreter and one path of the cache
 //!   kernels/           machine code of the GPU engine's kernels, named by their source
 //!   projects/<id>      the paper files that use this cache
 //!   last/<id>/         what the last build of each of them recorded:
@@ -33,6 +34,7 @@ mod claims;
 mod clock;
 mod content;
 mod damage;
+mod environments;
 mod files;
 mod format;
 mod keys;
@@ -52,6 +54,7 @@ mod temporary;
 mod writer;
 
 pub use content::content_key;
+pub use environments::StoredEnvironment;
 pub use files::write_file;
 pub use keys::StageKeys;
 pub use papers::OtherPaper;

@@ -32,6 +32,13 @@ pub struct OtherPaper {
     id: String,
 }
 
+impl OtherPaper {
+    /// Its name in this cache.
+    pub(super) fn id(&self) -> &str {
+        &self.id
+    }
+}
+
 impl Store {
     /// Use the cache for the paper file `file` in the folder `home`. Its records are kept apart from those of other papers.
     pub fn for_paper(mut self, home: &Path, file: &Path) -> Store {

@@ -29,6 +29,8 @@ pub struct Unneeded {
     pub files: Vec<PathBuf>,
     /// Folders with all in them: checkpoints of programs.
     pub folders: Vec<PathBuf>,
+    /// Folders of environments.
+    pub environments: Vec<PathBuf>,
 }
 
 impl Store {
@@ -107,6 +109,7 @@ impl Store {
         for folder in &unwanted.folders {
             remove_folder(folder);
         }
+        unwanted.environments.iter().try_for_each(|folder| self.discard_environment(folder))?;
         // No writer is running.
         self.files_in("tmp").iter().try_for_each(|(path, ..)| remove(path))?;
         self.sweep_scratch();

@@ -763,7 +763,7 @@ fn with_tool() -> Paper {
 fn read_only_commands_run_no_tools() {
     let paper = with_tool();
     // A version that no build has asked for is reported as unknown.
-    let unknown = "the version of `./tool` is not known: only a build runs the commands in `tools`";
+    let unknown = "the version of `./tool` is not known: only a build runs it";
     paper.plan("").ok().says(unknown);
     paper.explain("fit").ok().says(unknown);
     paper.run("build -n").ok().says(unknown);

@@ -16,6 +16,7 @@ mod data;
 mod diff;
 mod each;
 mod engines;
+mod environments;
 mod errors;
 mod exec;
 mod explain;

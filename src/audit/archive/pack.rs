@@ -149,7 +149,9 @@ pub(super) fn pack(
     add(&mut members, entry_of_bytes(paper.0, FileRole::Paper, paper.1), Content::Bytes(paper.1.to_vec()))?;
     for plan in plans {
         let stage = &graph.stages[plan.stage];
-        for file in &plan.resolved.found.tree.files {
+        let found = &plan.resolved.found;
+        let of_environment = found.environment.iter().flat_map(|environment| &environment.tree.files);
+        for file in found.tree.files.iter().chain(of_environment) {
             if file.path.starts_with(OWN_FOLDER) || file.path == METADATA {
                 let error = Error::stage(format!("the input `{}` has a name that archives reserve", file.path));
                 return Err(error.hint("rename it"));

@@ -26,6 +26,8 @@ struct RecordedStage {
     tools: BTreeMap<String, String>,
     #[serde(default)]
     reads: BTreeMap<String, Digest>,
+    #[serde(default)]
+    python: Option<String>,
     results: Vec<ResultTrace>,
     files: Vec<ResultTrace>,
 }
@@ -61,6 +63,7 @@ impl RecordedTraces {
             env: stage.env.clone(),
             tools: stage.tools.clone(),
             reads: stage.reads.clone(),
+            python: stage.python.clone(),
         };
         self.stages.iter().map(|stage| (stage.stage.clone(), recorded(stage))).collect()
     }

@@ -92,7 +92,7 @@ impl Traces {
                 };
                 files.push(traces.result(facts, spec.name.clone(), key, digest)?);
             }
-            let recorded = Recorded { env: found.env.clone(), tools: found.tools.clone(), reads: found.reads.clone() };
+            let recorded = Recorded::of(found);
             traces.stages.push(StageTrace {
                 stage: stage.name.clone(),
                 kind: stage.stage.kind().name.to_string(),

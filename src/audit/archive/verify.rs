@@ -139,6 +139,10 @@ impl Archive {
             if !reads.is_empty() {
                 lines.push(format!("{} reads {}", stage.name, reads.join(", ")));
             }
+            if let Some(environment) = &stage.environment {
+                let locks: Vec<&str> = environment.locks.iter().map(|lock| lock.as_str()).collect();
+                lines.push(format!("{} installs packages from the network: {}", stage.name, locks.join(", ")));
+            }
             if stage.stage.uses_network() {
                 lines.push(format!("{} uses the network", stage.name));
             }

@@ -1,4 +1,4 @@
-//! The top level of a paper file: version, title, theme, seal and named stages.
+//! The top level of a paper file: version, title, theme, seal, environments and named stages.
 
 use super::{MapKey, Node, Problems, Yaml, suggest};
 use crate::error::{Error, Span};
@@ -17,6 +17,8 @@ pub struct Paper {
     pub theme: Option<Node>,
     /// Whether programs are sealed that do not say so themselves.
     pub seal: Option<Node>,
+    /// The environments that programs run in, by name.
+    pub environments: Option<Node>,
     pub entries: Vec<StageEntry>,
 }
 
@@ -30,7 +32,7 @@ pub struct StageEntry {
     pub body: Node,
 }
 
-const KEYS: [&str; 5] = ["repro", "title", "theme", "seal", "stages"];
+const KEYS: [&str; 6] = ["repro", "title", "theme", "seal", "environments", "stages"];
 
 impl Paper {
     /// Split a tree into stages. Reports all errors of the top level, and returns the stages that are valid.
@@ -79,6 +81,7 @@ impl Paper {
         }
         paper.theme = root.get("theme").cloned();
         paper.seal = root.get("seal").cloned();
+        paper.environments = root.get("environments").cloned();
         match root.get("stages") {
             None => problems.push(
                 Error::user("`stages` is missing: the named stages of the paper")
