@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock, PoisonError};
+use std::time::Instant;
 
 use super::content;
 use super::job::UnitResults;
@@ -24,6 +25,8 @@ pub struct StageInputs<'a, 'b> {
     pub found: Arc<Found>,
     /// The folder of the environment that its program runs in, once it is there.
     pub environment: OnceLock<PathBuf>,
+    /// When that was; what is installed before is no time of the program.
+    pub began: OnceLock<Instant>,
     /// GPUs that the unit has for itself.
     pub gpus: Vec<usize>,
 }

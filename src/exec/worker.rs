@@ -29,10 +29,11 @@ pub fn work(shared: &BuildShared, reports: &Sender<JobReport>) {
         let answer = match job {
             Job::Unit { stage, unit, key, results, found, again, .. } => {
                 let started = Instant::now();
-                let (gpus, environment) = (allocation.gpus.clone(), OnceLock::new());
-                let inputs = StageInputs { shared, stage, unit, key, results, found, environment, gpus };
+                let (gpus, environment, began) = (allocation.gpus.clone(), OnceLock::new(), OnceLock::new());
+                let inputs = StageInputs { shared, stage, unit, key, results, found, environment, began, gpus };
                 let result = guarded(|| run_unit(&inputs, unit, key, again, started));
-                JobReport::Unit { stage, unit, key, result, seconds: started.elapsed().as_secs_f64() }
+                let began = inputs.began.get().copied().unwrap_or(started);
+                JobReport::Unit { stage, unit, key, result, seconds: began.elapsed().as_secs_f64() }
             }
             Job::Files { stage, units, files } => {
                 let started = Instant::now();
@@ -80,6 +81,7 @@ fn run_unit(inputs: &StageInputs, unit: usize, key: Key, again: bool, started: I
         Ok(false) => Ok(None),
         Err(error) => Err(error),
     };
+    let started = inputs.began.get().copied().unwrap_or(started);
     control.forget_progress();
     let long = if kind.kind().is_program { LONG_PROGRAM } else { LONG };
     let keep = |payload: Vec<u8>| keep(shared, key, &payload, started.elapsed(), long);
@@ -98,7 +100,7 @@ fn enter_environment(inputs: &StageInputs) -> Result<bool> {
     let declared = shared.context.graph.stages[*stage].environment.as_deref();
     let Some((declared, found)) = declared.zip(found.environment.as_ref()) else { return Ok(true) };
     let Some(folder) = ready(shared, declared, found)? else { return Ok(false) };
-    Ok(inputs.environment.set(folder).is_ok())
+    Ok(inputs.environment.set(folder).is_ok() && inputs.began.set(Instant::now()).is_ok())
 }
 
 /// How often a build that waits for another one looks.
