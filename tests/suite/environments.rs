@@ -311,6 +311,26 @@ fn what_a_key_cannot_hold_is_an_error() {
 }
 
 #[test]
+fn another_version_of_the_interpreter_reruns_the_program() {
+    let paper = with_any(project(&PAPER.replace("requirements.txt}", "requirements.txt, python: ./python}")));
+    let interpreter = |version: &str| {
+        let script =
+            format!("#!/bin/sh\necho cpython {version}\nexec python3 -c 'import sys; print(sys.executable)'\n");
+        paper.write("python", &script);
+        Command::new("chmod").arg("+x").arg(paper.path("python")).status().expect("chmod");
+    };
+    interpreter("3.99.0");
+    paper.build("").ok();
+    assert!(paper.build("").ok().built().is_empty());
+    interpreter("3.99.1");
+    // Only a build runs it.
+    paper.explain("try").ok().says("up to date");
+    let run = paper.build("").ok();
+    assert_eq!((run.built(), started(&run)), (vec!["try".to_string()], vec!["py".to_string()]));
+    paper.explain("try").ok().says("up to date");
+}
+
+#[test]
 fn a_clone_without_a_cache_is_checked_against_the_lock_files() {
     let paper = with_any(project(PAPER));
     paper.build("").ok();
