@@ -152,9 +152,13 @@ fn compare_inputs(
     let needs = definition.stage.needs();
     let tools = needs.tools.iter().map(|tool| tool.command_line());
     let declared = needs.env.iter().map(|name| name.value.clone()).chain(tools);
-    let declared = declared.chain(needs.reads.iter().map(|data| data.name())).collect();
-    let Recorded { env, tools, reads, .. } = &line.outside;
-    let other = other_names(declared, env.keys().chain(tools.keys()).chain(reads.keys()).cloned().collect());
+    let interpreter = definition.environment.iter().map(|environment| environment.interpreter.value.clone());
+    let declared = declared.chain(needs.reads.iter().map(|data| data.name())).chain(interpreter).collect();
+    let Recorded { env, tools, reads, python } = &line.outside;
+    let other = other_names(
+        declared,
+        env.keys().chain(tools.keys()).chain(reads.keys()).chain(python.keys()).cloned().collect(),
+    );
     let names: Vec<&str> = graph.inputs[stage].iter().map(|&input| graph.stages[input].name.as_str()).collect();
     let lines = names.iter().map(|name| Some((*name, lock.stages.get(*name)?)));
     let inputs: Option<Vec<(&str, &LockedStage)>> = lines.collect();
@@ -213,7 +217,7 @@ fn compare_environment(context: Context, stage: usize, was: &Recorded) -> Vec<Mi
     let other = found.reads.iter().filter(|(name, digest)| was.reads.get(*name).is_some_and(|was| was != *digest));
     let data = other.map(|(name, _)| Mismatch::Data(name.clone()));
     let python = found.environment.as_ref().and_then(|environment| {
-        let (is, was) = (environment.python.clone()?, was.python.clone()?);
+        let (is, was) = (environment.python.clone()?, was.python.get(&environment.interpreter)?.clone());
         (is != was).then(|| Mismatch::Tool { tool: environment.interpreter.clone(), was, is })
     });
     variables.chain(tools).chain(data).chain(python).collect()

@@ -52,7 +52,7 @@ pub fn probe(context: Context, stage: usize) -> Result<Found, Vec<Error>> {
         let recorded = recorded.get(&context.graph.stages[stage].name).cloned().unwrap_or_default();
         (found.env, found.tools, found.reads) = (recorded.env, recorded.tools, recorded.reads);
         if let Some(environment) = &mut found.environment {
-            environment.python = recorded.python;
+            environment.python = recorded.python.get(&environment.interpreter).cloned();
         }
         return if errors.is_empty() { Ok(found) } else { Err(errors) };
     }

@@ -13,7 +13,7 @@
 //! | `result` | the digest of the results of all units |
 //! | `file:NAME` | the digest of a file in `figures/`, as `b3sum` prints it |
 //! | `env:NAME`, `tool:COMMAND`, `read:NAME` | the digest of a variable's value, the version of a tool, the digest of data outside of the project |
-//! | `python:version` | the version of the interpreter of the program's environment |
+//! | `python:COMMAND` | the version of the interpreter of the program's environment |
 //! | `settings`, `stage:NAME`, `input:PATH` | short digests that only say which part of `key` has changed |
 //! | `sum` | the checksum of the line |
 //!
@@ -36,8 +36,6 @@ const COMMENT: &str = "\
 ";
 /// The value of a variable that is not set.
 const UNSET: &str = "unset";
-/// The name of the version of Python of an environment.
-const INTERPRETER: &str = "version";
 /// What git writes at the beginning of lines around a conflict.
 const CONFLICT: [&str; 4] = ["<<<<<<<", "|||||||", "=======", ">>>>>>>"];
 /// What to do about a damaged line.
@@ -165,7 +163,7 @@ fn line(name: &str, stage: &LockedStage) -> String {
         add("env", name, &digest.map_or_else(|| UNSET.to_string(), |digest| digest.to_string()));
     }
     stage.outside.tools.iter().for_each(|(tool, version)| add("tool", tool, version));
-    stage.outside.python.iter().for_each(|version| add("python", INTERPRETER, version));
+    stage.outside.python.iter().for_each(|(command, version)| add("python", command, version));
     stage.outside.reads.iter().for_each(|(name, digest)| add("read", name, &digest.to_string()));
     stage.files.iter().for_each(|(name, digest)| add("file", name, &digest.to_string()));
     let sum = Digest::hash(line.as_bytes()).short();
@@ -196,7 +194,7 @@ fn parse_line(line: &str) -> Option<(&str, LockedStage)> {
                 stage.outside.env.insert(name, digest);
             }
             "tool" => drop(stage.outside.tools.insert(name, value)),
-            "python" if name == INTERPRETER => stage.outside.python = Some(value),
+            "python" => drop(stage.outside.python.insert(name, value)),
             "read" => drop(stage.outside.reads.insert(name, Digest::parse(&value)?)),
             "file" => drop(stage.files.insert(name, Digest::parse(&value)?)),
             _ => return None,
@@ -242,7 +240,7 @@ mod tests {
             env: BTreeMap::from([("MOOD".into(), Some(digest(5))), ("NONE".into(), None)]),
             tools: text(&[("python3", "Python 3.12.1\n100% = \u{a0}fine")]),
             reads: BTreeMap::from([("/data/a b".into(), digest(6))]),
-            python: Some("cpython 3.12.1".into()),
+            python: text(&[("python3", "cpython 3.12.1")]),
         };
         let stage = LockedStage {
             key: digest(1),

@@ -74,17 +74,17 @@ pub struct Recorded {
     /// Digests of data outside of the project.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub reads: BTreeMap<String, Digest>,
-    /// The version of the interpreter of its environment.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub python: Option<String>,
+    /// The version of the interpreter of its environment, by its command.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub python: BTreeMap<String, String>,
 }
 
 impl Recorded {
     /// What is recorded of what was found.
     pub fn of(found: &Found) -> Recorded {
         let Found { env, tools, reads, environment, .. } = found;
-        let python = environment.as_ref().and_then(|environment| environment.python.clone());
-        Recorded { env: env.clone(), tools: tools.clone(), reads: reads.clone(), python }
+        let python = environment.iter().filter_map(|it| Some((it.interpreter.clone(), it.python.clone()?)));
+        Recorded { env: env.clone(), tools: tools.clone(), reads: reads.clone(), python: python.collect() }
     }
 }
 

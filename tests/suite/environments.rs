@@ -339,6 +339,10 @@ fn a_clone_without_a_cache_is_checked_against_the_lock_files() {
     assert!(environments(&paper).is_empty(), "nothing is made");
     paper.write("requirements.txt", "--no-index\n--find-links wheels\ntoy==2.0\n");
     paper.run("check").code(1).says("`requirements.txt` has changed");
+    paper.write("requirements.txt", "--no-index\n--find-links wheels\ntoy==1.0\n");
+    paper.run("check").ok();
+    paper.edit("requirements.txt}", "requirements.txt, python: python}");
+    paper.run("check").code(1).says("`python` is read now").says("`python3` is not read any more");
 }
 
 #[test]

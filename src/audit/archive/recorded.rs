@@ -27,7 +27,7 @@ struct RecordedStage {
     #[serde(default)]
     reads: BTreeMap<String, Digest>,
     #[serde(default)]
-    python: Option<String>,
+    python: BTreeMap<String, String>,
     results: Vec<ResultTrace>,
     files: Vec<ResultTrace>,
 }
