@@ -1,7 +1,6 @@
 //! Environments of programs: folders in `environments/`, made in place, since they do not work elsewhere. A file in each, written last, says that it
 //! is whole; another for each paper says when it was last used.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -113,13 +112,15 @@ fn complete(folder: &Path) -> Option<Digest> {
     Digest::parse(text.trim()).filter(|_| folder.join("bin/python").is_file())
 }
 
-/// Wait until everything on the file system of this folder is on disk.
+/// Wait until everything on the file system of this folder is on disk. Only a power cut would tell.
+#[cfg(target_os = "linux")]
 fn sync(folder: &Path) {
-    #[cfg(target_os = "linux")]
-    if let Ok(folder) = File::open(folder) {
-        // Only a power cut would tell.
+    if let Ok(folder) = std::fs::File::open(folder) {
         let _ = rustix::fs::syncfs(&folder);
     }
-    #[cfg(not(target_os = "linux"))]
+}
+
+#[cfg(not(target_os = "linux"))]
+fn sync(_folder: &Path) {
     rustix::fs::sync();
 }
