@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 
 use clap::Parser;
 use libfuzzer_sys::fuzz_target;
-use repro::cli::{Arguments, Console, Source, text as told};
+use repro::cli::{Arguments, Console, PaperSource, text as told};
 use repro::graph::{LoadError, load};
 use repro::plan::{Context, Outside, plan};
 use repro::render::Publisher;
@@ -45,7 +45,7 @@ fuzz_target!(|paper: &str| {
         Err(LoadError::Unreadable(error)) => panic!("nothing is read: {}", error.message),
         Err(LoadError::Invalid { file, text, errors }) => {
             assert!(!errors.is_empty(), "a paper was refused without a word");
-            let source = Source { file, text };
+            let source = PaperSource { file, text };
             for error in errors {
                 told("error", &error, Some(&source), console());
             }
@@ -55,7 +55,7 @@ fuzz_target!(|paper: &str| {
     let home = Path::new("/proc/self/fdinfo");
     let store = Store::open(&home.join("cache")).expect("nothing is there");
     let context =
-        Context { graph: &graph, store: &store, publish: &Publisher, figures: home, home, otherwise: None, outside: Outside::LastBuild };
+        Context { graph: &graph, store: &store, publish: &Publisher, figures: home, home, otherwise: None, outside: Outside::LastBuild, lock: "paper.lock" };
     for stage in &graph.stages {
         canonical(&stage.stage.manifest(), &mut String::new());
         if let Published::Figure(figure) = stage.stage.publishes() {

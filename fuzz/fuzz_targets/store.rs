@@ -210,7 +210,7 @@ fuzz_target!(|files: Vec<File>| {
     unwanted.retain(|result| !made.contains(result));
     let orphans = store.orphans().into_iter().map(|(path, ..)| path).collect();
     let alone = store.lock_exclusive().expect("nobody else is here");
-    store.sweep(&Unneeded { results: unwanted.clone(), files: orphans, folders: Vec::new() }, &alone).expect("the cache can be written");
+    store.sweep(&Unneeded { results: unwanted.clone(), files: orphans, folders: Vec::new(), environments: Vec::new() }, &alone).expect("the cache can be written");
     let again = Store::open(&cache).expect("it is readable");
     assert!(!again.stored().iter().any(|r| unwanted.contains(&(r.key, r.trace.digest))), "a deleted result is still there");
     made.iter().for_each(|(key, digest)| is_kept(&cache, key, digest, b"made"));
